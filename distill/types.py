@@ -1,0 +1,222 @@
+"""Plain data that crosses package borders. Torch-free: the API imports this module."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
+PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A generalised layer: the output of one call of one module (METHODS section 1).
+
+    `name` is the dotted module path, with `#2`, `#3` for later calls of the same module; `shape` is one sample's
+    feature shape without the batch axis; `relative_depth` = (index + 1) / number of layers, in (0, 1].
+    """
+
+    name: str
+    index: int
+    relative_depth: float
+    kind: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerQuality:
+    """One point of the Q curve (METHODS section 1).
+
+    separation S in [-1, 1]; information I >= 0; efficiency E >= 0; quality Q = S + sqrt(I E);
+    minimum_similarity m in [0, 1]; entropy H in nats; nearest_distance d = mean_c d_c and mean_norm r in feature units.
+    `pooled`: the layer did not fit the memory budget and was average-pooled before scoring, so its values are
+    those of the pooled feature. `standard_error` holds bootstrap standard errors of S, I, E, Q by field name.
+    """
+
+    name: str
+    index: int
+    relative_depth: float
+    kind: str
+    shape: tuple[int, ...]
+    separation: float
+    information: float
+    efficiency: float
+    quality: float
+    minimum_similarity: float
+    entropy: float
+    nearest_distance: float
+    mean_norm: float
+    pooled: bool = False
+    standard_error: dict[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"shape": list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LayerQuality:
+        return cls(**(data | {"shape": tuple(data["shape"])}))
+
+
+@dataclass(frozen=True, slots=True)
+class QCurve:
+    """The teacher's Q curve, complete or (while scoring) partial: `len(layers) < total_layers`.
+
+    `chosen` holds the indices of the chosen layers in depth order (empty until selection), `rule` what chose them;
+    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse.
+    """
+
+    layers: tuple[LayerQuality, ...]
+    total_layers: int
+    samples: int
+    classes: int
+    train_size: int
+    seed: int
+    digest: str = ""
+    chosen: tuple[int, ...] = ()
+    rule: str = ""
+    reused: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return len(self.layers) == self.total_layers
+
+    def to_dict(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["layers"] = [layer.to_dict() for layer in self.layers]
+        data["chosen"] = list(self.chosen)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> QCurve:
+        layers = tuple(LayerQuality.from_dict(layer) for layer in data["layers"])
+        return cls(**(data | {"layers": layers, "chosen": tuple(data["chosen"])}))
+
+
+EventKind = Literal[
+    "phase",  # {phase}
+    "resolved",  # {config: {...}, reasons: {field: why}}: every "auto" replaced
+    "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused}: the curve's frame
+    "layer_quality",  # LayerQuality.to_dict()
+    "selection",  # {rule, chosen: [index], teacher_layers: [name], student_layers: [name], reason}
+    "metrics",  # {step, epoch, split: train|validation|test, values: {name: float}}
+    "progress",  # {fraction, step, total_steps, images_per_second, eta_seconds: float|null}
+    "checkpoint",  # {path, step, epoch}: a file is complete on disk
+    "log",  # {level, message}
+    "artifact",  # {name, path, media_type}: a file is complete on disk
+    "result",  # {...}: the report's summary
+    "done",  # {}
+    "failed",  # RetortError.to_dict()
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a run says while it goes on; one JSON line of the trainer process."""
+
+    kind: EventKind
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(Model):
+    """A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`."""
+
+    name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
+    options: dict[str, bool | int | float | str | list[int]] = Field(
+        default_factory=dict,
+        description="Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.",
+        examples=[{"width": 8}],
+    )
+
+
+Auto = Literal["auto"]
+
+
+class DistillConfig(Model):
+    """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
+
+    recipe: str = Field("feature_only", description="Name from the catalogue's recipes.")
+    recipe_parameters: dict[str, Any] = Field(default_factory=dict, description="The recipe's own parameters.")
+    selection: str = Field("auto", description="Name from the catalogue's selection rules, or `auto`.")
+    selection_parameters: dict[str, Any] = Field(default_factory=dict)
+    layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
+    teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
+    student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
+
+    quality_samples: int = Field(5000, ge=2, description="N: class-stratified samples for the Q curve.")
+    quality_memory_bytes: int = Field(2 * 2**30, ge=2**26, description="Peak memory budget for scoring, bytes.")
+    quality_bootstrap: int = Field(0, ge=0, le=1000, description="Bootstrap replicates for standard errors; 0: none.")
+
+    epochs: int = Field(50, ge=1, le=100_000)
+    max_steps: int | None = Field(None, ge=1, description="Stop after this many optimiser steps, if fewer than epochs.")
+    batch_size: int = Field(128, ge=1, le=65_536)
+    learning_rate: float | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_fraction: float = Field(0.3, ge=0, lt=1)
+    gradient_accumulation: int = Field(1, ge=1, le=1024)
+    clip_norm: float | None = Field(None, gt=0)
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+
+    augmentation: Literal["none", "crop_flip", "randaugment"] = "none"
+    image_size: int | Auto = Field("auto", description="Side in pixels that the student sees.")
+    validation_fraction: float = Field(0.1, gt=0, lt=0.9)
+    train_limit: int | None = Field(None, ge=2, description="Use only this many training samples (stratified).")
+    test_limit: int | None = Field(None, ge=1, description="Use only this many test samples (stratified).")
+
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    deterministic: bool = True
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool | Auto = "auto"
+    compile: bool | Auto = "auto"
+    cache_teacher: bool | Auto = Field("auto", description="Compute teacher targets once, when nothing is augmented.")
+    cache_memory_bytes: int = Field(4 * 2**30, ge=0, description="RAM for cached targets; beyond it, memory-mapped.")
+    checkpoint_seconds: float = Field(600, gt=0, description="At most this long between checkpoints.")
+
+
+class TeacherInput(Model):
+    """A teacher on local disk, as a run sees it."""
+
+    architecture: Architecture
+    weights: str = Field(description="Path of a validated safetensors file.")
+    num_classes: int
+    digest: str = Field(description="sha256 of the weights file, hex.")
+
+
+class DatasetInput(Model):
+    """A dataset on local disk, or a named one, as a run sees it."""
+
+    kind: Literal["named", "archive", "parquet", "folder"]
+    name: str = Field(description="Display name; for kind `named`, the name itself.")
+    files: dict[str, str] = Field(
+        default_factory=dict, description="Role (`train`, `test` or `all`) -> path, for every kind but `named`."
+    )
+    digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
+
+
+class ComparisonInput(Model):
+    """A finished student of the same dataset to report beside this one (usually `cross_entropy`)."""
+
+    label: str
+    architecture: Architecture
+    weights: str
+    recipe: str
+    job_id: str = ""
+
+
+class RunSpec(Model):
+    """Everything `distill.run.run` needs: local paths only, no credentials, no database."""
+
+    config: DistillConfig
+    student: Architecture
+    dataset: DatasetInput
+    teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
+    comparison: ComparisonInput | None = None
+    reuse_curve: dict[str, Any] | None = Field(None, description="QCurve.to_dict() of an earlier run, by digest.")
+    resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")
