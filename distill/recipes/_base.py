@@ -1,0 +1,74 @@
+"""What every recipe is: a module that holds the student and its projectors, and turns a batch into named losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a recipe is built from.
+
+    Layer names are `distill.layers.discover` names, in depth order, paired one to one; shapes are one sample's, as in
+    `Layer.shape`. Both are empty for recipes that use no features. `teacher` is None for `cross_entropy`.
+    """
+
+    student: nn.Module
+    teacher: nn.Module | None
+    num_classes: int
+    student_layers: tuple[str, ...] = ()
+    teacher_layers: tuple[str, ...] = ()
+    student_shapes: tuple[tuple[int, ...], ...] = ()
+    teacher_shapes: tuple[tuple[int, ...], ...] = ()
+    student_example: Any = None  # a batch of at least 2 inputs, for recipes that trace their networks
+    teacher_example: Any = None
+
+
+class Recipe(nn.Module):
+    """Base of all recipes.
+
+    The student and the projectors are registered (trained, checkpointed); the teacher is not: it is frozen, in
+    `eval()`, and never part of `state_dict()`. A training step is
+
+        targets = recipe.targets(batch.teacher)      # no grad; may come from a cache instead
+        parts = recipe(batch.student, batch.labels, targets)
+        parts["loss"].backward()
+
+    `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
+    targets can still be cached. `deepest` tells where the teacher may stop.
+    """
+
+    needs_teacher: ClassVar[bool] = True
+    needs_layers: ClassVar[bool] = True
+    live_teacher: ClassVar[bool] = False
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__()
+        self.student = setup.student
+        object.__setattr__(self, "_teacher", setup.teacher)
+        if setup.teacher is not None:
+            setup.teacher.eval().requires_grad_(False)
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The frozen teacher, kept out of the module tree so that it is neither trained nor saved."""
+        teacher: nn.Module | None = self.__dict__["_teacher"]
+        return teacher
+
+    @torch.no_grad()
+    def targets(self, teacher_input: Any) -> dict[str, Tensor]:
+        """What the loss needs of the teacher: name -> tensor, first axis the batch, already pooled to the loss's
+        resolution. Depends on nothing trainable, so it may be computed once and cached. {} without a teacher."""
+        return {}
+
+    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalar parts; `loss` is what to differentiate, `logits` (n, C, detached) rides along for accuracy."""
+        raise NotImplementedError
+
+    def exported(self) -> nn.Module:
+        """The plain student: exactly the architecture's own modules, so its state dict has exactly its keys."""
+        return self.student
