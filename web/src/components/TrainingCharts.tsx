@@ -1,0 +1,78 @@
+import { useMemo, useState } from "react";
+
+import { type Mark, type Series, TimeChart } from "../charts/TimeChart";
+import { csv } from "../lib/csv";
+import { save } from "../lib/download";
+import { words } from "../lib/format";
+import type { Columns, History } from "../live/history";
+import { Card } from "./Layout";
+
+const RATE = "learning_rate";
+const isAccuracy = (name: string): boolean => name.includes("accuracy") || name.includes("agreement");
+
+/** Loss parts, accuracy and learning rate over steps. */
+export function TrainingCharts({ history, version }: { history: History; version: number }) {
+  const [log, setLog] = useState(false);
+  const train = history.metrics.get("train");
+  const validation = history.metrics.get("validation");
+  const merged = useMemo(() => merge(train, validation), [train, validation, version]);
+  const losses = pick(train, (name) => !isAccuracy(name) && name !== RATE);
+  const rates = pick(train, (name) => name === RATE);
+  const marks: Mark[] = history.attemptStarts.map(({ attempt, step }) => ({ x: step, label: `attempt ${attempt}` }));
+  if (!train && !validation) return null;
+  return (
+    <Card
+      title="Training"
+      aside={
+        <>
+          <label className="check">
+            <input type="checkbox" checked={log} onChange={(event) => setLog(event.target.checked)} /> logarithmic loss
+          </label>
+          <button type="button" className="button small" onClick={() => save(metricsCsv(history), "metrics.csv", "text/csv")}>
+            CSV
+          </button>
+        </>
+      }
+    >
+      <div className="charts">
+        {train && <TimeChart title="Loss" x={train.step} series={losses} marks={marks} log={log} version={version} />}
+        <TimeChart title="Accuracy" x={merged.step} series={merged.series} marks={marks} percent version={version} />
+        {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
+      </div>
+      <p className="muted small hint">Drag across a chart to look closer, double-click to see all.</p>
+    </Card>
+  );
+}
+
+function pick(columns: Columns | undefined, wanted: (name: string) => boolean): Series[] {
+  const names = [...(columns?.values.keys() ?? [])].filter(wanted);
+  names.sort((a, b) => Number(b === "loss") - Number(a === "loss"));
+  return names.map((name) => ({ name: words(name), values: columns?.values.get(name) ?? [] }));
+}
+
+/** Accuracy in training and in validation on one axis of steps. */
+export function merge(train: Columns | undefined, validation: Columns | undefined): { step: number[]; series: Series[] } {
+  const step = [...new Set([...(train?.step ?? []), ...(validation?.step ?? [])])].sort((a, b) => a - b);
+  const at = new Map(step.map((each, index) => [each, index]));
+  const spread = (columns: Columns, name: string): (number | null)[] => {
+    const values = new Array<number | null>(step.length).fill(null);
+    columns.step.forEach((each, index) => {
+      const place = at.get(each);
+      if (place !== undefined) values[place] = columns.values.get(name)?.[index] ?? null;
+    });
+    return values;
+  };
+  const series: Series[] = [];
+  for (const [split, columns] of [["validation", validation], ["training", train]] as const) {
+    for (const name of columns?.values.keys() ?? []) {
+      if (columns && isAccuracy(name)) series.push({ name: `${split} ${words(name)}`, values: spread(columns, name), points: split === "validation", dash: split === "training" ? [5, 4] : undefined });
+    }
+  }
+  return { step, series };
+}
+
+export function metricsCsv(history: History): string {
+  const names = [...new Set([...history.metrics.values()].flatMap((columns) => [...columns.values.keys()]))];
+  const rows = [...history.metrics].flatMap(([split, columns]) => columns.step.map((step, at) => [split, step, ...names.map((name) => columns.values.get(name)?.[at] ?? null)]));
+  return csv([["split", "step", ...names], ...rows]);
+}
