@@ -19,7 +19,12 @@ class CrossEntropy(Recipe):
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
 
-    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        student_input: Any,
+        labels: Tensor,
+        targets: dict[str, Tensor],  # noqa: ARG002 - the protocol's
+    ) -> dict[str, Tensor]:
         logits = run_logits(self.student, student_input)
         loss = F.cross_entropy(logits.float(), labels)
         return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
