@@ -10,55 +10,40 @@ from torch import Tensor, nn
 from distill import losses
 from distill.errors import InvalidConfig
 from distill.recipes._base import Setup
-from distill.recipes._layout import Layout, pool_map, pool_tokens, smaller
+from distill.recipes._layout import CommonResolution, Layout, pool_map, pool_tokens
 
 
 class Pair(nn.Module):
-    """Brings one student and one teacher feature to a common resolution and, for `mse`, to the teacher's width.
+    """Makes one student and one teacher feature comparable: one row a sample in each of two matrices.
 
-    Two maps stay maps, pooled to the smaller size axis by axis; any other mix is compared as tokens, a map's
-    positions being tokens in reading order, pooled to the smaller count. Losses without a projector get one row a
-    sample: the feature pooled to at most `grid` x `grid` positions (`grid`^2 tokens) and flattened (**our choice**,
-    so that n x d stays cheap whatever the resolution).
+    For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels. For
+    losses without a projector each is pooled to at most `grid` x `grid` positions (`grid`^2 tokens) and flattened
+    (**our choice**, so that n x d stays cheap whatever the resolution).
     """
 
     def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], project: bool, grid: int) -> None:
         super().__init__()
         self.student, self.teacher = Layout(student), Layout(teacher)
-        self.maps = self.student.is_map and self.teacher.is_map
+        self.common = CommonResolution(self.student, self.teacher)
         self.project, self.grid = project, grid
         self.projector = self._projector() if project else nn.Identity()
 
     def _projector(self) -> nn.Module:
         """1x1 convolution, or linear over the channel axis of tokens; without bias."""
-        if self.maps:
+        if self.common.maps:
             return nn.Conv2d(self.student.channels, self.teacher.channels, 1, bias=False)
         return nn.Linear(self.student.channels, self.teacher.channels, bias=False)
 
     def pool_teacher(self, feature: Tensor) -> Tensor:
         """(n, *teacher shape) -> what is compared, at the loss's resolution."""
-        return self._pool(feature, self.teacher, self.student)
+        return self.common.teacher(feature) if self.project else self._rows(feature, self.teacher)
 
     def forward(self, student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, *student shape) and `pool_teacher`'s result -> two matrices with one row a sample."""
-        pooled = self._pool(student, self.student, self.teacher)
+        """(n, *student shape) and `pool_teacher`'s result -> (n, d_s), (n, d_t)."""
         if not self.project:
-            return pooled, target
-        # At another input resolution than the example's, the target may be the larger of the two.
-        if self.maps:
-            size = smaller(tuple(pooled.shape[2:]), tuple(target.shape[2:]))
-            pooled, target = pool_map(pooled, size), pool_map(target, size)
-        else:
-            count = min(pooled.shape[1], target.shape[1])
-            pooled, target = pool_tokens(pooled, count), pool_tokens(target, count)
+            return self._rows(student, self.student), target
+        pooled, target = self.common.match(self.common.student(student), target)
         return self.projector(pooled).flatten(1), target.flatten(1)
-
-    def _pool(self, feature: Tensor, own: Layout, other: Layout) -> Tensor:
-        if not self.project:
-            return self._rows(feature, own)
-        if self.maps:
-            return pool_map(own.as_map(feature), smaller(own.size, other.size))
-        return pool_tokens(own.as_tokens(feature), min(own.tokens, other.tokens))
 
     def _rows(self, feature: Tensor, own: Layout) -> Tensor:
         if own.is_map:

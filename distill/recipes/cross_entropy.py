@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from distill.losses._logits import cross_entropy
 from distill.recipes._base import Recipe
 from distill.recipes._networks import run_logits
 
@@ -26,7 +26,7 @@ class CrossEntropy(Recipe):
         targets: dict[str, Tensor],  # noqa: ARG002 - the protocol's
     ) -> dict[str, Tensor]:
         logits = run_logits(self.student, student_input)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = cross_entropy(logits, labels)
         return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
 
 

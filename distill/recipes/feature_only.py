@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from distill.layers import capture
+from distill.losses._logits import cross_entropy
 from distill.parameters import validated
-from distill.recipes._base import Recipe, Setup
+from distill.recipes._base import Setup
+from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._networks import run, run_logits
 from distill.recipes._pairs import FeaturePairs
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -46,7 +44,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-class FeatureOnly(Recipe):
+class FeatureOnly(DetachedHead):
     """L = feature_weight * L_feat + head_weight * CE(head(stop_gradient(F_s^last)), y), METHODS section 2 [A].
 
     L_feat = mean over pairs of loss(proj(pool(F_s)), pool(F_t)). No cross-entropy reaches a parameter at or before
@@ -67,30 +65,20 @@ class FeatureOnly(Recipe):
         layer_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__(setup)
-        self.student_layers, self.teacher_layers = setup.student_layers, setup.teacher_layers
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self.features = FeaturePairs(setup, feature_loss, grid, normalise, layer_weights)
         check_nothing_bypasses(setup)
 
-    @torch.no_grad()
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
-        assert self.teacher is not None
-        with capture(self.teacher, self.teacher_layers, stop=True) as features:
-            run(self.teacher, teacher_input)
-        return self.features.pool_teacher([features[name] for name in self.teacher_layers])
+        features, _ = self._teacher_pass(teacher_input, logits=False)
+        return self.features.pool_teacher(features)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        with capture(self.student, self.student_layers, detach_at=self.student_layers[-1]) as features:
-            logits = run_logits(self.student, student_input)
-        feature = self.features([features[name] for name in self.student_layers], targets)
-        head = F.cross_entropy(logits.float(), labels)
+        features, logits = self._student_pass(student_input)
+        feature = self.features(features, targets)
+        head = cross_entropy(logits, labels)
         loss = self.feature_weight * feature + self.head_weight * head
-        return {
-            "loss": loss,
-            "feature": feature.detach(),
-            "cross_entropy": head.detach(),
-            "logits": logits.detach(),
-        }
+        return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}
 
 
 ENTRY = FeatureOnly
