@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from api.problems import FieldError, Unprocessable
 from api.uploads import ReceivedFile, Upload
 
 M = TypeVar("M", bound=BaseModel)
+LABEL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 
 def parsed(model: type[M], content: Any) -> M:
@@ -35,7 +37,9 @@ def only(files: Mapping[str, ReceivedFile], allowed: frozenset[str]) -> None:
         raise invalid(f"/{name}", f"There is no file field named {name!r}.", f"Use {', '.join(sorted(allowed))}.")
 
 
-def invalid(pointer: str, message: str, remedy: str = "", code: str = "invalid_request", **details: Any) -> Unprocessable:
+def invalid(
+    pointer: str, message: str, remedy: str = "", code: str = "invalid_request", **details: Any
+) -> Unprocessable:
     """A 422 with one place."""
     error = FieldError(pointer=pointer, message=message, **{"in": "body"})
     return Unprocessable(message, remedy, code=code, errors=[error], details=details)
@@ -46,3 +50,15 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise invalid(f"/{name}", f"{name} is not JSON.", f"Send {name} as one JSON object.") from error
+
+
+def labels_filter(given: list[str] | None) -> dict[str, str]:
+    """`name:value` pairs of a query. Raises `Unprocessable` for anything else."""
+    labels: dict[str, str] = {}
+    for text in given or []:
+        name, colon, value = text.partition(":")
+        if not colon or not LABEL_NAME.fullmatch(name):
+            error = FieldError(pointer="/label", message=f"{text!r} is not name:value", **{"in": "query"})
+            raise Unprocessable("A label filter is name:value.", "Write label=team:vision.", errors=[error])
+        labels[name] = value
+    return labels

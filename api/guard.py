@@ -51,11 +51,13 @@ def _foreign(method: str, headers: Headers) -> Problem | None:
     host = headers.get("host", "")
     if urlsplit(f"//{host}").hostname not in LOOPBACK:
         remedy = "Use http://127.0.0.1 or localhost, or set RETORT_API_KEY to serve other names."
-        return Forbidden(f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host")
+        return Forbidden(
+            f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host"
+        )
     origin = headers.get("origin")
     if method not in SAFE and origin is not None and urlsplit(origin).netloc != host:
         remedy = "Send writes from the service's own pages, or from a program without an Origin header."
-        return Forbidden(f"A page of {origin!r} may not write here.", remedy, code="origin")
+        return Forbidden(f"A page of {origin!r} may not write here.", remedy, code="origin_not_allowed")
     return None
 
 

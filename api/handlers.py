@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from api import problems
@@ -57,7 +57,9 @@ def _storage(error: StorageUnavailable) -> Problem:
     log.warning("object store: %s", error)
     remedy = "Try again in a few seconds; GET /readyz tells when the store is back."
     headers = {"Retry-After": RETRY_SECONDS}
-    return problems.Unavailable("The object store does not answer.", remedy, code="storage_unavailable", headers=headers)
+    return problems.Unavailable(
+        "The object store does not answer.", remedy, code="storage_unavailable", headers=headers
+    )
 
 
 @problem_of.register
@@ -72,9 +74,20 @@ def _missing(error: ObjectMissing) -> Problem:
 @problem_of.register(InterfaceError)
 def _database(error: OperationalError | InterfaceError) -> Problem:
     log.warning("database: %s", error)
-    remedy = "Try again in a few seconds; GET /readyz tells when the database is back."
+    return _unavailable("database", "database_unavailable")
+
+
+def _unavailable(what: str, code: str) -> Problem:
+    remedy = "Try again in a few seconds; GET /readyz tells when it is back."
     headers = {"Retry-After": RETRY_SECONDS}
-    return problems.Unavailable("The database does not answer.", remedy, code="database_unavailable", headers=headers)
+    return problems.Unavailable(f"The {what} does not answer.", remedy, code=code, headers=headers)
+
+
+@problem_of.register
+def _integrity(error: IntegrityError) -> Problem:
+    log.info("lost a race: %s", error)
+    remedy = "GET the resources that the request names, then send it again if it still makes sense."
+    return problems.Conflict("Another request changed what this one builds on.", remedy, code="lost_race")
 
 
 @problem_of.register

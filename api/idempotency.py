@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Header
 from sqlalchemy.orm import Session
 
-from api.problems import Conflict, Unprocessable
+from api.problems import Unprocessable
 from store.repositories import idempotency
 
 IdempotencyKeyHeader = Annotated[
@@ -33,7 +33,8 @@ def request_hash(path: str, content: Any) -> str:
 def replayed(session: Session, tenant_id: str, key: str | None, hashed: str) -> str | None:
     """Id of what an earlier request with this key made; None when this one is the first (or has no key).
 
-    Raises `Unprocessable` when the key came with another body, `Conflict` while the first is still being answered.
+    While the first is in flight this one waits for its transaction, which is short, and then is a replay: there is
+    no answer "try again". Raises `Unprocessable` when the key came with another body.
     """
     row = idempotency.reserve(session, tenant_id, key, hashed) if key else None
     if row is None:
@@ -41,12 +42,4 @@ def replayed(session: Session, tenant_id: str, key: str | None, hashed: str) -> 
     if row.request_hash != hashed:
         remedy = "Use a new key for a new request."
         raise Unprocessable("This Idempotency-Key came with another request.", remedy, code="idempotency_key_reused")
-    if row.status_code is None or row.resource_id is None:
-        raise Conflict(
-            "The first request with this Idempotency-Key is still being answered.",
-            "Send it again in a few seconds.",
-            code="idempotency_in_flight",
-            details={"resource_id": row.resource_id},
-            headers={"Retry-After": "2"},
-        )
     return row.resource_id

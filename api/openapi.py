@@ -27,9 +27,9 @@ TAGS = [
 ]
 
 
-def documented(*statuses: int) -> Responses:
-    """`responses=` entries for these problems."""
-    return {status: _problem_response(status) for status in statuses}
+def documented(*statuses: int, also: Responses | None = None) -> Responses:
+    """`responses=` entries for these problems, and for the answers in `also`."""
+    return (also or {}) | {status: _problem_response(status) for status in statuses}
 
 
 def _problem_response(status: int) -> dict[str, Any]:
@@ -78,9 +78,7 @@ def install(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    document = get_openapi(
-        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
-    )
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
     schemas: dict[str, Any] = document["components"]["schemas"]
     for model in (ProblemDocument, FieldError):
         schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from api.problems import FieldError, Unprocessable
 
-_POSITION = re.compile(r"[A-Za-z0-9_]{1,60}")
-CursorText = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+_POSITION = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+CursorText = Annotated[str | None, Query(max_length=300, description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries of one page, at most.")]
 
 

@@ -15,7 +15,9 @@ class FieldError(BaseModel):
     """One thing wrong with the request, and where."""
 
     model_config = ConfigDict(populate_by_name=True)
-    pointer: str = Field(description="JSON pointer into the body, or /name of the parameter.", examples=["/student/name"])
+    pointer: str = Field(
+        description="JSON pointer into the body, or /name of the parameter.", examples=["/student/name"]
+    )
     message: str = Field(examples=["There is no architecture named 'timm:resnet43'."])
     place: Place = Field("body", alias="in", description="Which part of the request the pointer points into.")
 
@@ -137,4 +139,5 @@ class Unprocessable(Problem):
 
 def by_status() -> dict[int, type[Problem]]:
     """Every class of the tree by its status code."""
-    return {kind.status: kind for kind in (InternalError, *Problem.__subclasses__())}
+    kinds: list[type[Problem]] = Problem.__subclasses__()
+    return {kind.status: kind for kind in kinds}

@@ -76,7 +76,9 @@ def _insert(context: Context, row: Teacher | Dataset, key: Key) -> str:
         return row.id
 
 
-async def settled(context: Context, table: type[Resource], tenant: str, resource_id: str, prefer: str | None) -> Resource:
+async def settled(
+    context: Context, table: type[Resource], tenant: str, resource_id: str, prefer: str | None
+) -> Resource:
     """The row once it is inspected, or when the time is over. Raises `Unprocessable` for a refused one, then gone."""
 
     def look() -> Resource:
@@ -120,7 +122,9 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
     jobs = resources.jobs_using(work.session, row)
     if jobs:
         remedy = "Delete those jobs first."
-        detail = f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
+        detail = (
+            f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
+        )
         raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
     keys = object_keys(row)
     idempotency.release(work.session, tenant, row.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -47,6 +47,24 @@ def catalogue(session: Session, kind: str) -> list[dict[str, Any]]:
 def catalogue_names(session: Session, kind: str) -> list[str]:
     query = select(CatalogueEntry.name).where(CatalogueEntry.kind == kind).order_by(CatalogueEntry.name)
     return list(session.scalars(query))
+
+
+def catalogue_size(session: Session, kind: str) -> int:
+    query = select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == kind)
+    return session.scalar(query) or 0
+
+
+def catalogue_page(
+    session: Session, kind: str, search: str | None, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Entries by name, those whose name contains `search`, behind the name `after`; and whether more follow."""
+    query = select(CatalogueEntry.data).where(CatalogueEntry.kind == kind)
+    if search:
+        query = query.where(CatalogueEntry.name.icontains(search, autoescape=True))
+    if after:
+        query = query.where(CatalogueEntry.name > after)
+    rows = list(session.scalars(query.order_by(CatalogueEntry.name).limit(limit + 1)))
+    return rows[:limit], len(rows) > limit
 
 
 def in_catalogue(session: Session, kind: str, name: str) -> bool:

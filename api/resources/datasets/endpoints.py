@@ -33,8 +33,9 @@ router = APIRouter(tags=["datasets"])
     operation_id="register_dataset",
     summary="Register a dataset",
     status_code=201,
-    responses={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
-    | documented(409, 413, 415, 422),
+    responses=documented(
+        409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
+    ),
     openapi_extra=body(json=(NamedDataset, NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
 )
 async def register_dataset(

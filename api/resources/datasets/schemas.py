@@ -32,7 +32,6 @@ class NamedDataset(RequestModel):
     """A data set that the service knows by name; GET /catalogue/datasets lists them."""
 
     named: NamedSet
-    name: Name = ""
     labels: Labels = Field(default_factory=dict)
 
 

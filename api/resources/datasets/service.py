@@ -71,7 +71,9 @@ def of_name(session: Session, tenant: str, name: str) -> str | None:
 
 
 def _row(tenant: str, name: str, kind: str, labels: dict[str, str]) -> Dataset:
-    return Dataset(id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=labels)
+    return Dataset(
+        id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=labels
+    )
 
 
 def _by_role(files: Mapping[str, ReceivedFile]) -> dict[str, ReceivedFile]:
@@ -112,8 +114,8 @@ def shown(row: Dataset) -> DatasetOut:
     return DatasetOut(
         id=row.id,
         name=row.name,
-        kind=row.kind,  # type: ignore[arg-type]
-        status=row.status,  # type: ignore[arg-type]
+        kind=row.kind,
+        status=row.status,
         files=files,
         size_bytes=row.size_bytes,
         digest=row.digest,

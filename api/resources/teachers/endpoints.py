@@ -33,8 +33,9 @@ router = APIRouter(tags=["teachers"])
     operation_id="register_teacher",
     summary="Register a teacher",
     status_code=201,
-    responses={202: {"model": TeacherOut, "description": "Still being inspected; see Location."}}
-    | documented(409, 413, 415, 422),
+    responses=documented(
+        409, 413, 415, 422, also={202: {"model": TeacherOut, "description": "Still being inspected; see Location."}}
+    ),
     openapi_extra=body(json=(TeacherFromArtifact, ARTIFACT_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
 )
 async def register_teacher(

@@ -123,7 +123,7 @@ def shown(row: Teacher) -> TeacherOut:
     return TeacherOut(
         id=row.id,
         name=row.name,
-        status=row.status,  # type: ignore[arg-type]
+        status=row.status,
         architecture=Architecture.model_validate(row.architecture),
         size_bytes=row.size_bytes,
         sha256=row.sha256,
