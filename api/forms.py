@@ -23,7 +23,7 @@ def parsed(model: type[M], content: Any) -> M:
         return model.model_validate(content)
     except ValidationError as error:
         entries = [entry | {"loc": ("body", *entry["loc"])} for entry in error.errors(include_url=False)]
-        raise RequestValidationError(entries) from error
+        raise RequestValidationError(entries, body=content) from error
 
 
 def form_fields(upload: Upload, json_fields: frozenset[str]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _foreign(method: str, headers: Headers) -> Problem | None:
     if urlsplit(f"//{host}").hostname not in LOOPBACK:
         remedy = "Use http://127.0.0.1 or localhost, or set RETORT_API_KEY to serve other names."
         return Forbidden(
-            f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host"
+            f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host_not_allowed"
         )
     origin = headers.get("origin")
     if method not in SAFE and origin is not None and urlsplit(origin).netloc != host:

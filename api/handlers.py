@@ -107,11 +107,11 @@ def _validation(error: RequestValidationError) -> Problem:
     found = list(error.errors())
     if any(entry["type"] == "json_invalid" for entry in found):
         what = "The body is not JSON."
-        return problems.BadRequest(what, "Send one JSON object.", code="malformed_json", errors=_fields(found))
+        return problems.BadRequest(what, "Send one JSON object.", code="malformed_json", errors=_fields(error))
     if isinstance(error.body, bytes) and error.body:
         remedy = "Send the header Content-Type: application/json."
         return problems.UnsupportedMediaType("The body's Content-Type is not application/json.", remedy)
-    fields = _fields(found)
+    fields = _fields(error)
     return problems.Unprocessable(
         f"The request is not valid: {fields[0].message} ({fields[0].pointer or 'body'}).",
         "Correct what `errors` points at; GET /openapi.json has the schema.",
@@ -119,17 +119,32 @@ def _validation(error: RequestValidationError) -> Problem:
     )
 
 
-def _fields(found: list[dict[str, Any]]) -> list[FieldError]:
-    return [_field(entry) for entry in found]
+def _fields(error: RequestValidationError) -> list[FieldError]:
+    """Each place once: a member that fits no branch of a union is reported by pydantic once a branch."""
+    fields = [_field(entry, error.body) for entry in error.errors()]
+    return [field for at, field in enumerate(fields) if field not in fields[:at]]
 
 
-def _field(entry: dict[str, Any]) -> FieldError:
+def _field(entry: dict[str, Any], body: Any) -> FieldError:
     place, *rest = entry["loc"]
     message = str(entry["msg"]).removeprefix("Value error, ")
     if entry["type"] == "json_invalid":
         return FieldError(pointer="", message=f"{entry['ctx']['error']} at character {rest[0]}")
     where = place if place in {"body", "query", "path", "header"} else "body"
-    return FieldError(pointer=pointer(*rest), message=message, **{"in": where})
+    parts = _members(body, rest, entry["type"] == "missing") if where == "body" else rest
+    return FieldError(pointer=pointer(*parts), message=message, **{"in": where})
+
+
+def _members(body: Any, parts: list[Any], missing: bool) -> list[Any]:
+    """Those parts of pydantic's location that are members of the body; it names branches of unions as well."""
+    members: list[Any] = []
+    for position, part in enumerate(parts):
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]
+            members.append(part)
+        elif missing and position == len(parts) - 1:
+            members.append(part)
+    return members
 
 
 def pointer(*parts: object) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api import problems
-from api.problems import MEDIA_TYPE, FieldError, ProblemDocument
+from api.problems import MEDIA_TYPE, ProblemDocument
 
 Responses = dict[int | str, dict[str, Any]]
 DESCRIPTION = """Retort distils large trained models into small ones.
@@ -51,8 +51,21 @@ def _problem_response(status: int) -> dict[str, Any]:
     return {"description": kind.title, "content": content}
 
 
+#: Models that FastAPI does not see in a signature.
+_extra_models: list[type[BaseModel]] = [ProblemDocument]
+
+_exampled: list[type[BaseModel]] = []
+M = TypeVar("M", bound=type[BaseModel])
+
+
+def keep_examples(model: M) -> M:
+    """Class decorator: FastAPI drops every null member from the document, examples' members too; put them back."""
+    _exampled.append(model)
+    return model
+
+
 #: Any endpoint may answer these.
-COMMON = documented(400, 401, 403, 500, 503)
+COMMON = documented(400, 401, 403, 422, 500, 503)
 
 
 def body(**media: tuple[type[BaseModel] | dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
@@ -63,7 +76,10 @@ def body(**media: tuple[type[BaseModel] | dict[str, Any], dict[str, Any]]) -> di
 
 
 def _schema(what: type[BaseModel] | dict[str, Any]) -> dict[str, Any]:
-    return what if isinstance(what, dict) else what.model_json_schema(ref_template="#/components/schemas/{model}")
+    if isinstance(what, dict):
+        return what
+    _extra_models.append(what)
+    return {"$ref": f"#/components/schemas/{what.__name__}"}
 
 
 def install(app: FastAPI) -> None:
@@ -80,10 +96,11 @@ def install(app: FastAPI) -> None:
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
     schemas: dict[str, Any] = document["components"]["schemas"]
-    for model in (ProblemDocument, FieldError):
+    for model in _extra_models:
         schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
-        schema.pop("$defs", None)
-        schemas[model.__name__] = schema
+        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
+    for model in _exampled:
+        schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document

@@ -20,7 +20,9 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Entries of one page, at 
 class PageInfo(BaseModel):
     """Where the list goes on."""
 
-    next_cursor: str | None = Field(None, description="Pass it as `cursor` for the next page; null on the last.")
+    next_cursor: str | None = Field(
+        None, description="Pass it as `cursor` for the next page; null on the last.", examples=[None]
+    )
 
 
 def encode(position: str | int) -> str:

@@ -84,7 +84,7 @@ def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:
     query = select(Job.status, func.count()).group_by(Job.status)
     if tenant_id is not None:
         query = query.where(Job.tenant_id == tenant_id)
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def attempts(session: Session, job_id: str) -> list[Attempt]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from api.openapi import keep_examples
 from api.schemas import ResponseModel
 
 POINT_EXAMPLE: dict[str, Any] = {
@@ -47,6 +48,7 @@ class CurvePointOut(ResponseModel):
     standard_error: dict[str, float] | None
 
 
+@keep_examples
 class CurveOut(ResponseModel):
     """The Q curve, as far as it is scored."""
 

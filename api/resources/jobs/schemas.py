@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from api.openapi import keep_examples
 from api.paging import PageInfo
 from api.resources.datasets.schemas import NamedSet
 from api.schemas import Labels, Name, RequestModel, ResponseModel
@@ -89,6 +90,7 @@ JOB_EXAMPLE: dict[str, Any] = {
 }
 
 
+@keep_examples
 class JobOut(ResponseModel):
     """A job. `links` holds what can be read, and those actions that its status allows now."""
 

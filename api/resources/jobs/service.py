@@ -21,7 +21,7 @@ from api.resources.jobs.validation import Plan, check
 from distill.types import Architecture, DistillConfig
 from store.ids import new_id
 from store.repositories import idempotency, jobs
-from store.states import TERMINAL, TRANSITIONS
+from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job
 
 READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts")
@@ -128,7 +128,9 @@ def stop(work: Work, tenant: str, job_id: str) -> Job:
 def retry(work: Work, tenant: str, job_id: str) -> Job:
     """Queue a failed job again, with as many attempts as at first, from its last checkpoint."""
     job = find(work.session, tenant, job_id)
-    if job.status == "failed" and (job.error or {}).get("fault") == "user":
+    if job.status != "failed":  # other states lead to `queued` too, but by a worker's hand
+        raise IllegalTransition(job.status, "queued")
+    if (job.error or {}).get("fault") == "user":
         remedy = "Correct what the error names, and submit a new job."
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
     attempts = max(job.max_attempts, job.attempt + work.context.settings.max_attempts)
