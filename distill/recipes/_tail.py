@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.layers._forward import batch_size, feature_of, replace_tensors
+from distill.layers._forward import batch_size, feature_of, replace_tensors, tensors
 from distill.layers._names import Point, parse
 from distill.recipes._networks import evaluating, run_logits
 
@@ -211,8 +211,7 @@ def _feed(original: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], fe
 
 def _index(value: Any, target: Tensor | None) -> int:
     """Which of the nested tensors `target` is; -1: none."""
-    seen: list[Tensor] = []
-    replace_tensors(value, lambda t: seen.append(t) or t)
+    seen = list(tensors(value))
     return next((i for i, t in enumerate(seen) if t is target), -1)
 
 
