@@ -33,7 +33,7 @@ def make_model() -> nn.Module:
     return nn.Sequential(stem, Block(8), Block(8), Block(8), head)
 
 
-@pytest.fixture()
+@pytest.fixture
 def sample():
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(SAMPLES, 3, 16, 16, generator=generator)
