@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -53,7 +55,9 @@ def test_another_architecture(path, state):
 
 def test_classes(path, state):
     save_file(state, path)
-    assert models.check(RESNET, path).num_classes == 5
+    report = models.check(RESNET, path)
+    assert report.num_classes == 5
+    assert json.loads(json.dumps(report.to_dict()))["architecture"] == RESNET.model_dump()
     refused(path, "head.weight (file [5, 16], network [7, 16])", num_classes=7)
 
 
