@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import uuid4
 
 import psycopg
@@ -31,14 +32,15 @@ class Postgres:
         assert initdb is not None
         assert postgres is not None
         (self.port,) = free_ports(1)
-        self._data = folder / "data"
-        self._data.mkdir()
-        _hand_to_postgres(folder)
+        # Not below pytest's folder: any other pytest that starts makes the common parent private to root again.
+        self._data = Path(mkdtemp(prefix="retort-postgres-"))
+        if os.geteuid() == 0:
+            shutil.chown(self._data, "postgres", "postgres")
         subprocess.run(
             [*_as_postgres(), initdb, "-D", str(self._data), "-U", "retort", "--auth=trust", "-E", "UTF8", "--no-sync"],
             check=True,
             capture_output=True,
-            cwd=folder,
+            cwd=self._data,
         )
         listen = ("-p", str(self.port), "-k", str(self._data), "-c", "listen_addresses=127.0.0.1")
         self.server = Server([*_as_postgres(), postgres, "-D", str(self._data), *listen, *FAST], folder)
@@ -49,6 +51,9 @@ class Postgres:
     def stop(self) -> None:
         """SIGINT is Postgres's fast shutdown: connections are cut, transactions rolled back."""
         self.server.stop(signal.SIGINT)
+
+    def remove(self) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)
 
     def restart(self) -> None:
         self.stop()
@@ -81,11 +86,12 @@ class Postgres:
 @contextmanager
 def running(folder: Path) -> Iterator[Postgres]:
     postgres = Postgres(folder)
-    postgres.start()
     try:
+        postgres.start()
         yield postgres
     finally:
         postgres.stop()
+        postgres.remove()
 
 
 def _as_postgres() -> list[str]:
@@ -96,12 +102,3 @@ def _as_postgres() -> list[str]:
     if setpriv is None:
         return ["runuser", "-u", "postgres", "--"]
     return [setpriv, "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-
-
-def _hand_to_postgres(folder: Path) -> None:
-    if os.geteuid() != 0:
-        return
-    for parent in (folder, *folder.parents):  # pytest's folders are private to root
-        if parent.stat().st_mode & 0o001 == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    shutil.chown(folder / "data", "postgres", "postgres")

@@ -59,7 +59,7 @@ class Server:
         """Start and wait until `answers` is true. Raises with the log when it ends or takes too long."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, start_new_session=True, env=self.environment, cwd=self.folder
+                self.command, stdout=log, stderr=log, start_new_session=True, env=self.environment, cwd="/"
             )
         deadline = time.monotonic() + START_SECONDS
         while not answers():
