@@ -1,0 +1,28 @@
+"""Train the student alone, on the labels: the honest baseline, and how a teacher is made."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill.recipes._base import Recipe
+from distill.recipes._networks import run_logits
+
+PARAMETERS: dict[str, dict[str, Any]] = {}
+
+
+class CrossEntropy(Recipe):
+    """L = CE(student(x), y). No teacher, no layers, no parameters."""
+
+    needs_teacher: ClassVar[bool] = False
+    needs_layers: ClassVar[bool] = False
+
+    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        logits = run_logits(self.student, student_input)
+        loss = F.cross_entropy(logits.float(), labels)
+        return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
+
+
+ENTRY = CrossEntropy
