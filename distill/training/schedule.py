@@ -39,7 +39,7 @@ def _cosine(start: float, end: float, done: float) -> float:
 
 def family(student: nn.Module) -> str:
     """`transformer` (attention modules, or LayerNorm as the only norm), `plain` (VGG, AlexNet), else `residual`."""
-    if type(student).__name__.lower() in {"vgg", "alexnet", "squeezenet"}:
+    if any(name in type(student).__name__.lower() for name in ("vgg", "alexnet")):
         return "plain"
     kinds = {type(module).__name__ for module in student.modules()}
     if any("Attention" in kind for kind in kinds):
