@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from distill.losses._logits import cross_entropy
 from distill.recipes._base import Recipe
 from distill.recipes._networks import run_logits
 
@@ -19,9 +19,14 @@ class CrossEntropy(Recipe):
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
 
-    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        student_input: Any,
+        labels: Tensor,
+        targets: dict[str, Tensor],  # noqa: ARG002 - the protocol's
+    ) -> dict[str, Tensor]:
         logits = run_logits(self.student, student_input)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = cross_entropy(logits, labels)
         return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
 
 
