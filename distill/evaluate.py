@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.models.cost import cost
+from distill.recipes._networks import run_logits
 from distill.statistics import Difference, paired_difference, wilson
 from distill.training.data import Source
-from distill.training.mode import Mode, logits_of
+from distill.training.mode import Mode
 
 LATENCY_REPEATS, LATENCY_WARMUP, LATENCY_SECONDS = 50, 5, 5.0
 TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
@@ -44,7 +45,7 @@ def predictions(model: nn.Module, source: Source, device: torch.device, mode: Mo
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = logits_of(model, mode.layout(batch.student)).float()
+            logits = run_logits(model, mode.layout(batch.student)).float()
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         losses = F.cross_entropy(logits, batch.labels, reduction="none")
         columns.append((top[:, 0], batch.labels, (top == batch.labels[:, None]).any(1), losses))

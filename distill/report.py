@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -83,7 +83,7 @@ def _columns(report: Report) -> dict[str, Report]:
 
 def _table(report: Report) -> str:
     columns = _columns(report)
-    rows = [
+    rows: list[tuple[str, Callable[[Report], str]]] = [
         ("architecture", lambda c: c["architecture"]["name"]),
         ("recipe", lambda c: c.get("recipe", "")),
         ("test accuracy", lambda c: _share(c["accuracy"])),

@@ -25,7 +25,7 @@ class Artifact:
         return Event("artifact", {"name": self.name, "path": str(self.path), "media_type": self.media_type})
 
 
-class Skipped(Exception):  # noqa: N818  (it is no error)
+class Skipped(Exception):
     """An optional exporter that cannot work here; the message says why."""
 
 

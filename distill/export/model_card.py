@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from distill.export._base import Artifact, Context, write_text
@@ -59,7 +60,7 @@ def snippet(context: Context) -> str:
     return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
 
 
-def _arguments(keywords: dict[str, object]) -> str:
+def _arguments(keywords: Mapping[str, object]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in keywords.items())
 
 
@@ -75,11 +76,13 @@ def export(context: Context, folder: Path) -> list[Artifact]:
     report, how = context.report, context.preprocessing
     student = report["student"]
     share = student["accuracy"]
-    text = f"""# {context.architecture.name}, {report["recipe"]}
+    name, recipe = context.architecture.name, report["recipe"]
+    interval = f"95 % interval {100 * share['low']:.2f} to {100 * share['high']:.2f}, n = {share['n']}"
+    text = f"""# {name}, {recipe}
 
-An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, distilled by Retort with
-the recipe `{report["recipe"]}` on {report["dataset"]["name"]}. Test accuracy {100 * share["value"]:.2f} % (95 % interval
-{100 * share["low"]:.2f} to {100 * share["high"]:.2f}, n = {share["n"]}). {report["verdict"]["text"]}
+An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
+the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {100 * share["value"]:.2f} % ({interval}).
+{report["verdict"]["text"]}
 
 ## Use
 

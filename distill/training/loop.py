@@ -112,6 +112,8 @@ class Loop:
         self.speed.mark(self.step, 0)
 
     def _run_epoch(self) -> Events:
+        if self.control.stop and self.best:
+            return
         self.recipe.train()
         with closing(_closable(self.parts.train.epoch(self.epoch, start=self.batch))) as batches:
             while group := list(islice(batches, self.parts.length.accumulation)):

@@ -43,16 +43,3 @@ class Mode:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def logits_of(model: nn.Module, value: Any) -> Tensor:
-    """The class logits (n, C) of a plain classifier, or of one that takes and returns named values."""
-    output = model(**value) if isinstance(value, dict) else model(value)
-    logits = output if isinstance(output, Tensor) else output.logits
-    assert isinstance(logits, Tensor)
-    return logits
-
-
-def size_of(value: Any) -> int:
-    """Number of samples in an input."""
-    return len(next(iter(value.values()))) if isinstance(value, dict) else len(value)

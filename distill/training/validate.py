@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from distill.recipes._networks import run_logits
 from distill.training.data import Source
 from distill.training.meter import Meter
-from distill.training.mode import Mode, logits_of
+from distill.training.mode import Mode
 
 
 @torch.no_grad()
@@ -25,7 +26,7 @@ def validate(
     meter = Meter()
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = logits_of(network, mode.layout(batch.student)).float()
+            logits = run_logits(network, mode.layout(batch.student)).float()
         meter.add({"loss": F.cross_entropy(logits, batch.labels), "logits": logits}, batch.labels)
     student.train(training)
     return meter.take()
