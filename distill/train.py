@@ -198,7 +198,7 @@ class _Run:
             train=self._source(teacher=self.recipe.teacher is not None and resolved.cache == "live"),
             validation=self.data.open_validation(validation),
             majority=max(counts.values()) / total, validation_size=total,
-            targets=targets, reduce=distributed.average_gradients, main=self.rank == 0, norms=norms,
+            targets=targets, main=self.rank == 0, norms=norms,
         )  # fmt: skip
 
 

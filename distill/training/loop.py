@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from distill.control import Control
 from distill.recipes._base import Recipe
-from distill.training import checkpoint
+from distill.training import checkpoint, distributed
 from distill.training.data import Source
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold
 from distill.training.ema import Ema
@@ -29,8 +29,9 @@ from distill.training.validate import validate
 from distill.types import Event
 
 Events = Iterator[Event]
-METRICS_SECONDS = 10.0  # at most this long without metrics; otherwise every METRICS_SHARE of the run, 50 steps at most
-METRICS_SHARE = 1 / 200
+METRICS_SECONDS = 10.0  # at most this long without metrics
+METRICS_SHARE = 1 / 200  # of the run between metrics, but at most MAX_STEPS
+MAX_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,6 @@ class Parts:
     majority: float  # share of the commonest class in validation
     validation_size: int
     targets: Callable[[Any], dict[str, Tensor]]
-    reduce: Callable[[Iterable[Tensor]], None]
     main: bool = True  # writes checkpoints; one process of several
     norms: Callable[[Any], dict[str, Any]] | None = None
 
@@ -81,7 +81,8 @@ class Loop:
         self.best: dict[str, Any] | None = None
         self.validated: dict[str, Any] = {"step": -1, "accuracy": None}
         self.guard, self.meter, self.speed = Guard(), Meter(), Speed()
-        self.images, self.seconds = 0, 0.0
+        self.images, self.share, self.seconds = 0, 0, 0.0  # samples seen by this process, in the last step; time
+        self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
 
@@ -94,11 +95,11 @@ class Loop:
         while self.step < self.parts.length.total_steps:
             before = self.step
             yield from self._run_epoch()
-            if self.control.handover and self.step > before:  # every attempt gets at least one step further
+            if self.leaving and self.step > before:  # every attempt gets at least one step further
                 yield from self._save()
                 return self._outcome("handover")
             yield from self._validate()
-            if self.control.stop:
+            if self.stopping:
                 return self._finish("stopped")
             if self.batch >= self.parts.length.batches_per_epoch:
                 self.epoch, self.batch = self.epoch + 1, 0
@@ -112,31 +113,40 @@ class Loop:
         self.speed.mark(self.step, 0)
 
     def _run_epoch(self) -> Events:
-        if self.control.stop and self.best:
+        self._listen(agreed=True)
+        if self.stopping and self.best:
             return
         self.recipe.train()
         with closing(_closable(self.parts.train.epoch(self.epoch, start=self.batch))) as batches:
             while group := list(islice(batches, self.parts.length.accumulation)):
                 self._step(group)
                 yield from self._after_step()
-                if self._interrupted() or self.step >= self.parts.length.total_steps:
+                if self.stopping or self.leaving or self.step >= self.parts.length.total_steps:
                     return
 
-    def _interrupted(self) -> bool:
-        return self.control.stop or self.control.handover
+    def _listen(self, agreed: bool) -> tuple[bool, bool]:
+        """Read the control and the clocks: sets `stopping` and `leaving`; returns whether metrics and a checkpoint are
+        overdue. Several processes must do the same at the same step, so they speak only at `agreed` steps."""
+        now = time.monotonic()
+        metrics, save = now - self.metrics_at >= METRICS_SECONDS, now - self.saved_at >= self.config.checkpoint_seconds
+        asked = [self.control.stop, self.control.handover, metrics, save]
+        if distributed.world() > 1:
+            asked = distributed.any_of(asked, self.device) if agreed else [False] * 4
+        self.stopping, self.leaving = asked[0], asked[1]
+        return asked[2], asked[3]
 
     def _after_step(self) -> Events:
-        now = time.monotonic()
-        self.speed.mark(self.step, self.images - self.images_before, now)
+        self.speed.mark(self.step, (self.images - self.images_before) * distributed.world())
         total = self.parts.length.total_steps
-        every = max(1, min(50, int(total * METRICS_SHARE)))
-        if self.step % every == 0 or self.step == total or now - self.metrics_at >= METRICS_SECONDS:
+        regular = self.step % max(1, min(MAX_STEPS, int(total * METRICS_SHARE))) == 0 or self.step == total
+        metrics_overdue, save_due = self._listen(agreed=regular)
+        if regular or metrics_overdue:
             yield from self._metrics()
-        if now - self.saved_at >= self.config.checkpoint_seconds:
+        if save_due:
             yield from self._save()
 
     def _metrics(self) -> Events:
-        values = self.meter.take()
+        values = self.meter.take(distributed.total)
         if not values:
             return
         self.metrics_at = time.monotonic()
@@ -164,16 +174,17 @@ class Loop:
         self.optimizer.zero_grad(set_to_none=True)
         for batch in group:
             targets = self.parts.targets(batch)
-            with self.mode.autocast(self.device):
+            with self.mode.autocast(self.device), distributed.synced_batch_norm():
                 parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
             (parts["loss"] / len(group)).backward()
             self.meter.add(parts, batch.labels)
-            self.images += len(batch.labels)
+        self.share = sum(len(batch.labels) for batch in group)
+        self.images += self.share
         self._update()
         self.batch, self.last = self.batch + len(group), group[-1]
 
     def _update(self) -> None:
-        self.parts.reduce(p.grad for p in self.parameters if p.grad is not None)
+        distributed.average_gradients([p.grad for p in self.parameters if p.grad is not None], self.share)
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         learning_rate, beta1 = self.schedule(self.step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -30,12 +30,13 @@ class Meter:
     def _add(self, name: str, value: Tensor) -> None:
         self._sums[name] = self._sums[name] + value if name in self._sums else value
 
-    def take(self) -> dict[str, float]:
-        """The window's means; starts a new window. One synchronisation."""
+    def take(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
+        """The window's means; starts a new window. One synchronisation. `total` adds up the sums of processes."""
         if not self.count:
             return {}
-        values = (torch.stack(list(self._sums.values())) / self.count).tolist()
-        means = dict(zip(self._sums, values, strict=True))
+        sums = list(self._sums.values())
+        counted = total(torch.stack([*sums, torch.full_like(sums[0], self.count)]))
+        means = dict(zip(self._sums, (counted[:-1] / counted[-1]).tolist(), strict=True))
         self._sums, self.count = {}, 0
         return means
 
