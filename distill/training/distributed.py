@@ -6,6 +6,7 @@ losses that compare the samples of a batch with each other (Gram matrices, simil
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 from torch.overrides import TorchFunctionMode
@@ -98,14 +100,20 @@ class _SyncedBatchNorm(TorchFunctionMode):
     """torch's own SyncBatchNorm refuses CPU tensors and must replace modules; this works on the call."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.batch_norm and args[5]:
-            return _batch_norm(*args[:5], momentum=args[6], eps=args[7])
+        if func is F.batch_norm:  # what modules call; seen before torch.batch_norm, which it calls
+            call = _BATCH_NORM.bind(*args, **(kwargs or {}))
+            call.apply_defaults()
+            if call.arguments["training"]:
+                return _batch_norm(*call.arguments.values())
         return func(*args, **(kwargs or {}))
 
 
+_BATCH_NORM = inspect.signature(F.batch_norm)
+
+
 def _batch_norm(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None,
-    *, momentum: float, eps: float,
+    x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None,
+    _: bool, momentum: float, eps: float,
 ) -> Tensor:  # fmt: skip
     """x: (n, c, ...). y = (x - mean) / sqrt(var + eps) * weight + bias per channel, mean and (biased) var over all
     processes; the running variance is the unbiased one, as in `torch.nn.BatchNorm2d`. Gradients flow through both."""
