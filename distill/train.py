@@ -101,7 +101,7 @@ class _Targets:
     store: cache.Cache | None = None
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
-        return self.store.get(batch.index) if self.store else self.teacher(batch.teacher)
+        return self.store.get(batch) if self.store else self.teacher(batch.teacher)
 
     def close(self) -> None:
         if self.store:

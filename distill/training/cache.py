@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.recipes._base import Recipe
-from distill.training.data import Source
+from distill.training.data import Batch, Source
 from distill.training.mode import Mode
 
 Targets = dict[str, Tensor]
@@ -90,17 +90,21 @@ class Cache:
         self._row = self._row.to(self._home)
         self._tensors: Targets = {}
 
-    def put(self, index: Tensor, targets: Targets) -> None:
-        rows = self._row[index.to(self._home)]
+    def put(self, batch: Batch, targets: Targets) -> None:
+        rows = self._rows(batch)
         for name, value in targets.items():
             if name not in self._tensors:
                 self._tensors[name] = self._allocate(name, value)
             store = self._tensors[name]
             store[rows] = value.detach().to(self._home, store.dtype)
 
-    def get(self, index: Tensor) -> Targets:
+    def _rows(self, batch: Batch) -> Tensor:
+        """No synchronisation: the index is looked up where it already lies."""
+        return self._row[batch.host_index if self._home.type == "cpu" else batch.index]
+
+    def get(self, batch: Batch) -> Targets:
         """The targets of a batch, features widened to fp32."""
-        rows = self._row[index.to(self._home)]
+        rows = self._rows(batch)
         return {name: _widen(store[rows].to(self.device, non_blocking=True)) for name, store in self._tensors.items()}
 
     def _allocate(self, name: str, value: Tensor) -> Tensor:
@@ -126,7 +130,7 @@ def fill(cache: Cache, teacher: Teacher, source: Source) -> Iterator[float]:
     """Compute every sample's targets; yields the fraction done after each batch."""
     total = source.batches_per_epoch
     for number, batch in enumerate(source.epoch(0), start=1):
-        cache.put(batch.index, teacher(batch.teacher))
+        cache.put(batch, teacher(batch.teacher))
         yield number / total
 
 

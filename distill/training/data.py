@@ -11,10 +11,13 @@ from torch import Tensor
 
 
 class Batch(Protocol):
-    """`index`: positions in the dataset's training samples (n,); `student`, `teacher`: inputs (teacher may be None)."""
+    """`index`: positions in the dataset's training samples (n,), `host_index` the same on the CPU; `student`,
+    `teacher`: inputs (teacher may be None)."""
 
     @property
     def index(self) -> Tensor: ...
+    @property
+    def host_index(self) -> Tensor: ...
     @property
     def labels(self) -> Tensor: ...
     @property
@@ -33,7 +36,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Order:
-    """How a source shall deliver: to which device, in which order, which part of every batch (`rank` of `world`)."""
+    """How a source shall deliver: to which device, in which order, which part of every batch (`rank` of `world`).
+
+    `batch_size` is the whole batch's, over all processes.
+    """
 
     batch_size: int
     device: torch.device

@@ -24,6 +24,10 @@ class TinyBatch:
     student: Tensor
     teacher: Tensor | None
 
+    @property
+    def host_index(self) -> Tensor:
+        return self.index
+
 
 class TinySource:
     def __init__(self, images: Tensor, labels: Tensor, indices: list[int], order: Order, seed: int) -> None:

@@ -10,7 +10,7 @@ import torch
 from distill.control import Control
 from distill.train import train
 from distill.training.cache import Cache, bytes_per_sample, plan, stored_dtype
-from tests.training.conftest import config, tiny_data, tiny_recipe
+from tests.training.conftest import TinyBatch, config, tiny_data, tiny_recipe
 from tests.training.test_resume import drain, same
 
 
@@ -20,15 +20,19 @@ def test_get_returns_what_was_put_by_index(tmp_path: Path, place: str) -> None:
     store = Cache(place, indices, tmp_path / "cache", torch.device("cpu"))
     features = torch.randn(4, 3, 2, 2)
     targets = {"logits": torch.randn(4, 5), "feature": features, "token": torch.arange(4)}
-    store.put(indices[:3], {name: value[:3] for name, value in targets.items()})
-    store.put(indices[3:], {name: value[3:] for name, value in targets.items()})
-    got = store.get(torch.tensor([40, 7]))
+    store.put(_batch(indices[:3]), {name: value[:3] for name, value in targets.items()})
+    store.put(_batch(indices[3:]), {name: value[3:] for name, value in targets.items()})
+    got = store.get(_batch(torch.tensor([40, 7])))
     assert torch.equal(got["logits"], targets["logits"][[2, 0]])
     assert torch.equal(got["token"], torch.tensor([2, 0]))
     assert torch.equal(got["feature"], features[[2, 0]].bfloat16().float())
     assert (tmp_path / "cache").exists() == (place == "disk")
     store.close()
     assert not (tmp_path / "cache").exists()
+
+
+def _batch(index: torch.Tensor) -> TinyBatch:
+    return TinyBatch(index, index, index, None)
 
 
 def test_sizes_and_types() -> None:
