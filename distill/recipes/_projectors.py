@@ -42,7 +42,11 @@ class Connector(nn.Module):
         self.student, self.teacher = Layout(student), Layout(teacher)
         c_in, c_out = self.student.channels, self.teacher.channels
         if self.teacher.is_map:
-            layers: list[nn.Module] = [nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.BatchNorm2d(c_out), nn.ReLU()]
+            layers: list[nn.Module] = [
+                nn.Conv2d(c_in, c_out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(c_out),
+                nn.ReLU(),
+            ]
         else:
             layers = [nn.Linear(c_in, c_out), nn.LayerNorm(c_out)]
         self.layers = nn.Sequential(*layers)
@@ -56,7 +60,7 @@ def resize(feature: Tensor, own: Layout, other: Layout) -> Tensor:
     if other.is_map and own.is_map:
         return _resize_map(own.as_map(feature), other.size)
     tokens = _resize_tokens(own.as_tokens(feature), other.tokens)
-    return tokens.movedim(-1, 1).unflatten(-1, other.size) if other.is_map else tokens
+    return tokens.movedim(-1, 1).reshape(len(tokens), -1, *other.size) if other.is_map else tokens
 
 
 def _resize_map(feature: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from distill.losses._logits import cross_entropy
-from distill.recipes._base import Recipe
+from distill.parameters import validated
+from distill.recipes._base import Recipe, Setup
 from distill.recipes._networks import run_logits
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
@@ -18,6 +19,10 @@ class CrossEntropy(Recipe):
 
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
+
+    @validated(PARAMETERS)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
 
     def forward(
         self,

@@ -21,7 +21,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "Feature loss by name: mse (projected), procrustes, gram, cka.",
     },
     "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature term."},
-    "cross_entropy_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the labels' CE."},
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
     "kl": {"type": "boolean", "default": True, "description": "Distil the teacher's logits too."},
     "logit_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of T^2 KL, if kl is on."},
     "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},

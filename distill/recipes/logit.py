@@ -20,7 +20,12 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 1.0,
         "description": "Weight of T^2 KL; at 1 the KL itself weighs T^2 = 16.",
     },
-    "cross_entropy_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the labels' CE."},
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
 }
 
 

@@ -12,9 +12,24 @@ from distill.recipes._base import Setup
 from distill.recipes.logit import Logit
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 2.0, "description": "T, in standard deviations."},
-    "logit_weight": {"type": "number", "minimum": 0, "default": 9.0, "description": "Weight of T^2 KL of the z-scores."},
-    "cross_entropy_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the labels' CE."},
+    "temperature": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 2.0,
+        "description": "T, in standard deviations.",
+    },
+    "logit_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 9.0,
+        "description": "Weight of T^2 KL of the z-scores.",
+    },
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
 }
 
 

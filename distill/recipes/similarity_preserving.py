@@ -15,8 +15,18 @@ from distill.recipes._features import FeatureRecipe
 from distill.recipes._layout import CommonResolution, Layout
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "similarity_weight": {"type": "number", "minimum": 0, "default": 3000.0, "description": "Weight of the similarity."},
-    "cross_entropy_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the labels' CE."},
+    "similarity_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 3000.0,
+        "description": "Weight of the similarity.",
+    },
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
 }
 
 
