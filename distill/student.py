@@ -1,8 +1,8 @@
 """A downloaded student in three lines:
 
-    from distill.student import load_student
-    student = load_student("student.safetensors")
-    print(student.predict(["cat.png", "dog.png"]))
+from distill.student import load_student
+student = load_student("student.safetensors")
+print(student.predict(["cat.png", "dog.png"]))
 """
 
 from __future__ import annotations

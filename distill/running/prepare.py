@@ -208,9 +208,7 @@ def _comparison(spec: RunSpec, dataset: Dataset) -> Network | None:
         raise InvalidConfig(f"The comparison cannot be loaded: {error.message}", error.remedy, error.details) from error
 
 
-def _loaded(
-    architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = ""
-) -> Network:
+def _loaded(architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = "") -> Network:
     report = check(architecture, weights, len(dataset.classes))
     how = _recorded(report.metadata) or preprocessing(
         report.architecture, native_size=dataset.native_size, channels=report.in_channels
