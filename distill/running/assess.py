@@ -95,8 +95,8 @@ def _dataset(prepared: Prepared) -> dict[str, Any]:
 
 
 def _digests(prepared: Prepared, curve: QCurve | None) -> dict[str, str]:
-    """sha256: the dataset's contents, the teacher's file, the student's tensors (`distill.training.checkpoint.digest` of
-    the state dict), and the key of the Q curve."""
+    """sha256: the dataset's contents, the teacher's file, the student's tensors (`checkpoint.digest` of the sorted
+    state dict), and the key of the Q curve."""
     state = prepared.student.module.state_dict()
     return {
         "dataset": prepared.dataset.digest,

@@ -19,7 +19,7 @@ HIGH_NORM = 10.0  # times the median layer's root mean square (**our choice**)
 
 @torch.no_grad()
 def layer_norms(network: nn.Module, names: Iterable[str], inputs: Any) -> dict[str, float | str]:
-    """Layer -> root mean square of its features on one batch, in the network's present mode (NaN and infinity as text)."""
+    """Layer -> root mean square of its features on one batch, in the network's present mode; NaN, infinity as text."""
     found = run_until(network, names, inputs)
     return {name: _plain(float(found[name].float().square().mean().sqrt())) for name in names}
 

@@ -1,4 +1,4 @@
-"""The scoring phase: the teacher's Q curve, layer by layer, or a finished one of the same teacher, data and parameters."""
+"""The scoring phase: the teacher's Q curve, layer by layer, or a finished one of the same inputs."""
 
 from __future__ import annotations
 
