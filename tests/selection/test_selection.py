@@ -1,4 +1,4 @@
-"""Selection rules: every entry of the registry, the published rule, its ablations, the anchor and the student's side."""
+"""Selection rules: every entry of the registry, the ablations, the anchor and the student's side."""
 
 from __future__ import annotations
 
