@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from distill.data.crops import Box, centre_box, random_box
 from distill.data.plan import draws
+from distill.data.preprocessing import Preprocessing
 from distill.data.samples import Samples, to_tensor
-from distill.models.preprocessing import Preprocessing
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,

@@ -13,9 +13,9 @@ from distill.data.crops import centre, crop_flip
 from distill.data.large import LargeImages, Views
 from distill.data.normalise import Normaliser
 from distill.data.plan import Plan, draws
+from distill.data.preprocessing import Preprocessing
 from distill.data.samples import Samples
 from distill.errors import InvalidConfig
-from distill.models.preprocessing import Preprocessing
 
 Augmentation = Literal["none", "crop_flip", "randaugment"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("none", "crop_flip", "randaugment")

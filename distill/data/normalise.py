@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.models.preprocessing import Preprocessing
+from distill.data.preprocessing import Preprocessing
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow converts RGB to L
 

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import timm
 import torchvision.models
 
+from distill.data.preprocessing import Interpolation, Preprocessing
 from distill.models.names import Name, resolve
 from distill.types import Architecture
 
-Interpolation = Literal["nearest", "bilinear", "bicubic"]
 SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
-
-    `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
-    keeps (a centre crop); images no larger than `size` are never cropped for evaluation.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: tuple[int, int]
-    interpolation: Interpolation = "bilinear"
-    channels: int = 3
-    crop: float = 1.0
 
 
 def preprocessing(
