@@ -54,6 +54,10 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     check_transition(_status(job), status)
     if status in {"cancelled", "failed", "succeeded"}:
         values["finished_at"] = db_now()
+    if status == "stopping":
+        values["stop_requested"] = True
+    if status == "queued":  # retried or resumed by its owner: it starts with a clean slate and at once
+        values = {"faults": 0, "stop_requested": False, "error": None, "finished_at": None, "not_before": None} | values
     changed = update(Job).where(Job.id == job.id, Job.status == job.status).values(status=status, **values)
     if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
         current = session.scalar(select(Job.status).where(Job.id == job.id))

@@ -16,9 +16,21 @@ def register_worker(session: Session, worker: Worker) -> None:
     session.add(worker)
 
 
-def beat(session: Session, worker_id: str) -> None:
-    """Note that the worker is alive."""
-    session.execute(update(Worker).where(Worker.id == worker_id).values(heartbeat_at=db_now()))
+def beat(session: Session, worker_id: str) -> bool:
+    """Note that the worker is alive. False when it is not registered."""
+    done = session.execute(
+        update(Worker).where(Worker.id == worker_id).values(heartbeat_at=db_now()),
+        execution_options={"synchronize_session": False},
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def forget_workers(session: Session, silent_seconds: float) -> None:
+    """Remove workers that have not been heard of for so long."""
+    session.execute(
+        delete(Worker).where(Worker.heartbeat_at < db_now(-silent_seconds)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def remove_worker(session: Session, worker_id: str) -> None:
