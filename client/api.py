@@ -23,7 +23,7 @@ import httpx
 
 from client import download as downloads
 from client import sse
-from client.errors import RetortClientError, Unreachable
+from client.errors import NotThere, Refused, Unreachable
 from client.transport import PAUSE_SECONDS, Transport
 from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Teacher
 
@@ -183,7 +183,7 @@ class Retort:
             self.wait(job_id)
 
     def wait(self, job_id: str, on_change: Callable[[Job], None] | None = None, seconds: float | None = None) -> Job:
-        """The job once it has ended; `on_change` sees every change until then. Raises `TimeoutError` after `seconds`."""
+        """The job once it has ended; `on_change` sees every change. Raises `TimeoutError` after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
         etag = ""
         while True:
@@ -254,7 +254,7 @@ class Retort:
         artifacts = {artifact["name"]: artifact for artifact in self.artifacts(job_id)}
         if name not in artifacts:
             known = ", ".join(artifacts) or "none yet"
-            raise RetortClientError(f"Job {job_id} has no file {name!r}.", f"It has: {known}.")
+            raise NotThere(f"Job {job_id} has no file {name!r}.", f"It has: {known}.")
         return downloads.download(self._transport, artifacts[name], Path(path))
 
     # The service
@@ -285,7 +285,7 @@ class Retort:
             row = self.get(path)
         if row["status"] == "invalid":
             error = row["error"] or {}
-            raise RetortClientError(error.get("message", "The input was refused."), error.get("remedy", ""))
+            raise Refused(error.get("message", "The input was refused."), error.get("remedy", ""))
         return row
 
 

@@ -46,6 +46,18 @@ class Unreachable(RetortClientError):
         super().__init__(f"No service answers at {url} ({why}).", "Start one with `retort serve`, or give --url.")
 
 
+class NotThere(RetortClientError):
+    """What was asked for is not among what there is."""
+
+    fault = "user"
+
+
+class Refused(RetortClientError):
+    """An inspection found the input unusable after the request that sent it had been answered."""
+
+    fault = "user"
+
+
 class Corrupt(RetortClientError):
     """What was downloaded is not what the service says it stored."""
 
