@@ -142,11 +142,9 @@ def test_another_batch_size_and_resolution_than_the_examples(name: str, side: in
     assert parts["loss"].isfinite()
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", sorted(set(recipes.names()) - {"similarity_preserving"}))  # compares within a batch
 def test_gradient_accumulation_adds_up(name: str) -> None:
     """Two half batches of weight 1/2 against one full batch, in eval mode and with batch-independent losses only."""
-    if name in {"similarity_preserving"}:
-        pytest.skip("its loss compares the samples of a batch with each other")
     recipe = _build(name, "vit-vit").eval()
     step(recipe)["loss"].backward()
     whole = [p.grad.clone() for p in recipe.parameters()]
@@ -179,13 +177,13 @@ def test_the_loss_falls(name: str) -> None:
     targets = recipe.targets(images())
     optimiser = torch.optim.AdamW(recipe.parameters(), lr=5e-3)
     values = []
-    for _ in range(60):
+    for _ in range(40):
         optimiser.zero_grad()
         value = recipe(images(), labels(), targets)["loss"]
         value.backward()
         optimiser.step()
         values.append(value.item())
-    assert values[-1] < 0.8 * values[0]
+    assert values[-1] < 0.85 * values[0]
 
 
 @pytest.mark.parametrize("name", recipes.names())
