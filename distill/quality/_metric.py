@@ -12,7 +12,7 @@ from distill.errors import InvalidConfig, NonFiniteFeatures
 from distill.quality._classes import Classes, group
 from distill.quality._gram import Columns, MatrixColumns, gram
 from distill.quality._refine import refine
-from distill.quality._statistics import entropies, mean_norm, nearest, similarity
+from distill.quality._statistics import Similarity, entropies, mean_norm, nearest, similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +53,25 @@ def knowledge_quality(features: Tensor, labels: Tensor, train_size: int) -> Know
     classes = group(labels.cpu()).to(features.device)
     columns = MatrixColumns(features.detach().flatten(1), classes.order)
     kernel = gram(columns, len(features), features.device)
-    return from_gram(kernel, columns, classes, train_size)
+    return from_gram(kernel, columns, classes, train_size)[0]
 
 
-def from_gram(kernel: Tensor, columns: Columns, classes: Classes, train_size: int, name: str = "") -> KnowledgeQuality:
-    """Q from a layer's Gram matrix; `columns` are read again only where the matrix does not resolve it."""
+def from_gram(
+    kernel: Tensor, columns: Columns, classes: Classes, train_size: int, name: str = ""
+) -> tuple[KnowledgeQuality, bool]:
+    """Q from a layer's Gram matrix, and whether `columns` had to be read again because rounding hid something."""
     check_finite(kernel, name)
     ones = torch.ones(classes.samples, dtype=torch.float64, device=kernel.device)
     near = nearest(kernel, columns.dims, classes, ones)
     entropy = entropies(kernel, columns.dims, classes, ones)
     similar = similarity(kernel, classes, ones)
     norm = mean_norm(kernel, classes, ones)
-    if not (near.resolved.all() and entropy.resolved.all()):
+    refined = not bool(near.resolved.all() and entropy.resolved.all())
+    if refined:
         near, entropy = refine(columns, classes, near, entropy)
     distance, spread = float(near.distances.mean()), float(entropy.values.mean())
     degrees = min(classes.samples, columns.dims)
-    return combine(similar.intra, similar.inter, similar.minimum, spread, distance, norm, train_size, degrees)
+    return combine(similar, spread, distance, norm, train_size, degrees), refined
 
 
 def check_finite(kernel: Tensor, name: str) -> None:
@@ -85,20 +88,12 @@ def check_finite(kernel: Tensor, name: str) -> None:
 
 
 def combine(
-    intra: float,
-    inter: float,
-    minimum: float,
-    entropy: float,
-    distance: float,
-    norm: float,
-    train_size: int,
-    degrees: int,
+    similar: Similarity, entropy: float, distance: float, norm: float, train_size: int, degrees: int
 ) -> KnowledgeQuality:
     """S, I, E and Q from their parts; `degrees` G = min(N, D)."""
-    information = max((1 - minimum) * entropy / math.log(5), 0.0)
+    information = max((1 - similar.minimum) * entropy / math.log(5), 0.0)
     efficiency = 2 * distance / norm * (train_size / math.pi) ** (1 / degrees) if norm > 0 else 0.0
-    separation = intra - inter
+    separation = similar.intra - similar.inter
     quality = separation + math.sqrt(max(information * efficiency, 0.0))
-    return KnowledgeQuality(
-        separation, information, efficiency, quality, minimum, entropy, distance, norm, intra, inter
-    )
+    parts = (similar.minimum, entropy, distance, norm, similar.intra, similar.inter)
+    return KnowledgeQuality(separation, information, efficiency, quality, *parts)
