@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from distill.data import Loader, open_dataset
+from distill.data import Limits, Loader, open_dataset
 from distill.data.crops import centre_box, crop_flip, random_box
 from distill.data.normalise import Normaliser
 from distill.data.plan import DRAWS, Plan, draws
 from distill.data.preprocessing import Preprocessing
-from distill.errors import InvalidConfig
+from distill.errors import InvalidConfig, InvalidDataset
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, write_zip
 
@@ -132,6 +132,36 @@ def test_workers_give_what_this_process_gives(large):
         assert all(same(a, b) for a, b in zip(here.epoch(epoch), there.epoch(epoch), strict=True))
     assert torch.equal(state, torch.random.get_rng_state())
     there.close()
+
+
+def test_an_epoch_left_early_does_not_leak_into_the_next(large):
+    here = Loader(large, range(16), 2, COLOUR, None, "crop_flip", seed=1)
+    there = Loader(large, range(16), 2, COLOUR, None, "crop_flip", seed=1, workers=1)
+    next(iter(there.epoch(0)))
+    assert all(same(a, b) for a, b in zip(here.epoch(1), there.epoch(1), strict=True))
+    assert all(same(a, b) for a, b in zip(here.epoch(1, start=5), there.epoch(1, start=5), strict=True))
+    there.close()
+
+
+def test_without_room_in_shared_memory_the_batches_are_the_same(large, monkeypatch):
+    here = Loader(large, range(8), 2, COLOUR, seed=1)
+    there = Loader(large, range(8), 2, COLOUR, seed=1, workers=1)
+    monkeypatch.setattr("distill.data.large.shared_memory_fits", lambda *_: False)
+    assert all(same(a, b) for a, b in zip(here.epoch(0), there.epoch(0), strict=True))
+    there.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_breaks_later_is_named(tmp_path, workers):
+    files = {f"{split}/c{i % 2}/{i}.png": image_bytes(i, (100, 100)) for i in range(8) for split in ("train", "test")}
+    files["train/c1/late.png"] = image_bytes(1, (100, 100))[:-9000]
+    data = open_dataset(archive(write_zip(tmp_path / "a.zip", files)), Limits(verify_pixels=0)).train
+    loader = Loader(data, range(len(data)), 2, COLOUR, shuffle=False, drop_last=False, workers=workers)
+    with pytest.raises(InvalidDataset, match="late") as caught:
+        list(loader.epoch(0))
+    assert caught.value.remedy
+    assert caught.value.details == {"image": "train/c1/late.png"}
+    loader.close()
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.booleans(), st.integers(1, 4))

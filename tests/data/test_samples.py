@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from distill.data import inspect, open_dataset
 from distill.errors import InvalidConfig, UnknownName
@@ -36,6 +37,13 @@ def test_report(tmp_path):
     assert report.duplicates_between_splits == 1
     assert report.verified == 10
     assert report.to_dict()["digest"] == report.digest
+
+
+def test_contact_sheet(tmp_path):
+    files = {f"c{i % 3}/{i}.png": image_bytes(i, (5 + i, 90)) for i in range(30)}
+    inspect(archive(write_zip(tmp_path / "a.zip", files)), sheet=tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (8 * 64, 3 * 64)
 
 
 def test_digest_follows_content_labels_and_names(tmp_path):
