@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from distill.data.crops import Box, centre_box, random_box
 from distill.data.plan import draws
 from distill.data.preprocessing import Preprocessing
 from distill.data.samples import Samples, to_tensor
+from distill.errors import RetortError
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -22,6 +24,7 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 Key = tuple[int, int]  # epoch, sample
+_PREFETCH = 4
 
 
 @dataclass
@@ -35,8 +38,14 @@ class Views(Dataset[Any]):
     seed: int
     _numbers: tuple[int, Tensor] | None = None
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, ...]:
-        epoch, i = key
+    def __getitem__(self, key: Key) -> tuple[Tensor, ...] | RetortError:
+        # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
+        try:
+            return self._views(*key)
+        except RetortError as error:
+            return error
+
+    def _views(self, epoch: int, i: int) -> tuple[Tensor, ...]:
         image, numbers = self.samples.image(i), self._of(epoch)[i].tolist()
         box, mirrored = self._box((image.height, image.width), numbers)
         if self.augmentation == "randaugment":
@@ -82,17 +91,35 @@ def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -
 
 @dataclass
 class Collate:
-    """Stack views; grey ones become colour where the network or a neighbour has colour."""
+    """Stack views; grey ones become colour where a neighbour has colour. The first error stands for its batch.
 
-    channels: tuple[int, ...]
+    `copied`: give NumPy arrays, which travel through a pipe, where shared memory is too small for tensors.
+    """
 
-    def __call__(self, rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        return tuple(_stack([row[i] for row in rows]) for i in range(len(self.channels)))
+    copied: bool = False
+
+    def __call__(self, rows: list[tuple[Tensor, ...] | RetortError]) -> tuple[Any, ...] | RetortError:
+        good: list[tuple[Tensor, ...]] = []
+        for row in rows:
+            if isinstance(row, RetortError):
+                return row
+            good.append(row)
+        stacked = tuple(_stack(views) for views in zip(*good, strict=True))
+        return tuple(view.numpy() for view in stacked) if self.copied else stacked
 
 
-def _stack(views: list[Tensor]) -> Tensor:
+def _stack(views: tuple[Tensor, ...]) -> Tensor:
     most = max(view.shape[0] for view in views)
     return torch.stack([view.expand(most, -1, -1) for view in views])
+
+
+def shared_memory_fits(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -> bool:
+    """Whether /dev/shm holds twice the batches in flight (containers often have 64 MiB there)."""
+    one = 3 * batch * sum(how.size[0] * how.size[1] for how in wanted)
+    try:
+        return shutil.disk_usage("/dev/shm").free > 2 * one * workers * _PREFETCH  # noqa: S108
+    except OSError:
+        return True  # no such folder: another kind of system, whose shared memory has no such cap
 
 
 class _Batches:
@@ -113,31 +140,38 @@ class LargeImages:
 
     def __init__(self, views: Views, workers: int) -> None:
         self._batches = _Batches()
-        self._collate = Collate(tuple(wanted.channels for wanted in views.wanted))
         self._views, self._workers = views, workers
         self._loader: DataLoader[Any] | None = None
 
     def epoch(self, epoch: int, batches: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
         """Views of every batch of sample positions."""
         keys = [[(epoch, i) for i in batch.tolist()] for batch in batches]
-        if self._workers == 0:
-            return (self._collate([self._views[key] for key in batch]) for batch in keys)
+        for views in self._delivered(keys):
+            if isinstance(views, RetortError):
+                raise views
+            yield tuple(torch.as_tensor(view) for view in views)
+
+    def _delivered(self, keys: list[list[Key]]) -> Iterator[Any]:
+        if self._workers == 0 or not keys:
+            collate = Collate()
+            return (collate([self._views[key] for key in batch]) for batch in keys)
         self._batches.keys = keys
-        self._loader = self._loader or self._started()
+        self._loader = self._loader or self._started(len(keys[0]))
         return iter(self._loader)
 
     def close(self) -> None:
         """End the worker processes."""
         self._loader = None
 
-    def _started(self) -> DataLoader[Any]:
+    def _started(self, batch: int) -> DataLoader[Any]:
+        copied = not shared_memory_fits(self._views.wanted, batch, self._workers)
         return DataLoader(
             self._views,
             batch_sampler=self._batches,
             num_workers=self._workers,
             multiprocessing_context="spawn",
             persistent_workers=True,
-            prefetch_factor=4,
-            collate_fn=self._collate,
+            prefetch_factor=_PREFETCH,
+            collate_fn=Collate(copied),
             generator=torch.Generator(),  # the loader's own draws must not come from the run's global generator
         )

@@ -72,8 +72,7 @@ class Loader:
         }
         self._labels = samples.labels.to(self.device)
         self._numbers: tuple[int, Tensor] | None = None
-        # RandAugment's many small operations are slower on an accelerator than on the CPU.
-        self._home = torch.device("cpu") if augmentation == "randaugment" else self.device
+        self._home = _home(samples, augmentation, self.device)
         self._cached = samples.cached(self._home)
         wanted = (student,) if teacher is None or _same_view(student, teacher) else (student, teacher)
         self._large = LargeImages(Views(samples, wanted, augmentation, seed), workers) if self._cached is None else None
@@ -140,6 +139,17 @@ class Loader:
         if device.type == "cpu" or tensor.device == device:
             return tensor
         return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def _home(samples: Samples, augmentation: Augmentation, device: torch.device) -> torch.device:
+    """Where the decoded pixels lie: on the accelerator if they take at most a quarter of its free memory. RandAugment's
+    many small operations are slower there than on the CPU."""
+    host = torch.device("cpu")
+    pixels = samples.cached(host)
+    if device.type != "cuda" or pixels is None or augmentation == "randaugment":
+        return host
+    free, _ = torch.cuda.mem_get_info(device)
+    return device if pixels.numel() <= free / 4 else host
 
 
 def _same_view(student: Preprocessing, teacher: Preprocessing) -> bool:

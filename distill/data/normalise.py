@@ -24,13 +24,14 @@ class Normaliser:
         shape = (1, wanted.channels, 1, 1)
         self.scale = (1 / (255 * std)).float().view(shape).to(device)
         self.shift = (-mean / std).float().view(shape).to(device)
+        self.luminance = torch.tensor(_LUMINANCE, device=device).view(1, 3, 1, 1)
         self.wanted = wanted
         self.format = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, pixels: Tensor) -> Tensor:
         x = pixels.to(torch.float32, memory_format=self.format)
         if x.shape[1] == 3 and self.wanted.channels == 1:
-            x = (x * x.new_tensor(_LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            x = (x * self.luminance).sum(1, keepdim=True)
         if tuple(x.shape[-2:]) != self.wanted.size:
             x = self._resized(x)
         # Grey to colour happens by broadcasting in the same multiply-add.

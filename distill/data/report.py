@@ -10,6 +10,7 @@ import numpy as np
 
 from distill.data.limits import DEFAULT, Limits
 from distill.data.opening import Raw, Split, open_raw
+from distill.data.sheet import contact_sheet
 from distill.types import DatasetInput
 
 _VERIFY_PIXELS = 20_000_000_000
@@ -40,9 +41,14 @@ class DatasetReport:
         return asdict(self)
 
 
-def inspect(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> DatasetReport:
-    """Open and look at every image, decoding up to 2e10 pixels. Raises `InvalidDataset`, `UnknownName`."""
+def inspect(
+    dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None, sheet: Path | None = None
+) -> DatasetReport:
+    """Open and look at every image, decoding up to 2e10 pixels a split; where `sheet` names a file, write a contact
+    sheet (PNG) there. Raises `InvalidDataset`, `UnknownName`."""
     raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
+    if sheet is not None:
+        contact_sheet(raw, sheet)
     return report(raw)
 
 

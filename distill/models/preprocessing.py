@@ -60,7 +60,9 @@ def _timm(name: Name) -> Preprocessing:
     if config is None:
         return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (224, 224), "bicubic", crop=0.875)
     mean, std, (_, height, width) = tuple(config.mean), tuple(config.std), config.input_size
-    return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=config.crop_pct)
+    # Above 1 timm pads the image (one network, 1.15); here it is shown whole.
+    crop = min(1.0, config.crop_pct)
+    return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=crop)
 
 
 def _torchvision(name: Name) -> Preprocessing:

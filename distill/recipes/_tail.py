@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.layers._forward import batch_size, feature_of, replace_tensors, tensors
+from distill.layers._forward import batch_size, feature_of, replace_tensors, tensors, to_device
 from distill.layers._names import Point, parse
 from distill.recipes._networks import evaluating, run_logits
 
@@ -33,7 +33,7 @@ class Tail:
     """
 
     def __init__(self, network: nn.Module, layer: str, example: Any) -> None:
-        self._example = replace_tensors(example, lambda t: t[:1].cpu() if t.dim() else t)
+        self._example = replace_tensors(example, lambda t: t[:1].clone() if t.dim() else t)
         self._shadow = _shadow(network)
         self._modules = dict(self._shadow.named_modules())
         self._plan = _plan(self._shadow, parse(layer), example)
@@ -45,6 +45,7 @@ class Tail:
 
     def __call__(self, feature: Tensor) -> Tensor:
         self._feature, self._counts = feature, dict.fromkeys(self._plan, 0)
+        self._example = to_device(self._example, feature.device)  # once; a copy per step would wait for the device
         try:
             return run_logits(self._shadow, replace_tensors(self._example, partial(_stretch, feature=feature)))
         finally:
@@ -87,8 +88,7 @@ def _bypassed(layer: str, why: str) -> InvalidConfig:
 
 
 def _stretch(tensor: Tensor, feature: Tensor) -> Tensor:
-    """One example sample repeated to the feature's batch, on its device; scalars stay."""
-    tensor = tensor.to(feature.device)
+    """One example sample repeated to the feature's batch; scalars stay."""
     return tensor.expand(len(feature), *tensor.shape[1:]) if tensor.dim() else tensor
 
 

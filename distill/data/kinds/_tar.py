@@ -148,8 +148,9 @@ def members(file: BinaryIO, skip: Callable[[int], None]) -> Iterator[Member]:
 
 def _header(file: BinaryIO) -> bytes | None:
     block = file.read(_BLOCK)
-    if not block or not block.strip(b"\0"):
+    if len(block) == _BLOCK and not block.strip(b"\0"):
         return None
+    # Also at a member's border: a tar ends with zero blocks, and one cut off there would lose images silently.
     if len(block) < _BLOCK:
         refuse("it is truncated")
     if sum(block[:148]) + sum(b" " * 8) + sum(block[156:]) != _number(block[148:156]):
