@@ -6,7 +6,6 @@ for event in run(spec, Path("out"), Control()):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,12 +82,14 @@ class _Job:
         if self.control.handover:
             return
         outcome = yield from self._distil(prepared, curve, pairs)
-        if outcome.ending == "handover":
+        if self.control.handover:
             return
         yield Event("phase", {"phase": "evaluating"})
         selection = pairs.to_dict() if pairs else None
         report = evaluate(prepared, outcome, self.resolved, selection, curve)
         yield from self._test_metrics(report)
+        if self.control.handover:
+            return
         yield Event("phase", {"phase": "packaging"})
         yield from self._package(prepared, report, curve)
         yield Event("result", summary(report))
@@ -182,4 +183,4 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
 
     columns = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
     keys = ("schema", "title", "recipe", "verdict", "against_teacher", "selection", "training", "dataset", "digests")
-    return json.loads(json.dumps(columns | {key: report[key] for key in keys})) | {"seeds": report["seeds"]}
+    return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]}

@@ -16,6 +16,7 @@ from distill.data import Dataset, Loader, Samples, open_dataset, stratified_samp
 from distill.device import resolve_device
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models import Preprocessing, build, check, load, pin, preprocessing
+from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
 from distill.training import distributed
 from distill.training.data import Order, TrainData
@@ -127,8 +128,9 @@ def prepare(spec: RunSpec, scratch: Path) -> Prepared:
 def _recipe(spec: RunSpec) -> type[Recipe]:
     config = spec.config
     recipes.registry.check(config.recipe)
-    if config.selection != "auto":
-        selection.registry.check(config.selection)
+    selection.registry.check(config.selection)
+    check_parameters(selection.registry.parameters(config.selection), config.selection_parameters)
+    check_parameters(recipes.registry.parameters(config.recipe), config.recipe_parameters)
     recipe: type[Recipe] = recipes.get(config.recipe)
     if recipe.needs_teacher and spec.teacher is None:
         raise InvalidConfig(
