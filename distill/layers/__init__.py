@@ -1,0 +1,7 @@
+"""Generalised layers of any network: find them (`discover`), read them (`capture`, `run_until`)."""
+
+from distill.layers._capture import Capture, Features, capture, run_until
+from distill.layers._discover import discover
+from distill.types import Layer
+
+__all__ = ["Capture", "Features", "Layer", "capture", "discover", "run_until"]

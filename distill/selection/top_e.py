@@ -1,0 +1,11 @@
+"""Ablation: the k layers of highest efficiency E."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill.selection._rule import top_rule
+
+PARAMETERS: dict[str, dict[str, Any]] = {}
+
+ENTRY = top_rule(lambda layer: layer.efficiency)
