@@ -196,6 +196,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a job
+         * @description Free the worker and keep the training state. Pausing again is no error.
+         */
+        post: operations["pause_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a paused job
+         * @description Queue a paused job again; it goes on from its last checkpoint.
+         */
+        post: operations["resume_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs/{job_id}/retry": {
         parameters: {
             query?: never;
@@ -657,6 +697,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -858,9 +899,11 @@ export interface components {
          *             16,
          *             28,
          *             28
-         *           ]
+         *           ],
+         *           "standard_error": null
          *         }
          *       ],
+         *       "reading": null,
          *       "reused": false,
          *       "rule": "",
          *       "samples": 1000,
@@ -906,9 +949,9 @@ export interface components {
             rule: string;
             /**
              * Reading
-             * @description What the complete curve says, in words.
+             * @description What the curve says so far, in words; null before the first layer.
              */
-            reading: unknown;
+            reading: string | null;
             /**
              * Layers
              * @description In depth order.
@@ -1046,6 +1089,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1343,6 +1387,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1437,6 +1482,7 @@ export interface components {
          * @description A job. `links` holds what can be read, and those actions that its status allows now.
          * @example {
          *       "attempt": 1,
+         *       "compare_with": null,
          *       "config": {
          *         "augmentation": "none",
          *         "batch_size": 128,
@@ -1444,14 +1490,17 @@ export interface components {
          *         "cache_teacher": "auto",
          *         "channels_last": "auto",
          *         "checkpoint_seconds": 600,
+         *         "clip_norm": null,
          *         "compile": "auto",
          *         "deterministic": true,
          *         "device": "auto",
+         *         "ema_decay": null,
          *         "epochs": 10,
          *         "gradient_accumulation": 1,
          *         "image_size": "auto",
          *         "layers": 4,
          *         "learning_rate": "auto",
+         *         "max_steps": null,
          *         "precision": "auto",
          *         "quality_bootstrap": 0,
          *         "quality_memory_bytes": 2147483648,
@@ -1461,12 +1510,18 @@ export interface components {
          *         "seed": 0,
          *         "selection": "auto",
          *         "selection_parameters": {},
+         *         "student_layers": null,
+         *         "teacher_layers": null,
+         *         "test_limit": null,
+         *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": 0.3,
          *         "weight_decay": 0.01
          *       },
          *       "created_at": "2026-01-31T12:00:00Z",
          *       "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "error": null,
+         *       "finished_at": null,
          *       "heartbeat_at": "2026-01-31T12:00:09Z",
          *       "id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
          *       "labels": {
@@ -1479,6 +1534,7 @@ export interface components {
          *       },
          *       "max_attempts": 3,
          *       "name": "resnet8 from resnet34",
+         *       "not_before": null,
          *       "phase": "scoring",
          *       "priority": 0,
          *       "progress": {
@@ -1488,7 +1544,11 @@ export interface components {
          *         "step": 40,
          *         "total_steps": 100
          *       },
+         *       "queue_position": null,
          *       "recipe": "feature_only",
+         *       "resolved": null,
+         *       "result": null,
+         *       "selection": null,
          *       "started_at": "2026-01-31T12:00:01Z",
          *       "status": "running",
          *       "student": {
@@ -1601,6 +1661,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1641,6 +1702,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1685,6 +1747,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1907,6 +1970,7 @@ export interface components {
             /**
              * Next Cursor
              * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
              */
             next_cursor?: string | null;
             /** Items */
@@ -1954,6 +2018,30 @@ export interface components {
              * @example 2026-01-31T12:00:00Z
              */
             heartbeat_at: string;
+        };
+        /**
+         * FieldError
+         * @description One thing wrong with the request, and where.
+         */
+        FieldError: {
+            /**
+             * Pointer
+             * @description JSON pointer into the body, or /name of the parameter.
+             * @example /student/name
+             */
+            pointer: string;
+            /**
+             * Message
+             * @example There is no architecture named 'timm:resnet43'.
+             */
+            message: string;
+            /**
+             * In
+             * @description Which part of the request the pointer points into.
+             * @default body
+             * @enum {string}
+             */
+            in: "body" | "query" | "path" | "header";
         };
         /**
          * ProblemDocument
@@ -2024,34 +2112,57 @@ export interface components {
             };
         };
         /**
-         * FieldError
-         * @description One thing wrong with the request, and where.
+         * NamedDataset
+         * @description A data set that the service knows by name; GET /catalogue/datasets lists them.
          */
-        FieldError: {
+        NamedDataset: {
+            /** Named */
+            named: string;
             /**
-             * Pointer
-             * @description JSON pointer into the body, or /name of the parameter.
-             * @example /student/name
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
              */
-            pointer: string;
-            /**
-             * Message
-             * @example There is no architecture named 'timm:resnet43'.
-             */
-            message: string;
-            /**
-             * In
-             * @description Which part of the request the pointer points into.
-             * @default body
-             * @enum {string}
-             */
-            in: "body" | "query" | "path" | "header";
+            labels?: {
+                [key: string]: string;
+            };
         };
+        /**
+         * ArtifactReference
+         * @description A file that one of your jobs made.
+         */
         ArtifactReference: {
-            [key: string]: unknown;
+            /** Job Id */
+            job_id: string;
+            /**
+             * Name
+             * @default student.safetensors
+             */
+            name: string;
         };
-        HTTPValidationError: {
-            [key: string]: unknown;
+        /**
+         * TeacherFromArtifact
+         * @description Register a finished job's student as a teacher; the architecture is that job's.
+         */
+        TeacherFromArtifact: {
+            artifact: components["schemas"]["ArtifactReference"];
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
         };
     };
     responses: never;
@@ -2257,39 +2368,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": {
-                    artifact: components["schemas"]["ArtifactReference"];
-                    /**
-                     * Name
-                     * @default
-                     */
-                    name?: string;
-                    /**
-                     * Labels
-                     * @description Your own names and values, to filter by.
-                     * @example {
-                     *       "team": "vision"
-                     *     }
-                     */
-                    labels?: {
-                        [key: string]: string;
-                    };
-                    $defs: {
-                        /**
-                         * ArtifactReference
-                         * @description A file that one of your jobs made.
-                         */
-                        ArtifactReference: {
-                            /** Job Id */
-                            job_id: string;
-                            /**
-                             * Name
-                             * @default student.safetensors
-                             */
-                            name?: string;
-                        };
-                    };
-                };
+                "application/json": components["schemas"]["TeacherFromArtifact"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
@@ -2664,13 +2743,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -2861,13 +2955,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -3111,20 +3220,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": {
-                    /** Named */
-                    named: string;
-                    /**
-                     * Labels
-                     * @description Your own names and values, to filter by.
-                     * @example {
-                     *       "team": "vision"
-                     *     }
-                     */
-                    labels?: {
-                        [key: string]: string;
-                    };
-                };
+                "application/json": components["schemas"]["NamedDataset"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -3498,13 +3594,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -3695,13 +3806,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -4318,13 +4444,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -4741,13 +4882,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -4940,13 +5096,456 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    pause_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unauthorized",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Unauthorized, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unauthorized",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    resume_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unauthorized",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "detail": "Unauthorized, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unauthorized",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -5139,13 +5738,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -6190,13 +6804,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -6365,13 +6994,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -6540,13 +7184,28 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable content */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
             /** @description Internal error */
@@ -7561,6 +8220,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Internal error */
             500: {
                 headers: {
@@ -7872,6 +8555,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Internal error */
             500: {
                 headers: {
@@ -8002,6 +8709,30 @@ export interface operations {
                      *       "detail": "Forbidden, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8152,6 +8883,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Internal error */
             500: {
                 headers: {
@@ -8282,6 +9037,30 @@ export interface operations {
                      *       "detail": "Forbidden, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8432,6 +9211,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Internal error */
             500: {
                 headers: {
@@ -8572,6 +9375,30 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Internal error */
             500: {
                 headers: {
@@ -8702,6 +9529,30 @@ export interface operations {
                      *       "detail": "Forbidden, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
