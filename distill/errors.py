@@ -88,3 +88,15 @@ class Diverged(UserError):
     """Training left the finite or sane range; the message names the step, details hold the layer norms."""
 
     code = "diverged"
+
+
+class OutOfMemoryGpu(RetortError):
+    """The accelerator's memory is full."""
+
+    code = "oom_gpu"
+
+
+class OutOfMemoryHost(RetortError):
+    """The machine's memory is full."""
+
+    code = "oom_host"

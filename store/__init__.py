@@ -1,0 +1,1 @@
+"""Shared by API and worker: settings, tables, repositories, transition table, objects, doorbell."""

@@ -122,7 +122,9 @@ class Capture:
             return feature.clone()  # inference tensors carry no version to learn from
         copy = self._copies.get((name, training), True)
         self._versions[name] = (feature, feature._version, training)
-        return feature.clone() if copy else feature
+        # A view, not the tensor itself: the graph keeps the same nodes in the same order whether copied or not, so a
+        # run that has just been resumed (and copies once to learn) sums its gradients to the same bits.
+        return feature.clone() if copy else feature.view_as(feature)
 
     def _learn(self) -> None:
         """At the end of a pass: which features were overwritten after they were taken."""

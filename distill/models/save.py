@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,19 @@ def save(model: nn.Module, path: str | Path, metadata: Mapping[str, str] | None 
     part = Path(f"{path}.part")
     try:
         safetensors.torch.save_file(tensors, part, metadata=metadata)
+        _sort_metadata(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _sort_metadata(path: Path) -> None:
+    """safetensors writes metadata in random order; sorted, the same student gives the same file and sha256."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from distill.errors import InvalidConfig
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -48,10 +50,23 @@ class Recipe(nn.Module):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
+        self._check(setup)
         self.student = setup.student
         object.__setattr__(self, "_teacher", setup.teacher)
         if setup.teacher is not None:
             setup.teacher.eval().requires_grad_(False)
+
+    def _check(self, setup: Setup) -> None:
+        if self.needs_teacher and setup.teacher is None:
+            raise InvalidConfig("This recipe needs a teacher.", "Name a teacher, or use cross_entropy.")
+        counts = [len(setup.student_layers), len(setup.teacher_layers)]
+        counts += [len(setup.student_shapes), len(setup.teacher_shapes)]
+        if self.needs_layers and (counts[0] == 0 or len(set(counts)) > 1):
+            raise InvalidConfig(
+                f"Layers pair one to one; here are {counts[0]} student and {counts[1]} teacher layers.",
+                "Choose the same number of layers, at least one, on both sides.",
+                {"student_layers": list(setup.student_layers), "teacher_layers": list(setup.teacher_layers)},
+            )
 
     @property
     def teacher(self) -> nn.Module | None:

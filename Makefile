@@ -1,0 +1,74 @@
+# Retort's commands. `make help` lists them. Everything lands in .venv and in folders that git ignores.
+SHELL := bash
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PYTHON ?= python3
+# A CUDA machine: `make TORCH=torch demo` takes the newest build for its GPU instead.
+TORCH ?= torch==2.13.0
+TORCHVISION ?= torchvision==0.28.0
+INSTALLED := $(VENV)/.installed
+PYTEST := $(PY) -m pytest
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+# ---- environment
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retort needs Python 3.11 or newer; set PYTHON=")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check $(TORCH)
+	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt $(TORCHVISION) -e '.[dev]'
+	touch $@
+
+.PHONY: env
+env: $(INSTALLED) ## make .venv with everything in it (torch first, then the rest)
+
+.PHONY: clean
+clean: ## remove what the commands made, the environment included
+	rm -rf $(VENV) retort-data demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# ---- the two commands
+
+.PHONY: demo
+demo: $(INSTALLED) ## train a teacher on Fashion-MNIST, distil it, compare; all over the HTTP API
+	@scripts/system-packages dataset-fashion-mnist
+	$(VENV)/bin/retort demo
+
+.PHONY: test
+test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 15 minutes on 2 cores)
+	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadgroup -m "not slow and not gpu" $(ARGS)
+
+# ---- checks
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff: style and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+.PHONY: types
+types: $(INSTALLED) ## mypy, strict
+	$(PY) -m mypy
+
+.PHONY: imports
+imports: $(INSTALLED) ## import-linter: arrows one way
+	$(VENV)/bin/lint-imports
+
+.PHONY: migrations
+migrations: $(INSTALLED) ## migrations bring an empty database to exactly the tables in the code
+	scripts/check-migrations
+
+.PHONY: check
+check: lint types imports migrations ## all static checks
+
+.PHONY: test-slow
+test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
+	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
+	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" $(ARGS)
+
+.PHONY: test-gpu
+test-gpu: $(INSTALLED) ## tests that need a CUDA device
+	$(PYTEST) -m gpu $(ARGS)

@@ -1,0 +1,118 @@
+"""What a network is worth: accuracy with an interval, agreement with the teacher, size, operations, latency."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distill.models.cost import cost
+from distill.recipes._networks import run_logits
+from distill.statistics import Difference, paired_difference, wilson
+from distill.training.data import Source
+from distill.training.mode import Mode
+
+LATENCY_REPEATS, LATENCY_WARMUP, LATENCY_SECONDS = 50, 5, 5.0
+TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A network's answers on every test sample, in the source's order, on the CPU. `predicted`, `labels`: (n,) class
+    indices; `in_top5`: (n,) bool; `loss`: mean cross-entropy."""
+
+    predicted: Tensor
+    labels: Tensor
+    in_top5: Tensor
+    loss: float
+
+    @property
+    def correct(self) -> Tensor:
+        return self.predicted == self.labels
+
+
+@torch.no_grad()
+def predictions(model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None) -> Predictions:
+    """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source."""
+    mode = mode or Mode()
+    model.to(device).eval()
+    columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for batch in source.epoch(0):
+        with mode.autocast(device):
+            logits = run_logits(model, mode.layout(batch.student)).float()
+        top = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        losses = F.cross_entropy(logits, batch.labels, reduction="none")
+        columns.append((top[:, 0], batch.labels, (top == batch.labels[:, None]).any(1), losses))
+    predicted, labels, in_top5, losses = (torch.cat(column).cpu() for column in zip(*columns, strict=True))
+    return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
+
+
+def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | None = None) -> dict[str, Any]:
+    """`accuracy` (top-1), `top5` (more than 10 classes), `agreement` (share of samples with the teacher's answer), each
+    a share with n and 95 % interval; `per_class` accuracies by name; `loss`."""
+    n = len(found.labels)
+    result: dict[str, Any] = {"accuracy": wilson(int(found.correct.sum()), n).to_dict(), "loss": found.loss}
+    if len(classes) > TOP5_ABOVE:
+        result["top5"] = wilson(int(found.in_top5.sum()), n).to_dict()
+    if teacher is not None:
+        result["agreement"] = wilson(int((found.predicted == teacher.predicted).sum()), n).to_dict()
+    result["per_class"] = {
+        name: wilson(int(found.correct[rows].sum()), int(rows.sum())).to_dict()
+        for name, rows in ((name, found.labels == number) for number, name in enumerate(classes))
+    }
+    return result
+
+
+def difference(first: Predictions, second: Predictions) -> Difference:
+    """Accuracy of the first less that of the second, paired by sample."""
+    only_first = int((first.correct & ~second.correct).sum())
+    only_second = int((second.correct & ~first.correct).sum())
+    return paired_difference(only_first, only_second, len(first.labels))
+
+
+def price(model: nn.Module, example: Tensor, file_bytes: int | None = None) -> dict[str, Any]:
+    """`parameters`, `flops` (one sample forward, a multiply-add is 2), `bytes` on disk, `latency` at batch 1.
+
+    `example`: (1, c, h, w) on the model's device.
+    """
+    counted = cost(model, example)
+    size = counted.bytes if file_bytes is None else file_bytes
+    return {"parameters": counted.parameters, "flops": counted.flops, "bytes": size, "latency": latency(model, example)}
+
+
+@torch.no_grad()
+def latency(model: nn.Module, example: Tensor, repeats: int = LATENCY_REPEATS) -> dict[str, Any]:
+    """Milliseconds of one forward pass of `example` in eval mode: the median and the quartiles of up to `repeats` runs
+    (fewer where 5 seconds are over, at least 3) after 5 to warm up."""
+    training = model.training
+    model.eval()
+    for _ in range(LATENCY_WARMUP):
+        _once(model, example)
+    end, times = time.perf_counter() + LATENCY_SECONDS, list[float]()
+    while len(times) < 3 or (len(times) < repeats and time.perf_counter() < end):
+        times.append(_once(model, example) * 1e3)
+    model.train(training)
+    low, median, high = statistics.quantiles(times, n=4)
+    return {
+        "median_ms": median, "quartiles_ms": [low, high], "n": len(times), "warmup": LATENCY_WARMUP,
+        "batch_size": len(example), "threads": torch.get_num_threads(), "device": _device_name(example.device),
+        "dtype": "fp32",
+    }  # fmt: skip
+
+
+def _once(model: nn.Module, example: Tensor) -> float:
+    start = time.perf_counter()
+    model(example)
+    if example.is_cuda:
+        torch.cuda.synchronize(example.device)
+    return time.perf_counter() - start
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,66 @@
+"""What exporters are given and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from distill.models import Preprocessing
+from distill.types import Architecture, Event, QCurve
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file, complete on disk."""
+
+    name: str
+    path: Path
+    media_type: str
+
+    def event(self) -> Event:
+        return Event("artifact", {"name": self.name, "path": str(self.path), "media_type": self.media_type})
+
+
+class Skipped(Exception):
+    """An optional exporter that cannot work here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A finished run. `metrics`: the `data` of its metrics events, in order."""
+
+    student: nn.Module
+    architecture: Architecture
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    report: dict[str, Any]
+    curve: QCurve | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
+    """Write a text file, complete or not at all."""
+    path = folder / name
+    part = path.with_name(name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return Artifact(name, path, media_type)
+
+
+def export(context: Context, folder: Path) -> Iterator[Event]:
+    """Run every exporter; an `artifact` event a file, a `log` event for each that was skipped."""
+    from distill.export import get, names
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        try:
+            artifacts = get(name)(context, folder)
+        except Skipped as reason:
+            yield Event("log", {"level": "info", "message": f"No {name} export: {reason}"})
+            continue
+        for artifact in artifacts:
+            yield artifact.event()

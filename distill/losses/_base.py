@@ -1,0 +1,70 @@
+"""What every feature loss is: a module from two feature matrices to a scalar."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+
+
+class FeatureLoss(nn.Module):
+    """Base of the feature losses (METHODS section 4).
+
+    `forward(student, teacher, mask=None)`: student (n, d_s), teacher (n, d_t), one sample (or token) a row; mask (n,)
+    bool, False for rows to leave out. Returns a scalar in fp32 (fp64 for fp64 input), also under autocast.
+    `needs_projector`: the loss compares element by element, so a recipe first projects the student to the teacher's
+    width and keeps the spatial resolution; the others take any widths.
+    """
+
+    needs_projector: ClassVar[bool] = False
+
+    def forward(self, student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
+        self._check(student, teacher)
+        with torch.autocast(student.device.type, enabled=False):
+            return self.compare(_full(student), _full(teacher), mask)
+
+    def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss itself, in full precision."""
+        raise NotImplementedError
+
+    def _check(self, student: Tensor, teacher: Tensor) -> None:
+        if student.dim() != 2 or teacher.dim() != 2 or len(student) != len(teacher):
+            raise InvalidConfig(
+                f"Feature matrices must be (n, d_s) and (n, d_t), not {_shape(student)} and {_shape(teacher)}.",
+                "Flatten each sample or token to one row, the same rows for student and teacher.",
+                {"student": list(student.shape), "teacher": list(teacher.shape)},
+            )
+
+
+def unit_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Centre the columns of (n, d), then divide by the Frobenius norm. Rows that `mask` leaves out become 0, which is
+    the same to every loss here as removing them, without the host-device sync of a boolean index.
+
+    **Our choice**: a matrix that is constant up to rounding (one row, a dead layer) becomes 0 and passes no gradient,
+    since dividing its rounding noise by its norm would be noise of norm 1.
+    """
+    rows = torch.ones_like(features[:, :1]) if mask is None else mask.to(features.dtype)[:, None]
+    features = torch.where(rows > 0, features, 0)
+    count = rows.sum().clamp(min=1)
+    centred = (features - features.sum(0, keepdim=True) / count) * rows
+    floor = (10 * torch.finfo(features.dtype).eps) ** 2 * features.detach().square().sum()
+    energy = centred.square().sum()
+    # A NaN energy must stay NaN, so that divergence is seen: only what is surely constant is zeroed.
+    constant = energy <= floor
+    return torch.where(constant, 0, centred) * torch.where(constant, 1, energy).rsqrt()
+
+
+def at_least_zero(value: Tensor) -> Tensor:
+    """Lift a value that rounding has pushed below 0 to 0, leaving its gradient alone."""
+    return value + (value.clamp(min=0) - value).detach()
+
+
+def _full(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def _shape(x: Tensor) -> tuple[int, ...]:
+    return tuple(x.shape)

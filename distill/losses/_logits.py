@@ -1,0 +1,32 @@
+"""Losses on logits (n, C), in fp32; recipes weigh them."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the batch of -ln softmax(logits)[label]; logits (n, C), labels (n,) int. Nats."""
+    return F.cross_entropy(logits.float(), labels)
+
+
+def soft_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T^2 KL( softmax(teacher / T) || softmax(student / T) ), mean over the batch; student, teacher (n, C).
+
+    >= 0 nats. The T^2 keeps the gradient's scale as T grows, since KL's own falls like 1 / T^2; it stands here once
+    and nowhere else. The gradient goes to the student and, unless detached, to the teacher.
+    """
+    log_p = F.log_softmax(teacher.float() / temperature, dim=-1)
+    log_q = F.log_softmax(student.float() / temperature, dim=-1)
+    return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
+
+
+def standardise(logits: Tensor) -> Tensor:
+    """Per sample z-scores over the classes: (x - mean) / sqrt(variance + 1e-7); (n, C) -> (n, C) in fp32.
+
+    The population variance (**our choice**: divisor C); equal logits become 0, with a finite gradient.
+    """
+    logits = logits.float()
+    centred = logits - logits.mean(-1, keepdim=True)
+    return centred * (centred.square().mean(-1, keepdim=True) + 1e-7).rsqrt()

@@ -1,0 +1,53 @@
+"""Running a network whatever its input and output look like; recipes look only at features and logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+from distill.layers._forward import to_device
+
+
+def run(network: nn.Module, network_input: Any) -> Any:
+    """Call `network`: a mapping as keyword arguments (transformers), anything else as the one argument."""
+    return network(**network_input) if isinstance(network_input, Mapping) else network(network_input)
+
+
+def logits_of(output: Any) -> Tensor:
+    """(n, C) logits: a tensor itself, `.logits` (transformers, torchvision's auxiliary heads), `["logits"]`, or the
+    first of a tuple. Raises `InvalidConfig` for anything else."""
+    if isinstance(output, Mapping) and "logits" in output:
+        output = output["logits"]
+    output = getattr(output, "logits", output)
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+    if isinstance(output, Tensor):
+        return output
+    raise InvalidConfig(f"The network returns {type(output).__name__}, which has no logits.", "Use a classifier.", {})
+
+
+def run_logits(network: nn.Module, network_input: Any) -> Tensor:
+    """`run`, then `logits_of`."""
+    return logits_of(run(network, network_input))
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """`eval()` inside the block, so that no batch statistics move; every module's own mode comes back after it."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def beside(network: nn.Module, network_input: Any) -> Any:
+    """The input on the device of the network's first parameter; as it is where there is none."""
+    parameter = next(network.parameters(), None)
+    return network_input if parameter is None else to_device(network_input, parameter.device)

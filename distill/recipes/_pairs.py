@@ -1,0 +1,118 @@
+"""The feature term: one student layer against one teacher layer, mean over the pairs (METHODS sections 2 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from distill import losses
+from distill.errors import InvalidConfig
+from distill.losses._base import FeatureLoss
+from distill.recipes._base import Setup
+from distill.recipes._layout import CommonResolution, Layout, grid_rows
+
+
+class Pair(nn.Module):
+    """Makes one student and one teacher feature comparable: one row a sample in each of two matrices.
+
+    For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels; for
+    losses without a projector each becomes `grid_rows`.
+    """
+
+    def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], project: bool, grid: int) -> None:
+        super().__init__()
+        self.student, self.teacher = Layout(student), Layout(teacher)
+        self.common = CommonResolution(self.student, self.teacher)
+        self.project, self.grid = project, grid
+        self.projector = self._projector() if project else nn.Identity()
+
+    def _projector(self) -> nn.Module:
+        """1x1 convolution, or linear over the channel axis of tokens; without bias."""
+        if self.common.maps:
+            return nn.Conv2d(self.student.channels, self.teacher.channels, 1, bias=False)
+        return nn.Linear(self.student.channels, self.teacher.channels, bias=False)
+
+    def pool_teacher(self, feature: Tensor) -> Tensor:
+        """(n, *teacher shape) -> what is compared, at the loss's resolution."""
+        return self.common.teacher(feature) if self.project else grid_rows(self.teacher.canonise(feature), self.grid)
+
+    def forward(self, student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, *student shape) and `pool_teacher`'s result -> (n, d_s), (n, d_t)."""
+        if not self.project:
+            return grid_rows(self.student.canonise(student), self.grid), target
+        pooled, target = self.common.match(self.common.student(student), target)
+        return self.projector(pooled).flatten(1), target.flatten(1)
+
+
+class FeaturePairs(nn.Module):
+    """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted.
+
+    loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
+    projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
+    large scale do not drown the others (**our choice**; changes nothing for the scale-free losses).
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        loss: str,
+        grid: int,
+        normalise: bool = False,
+        weights: Sequence[float] | None = None,
+        extra: str | None = None,
+        extra_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.loss, self.extra_loss = losses.get(loss)(), losses.get(extra)() if extra else None
+        self.normalise, self.extra_weight = normalise, extra_weight
+        self.pairs = _pairs(setup, self.loss, grid)
+        self.extra_pairs = _pairs(setup, self.extra_loss, grid) if self.extra_loss else nn.ModuleList()
+        self.weights = _weights(weights, len(self.pairs))
+
+    def pool_teacher(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Teacher features in pair order -> {"feature_0": ..., ...} at the loss's resolution ("extra_0" likewise)."""
+        targets = _pooled("feature", self.pairs, features)
+        return targets | (_pooled("extra", self.extra_pairs, features) if self.extra_loss else {})
+
+    def forward(self, features: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
+        """Student features in pair order and the teacher's targets -> scalar L_feat."""
+        terms = [self._term(i, feature, targets) for i, feature in enumerate(features)]
+        return torch.stack([v * term for v, term in zip(self.weights, terms, strict=True)]).mean()
+
+    def _term(self, i: int, feature: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        term = self._compare(self.loss, self.pairs[i], feature, targets[f"feature_{i}"])
+        if self.extra_loss is None:
+            return term
+        extra = self._compare(self.extra_loss, self.extra_pairs[i], feature, targets[f"extra_{i}"])
+        return term + self.extra_weight * extra
+
+    def _compare(self, loss: nn.Module, pair: nn.Module, feature: Tensor, target: Tensor) -> Tensor:
+        student, teacher = pair(feature, target)
+        if self.normalise:
+            teacher = teacher.float()
+            teacher = teacher * teacher.square().mean().clamp(min=1e-12).rsqrt()
+        term: Tensor = loss(student, teacher)
+        return term
+
+
+def _pairs(setup: Setup, loss: FeatureLoss, grid: int) -> nn.ModuleList:
+    shapes = zip(setup.student_shapes, setup.teacher_shapes, strict=True)
+    return nn.ModuleList(Pair(s, t, loss.needs_projector, grid) for s, t in shapes)
+
+
+def _pooled(prefix: str, pairs: nn.ModuleList, features: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}_{i}": p.pool_teacher(f) for i, (p, f) in enumerate(zip(pairs, features, strict=True))}  # type: ignore[operator]
+
+
+def _weights(weights: Sequence[float] | None, pairs: int) -> tuple[float, ...]:
+    if weights is None:
+        return (1.0,) * pairs
+    if len(weights) != pairs:
+        raise InvalidConfig(
+            f"layer_weights has {len(weights)} values for {pairs} pairs.",
+            "Give one weight a pair, in depth order, or none.",
+            {"layer_weights": len(weights), "pairs": pairs},
+        )
+    return tuple(weights)

@@ -1,0 +1,38 @@
+"""Train the student alone, on the labels: the honest baseline, and how a teacher is made."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from distill.losses._logits import cross_entropy
+from distill.parameters import validated
+from distill.recipes._base import Recipe, Setup
+from distill.recipes._networks import run_logits
+
+PARAMETERS: dict[str, dict[str, Any]] = {}
+
+
+class CrossEntropy(Recipe):
+    """L = CE(student(x), y). No teacher, no layers, no parameters."""
+
+    needs_teacher: ClassVar[bool] = False
+    needs_layers: ClassVar[bool] = False
+
+    @validated(PARAMETERS)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+
+    def forward(
+        self,
+        student_input: Any,
+        labels: Tensor,
+        targets: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        logits = run_logits(self.student, student_input)
+        loss = cross_entropy(logits, labels)
+        return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
+
+
+ENTRY = CrossEntropy

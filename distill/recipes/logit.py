@@ -1,0 +1,61 @@
+"""Classic distillation: cross-entropy plus the teacher's softened class probabilities."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from distill.losses._logits import cross_entropy, soft_divergence
+from distill.parameters import validated
+from distill.recipes._base import Recipe, Setup
+from distill.recipes._networks import run_logits
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
+    "logit_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of T^2 KL; at 1 the KL itself weighs T^2 = 16.",
+    },
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
+}
+
+
+class Logit(Recipe):
+    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(teacher || student), METHODS section 3. No layers."""
+
+    needs_layers: ClassVar[bool] = False
+
+    @validated(PARAMETERS)
+    def __init__(
+        self, setup: Setup, temperature: float = 4.0, logit_weight: float = 1.0, cross_entropy_weight: float = 1.0
+    ) -> None:
+        super().__init__(setup)
+        self.temperature, self.logit_weight = temperature, logit_weight
+        self.cross_entropy_weight = cross_entropy_weight
+
+    @torch.no_grad()
+    def targets(self, teacher_input: Any) -> dict[str, Tensor]:
+        assert self.teacher is not None
+        return {"logits": run_logits(self.teacher, teacher_input)}
+
+    def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """The distillation term on logits (n, C)."""
+        return soft_divergence(student, teacher, self.temperature)
+
+    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        logits = run_logits(self.student, student_input)
+        ce, kl = cross_entropy(logits, labels), self.divergence(logits, targets["logits"])
+        loss = self.cross_entropy_weight * ce + self.logit_weight * kl
+        return {"loss": loss, "cross_entropy": ce.detach(), "logit": kl.detach(), "logits": logits.detach()}
+
+
+ENTRY = Logit

@@ -1,0 +1,163 @@
+"""Attention decides, sample by sample, which teacher layers each student layer learns from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill import losses
+from distill.losses._logits import cross_entropy, soft_divergence
+from distill.parameters import validated
+from distill.recipes._base import Setup
+from distill.recipes._features import FeatureRecipe
+from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipes._projectors import three_layers
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "feature_loss": {
+        "type": "string",
+        "default": "mse",
+        "x-registry": "losses",
+        "description": "Feature loss by name: mse, procrustes, gram, cka.",
+    },
+    "feature_weight": {"type": "number", "minimum": 0, "default": 400.0, "description": "Weight of the attended MSE."},
+    "cross_entropy_weight": {
+        "type": "number",
+        "minimum": 0,
+        "default": 1.0,
+        "description": "Weight of the labels' CE.",
+    },
+    "logit_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of T^2 KL; 0: no logits."},
+    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
+    "attention_width": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 4096,
+        "default": 128,
+        "description": "Width of the queries and keys.",
+    },
+    "grid": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 64,
+        "default": 2,
+        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
+    },
+}
+
+
+class SemCKD(FeatureRecipe):
+    """L = cross_entropy_weight * CE + logit_weight * T^2 KL
+         + feature_weight * mean_{i, s} sum_t a_ist * mean (proj_st(pool(F_s)) - pool(F_t))^2_i
+
+    over samples i, student layers s and all teacher layers t; a_is. = softmax_t( <q_is, k_it> / sqrt(width) ),
+    queries and keys linear-ReLU-linear of the globally averaged student and teacher features; projectors of three
+    layers, one for each (s, t). METHODS section 3. **Our choices**: queries and keys come from averaged features, not
+    from rows of the batch's similarity matrix, so that nothing depends on the batch size; weights 400 and 1.
+    """
+
+    @validated(PARAMETERS)
+    def __init__(
+        self,
+        setup: Setup,
+        feature_loss: str = "mse",
+        feature_weight: float = 400.0,
+        cross_entropy_weight: float = 1.0,
+        logit_weight: float = 1.0,
+        temperature: float = 4.0,
+        attention_width: int = 128,
+        grid: int = 2,
+    ) -> None:
+        super().__init__(setup)
+        self.loss, self.grid = losses.get(feature_loss)(), grid
+        self.feature_weight, self.cross_entropy_weight = feature_weight, cross_entropy_weight
+        self.logit_weight, self.temperature = logit_weight, temperature
+        students, self._teachers = _layouts(setup.student_shapes), _layouts(setup.teacher_shapes)
+        canonical = [teacher.canonical for teacher in self._teachers]
+        self._resolutions = [[CommonResolution(s, t) for t in canonical] for s in students]
+        self._keep = [_largest([row[t] for row in self._resolutions]) for t in range(len(canonical))]
+        rows = self._resolutions if self.loss.needs_projector else []
+        self.projectors = nn.ModuleList(nn.ModuleList(map(_projector, row)) for row in rows)
+        self.queries = nn.ModuleList(_embedding(s.channels, attention_width) for s in students)
+        self.keys = nn.ModuleList(_embedding(t.channels, attention_width) for t in canonical)
+        self._students = students
+
+    def targets(self, teacher_input: Any) -> dict[str, Tensor]:
+        features, logits = self._teacher_pass(teacher_input, logits=self.logit_weight > 0)
+        stored = zip(self._keep, self._teachers, features, strict=True)
+        return {f"feature_{i}": keep.teacher(t.canonise(f)) for i, (keep, t, f) in enumerate(stored)} | logits
+
+    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        students, logits = self._student_pass(student_input)
+        teachers = [targets[f"feature_{i}"] for i in range(len(self._teachers))]
+        gaps = torch.stack(
+            [torch.stack([self._gap(s, t, f, g) for t, g in enumerate(teachers)], 1) for s, f in enumerate(students)], 1
+        )  # (n, student layers, teacher layers)
+        feature = (self.attention(students, teachers) * gaps).sum(2).mean()
+        ce = cross_entropy(logits, labels)
+        parts = {"feature": feature.detach(), "cross_entropy": ce.detach(), "logits": logits.detach()}
+        loss = self.feature_weight * feature + self.cross_entropy_weight * ce
+        if self.logit_weight > 0:
+            kl = soft_divergence(logits, targets["logits"], self.temperature)
+            loss, parts["logit"] = loss + self.logit_weight * kl, kl.detach()
+        return {"loss": loss} | parts
+
+    def attention(self, students: list[Tensor], teachers: list[Tensor]) -> Tensor:
+        """(n, student layers, teacher layers) weights; each row over the teacher layers sums to 1."""
+        means = [_mean(s.canonise(f), s.is_map) for s, f in zip(self._students, students, strict=True)]
+        queries = torch.stack([q(m) for q, m in zip(self.queries, means, strict=True)], 1)
+        targets = [_mean(f, t.is_map) for t, f in zip(self._teachers, teachers, strict=True)]
+        keys = torch.stack([k(m.to(queries.dtype)) for k, m in zip(self.keys, targets, strict=True)], 1)
+        scores = queries.float() @ keys.float().transpose(1, 2) / math.sqrt(queries.shape[-1])
+        return scores.softmax(-1)
+
+    def _gap(self, s: int, t: int, student: Tensor, teacher: Tensor) -> Tensor:
+        """(n,) how far one student layer is from one teacher layer: each sample's mean squared error, or the batch's
+        one value for losses that compare whole batches."""
+        resolution = self._resolutions[s][t]
+        own, target = resolution.match(resolution.student(student), resolution.teacher(teacher))
+        if self.loss.needs_projector:
+            own = self.projectors[s][t](own)  # type: ignore[index]
+        if isinstance(self.loss, losses.get("mse")):
+            return (own.float() - target.float()).square().flatten(1).mean(1)
+        value: Tensor = self.loss(*self._rows(own, target))
+        return value.expand(len(own))
+
+    def _rows(self, own: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self.loss.needs_projector:
+            return own.flatten(1), target.flatten(1)
+        return grid_rows(own, self.grid), grid_rows(target, self.grid)
+
+
+def _layouts(shapes: tuple[tuple[int, ...], ...]) -> list[Layout]:
+    return [Layout(shape) for shape in shapes]
+
+
+def _projector(resolution: CommonResolution) -> nn.Module:
+    channels = resolution.student_layout.channels, resolution.teacher_layout.channels
+    return three_layers(*channels, maps=resolution.maps)
+
+
+def _embedding(channels: int, width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
+
+
+def _largest(resolutions: list[CommonResolution]) -> CommonResolution:
+    """The one at which the teacher layer must be kept to serve all students; a pair of maps only if all are, since
+    positions pooled as tokens cannot be taken from a pooled map."""
+    teacher = resolutions[0].teacher_layout
+    if not all(r.maps for r in resolutions):
+        return CommonResolution(teacher, teacher)
+    size = [max(r.size[axis] for r in resolutions) for axis in (0, 1)]
+    return CommonResolution(Layout((1, *size), channels_first=True), teacher)
+
+
+def _mean(feature: Tensor, is_map: bool) -> Tensor:
+    """(n, c): the canonical feature averaged over its positions."""
+    return feature.mean((2, 3) if is_map else 1)
+
+
+ENTRY = SemCKD

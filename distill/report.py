@@ -1,0 +1,178 @@
+"""The report of a run: report.json and the same in words. docs/training.md describes every field."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from distill.statistics import Difference
+
+SCHEMA = 1
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors")
+Report = dict[str, Any]
+
+
+def environment(device: torch.device, precision: str) -> dict[str, Any]:
+    """Library versions, device, dtype, threads: what is needed to judge or repeat the numbers."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": str(device),
+        "device_name": name,
+        "dtype": precision,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "libraries": {library: _version(library) for library in LIBRARIES} | {"retort": _version("retort")},
+    }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def verdict(difference: Difference | None, label: str) -> dict[str, Any]:
+    """Whether the student beats the comparison, plainly. `beats`: True, False, or None where it cannot be said."""
+    if difference is None:
+        text = (
+            "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
+            "job as the comparison, to see what distillation bought."
+        )
+        return {"beats": None, "text": text, "difference": None}
+    points, low, high = (100 * value for value in (difference.value, difference.low, difference.high))
+    interval = f"{points:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, paired on {difference.n} test samples"
+    beats: bool | None = difference.value > 0 if difference.clear else None
+    words = {True: f"The student beats {label}", False: f"The student does NOT beat {label}: it is worse"}
+    text = f"{words[beats]} ({interval})." if beats is not None else _unclear(difference, label, interval)
+    return {"beats": beats, "text": f"{text} {_ONE_SEED}", "difference": difference.to_dict()}
+
+
+_ONE_SEED = "This is one seed; other seeds move the difference further (`retort study` runs several)."
+
+
+def _unclear(difference: Difference, label: str, interval: str) -> str:
+    lean = "ahead" if difference.value > 0 else "behind" if difference.value < 0 else "level"
+    return f"The student does not clearly beat {label}: it is {lean}, within the noise of the test set ({interval})."
+
+
+def markdown(report: Report) -> str:
+    """The report for people."""
+    parts = [
+        f"# {report['title']}",
+        report["verdict"]["text"],
+        _table(report),
+        _against_teacher(report),
+        _layers(report),
+        _training(report),
+        _per_class(report),
+        _configuration(report),
+        _provenance(report),
+        "\n".join(f"* {note}" for note in report["notes"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _columns(report: Report) -> dict[str, Report]:
+    return {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+
+
+def _table(report: Report) -> str:
+    columns = _columns(report)
+    rows: list[tuple[str, Callable[[Report], str]]] = [
+        ("architecture", lambda c: c["architecture"]["name"]),
+        ("recipe", lambda c: c.get("recipe", "")),
+        ("test accuracy", lambda c: _share(c["accuracy"])),
+        ("top-5", lambda c: _share(c.get("top5"))),
+        ("agreement with teacher", lambda c: _share(c.get("agreement"))),
+        ("test loss", lambda c: f"{c['loss']:.4f}"),
+        ("parameters", lambda c: f"{c['parameters']:,}"),
+        ("FLOPs (multiply-add = 2)", lambda c: f"{c['flops']:,}"),
+        ("size on disk, bytes", lambda c: f"{c['bytes']:,}"),
+        ("latency, batch 1, ms", lambda c: f"{c['latency']['median_ms']:.2f} (n = {c['latency']['n']})"),
+    ]
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for title, cell in rows:
+        cells = [cell(column) for column in columns.values()]
+        if any(cells):
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    latency = report["student"]["latency"]
+    note = f"Latency: median, {latency['threads']} threads, {latency['device']}, {latency['dtype']}."
+    return "\n".join(lines) + "\n\nIntervals are 95 % Wilson intervals on the untouched test set. " + note
+
+
+def _share(share: Mapping[str, Any] | None) -> str:
+    if not share:
+        return ""
+    value, low, high = (f"{100 * share[key]:.2f}" for key in ("value", "low", "high"))
+    return f"{value} % ({low} to {high}, n = {share['n']})"
+
+
+def _against_teacher(report: Report) -> str:
+    if not report["against_teacher"]:
+        return ""
+    gap = report["against_teacher"]
+    ratio = report["teacher"]["parameters"] / max(report["student"]["parameters"], 1)
+    return (
+        f"Against its teacher: {100 * gap['value']:+.2f} points (95 % interval {100 * gap['low']:+.2f} to "
+        f"{100 * gap['high']:+.2f}) with {ratio:.1f} times fewer parameters."
+    )
+
+
+def _layers(report: Report) -> str:
+    selection = report["selection"]
+    if not selection:
+        return ""
+    pairs = zip(selection["teacher_layers"], selection["student_layers"], strict=True)
+    lines = [f"* `{teacher}` -> `{student}`" for teacher, student in pairs]
+    return "\n".join([f"## Layers, by `{selection['rule']}`", "", "Teacher -> student:", "", *lines])
+
+
+def _training(report: Report) -> str:
+    training, data = report["training"], report["dataset"]
+    accuracy = training["validation_accuracy"]
+    validation = f"{100 * accuracy:.2f} %" if accuracy is not None else "not measured"
+    return (
+        f"## Training\n\n{training['ending'].capitalize()} after {training['steps']} steps, "
+        f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} images/s. Validation accuracy of this "
+        f"student {validation} on {data['validation']} samples held out of training. Trained on {data['train']} "
+        f"samples of {data['name']}, tested once on {data['test']}. Seeds: {', '.join(map(str, report['seeds']))}."
+    )
+
+
+def _per_class(report: Report) -> str:
+    columns = _columns(report)
+    names = list(report["student"]["per_class"])
+    if len(names) > 100:
+        return ""
+    lines = ["## Accuracy by class", "", "| class | n | " + " | ".join(columns) + " |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for name in names:
+        cells = [f"{100 * column['per_class'][name]['value']:.1f} %" for column in columns.values()]
+        lines.append(f"| {_cell(name)} | {report['student']['per_class'][name]['n']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _configuration(report: Report) -> str:
+    lines = ["## Configuration", "", "| setting | value | reason |", "|---|---|---|"]
+    reasons = dict(report["reasons"])
+    for key, value in sorted(report["configuration"].items()):
+        lines.append(f"| {key} | {_cell(value)} | {_cell(reasons.pop(key, ''))} |")
+    lines += [f"| {key} | | {_cell(why)} |" for key, why in sorted(reasons.items())]
+    return "\n".join(lines)
+
+
+def _provenance(report: Report) -> str:
+    place = report["environment"]
+    versions = ", ".join(f"{name} {number}" for name, number in place["libraries"].items())
+    lines = [f"* {name}: `{digest}`" for name, digest in report["digests"].items() if digest]
+    machine = f"{place['device']} ({place['device_name']}), {place['dtype']}, {place['threads']} threads"
+    return "\n".join(["## Provenance", "", *lines, f"* {machine}, Python {place['python']}, {versions}"])
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

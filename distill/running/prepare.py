@@ -1,0 +1,259 @@
+"""Opens what a run needs and checks that it fits together, before any long work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill import recipes, selection
+from distill.data import Dataset, Loader, Samples, open_dataset, stratified_sample, stratified_split
+from distill.device import resolve_device
+from distill.errors import InvalidConfig, InvalidTeacher
+from distill.models import Preprocessing, build, check, load, pin, preprocessing
+from distill.parameters import check as check_parameters
+from distill.recipes._base import Recipe
+from distill.training import distributed
+from distill.training.data import Order, TrainData
+from distill.training.rng import seed_everything
+from distill.types import Architecture, DistillConfig, RunSpec
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with how it sees images. `recipe` says how it was trained, `digest` is its file's sha256 if it has one,
+    `bytes` that file's size."""
+
+    module: nn.Module
+    architecture: Architecture
+    preprocessing: Preprocessing
+    recipe: str = ""
+    digest: str = ""
+    bytes: int | None = None
+
+    def example(self, count: int, device: torch.device) -> Tensor:
+        """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""
+        how = self.preprocessing
+        noise = torch.randn(count, how.channels, *how.size, generator=torch.Generator().manual_seed(0))
+        return noise.to(device)
+
+
+@dataclass
+class Prepared:
+    """Everything opened: networks on the device, positions of the training, validation and test samples."""
+
+    spec: RunSpec
+    device: torch.device
+    dataset: Dataset
+    recipe: type[Recipe]
+    student: Network
+    teacher: Network | None
+    comparison: Network | None
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> DistillConfig:
+        return self.spec.config
+
+    def train_data(self) -> TrainData:
+        """The training loop's data."""
+        labels = self.dataset.train.labels
+        return TrainData(
+            open_train=lambda order: self._loader(self.train, order),
+            open_validation=lambda order: self._loader(self.validation, order),
+            indices=self.train.tolist(),
+            validation_labels=labels[self.validation].tolist(),
+            num_classes=len(self.dataset.classes),
+        )
+
+    def _loader(self, indices: Tensor, order: Order) -> Loader:
+        teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        return Loader(
+            self.dataset.train, indices, _share(order), self.student.preprocessing, teacher,
+            augmentation=self.config.augmentation if order.augment else "none", seed=self.config.seed,
+            shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
+            workers=_workers(self.dataset.train), rank=order.rank, world=order.world,
+        )  # fmt: skip
+
+    def plain_loader(self, samples: Samples, indices: Tensor, network: Network) -> Loader:
+        """Samples in order, as the network sees them, without augmentation."""
+        return Loader(
+            samples, indices, EVALUATION_BATCH, network.preprocessing, shuffle=False, drop_last=False,
+            device=self.device, workers=_workers(samples),
+        )  # fmt: skip
+
+
+def _share(order: Order) -> int:
+    if order.batch_size % order.world:
+        raise InvalidConfig(
+            f"A batch of {order.batch_size} cannot be shared equally by {order.world} processes.",
+            f"Choose a batch_size that is a multiple of {order.world}.",
+        )
+    return order.batch_size // order.world
+
+
+def _workers(samples: Samples) -> int:
+    """Small images are prepared as whole tensors; larger ones are decoded in one process less than there are cores."""
+    if samples.cached(torch.device("cpu")) is not None:
+        return 0
+    return max(0, min(8, torch.get_num_threads() - 1))
+
+
+def prepare(spec: RunSpec, scratch: Path) -> Prepared:
+    """Open and check. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
+    recipe = _recipe(spec)
+    device, why = _device(spec.config)
+    dataset = open_dataset(spec.dataset, scratch=scratch)
+    teacher = _teacher(spec, dataset)
+    comparison = _comparison(spec, dataset)
+    train, validation, test = _splits(spec.config, dataset)
+    student, reason = _student(spec, dataset)
+    for network in (student, teacher, comparison):
+        if network is not None:
+            network.module.to(device)
+    reasons = {"device": why, "image_size": reason}
+    return Prepared(spec, device, dataset, recipe, student, teacher, comparison, train, validation, test, reasons)
+
+
+def _recipe(spec: RunSpec) -> type[Recipe]:
+    config = spec.config
+    recipes.registry.check(config.recipe)
+    selection.registry.check(config.selection)
+    check_parameters(selection.registry.parameters(config.selection), config.selection_parameters)
+    check_parameters(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+    recipe: type[Recipe] = recipes.get(config.recipe)
+    if recipe.needs_teacher and spec.teacher is None:
+        raise InvalidConfig(
+            f"The recipe {config.recipe} needs a teacher.", "Name a teacher, or use the recipe cross_entropy."
+        )
+    for name in ("teacher_layers", "student_layers"):
+        layers = getattr(config, name)
+        if recipe.needs_layers and layers is not None and len(layers) != config.layers:
+            raise InvalidConfig(
+                f"{name} names {len(layers)} layers, but layers (k) is {config.layers}.",
+                "Make them agree.",
+                {"field": name, "named": len(layers), "layers": config.layers},
+            )
+    return recipe
+
+
+def _device(config: DistillConfig) -> tuple[torch.device, str]:
+    if config.device == "auto" and distributed.world() > 1 and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device()), "one GPU a process"
+    return resolve_device(config.device)
+
+
+def _splits(config: DistillConfig, dataset: Dataset) -> tuple[Tensor, Tensor, Tensor]:
+    """Validation is held out of the training samples; limits take the same number of every class."""
+    labels = dataset.train.labels
+    kept = _limited(labels, config.train_limit, config.seed)
+    train, validation = stratified_split(labels[kept], config.validation_fraction, config.seed)
+    # The test samples of a limited test must be the same for every seed, or seeds could not be compared.
+    test = _limited(dataset.test.labels, config.test_limit, 0)
+    if len(train) < 2 or len(validation) < 1:
+        raise InvalidConfig(
+            f"{len(kept)} training samples leave {len(train)} to train on and {len(validation)} to validate.",
+            "Use more samples, or another validation_fraction.",
+        )
+    return kept[train], kept[validation], test
+
+
+def _limited(labels: Tensor, limit: int | None, seed: int) -> Tensor:
+    if limit is None or limit >= len(labels):
+        return torch.arange(len(labels))
+    return stratified_sample(labels, limit, seed)
+
+
+def _student(spec: RunSpec, dataset: Dataset) -> tuple[Network, str]:
+    """The student with fresh weights from the seed, whatever was drawn before."""
+    config = spec.config
+    how = preprocessing(spec.student, config.image_size, dataset.native_size, dataset.channels)
+    reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's own input size"
+    if config.image_size == "auto" and how.size == dataset.native_size:
+        reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
+    architecture = pin(spec.student, how.size)
+    seed_everything(config.seed)
+    module = build(spec.student, len(dataset.classes), how.channels, how.size)
+    return Network(module, architecture, how, config.recipe), reason
+
+
+def _teacher(spec: RunSpec, dataset: Dataset) -> Network | None:
+    if spec.teacher is None:
+        return None
+    given = spec.teacher
+    if given.num_classes != len(dataset.classes):
+        raise InvalidConfig(
+            f"The teacher knows {given.num_classes} classes, the dataset has {len(dataset.classes)}.",
+            "Use a teacher of this dataset's classes, or the dataset of this teacher.",
+            {"teacher_classes": given.num_classes, "dataset_classes": len(dataset.classes)},
+        )
+    return _loaded(given.architecture, given.weights, dataset, digest=given.digest)
+
+
+def _comparison(spec: RunSpec, dataset: Dataset) -> Network | None:
+    given = spec.comparison
+    if given is None:
+        return None
+    try:
+        return _loaded(given.architecture, given.weights, dataset, recipe=given.recipe)
+    except InvalidTeacher as error:
+        raise InvalidConfig(f"The comparison cannot be loaded: {error.message}", error.remedy, error.details) from error
+
+
+def _loaded(architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = "") -> Network:
+    report = check(architecture, weights, len(dataset.classes))
+    how = _recorded(report.metadata) or preprocessing(
+        report.architecture, native_size=dataset.native_size, channels=report.in_channels
+    )
+    module = load(report.architecture, weights, report.num_classes)
+    recipe = recipe or json.loads(report.metadata.get("recipe", '""'))
+    return Network(module, report.architecture, how, recipe, digest, Path(weights).stat().st_size)
+
+
+def _recorded(metadata: dict[str, str]) -> Preprocessing | None:
+    """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
+    if "preprocessing" not in metadata:
+        return None
+    return read_preprocessing(metadata["preprocessing"])
+
+
+def read_preprocessing(text: str) -> Preprocessing:
+    """Raises InvalidTeacher for a header that does not hold one."""
+    try:
+        data: dict[str, Any] = json.loads(text)
+        how = Preprocessing(
+            mean=tuple(map(float, data["mean"])),
+            std=tuple(map(float, data["std"])),
+            size=(int(data["size"][0]), int(data["size"][1])),
+            interpolation=data["interpolation"],
+            channels=int(data["channels"]),
+            crop=float(data["crop"]),
+        )
+        sound = len(how.mean) == len(how.std) == how.channels and all(value > 0 for value in how.std)
+        sound = sound and how.interpolation in {"nearest", "bilinear", "bicubic"} and 0 < how.crop <= 1
+        sound = sound and all(0 < side <= 4096 for side in how.size)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise _unreadable() from error
+    if not sound:
+        raise _unreadable()
+    return how
+
+
+def _unreadable() -> InvalidTeacher:
+    return InvalidTeacher(
+        "The file's header has a preprocessing that cannot be read.",
+        "Remove the metadata entry `preprocessing`, or write it as Retort's exporter does.",
+    )
+
+
+Norms = Callable[[Any], dict[str, Any]]

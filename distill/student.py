@@ -1,0 +1,93 @@
+"""A downloaded student in three lines:
+
+from distill.student import load_student
+student = load_student("student.safetensors")
+print(student.predict(["cat.png", "dog.png"]))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from distill.data.crops import centre
+from distill.data.normalise import Normaliser
+from distill.data.samples import to_tensor
+from distill.errors import InvalidTeacher
+from distill.models import Preprocessing, check, load
+from distill.running.prepare import read_preprocessing
+from distill.types import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`probability`: the softmax of the class's logit, in (0, 1]."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained classifier with its class names and the way it sees images."""
+
+    model: nn.Module
+    architecture: Architecture
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    def inputs(self, images: Iterable[str | Path | Image.Image]) -> Tensor:
+        """Files or PIL images -> (n, c, h, w) float32, prepared as for the report's accuracy."""
+        return torch.cat([self._input(image) for image in images])
+
+    def _input(self, image: str | Path | Image.Image) -> Tensor:
+        if not isinstance(image, Image.Image):
+            with Image.open(image) as opened:
+                opened.load()
+            image = opened
+        pixels = to_tensor(image if image.mode == "L" else image.convert("RGB"))[None]
+        how = self.preprocessing
+        if pixels.shape[-2] > how.size[0] and pixels.shape[-1] > how.size[1]:
+            pixels = centre(pixels, how.size, how.crop)
+        return Normaliser(how, torch.device("cpu"))(pixels)
+
+    @torch.inference_mode()
+    def probabilities(self, images: Iterable[str | Path | Image.Image]) -> Tensor:
+        """(n, classes) float32, rows sum to 1."""
+        return torch.softmax(self.model(self.inputs(images)), dim=1)
+
+    def predict(self, images: Iterable[str | Path | Image.Image]) -> list[Prediction]:
+        """The most probable class of each image."""
+        best = self.probabilities(images).max(1)
+        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Prediction(self.classes[index], index, probability) for index, probability in pairs]
+
+
+def load_student(path: str | Path) -> Student:
+    """Load a `student.safetensors` that a Retort run wrote. Raises InvalidTeacher for any other file."""
+    with_header = Path(path)
+    metadata = _metadata(with_header)
+    try:
+        architecture = Architecture.model_validate_json(metadata["architecture"])
+        classes = tuple(str(name) for name in json.loads(metadata["classes"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidTeacher(
+            f"{with_header.name} was not written by Retort: its header lacks {error}.",
+            "Load it with distill.models.load, naming the architecture.",
+        ) from error
+    report = check(architecture, with_header, len(classes))
+    how = read_preprocessing(report.metadata.get("preprocessing", ""))
+    return Student(load(report.architecture, with_header, len(classes)), report.architecture, classes, how)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from distill.safetensors_header import read_header
+
+    return read_header(path).metadata

@@ -1,0 +1,208 @@
+"""Train a recipe: an iterator of events that knows no database, with checkpoints that continue bit-identically.
+
+    for event in train(recipe, data, config, folder, Control()):
+        print(event.kind, event.data)
+    student = recipe.exported()
+
+Resuming never probes, draws or decides anew: what was chosen travels in the checkpoint. With a fixed seed a run that
+is killed and resumed on the CPU gives bit for bit the student of an undisturbed one. Two separate runs do too, as
+long as the probe chooses the same: name `precision` and `channels_last` where that matters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distill.control import Control
+from distill.recipes._base import Recipe
+from distill.training import cache, checkpoint, distributed
+from distill.training.data import Order, Source, TrainData
+from distill.training.loop import Loop, Outcome, Parts
+from distill.training.mode import Mode
+from distill.training.plan import Resolved, check_same, length
+from distill.training.probe import Choice, Example, choose
+from distill.training.rng import determinism, seed_everything
+from distill.training.schedule import peak_learning_rate
+from distill.types import DistillConfig, Event
+
+__all__ = ["Outcome", "TrainData", "train"]
+
+
+def train(
+    recipe: Recipe,
+    data: TrainData,
+    config: DistillConfig,
+    folder: Path,
+    control: Control,
+    resume: str | Path | None = None,
+    *,
+    carry: dict[str, Any] | None = None,
+    norms: Callable[[Any], dict[str, Any]] | None = None,
+) -> Generator[Event, None, Outcome]:
+    """Train `recipe` in place; afterwards `recipe.exported()` is the student. Returns how it ended.
+
+    Events: `resolved`, `metrics` (train: loss parts, accuracy, learning rate; validation: loss, accuracy),
+    `progress`, `checkpoint`, `log`. Checkpoints go to `folder`; `carry` (JSON) travels in them; `norms` measures the
+    watched layers on a batch for the message of `Diverged`.
+    `control.stop` ends with the best student by validation, `control.handover` with a checkpoint.
+    Raises Diverged; InvalidConfig for a checkpoint that is damaged or of another configuration.
+    """
+    saved = checkpoint.read(resume) if resume else None
+    device = _device(config)
+    with determinism(config.deterministic):
+        _place(recipe, device)
+        if saved is None:
+            seed_everything(config.seed)
+        run = _Run(recipe, data, config, device, folder)
+        resolved = run.resume(saved) if saved else run.resolve()
+        yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
+        resolved.student.prepare(recipe)
+        targets = yield from run.targets(resolved)
+        try:
+            loop = Loop(run.parts(resolved, targets, norms), folder, control, carry or {})
+            if saved:
+                loop.load(saved)
+            return (yield from loop.run())
+        finally:
+            targets.close()
+
+
+def carried(resume: str | Path) -> dict[str, Any]:
+    """The `carry` of a checkpoint."""
+    carry: dict[str, Any] = json.loads(checkpoint.read(resume)["carry"])
+    return carry
+
+
+def _device(config: DistillConfig) -> torch.device:
+    if config.device != "auto":
+        return torch.device(config.device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _place(recipe: Recipe, device: torch.device) -> None:
+    recipe.to(device)
+    if recipe.teacher is not None:
+        recipe.teacher.to(device)
+
+
+@dataclass
+class _Targets:
+    """Looks targets up in the cache, or asks the teacher."""
+
+    teacher: cache.Teacher
+    store: cache.Cache | None = None
+
+    def __call__(self, batch: Any) -> dict[str, Tensor]:
+        return self.store.get(batch) if self.store else self.teacher(batch.teacher)
+
+    def close(self) -> None:
+        if self.store:
+            self.store.close()
+
+
+class _Run:
+    """Decisions before the loop, and the loop's parts."""
+
+    def __init__(
+        self, recipe: Recipe, data: TrainData, config: DistillConfig, device: torch.device, folder: Path
+    ) -> None:
+        self.recipe, self.data, self.config, self.device, self.folder = recipe, data, config, device, folder
+        self.rank, self.world = distributed.rank(), distributed.world()
+        self.length = length(config, self._source().batches_per_epoch)
+
+    def _order(self, **changes: Any) -> Order:
+        order = Order(
+            batch_size=self.config.batch_size, device=self.device, shuffle=True,
+            drop_last=self.data.size >= self.config.batch_size, teacher=self.recipe.teacher is not None,
+            augment=self.config.augmentation != "none", rank=self.rank, world=self.world,
+        )  # fmt: skip
+        return replace(order, **changes)
+
+    def _source(self, **changes: Any) -> Source:
+        return self.data.open_train(self._order(**changes))
+
+    def resolve(self) -> Resolved:
+        example = self._example()
+        choice = distributed.agree(lambda: self._choose(example))
+        place = self._plan(choice.teacher, example, self.config.cache_teacher)
+        rate, why = self._learning_rate()
+        reasons = choice.reasons | {
+            "learning_rate": why,
+            "device": _device_reason(self.config, self.device),
+            "cache_teacher": f"{place.place}: {place.reason}",
+        }
+        return Resolved(self.config, rate, str(self.device), choice.student, choice.teacher, place.place, reasons)
+
+    def _choose(self, example: Example) -> Choice:
+        return choose(self.recipe, example, self.config, self.device, self.length.total_steps)
+
+    def resume(self, saved: dict[str, Any]) -> Resolved:
+        before = Resolved.from_dict(json.loads(saved["resolved"]))
+        check_same(self.config, before.given)
+        reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
+        place = before.cache
+        if place != "live":  # where the cache lies changes no number, so it may follow the new machine
+            place = self._plan(before.teacher, self._example(), True).place
+        return replace(before, given=self.config, device=str(self.device), cache=place, reasons=reasons)
+
+    def _learning_rate(self) -> tuple[float, str]:
+        if self.config.learning_rate == "auto":
+            return peak_learning_rate(self.recipe.student)
+        return self.config.learning_rate, "given"
+
+    def _example(self) -> Example:
+        batch = next(iter(self._source().epoch(0)))
+        return Example(batch.student, batch.teacher, batch.labels)
+
+    def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
+        sample_bytes = cache.bytes_per_sample(cache.Teacher(self.recipe, mode, self.device)(example.teacher))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return cache.plan(
+            wanted,
+            augmented=self.config.augmentation != "none",
+            passes=self.length.total_steps * self.length.accumulation / self.length.batches_per_epoch,
+            sample_bytes=sample_bytes,
+            samples=self.data.size,
+            memory_bytes=self.config.cache_memory_bytes,
+            disk_bytes=cache.disk_budget(self.folder),
+            device_bytes=cache.device_budget(self.device),
+        )
+
+    def targets(self, resolved: Resolved) -> Generator[Event, None, _Targets]:
+        if self.recipe.teacher is not None:
+            resolved.teacher.prepare(self.recipe.teacher)
+        teacher = cache.Teacher(self.recipe, resolved.teacher, self.device)
+        if resolved.cache == "live":
+            return _Targets(teacher)
+        folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
+        store = cache.Cache(resolved.cache, torch.as_tensor(self.data.indices), folder, self.device)
+        yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
+        for _ in cache.fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)):
+            pass
+        return _Targets(teacher, store)
+
+    def parts(self, resolved: Resolved, targets: _Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
+        validation = self._order(shuffle=False, drop_last=False, teacher=False, augment=False, rank=0, world=1)
+        counts = Counter(int(label) for label in self.data.validation_labels)
+        total = sum(counts.values())
+        return Parts(
+            recipe=self.recipe, resolved=resolved, length=self.length,
+            train=self._source(teacher=self.recipe.teacher is not None and resolved.cache == "live"),
+            validation=self.data.open_validation(validation),
+            majority=max(counts.values()) / total, validation_size=total,
+            targets=targets, main=self.rank == 0, norms=norms,
+        )  # fmt: skip
+
+
+def _device_reason(config: DistillConfig, device: torch.device) -> str:
+    if config.device != "auto":
+        return "given"
+    return "a CUDA device is available" if device.type == "cuda" else "no CUDA device is available"

@@ -1,0 +1,145 @@
+"""The teacher's targets: computed live for every batch, or once for every sample and kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distill.recipes._base import Recipe
+from distill.training.data import Batch, Source
+from distill.training.mode import Mode
+
+Targets = dict[str, Tensor]
+DISK_SHARE = 0.8  # of the scratch disk's free bytes that cached targets may take
+GPU_SHARE = 0.4  # of the free device memory that cached targets may take: the rest is the student's
+
+
+class Teacher:
+    """Computes targets: no gradient, in the mode that suits the teacher, widened to fp32 for the losses."""
+
+    def __init__(self, recipe: Recipe, mode: Mode, device: torch.device) -> None:
+        self.recipe, self.mode, self.device = recipe, mode, device
+
+    def __call__(self, teacher_input: Any) -> Targets:
+        if self.recipe.teacher is None:
+            return {}
+        with torch.no_grad(), self.mode.autocast(self.device):
+            targets = self.recipe.targets(self.mode.layout(teacher_input))
+        return {name: _widen(value) for name, value in targets.items()}
+
+
+def stored_dtype(name: str, value: Tensor) -> torch.dtype:
+    """bf16 for features, fp32 for logits (a softmax at T = 4 sees differences of 1e-2), the own type for integers."""
+    if not value.is_floating_point():
+        return value.dtype
+    return torch.float32 if "logits" in name else torch.bfloat16
+
+
+def bytes_per_sample(targets: Targets) -> int:
+    """Size of one sample's stored targets, bytes."""
+    return sum(value[0].numel() * stored_dtype(name, value).itemsize for name, value in targets.items())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where targets come from: `live`, `memory`, `device` or `disk`, and why."""
+
+    place: str
+    reason: str
+
+
+def plan(
+    wanted: bool | str, *, augmented: bool, passes: float, sample_bytes: int, samples: int, memory_bytes: int,
+    disk_bytes: int, device_bytes: int = 0,
+) -> Plan:  # fmt: skip
+    """Decide. `passes`: how often the run sees each sample; `device_bytes`: what an accelerator may spend (0: CPU)."""
+    size = sample_bytes * samples
+    note = f"{samples} samples of {sample_bytes} bytes"
+    if not wanted:
+        return Plan("live", "cache_teacher is false")
+    if sample_bytes == 0:
+        return Plan("live", "the recipe needs no teacher targets")
+    if augmented:
+        return Plan("live", "augmented inputs change from epoch to epoch")
+    if wanted == "auto" and passes < 1.5:
+        return Plan("live", f"each sample is seen {passes:.2g} times: nothing to save")
+    if size <= device_bytes:
+        return Plan("device", f"{note} fit the accelerator's memory")
+    if size <= memory_bytes:
+        return Plan("memory", f"{note} fit cache_memory_bytes")
+    if size <= disk_bytes:
+        return Plan("disk", f"{note} exceed cache_memory_bytes: memory-mapped in the scratch folder")
+    return Plan("live", f"{note} fit neither memory nor the scratch disk")
+
+
+class Cache:
+    """Targets of every sample by its index in the dataset. `close` frees the memory and removes the files."""
+
+    def __init__(self, place: str, indices: Tensor, folder: Path, device: torch.device) -> None:
+        self.place, self.folder, self.device = place, folder, device
+        self.count = len(indices)
+        self._row = torch.full((int(indices.max()) + 1,), -1, dtype=torch.long)
+        self._row[indices] = torch.arange(self.count)
+        self._home = device if place == "device" else torch.device("cpu")
+        self._row = self._row.to(self._home)
+        self._tensors: Targets = {}
+
+    def put(self, batch: Batch, targets: Targets) -> None:
+        rows = self._rows(batch)
+        for name, value in targets.items():
+            if name not in self._tensors:
+                self._tensors[name] = self._allocate(name, value)
+            store = self._tensors[name]
+            store[rows] = value.detach().to(self._home, store.dtype)
+
+    def _rows(self, batch: Batch) -> Tensor:
+        """No synchronisation: the index is looked up where it already lies."""
+        return self._row[batch.host_index if self._home.type == "cpu" else batch.index]
+
+    def get(self, batch: Batch) -> Targets:
+        """The targets of a batch, features widened to fp32."""
+        rows = self._rows(batch)
+        return {name: _widen(store[rows].to(self.device, non_blocking=True)) for name, store in self._tensors.items()}
+
+    def _allocate(self, name: str, value: Tensor) -> Tensor:
+        shape, dtype = (self.count, *value.shape[1:]), stored_dtype(name, value)
+        if self.place != "disk":
+            return torch.empty(shape, dtype=dtype, device=self._home)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        size = torch.Size(shape).numel()
+        path = self.folder / f"targets-{len(self._tensors)}.bin"
+        return torch.from_file(str(path), shared=True, size=size, dtype=dtype).view(shape)
+
+    def close(self) -> None:
+        self._tensors.clear()
+        if self.place == "disk":
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _widen(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def fill(cache: Cache, teacher: Teacher, source: Source) -> Iterator[float]:
+    """Compute every sample's targets; yields the fraction done after each batch."""
+    total = source.batches_per_epoch
+    for number, batch in enumerate(source.epoch(0), start=1):
+        cache.put(batch, teacher(batch.teacher))
+        yield number / total
+
+
+def device_budget(device: torch.device) -> int:
+    """Bytes that cached targets may take on the accelerator; 0 on the CPU."""
+    if device.type != "cuda":
+        return 0
+    return int(GPU_SHARE * torch.cuda.mem_get_info(device)[0])
+
+
+def disk_budget(folder: Path) -> int:
+    return int(DISK_SHARE * shutil.disk_usage(folder).free)

@@ -1,0 +1,67 @@
+"""What `train` reads: batches in an order that depends on nothing but seed, epoch and index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Batch(Protocol):
+    """`index`: positions in the dataset's training samples (n,), `host_index` the same on the CPU; `student`,
+    `teacher`: inputs (teacher may be None)."""
+
+    @property
+    def index(self) -> Tensor: ...
+    @property
+    def host_index(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor: ...
+    @property
+    def student(self) -> Any: ...
+    @property
+    def teacher(self) -> Any: ...
+
+
+class Source(Protocol):
+    """`distill.data.Loader`, as far as training needs it."""
+
+    @property
+    def batches_per_epoch(self) -> int: ...
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]: ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a source shall deliver: to which device, in which order, which part of every batch (`rank` of `world`).
+
+    `batch_size` is the whole batch's, over all processes.
+    """
+
+    batch_size: int
+    device: torch.device
+    shuffle: bool
+    drop_last: bool
+    teacher: bool
+    augment: bool
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `labels` are
+    the training labels in the order of `indices`, the positions that batches name in `index`; `size` samples in all."""
+
+    open_train: Callable[[Order], Source]
+    open_validation: Callable[[Order], Source]
+    indices: Sequence[int]
+    validation_labels: Sequence[int]
+    num_classes: int
+
+    @property
+    def size(self) -> int:
+        return len(self.indices)

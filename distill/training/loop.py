@@ -1,0 +1,289 @@
+"""The training loop: steps, metrics, validation and checkpoints, as an iterator of events."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from distill.control import Control
+from distill.recipes._base import Recipe
+from distill.training import checkpoint, distributed
+from distill.training.data import Source
+from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold
+from distill.training.ema import Ema
+from distill.training.meter import Meter, Speed
+from distill.training.plan import Length, Resolved
+from distill.training.rng import capture_rng, restore_rng
+from distill.training.schedule import OneCycle
+from distill.training.validate import validate
+from distill.types import Event
+
+Events = Iterator[Event]
+METRICS_SECONDS = 10.0  # at most this long without metrics
+METRICS_SHARE = 1 / 200  # of the run between metrics, but at most MAX_STEPS
+MAX_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended. `finished`: all steps; `stopped`: by `Control.stop`, the student is the best by validation
+    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts."""
+
+    ending: Literal["finished", "stopped", "handover"]
+    step: int
+    epoch: int
+    validation_accuracy: float | None
+    best_validation_accuracy: float | None
+    seconds: float
+    images_per_second: float
+
+
+@dataclass
+class Parts:
+    """What the loop drives; made by `distill.train`."""
+
+    recipe: Recipe
+    resolved: Resolved
+    length: Length
+    train: Source
+    validation: Source
+    majority: float  # share of the commonest class in validation
+    validation_size: int
+    targets: Callable[[Any], dict[str, Tensor]]
+    main: bool = True  # writes checkpoints; one process of several
+    norms: Callable[[Any], dict[str, Any]] | None = None
+
+
+class Loop:
+    """One run or its continuation."""
+
+    def __init__(self, parts: Parts, folder: Path, control: Control, carry: dict[str, Any]) -> None:
+        self.parts, self.folder, self.control, self.carry = parts, folder, control, carry
+        self.recipe, self.mode = parts.recipe, parts.resolved.student
+        self.config = parts.resolved.given
+        self.device = torch.device(parts.resolved.device)
+        self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
+        self.schedule = OneCycle(parts.resolved.learning_rate, parts.length.total_steps, self.config.warmup_fraction)
+        self.ema = Ema(self.recipe.exported(), self.config.ema_decay) if self.config.ema_decay else None
+        self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
+        self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
+        self.best: dict[str, Any] | None = None
+        self.validated: dict[str, Any] = {"step": -1, "accuracy": None}
+        self.guard, self.meter, self.speed = Guard(), Meter(), Speed()
+        self.images, self.share, self.seconds = 0, 0, 0.0  # samples seen by this process, in the last step; time
+        self.stopping = self.leaving = False
+        self.saved_step = -1
+        self.last: Any = None  # the newest batch, for the norms in an error
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def run(self) -> Generator[Event, None, Outcome]:
+        self._start_clocks()
+        if self.saved_step < 0:
+            yield from self._save()  # so that a run killed early resumes with the same probed choice
+        while self.step < self.parts.length.total_steps:
+            before = self.step
+            yield from self._run_epoch()
+            if self.leaving and self.step > before:  # every attempt gets at least one step further
+                yield from self._save()
+                return self._outcome("handover")
+            yield from self._validate()
+            if self.stopping:
+                return self._finish("stopped")
+            if self.batch >= self.parts.length.batches_per_epoch:
+                self.epoch, self.batch = self.epoch + 1, 0
+            yield from self._save()
+        yield from self._validate()
+        return self._finish("finished")
+
+    def _start_clocks(self) -> None:
+        self.started = self.metrics_at = self.saved_at = time.monotonic()
+        self.images_before, self.seconds_before = self.images, self.seconds
+        self.speed.mark(self.step, 0)
+
+    def _run_epoch(self) -> Events:
+        self._listen(agreed=True)
+        if self.stopping and self.best:
+            return
+        self.recipe.train()
+        with closing(_closable(self.parts.train.epoch(self.epoch, start=self.batch))) as batches:
+            while group := list(islice(batches, self.parts.length.accumulation)):
+                self._step(group)
+                yield from self._after_step()
+                if self.stopping or self.leaving or self.step >= self.parts.length.total_steps:
+                    return
+
+    def _listen(self, agreed: bool) -> tuple[bool, bool]:
+        """Read the control and the clocks: sets `stopping` and `leaving`; returns whether metrics and a checkpoint are
+        overdue. Several processes must do the same at the same step, so they speak only at `agreed` steps."""
+        now = time.monotonic()
+        metrics, save = now - self.metrics_at >= METRICS_SECONDS, now - self.saved_at >= self.config.checkpoint_seconds
+        asked = [self.control.stop, self.control.handover, metrics, save]
+        if distributed.world() > 1:
+            asked = distributed.any_of(asked, self.device) if agreed else [False] * 4
+        self.stopping, self.leaving = asked[0], asked[1]
+        return asked[2], asked[3]
+
+    def _after_step(self) -> Events:
+        self.speed.mark(self.step, (self.images - self.images_before) * distributed.world())
+        total = self.parts.length.total_steps
+        regular = self.step % max(1, min(MAX_STEPS, int(total * METRICS_SHARE))) == 0 or self.step == total
+        metrics_overdue, save_due = self._listen(agreed=regular)
+        if regular or metrics_overdue:
+            yield from self._metrics()
+        if save_due:
+            yield from self._save()
+
+    def _metrics(self) -> Events:
+        values = self.meter.take(distributed.total)
+        if not values:
+            return
+        self.metrics_at = time.monotonic()
+        wrong = self.guard.check(self.step, values["loss"])
+        if wrong:
+            raise self.guard.error(self.step, wrong, self._norms())
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        yield self._metrics_event("train", values | {"learning_rate": float(learning_rate)})
+        yield self._progress()
+
+    def _metrics_event(self, split: str, values: dict[str, float]) -> Event:
+        return Event("metrics", {"step": self.step, "epoch": self.epoch, "split": split, "values": values})
+
+    def _progress(self) -> Event:
+        total = self.parts.length.total_steps
+        eta = self.speed.eta_seconds(total)
+        return Event("progress", {
+            "fraction": self.step / total, "step": self.step, "total_steps": total,
+            "images_per_second": self.speed.images_per_second(), "eta_seconds": eta,
+        })  # fmt: skip
+
+    # -- work ---------------------------------------------------------------------------------------------------
+
+    def _step(self, group: list[Any]) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in group:
+            targets = self.parts.targets(batch)
+            with self.mode.autocast(self.device), distributed.synced_batch_norm():
+                parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
+            (parts["loss"] / len(group)).backward()
+            self.meter.add(parts, batch.labels)
+        self.share = sum(len(batch.labels) for batch in group)
+        self.images += self.share
+        self._update()
+        self.batch, self.last = self.batch + len(group), group[-1]
+
+    def _update(self) -> None:
+        distributed.average_gradients([p.grad for p in self.parameters if p.grad is not None], self.share)
+        if self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        learning_rate, beta1 = self.schedule(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"], group["betas"] = learning_rate, (beta1, group["betas"][1])
+        self.optimizer.step()
+        self.step += 1
+        if self.ema:
+            self.ema.update(self.recipe.exported(), self.step)
+
+    def _validate(self) -> Events:
+        if self.validated["step"] == self.step:
+            return
+        yield from self._metrics()
+        shadow = self.ema.shadow if self.ema else None
+        values = validate(self.recipe.exported(), self.parts.validation, self.mode, self.device, shadow)
+        if not math.isfinite(values["loss"]):
+            raise self.guard.error(self.step, "the validation loss is not finite", self._norms())
+        self.validated = {"step": self.step, "accuracy": values["accuracy"]}
+        if self.best is None or values["accuracy"] >= self.best["accuracy"]:
+            self.best = {"accuracy": values["accuracy"], "step": self.step, "student": self._student_state()}
+        yield self._metrics_event("validation", values)
+        yield self._progress()
+
+    def _student_state(self) -> dict[str, Tensor]:
+        state = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
+        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+
+    def _finish(self, ending: Literal["finished", "stopped"]) -> Outcome:
+        """Put the final weights into the student: the last (averaged, if asked) ones, or the best after a stop."""
+        if ending == "stopped":
+            assert self.best is not None
+            self.recipe.exported().load_state_dict(self.best["student"])
+            self.validated["accuracy"] = self.best["accuracy"]
+        elif self.ema:
+            self.recipe.exported().load_state_dict(self.ema.shadow)
+        outcome = self._outcome(ending)
+        if ending == "finished":
+            self._check_chance()
+        return outcome
+
+    def _check_chance(self) -> None:
+        limit = chance_threshold(self.parts.majority, self.parts.validation_size)
+        accuracy = self.validated["accuracy"]
+        if self.step >= CHANCE_MIN_STEPS and accuracy <= limit:
+            why = f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
+            raise self.guard.error(self.step, why, self._norms())
+
+    def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
+        best = self.best["accuracy"] if self.best else None
+        seconds = self._elapsed()
+        rate = (self.images - self.images_before) / max(seconds - self.seconds_before, 1e-9)
+        return Outcome(ending, self.step, self.epoch, self.validated["accuracy"], best, seconds, rate)
+
+    def _elapsed(self) -> float:
+        return self.seconds_before + time.monotonic() - self.started
+
+    def _norms(self) -> dict[str, Any]:
+        return self.parts.norms(self.last) if self.parts.norms and self.last is not None else {}
+
+    # -- checkpoints --------------------------------------------------------------------------------------------
+
+    def _save(self) -> Events:
+        yield from self._metrics()  # and so never save a student that has already diverged
+        self.saved_step, self.saved_at = self.step, time.monotonic()
+        if not self.parts.main:
+            return
+        path = checkpoint.path_for(self.folder, self.step)
+        checkpoint.write(path, self.state())
+        checkpoint.prune(self.folder)
+        yield Event("checkpoint", {"path": str(path), "step": self.step, "epoch": self.epoch})
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step, "epoch": self.epoch, "batch": self.batch,
+            "images": self.images, "seconds": self._elapsed(),
+            "recipe": self.recipe.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.shadow if self.ema else None,
+            "best": self.best, "validated": self.validated,
+            "guard": self.guard.state(),
+            "rng": capture_rng(),
+            "resolved": json.dumps(self.parts.resolved.to_dict()),
+            "carry": json.dumps(self.carry),
+        }  # fmt: skip
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; weights keep the memory format that the mode gave them."""
+        self.recipe.load_state_dict(state["recipe"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema:
+            self.ema.load(state["ema"])
+        self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
+        self.images, self.seconds = state["images"], state["seconds"]
+        self.best, self.validated = state["best"], state["validated"]
+        self.guard.load(state["guard"])
+        restore_rng(state["rng"])
+        self.saved_step = self.step
+
+
+def _closable(batches: Iterator[Any]) -> Generator[Any, None, None]:
+    yield from batches

@@ -1,0 +1,87 @@
+"""Replaces every `auto` of the training part of a configuration, with the reason, and remembers what was chosen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from distill.errors import InvalidConfig
+from distill.training.mode import Mode
+from distill.types import DistillConfig
+
+# May differ between a run and its continuation: they change no number.
+FREE_FIELDS = {"device", "checkpoint_seconds", "cache_memory_bytes", "quality_memory_bytes"}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the run does. `given`: the configuration before resolution, `cache`: the place of the teacher's targets."""
+
+    given: DistillConfig
+    learning_rate: float
+    device: str
+    student: Mode
+    teacher: Mode
+    cache: str
+    reasons: dict[str, str]
+
+    def config(self) -> dict[str, Any]:
+        """The configuration as run: `auto` replaced in every field that training decides."""
+        decided = {
+            "learning_rate": self.learning_rate,
+            "device": self.device,
+            "precision": self.student.precision,
+            "channels_last": self.student.channels_last,
+            "compile": self.student.compile,
+            "cache_teacher": self.cache != "live",
+        }
+        return self.given.model_dump() | decided
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "given": self.given.model_dump(),
+            "learning_rate": self.learning_rate,
+            "device": self.device,
+            "student": self.student.to_dict(),
+            "teacher": self.teacher.to_dict(),
+            "cache": self.cache,
+            "reasons": self.reasons,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Resolved:
+        modes = {key: Mode(**data[key]) for key in ("student", "teacher")}
+        return cls(**(data | modes | {"given": DistillConfig(**data["given"])}))
+
+
+def check_same(given: DistillConfig, saved: DistillConfig) -> None:
+    """Raise InvalidConfig unless a checkpoint's configuration is the one to continue with."""
+    now, before = given.model_dump(exclude=FREE_FIELDS), saved.model_dump(exclude=FREE_FIELDS)
+    changed = {key: [before[key], now[key]] for key in now if now[key] != before[key]}
+    if changed:
+        raise InvalidConfig(
+            f"The checkpoint was written with another configuration: {', '.join(sorted(changed))} differ.",
+            "Continue with the configuration of the checkpoint, or start without resume_from.",
+            {"changed": changed},
+        )
+
+
+@dataclass(frozen=True)
+class Length:
+    """Batches and optimiser steps of a run. One step takes `accumulation` batches; an epoch's last step takes what
+    is left."""
+
+    batches_per_epoch: int
+    accumulation: int
+    total_steps: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.batches_per_epoch / self.accumulation)
+
+
+def length(config: DistillConfig, batches_per_epoch: int) -> Length:
+    steps = math.ceil(batches_per_epoch / config.gradient_accumulation) * config.epochs
+    total = steps if config.max_steps is None else min(steps, config.max_steps)
+    return Length(batches_per_epoch, config.gradient_accumulation, total)

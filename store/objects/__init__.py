@@ -1,0 +1,24 @@
+"""Object storage behind one small interface: a folder, or any S3-compatible server."""
+
+from __future__ import annotations
+
+from store.objects.base import ObjectInfo, ObjectMissing, ObjectStore, StorageUnavailable
+from store.objects.folder import FolderStore
+from store.objects.s3 import S3Store
+from store.settings import Settings
+
+__all__ = ["FolderStore", "ObjectInfo", "ObjectMissing", "ObjectStore", "S3Store", "StorageUnavailable", "open_store"]
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """The store that the settings name. Makes its folder or bucket if it is not there."""
+    if not settings.s3_endpoint:
+        return FolderStore(settings.data_dir.absolute() / "objects")
+    return S3Store(
+        endpoint=settings.s3_endpoint,
+        public_endpoint=settings.s3_public_endpoint,
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+    )

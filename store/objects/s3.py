@@ -1,0 +1,144 @@
+"""Objects on any S3-compatible server, through the `minio` client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, S3Error, ServerError
+from urllib3.exceptions import HTTPError
+
+from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_MISSING = frozenset({"NoSuchKey", "NoSuchObject", "ResourceNotFound"})
+
+
+def _translated(method: Callable[P, R]) -> Callable[P, R]:
+    """The client's many failures as the two that callers can act on."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except FileNotFoundError:  # the caller's own file
+            raise
+        except S3Error as error:
+            if error.code in _MISSING:
+                raise ObjectMissing(error.object_name or "") from error
+            raise StorageUnavailable(f"S3 answered {error.code}: {error.message}") from error
+        except (HTTPError, ServerError, InvalidResponseError, OSError) as error:
+            raise StorageUnavailable(f"S3 did not answer: {error}") from error
+
+    return call
+
+
+class S3Store:
+    """One bucket. `public_endpoint` is only signed for, never called: clients reach the server by it."""
+
+    def __init__(
+        self, endpoint: str, public_endpoint: str, bucket: str, region: str, access_key: str, secret_key: str
+    ) -> None:
+        self.bucket = bucket
+        self._client = _client(endpoint, region, access_key, secret_key)
+        self._public = _client(public_endpoint, region, access_key, secret_key) if public_endpoint else None
+
+    @cached_property
+    def _ready(self) -> Minio:
+        """The client, once the bucket is known to exist: a store that is down at start costs no restart."""
+        if not self._client.bucket_exists(bucket_name=self.bucket):
+            try:
+                self._client.make_bucket(bucket_name=self.bucket)
+            except S3Error as error:
+                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                    raise
+        return self._client
+
+    @_translated
+    def put(self, key: str, path: Path) -> ObjectInfo:
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        info = describe(key, path)
+        self._ready.fput_object(
+            bucket_name=self.bucket, object_name=key, file_path=str(path), metadata={"sha256": info.sha256}
+        )
+        return info
+
+    @_translated
+    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        if end is not None and end <= start:
+            return iter(())
+        length = 0 if end is None else end - start
+        try:
+            answer = self._ready.get_object(bucket_name=self.bucket, object_name=key, offset=start, length=length)
+        except S3Error as error:
+            if error.code != "InvalidRange":  # begins at or behind the end: no bytes, as in a file
+                raise
+            return iter(())
+        return _body(answer)
+
+    @_translated
+    def size(self, key: str) -> int:
+        size = self._ready.stat_object(bucket_name=self.bucket, object_name=key).size
+        return int(size or 0)
+
+    @_translated
+    def delete(self, key: str) -> None:
+        self._ready.remove_object(bucket_name=self.bucket, object_name=key)
+
+    @_translated
+    def keys(self, prefix: str) -> Iterator[str]:
+        found = self._ready.list_objects(bucket_name=self.bucket, prefix=prefix, recursive=True)
+        return iter([item.object_name for item in found if item.object_name])
+
+    @_translated
+    def presigned(self, key: str, filename: str, media_type: str, seconds: int) -> str | None:
+        if self._public is None:
+            return None
+        return self._public.presigned_get_object(
+            bucket_name=self.bucket,
+            object_name=key,
+            expires=timedelta(seconds=seconds),
+            response_headers={
+                "response-content-disposition": f'attachment; filename="{filename}"',
+                "response-content-type": media_type,
+            },
+        )
+
+    @_translated
+    def ping(self) -> None:
+        self._ready.bucket_exists(bucket_name=self.bucket)
+
+
+def _client(endpoint: str, region: str, access_key: str, secret_key: str) -> Minio:
+    url = urlsplit(endpoint)
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=5, read=60),
+        maxsize=16,
+        retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504)),
+    )
+    return Minio(
+        endpoint=url.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=url.scheme == "https",
+        region=region,
+        http_client=pool,
+    )
+
+
+def _body(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from answer.stream(CHUNK_BYTES)
+    except (HTTPError, OSError) as error:
+        raise StorageUnavailable(f"S3 broke off while reading: {error}") from error
+    finally:
+        answer.close()
+        answer.release_conn()

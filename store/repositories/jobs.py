@@ -1,0 +1,156 @@
+"""Jobs as their owners see them: make, list, ask to cancel, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from store.clock import db_now
+from store.repositories import events
+from store.repositories.page import newest_first
+from store.states import IllegalTransition, Status, check_request
+from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
+
+
+def add(session: Session, job: Job) -> Job:
+    """Insert a queued job with its first event."""
+    session.add(job)
+    session.flush()
+    events.append(session, job.id, "status", {"status": "queued"})
+    return job
+
+
+def get(session: Session, tenant_id: str, job_id: str) -> Job | None:
+    """The job, if it is this tenant's."""
+    job = session.get(Job, job_id)
+    return job if job is not None and job.tenant_id == tenant_id else None
+
+
+def page(
+    session: Session,
+    tenant_id: str,
+    before: str | None,
+    limit: int,
+    status: list[str] | None = None,
+    recipe: str | None = None,
+    labels: dict[str, str] | None = None,
+) -> tuple[list[Job], bool]:
+    """A tenant's jobs, newest first, and whether more follow."""
+    query = select(Job).where(Job.tenant_id == tenant_id)
+    if status:
+        query = query.where(Job.status.in_(status))
+    if recipe:
+        query = query.where(Job.recipe == recipe)
+    for name, value in (labels or {}).items():
+        query = query.where(Job.labels[name].as_string() == value)
+    return newest_first(session, query, Job.id, before, limit)
+
+
+def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
+    """Change the state at a user's request, whatever a worker does at the same time. Raises `IllegalTransition`."""
+    check_request(_status(job), status)
+    if status == "cancelled":
+        values["finished_at"] = db_now()
+    if status == "stopping":
+        values["stop_requested"] = True
+    if status == "queued":  # retried or resumed by its owner: it starts with a clean slate and at once
+        values = {"faults": 0, "stop_requested": False, "error": None, "finished_at": None, "not_before": None} | values
+    changed = update(Job).where(Job.id == job.id, Job.status == job.status).values(status=status, **values)
+    if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
+        current = session.scalar(select(Job.status).where(Job.id == job.id))
+        raise IllegalTransition(str(current), status)
+    events.append(session, job.id, "status", {"status": status}, job.attempt)
+    session.refresh(job)
+    return status
+
+
+def request_cancel(session: Session, job: Job) -> Status:
+    """Cancel: at once when nobody runs it, else `cancelling` until its worker has ended the trainer. Asking again is
+    no error. Raises `IllegalTransition` from `succeeded` and `failed`."""
+    if job.status in {"cancelling", "cancelled"}:
+        return _status(job)
+    return move(session, job, "cancelled" if job.status in {"queued", "paused"} else "cancelling")
+
+
+def queue_position(session: Session, job: Job) -> int | None:
+    """0 for the next job to start; None for a job that does not wait."""
+    if job.status != "queued":
+        return None
+    ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
+    return session.scalar(select(func.count()).select_from(Job).where(Job.status == "queued", ahead))
+
+
+def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:
+    """How many jobs are in which status; None: of all tenants."""
+    query = select(Job.status, func.count()).group_by(Job.status)
+    if tenant_id is not None:
+        query = query.where(Job.tenant_id == tenant_id)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def attempts(session: Session, job_id: str) -> list[Attempt]:
+    return list(session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)))
+
+
+def curve_points(session: Session, job_id: str) -> list[dict[str, Any]]:
+    """Scored layers in depth order, as `LayerQuality.to_dict` made them."""
+    query = select(CurvePoint.data).where(CurvePoint.job_id == job_id).order_by(CurvePoint.layer_index)
+    return list(session.scalars(query))
+
+
+def metrics(session: Session, job_id: str, split: str | None, after_step: int, limit: int) -> list[Metric]:
+    query = select(Metric).where(Metric.job_id == job_id, Metric.step > after_step)
+    if split:
+        query = query.where(Metric.split == split)
+    return list(session.scalars(query.order_by(Metric.step, Metric.split).limit(limit)))
+
+
+def logs(session: Session, job_id: str, after_id: int, limit: int) -> list[LogLine]:
+    query = select(LogLine).where(LogLine.job_id == job_id, LogLine.id > after_id)
+    return list(session.scalars(query.order_by(LogLine.id).limit(limit)))
+
+
+def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
+    """The last lines, oldest first."""
+    query = select(LogLine).where(LogLine.job_id == job_id).order_by(LogLine.id.desc()).limit(lines)
+    return list(session.scalars(query))[::-1]
+
+
+def artifacts(session: Session, job_id: str) -> list[Artifact]:
+    return list(session.scalars(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.name)))
+
+
+def artifact(session: Session, job_id: str, name: str) -> Artifact | None:
+    return session.get(Artifact, (job_id, name))
+
+
+def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:
+    """Newest first."""
+    query = select(Checkpoint).where(Checkpoint.job_id == job_id).order_by(Checkpoint.step.desc())
+    return list(session.scalars(query))
+
+
+def cached_curve(session: Session, tenant_id: str, digest: str) -> dict[str, Any] | None:
+    """A complete curve of the same teacher, data, sample and parameters."""
+    row = session.get(CachedCurve, (tenant_id, digest))
+    return row.curve if row else None
+
+
+def object_keys(session: Session, job_id: str) -> list[str]:
+    """Keys of everything in the object store that the job's rows name."""
+    made = session.scalars(select(Artifact.object_key).where(Artifact.job_id == job_id))
+    return [*made, *session.scalars(select(Checkpoint.object_key).where(Checkpoint.job_id == job_id))]
+
+
+def delete(session: Session, job_id: str) -> None:
+    """Remove the job with its events, metrics, logs and files' rows (the database cascades)."""
+    session.execute(delete_rows(Job).where(Job.id == job_id), execution_options={"synchronize_session": False})
+
+
+def _status(job: Job) -> Status:
+    status: Any = job.status
+    found: Status = status
+    return found

@@ -1,0 +1,157 @@
+"""What a trainer says, written down: each event once, however often an attempt repeats it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
+
+from distill.types import Event
+from store.repositories import events
+from store.repositories.leases import Lease, fenced
+from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
+
+
+def record(session: Session, lease: Lease, event: Event) -> None:
+    """Write one trainer event under the lease. Raises `LeaseLost`. Kinds without a rule here (`done`, `failed`,
+    `artifact`, `checkpoint`) are the supervisor's to act on and are not written by this function."""
+    rule = _RULES.get(event.kind)
+    if rule is not None:
+        rule(session, lease, clean(event.data))
+
+
+def record_batch(session: Session, lease: Lease, batch: Sequence[Event], first: int) -> int:
+    """Write a trainer's events numbered from `first` (0 is the attempt's first) and return the next number. Those that
+    an earlier call wrote are left out, so a batch whose commit was not acknowledged can be given again. Of several
+    `progress` events only the last is written. Raises `LeaseLost`."""
+    fenced(session, lease)
+    which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
+    recorded = session.scalars(select(Attempt.recorded).where(which)).one()
+    new = batch[max(0, recorded - first) :]
+    last_progress = max((i for i, event in enumerate(new) if event.kind == "progress"), default=-1)
+    for index, event in enumerate(new):
+        if event.kind != "progress" or index == last_progress:
+            record(session, lease, event)
+    following = max(recorded, first + len(batch))
+    count = update(Attempt).where(which).values(recorded=following)
+    session.execute(count, execution_options={"synchronize_session": False})
+    return following
+
+
+def clean(value: Any) -> Any:
+    """`value` as every database can keep it: NaN and infinities become null (JSON has none), NUL characters and lone
+    surrogates go (Postgres takes neither)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {clean(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
+
+
+def _phase(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease, phase=data["phase"])
+    events.append(session, lease.job_id, "phase", data, lease.attempt)
+
+
+def _resolved(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    known = session.scalar(select(Job.resolved).where(Job.id == lease.job_id))
+    if known != data:
+        fenced(session, lease, resolved=data)
+        events.append(session, lease.job_id, "resolved", data, lease.attempt)
+
+
+def _layers(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    known = session.scalar(select(Job.curve).where(Job.id == lease.job_id))
+    if known != data:
+        fenced(session, lease, curve=data)
+        events.append(session, lease.job_id, "layers", data, lease.attempt)
+
+
+def _layer_quality(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    if session.get(CurvePoint, (lease.job_id, data["index"])) is None:
+        session.add(CurvePoint(job_id=lease.job_id, layer_index=data["index"], data=data))
+        events.append(session, lease.job_id, "layer_quality", data, lease.attempt)
+
+
+def _selection(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    known = session.scalar(select(Job.selection).where(Job.id == lease.job_id))
+    if known != data:
+        fenced(session, lease, selection=data)
+        events.append(session, lease.job_id, "selection", data, lease.attempt)
+
+
+def _metrics(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    row = session.get(Metric, (lease.job_id, data["split"], data["step"]))
+    if row is not None:
+        row.epoch, row.values = data["epoch"], data["values"]
+        return
+    session.add(Metric(job_id=lease.job_id, **{key: data[key] for key in ("split", "step", "epoch", "values")}))
+    events.append(session, lease.job_id, "metrics", data, lease.attempt)
+
+
+def _progress(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease, progress=data)  # the latest only: a step counter is no history
+
+
+def _log(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease)
+    session.add(
+        LogLine(job_id=lease.job_id, attempt=lease.attempt, level=data["level"], message=data["message"][:8000])
+    )
+
+
+def _result(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    fenced(session, lease, result=data)
+    events.append(session, lease.job_id, "result", data, lease.attempt)
+
+
+_RULES: dict[str, Callable[[Session, Lease, dict[str, Any]], None]] = {
+    "phase": _phase,
+    "resolved": _resolved,
+    "layers": _layers,
+    "layer_quality": _layer_quality,
+    "selection": _selection,
+    "metrics": _metrics,
+    "progress": _progress,
+    "log": _log,
+    "result": _result,
+}
+
+
+def add_artifact(session: Session, lease: Lease, artifact: Artifact) -> None:
+    """Write a verified artifact; a repeated attempt replaces the row of the same name."""
+    fenced(session, lease)
+    new = session.get(Artifact, (lease.job_id, artifact.name)) is None
+    session.merge(artifact)
+    if new:
+        data = {"name": artifact.name, "size_bytes": artifact.size_bytes, "sha256": artifact.sha256}
+        events.append(session, lease.job_id, "artifact", data, lease.attempt)
+
+
+def add_checkpoint(session: Session, lease: Lease, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint that is complete in the store; one of the same step is replaced without another event."""
+    fenced(session, lease)
+    new = session.get(Checkpoint, (lease.job_id, checkpoint.step)) is None
+    session.merge(checkpoint)
+    if not new:
+        return
+    data = {"step": checkpoint.step, "epoch": checkpoint.epoch, "size_bytes": checkpoint.size_bytes}
+    events.append(session, lease.job_id, "checkpoint", data, lease.attempt)
+
+
+def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None:
+    """Keep a complete curve for reuse under its digest; the first one stays."""
+    if session.get(CachedCurve, (tenant_id, curve["digest"])) is None:
+        session.add(CachedCurve(tenant_id=tenant_id, digest=curve["digest"], curve=clean(curve)))

@@ -1,0 +1,74 @@
+"""Teachers and datasets: rows that a worker inspects before they can be used."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from store.clock import db_now
+from store.ids import new_id
+from store.repositories.leases import LeaseLost
+from store.repositories.page import newest_first
+from store.tables import Dataset, Job, Teacher
+
+Resource = TypeVar("Resource", Teacher, Dataset)
+
+
+def get(session: Session, table: type[Resource], tenant_id: str, resource_id: str) -> Resource | None:
+    """The row, if it is this tenant's."""
+    row = session.get(table, resource_id)
+    return row if row is not None and row.tenant_id == tenant_id else None
+
+
+def page(
+    session: Session, table: type[Resource], tenant_id: str, before: str | None, limit: int
+) -> tuple[list[Resource], bool]:
+    """A tenant's rows, newest first, and whether more follow."""
+    return newest_first(session, select(table).where(table.tenant_id == tenant_id), table.id, before, limit)
+
+
+def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
+    """Ids of jobs that refer to the row; it cannot be deleted while there are any."""
+    column = Job.teacher_id if isinstance(row, Teacher) else Job.dataset_id
+    return list(session.scalars(select(Job.id).where(column == row.id).order_by(Job.id).limit(20)))
+
+
+def waiting(session: Session, table: type[Resource], limit: int = 20) -> list[str]:
+    """Ids of rows to inspect that nobody holds, oldest first."""
+    free = or_(table.lease_until.is_(None), table.lease_until < db_now())
+    query = select(table.id).where(table.status == "inspecting", free).order_by(table.id).limit(limit)
+    return list(session.scalars(query))
+
+
+def claim(
+    session: Session, table: type[Resource], resource_id: str, worker_id: str, lease_seconds: float
+) -> Resource | None:
+    """Take the row for inspection by one conditional UPDATE; None when another holds it or it is done."""
+    free = or_(table.lease_until.is_(None), table.lease_until < db_now())
+    values: dict[str, Any] = {
+        "attempt": table.attempt + 1,
+        "lease_token": new_id("lse"),
+        "lease_until": db_now(lease_seconds),
+        "worker_id": worker_id,
+    }
+    claimed = update(table).where(table.id == resource_id, table.status == "inspecting", free).values(**values)
+    return session.scalar(claimed.returning(table), execution_options={"populate_existing": True})
+
+
+def renew(session: Session, row: Teacher | Dataset, lease_seconds: float) -> None:
+    """Extend the lease. Raises `LeaseLost`."""
+    _fenced(session, row, {"lease_until": db_now(lease_seconds)})
+
+
+def finish(session: Session, row: Teacher | Dataset, status: str, **values: Any) -> None:
+    """Write the inspection's outcome (`ready` with a report or `invalid` with an error) and let the row go."""
+    _fenced(session, row, {"status": status, "lease_token": None, "lease_until": None} | values)
+
+
+def _fenced(session: Session, row: Teacher | Dataset, values: dict[str, Any]) -> None:
+    table = type(row)
+    held = update(table).where(table.id == row.id, table.lease_token == row.lease_token)
+    if session.execute(held.values(**values)).rowcount != 1:  # type: ignore[attr-defined]
+        raise LeaseLost(row.id)

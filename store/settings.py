@@ -1,0 +1,88 @@
+"""The only place that tells embedded from full: unset URLs mean SQLite, a folder and an in-process doorbell."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`RETORT_...`). Refuses to start rather than run wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid")
+
+    data_dir: Path = Field(Path("retort-data"), description="Folder of the embedded database, objects and scratch.")
+    database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite in data_dir.")
+    redis_url: str = Field("", description="Celery broker URL. Empty: in-process doorbell (embedded only).")
+
+    s3_endpoint: str = Field("", description="URL of the S3 server as API and workers reach it. Empty: a folder.")
+    s3_public_endpoint: str = Field("", description="URL of the same server as clients reach it. Empty: no redirects.")
+    s3_bucket: str = "retort"
+    s3_region: str = "us-east-1"
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0: any free one.")
+    api_key: SecretStr = Field(
+        SecretStr(""), description="Bearer key of the first tenant, made on start. Empty: no keys, loopback only."
+    )
+    max_upload_bytes: int = Field(20 * 2**30, gt=0, description="Largest file accepted through the API.")
+    inspect_wait_seconds: float = Field(60, ge=0, le=300, description="How long a POST waits for an inspection.")
+
+    slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
+    lease_seconds: float = Field(60, gt=0, description="A worker silent for this long has lost its job.")
+    renew_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
+    sweep_seconds: float = Field(30, gt=0, description="How often lost leases and unrung jobs are looked for.")
+    cancel_grace_seconds: float = Field(30, ge=0, description="From SIGTERM to SIGKILL of a trainer.")
+    max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
+    retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
+    scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
+    log_level: str = "INFO"
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'retort.db'}"
+
+    @property
+    def embedded(self) -> bool:
+        """One process, nothing to install: no Redis, so the doorbell must be in process."""
+        return not self.redis_url
+
+    @property
+    def scratch(self) -> Path:
+        return (self.scratch_dir or self.data_dir / "scratch").absolute()
+
+    @model_validator(mode="after")
+    def _refuse_to_run_wrong(self) -> Self:
+        if self.renew_seconds * 2 > self.lease_seconds:
+            raise ValueError(
+                f"renew_seconds ({self.renew_seconds:g}) must be at most half of lease_seconds "
+                f"({self.lease_seconds:g}), or one late renewal loses the job. Set RETORT_RENEW_SECONDS lower."
+            )
+        if self.s3_endpoint and (not self.s3_access_key or self.s3_secret_key.get_secret_value() in GUESSABLE):
+            raise ValueError(
+                "RETORT_S3_ENDPOINT is set but RETORT_S3_ACCESS_KEY or RETORT_S3_SECRET_KEY is missing or guessable. "
+                "Set both to the store's own credentials."
+            )
+        if self.redis_url and self.resolved_database_url.startswith("sqlite"):
+            raise ValueError(
+                "RETORT_REDIS_URL is set but the database is SQLite, which several machines cannot share. "
+                "Set RETORT_DATABASE_URL=postgresql+psycopg://..., or unset RETORT_REDIS_URL to run embedded."
+            )
+        key = self.api_key.get_secret_value()
+        if self.host not in LOOPBACK and not key:
+            raise ValueError(
+                f"RETORT_HOST={self.host} is reachable from other machines but RETORT_API_KEY is not set. "
+                "Set it to a random value (python -c 'import secrets; print(secrets.token_urlsafe(32))')."
+            )
+        if key and (len(key) < 20 or key in GUESSABLE):
+            raise ValueError("RETORT_API_KEY is guessable: use at least 20 random characters.")
+        return self

@@ -1,0 +1,277 @@
+"""Every table. JSON columns hold what is only ever read whole; what is filtered or fenced on has its own column."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from store.clock import UTCDateTime, db_now
+from store.states import STATUSES
+
+Json = dict[str, Any]
+JsonColumn = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite autoincrements INTEGER keys only
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {Json: JsonColumn, datetime: UTCDateTime()}  # noqa: RUF012 - SQLAlchemy's own protocol
+
+
+class Tenant(Base):
+    """Who owns rows. Embedded mode has one, `tnt_default`."""
+
+    __tablename__ = "tenants"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class ApiKey(Base):
+    """A bearer key: only its sha256 is kept."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class Leasable:
+    """Columns of work that one worker at a time may hold."""
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    lease_token: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[datetime | None]
+    worker_id: Mapped[str | None] = mapped_column(String(40))
+
+
+class Teacher(Leasable, Base):
+    """A registered checkpoint. `status`: inspecting -> ready | invalid."""
+
+    __tablename__ = "teachers"
+    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(20), default="inspecting", index=True)
+    architecture: Mapped[Json]  # distill.types.Architecture
+    object_key: Mapped[str] = mapped_column(String(500))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    report: Mapped[Json | None]  # distill.models.CheckpointReport: num_classes, parameters, ...
+    error: Mapped[Json | None]  # RetortError.to_dict()
+    labels: Mapped[Json] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Dataset(Leasable, Base):
+    """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(20))
+    status: Mapped[str] = mapped_column(String(20), default="inspecting", index=True)
+    files: Mapped[Json] = mapped_column(default=dict)
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    digest: Mapped[str] = mapped_column(String(64), default="")
+    report: Mapped[Json | None]  # distill.data.DatasetReport: classes, counts, image sizes, ...
+    error: Mapped[Json | None]
+    labels: Mapped[Json] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Job(Leasable, Base):
+    """One run. Only the holder of `lease_token` writes to a leased job, but for requests (cancel, stop, pause)."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("status IN ({})".format(", ".join(f"'{s}'" for s in STATUSES)), name="status"),
+        Index("ix_jobs_queue", "status", "priority", "id"),
+        Index("ix_jobs_list", "tenant_id", "id"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(200), default="")
+    labels: Mapped[Json] = mapped_column(default=dict)
+    status: Mapped[str] = mapped_column(String(20), default="queued")
+    phase: Mapped[str | None] = mapped_column(String(20))
+    priority: Mapped[int] = mapped_column(default=0)
+    recipe: Mapped[str] = mapped_column(String(80))
+    config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
+    resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
+    student: Mapped[Json]  # distill.types.Architecture
+    teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
+    compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    max_attempts: Mapped[int] = mapped_column(default=3)
+    faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
+    stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost
+    progress: Mapped[Json | None]  # {fraction, step, total_steps, images_per_second, eta_seconds}
+    curve: Mapped[Json | None]  # the curve's frame: QCurve.to_dict() without its layers
+    selection: Mapped[Json | None]  # {rule, chosen, teacher_layers, student_layers, reason}
+    result: Mapped[Json | None]  # the report's summary
+    error: Mapped[Json | None]
+    event_seq: Mapped[int] = mapped_column(default=0)  # number of the job's last event; also its version (ETag)
+    not_before: Mapped[datetime | None]  # back-off after a system fault
+    heartbeat_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+def _job_key() -> Mapped[str]:
+    return mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+
+
+class Attempt(Base):
+    """One claim of a job by a worker, with how it ended."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("job_id", "number"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    job_id: Mapped[str] = _job_key()
+    number: Mapped[int]
+    worker_id: Mapped[str] = mapped_column(String(40))
+    started_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    finished_at: Mapped[datetime | None]
+    # succeeded, failed, cancelled, paused, handed_over, worker_lost
+    outcome: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[Json | None]
+    exit_code: Mapped[int | None]
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    recorded: Mapped[int] = mapped_column(default=0)  # trainer events written: a repeated commit adds none twice
+
+
+class JobEvent(Base):
+    """What happened, numbered per job without gaps: `seq` is the SSE id and the cursor."""
+
+    __tablename__ = "job_events"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(30))
+    data: Mapped[Json]
+    attempt: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class CurvePoint(Base):
+    """One scored layer of a job's Q curve: distill.types.LayerQuality."""
+
+    __tablename__ = "curve_points"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    layer_index: Mapped[int] = mapped_column(primary_key=True)
+    data: Mapped[Json]
+
+
+class Metric(Base):
+    """One row of metrics. A resumed attempt that runs a step again replaces the row instead of adding one."""
+
+    __tablename__ = "metrics"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    split: Mapped[str] = mapped_column(String(20), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[float]
+    values: Mapped[Json]
+
+
+class LogLine(Base):
+    """One line of a trainer's log."""
+
+    __tablename__ = "log_lines"
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int]
+    level: Mapped[str] = mapped_column(String(10))
+    message: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Artifact(Base):
+    """A file a job made, verified in the store by size and sha256 before its row exists."""
+
+    __tablename__ = "artifacts"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    media_type: Mapped[str] = mapped_column(String(100))
+    object_key: Mapped[str] = mapped_column(String(500))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Checkpoint(Base):
+    """A training state in the store, from which a new attempt continues."""
+
+    __tablename__ = "checkpoints"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[float]
+    attempt: Mapped[int]
+    object_key: Mapped[str] = mapped_column(String(500))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class CachedCurve(Base):
+    """A complete Q curve by digest (teacher, data, sample, parameters), for reuse within its tenant."""
+
+    __tablename__ = "cached_curves"
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    curve: Mapped[Json]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Worker(Base):
+    """A worker process that is (or was) there."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    hostname: Mapped[str] = mapped_column(String(200))
+    pid: Mapped[int]
+    slots: Mapped[int]
+    info: Mapped[Json] = mapped_column(default=dict)  # device, versions
+    started_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    heartbeat_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class CatalogueEntry(Base):
+    """What workers can do and the API cannot know without torch: architectures, published at worker start."""
+
+    __tablename__ = "catalogue_entries"
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)  # architecture | dataset
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    data: Mapped[Json]
+    updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class IdempotencyKey(Base):
+    """A client's `Idempotency-Key`: the answer is stored in the transaction that made the resource."""
+
+    __tablename__ = "idempotency_keys"
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status_code: Mapped[int | None]
+    resource_id: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())

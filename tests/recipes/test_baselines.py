@@ -1,0 +1,185 @@
+"""Baselines of METHODS section 3 against their formulas written out, and where their gradients go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distill import losses, recipes
+from distill.errors import InvalidConfig
+from distill.layers import capture
+from tests.recipes.nets import CLASSES, STAGES, TinyCNN, TinyViT, images, labels, pair, step
+
+
+def _build(name: str, equal: bool = False, **parameters: Any) -> Any:
+    teacher = TinyCNN(8) if equal else TinyCNN(12, seed=1)
+    return recipes.get(name)(pair(TinyCNN(8), teacher), **parameters)
+
+
+def _features(network: nn.Module) -> list[Tensor]:
+    with capture(network, STAGES) as features:
+        network(images())
+    return [features[name] for name in STAGES]
+
+
+def test_logit_is_ce_plus_sixteen_times_the_softened_kl() -> None:
+    recipe = _build("logit")
+    parts, s, t = step(recipe), recipe.student(images()), recipe.teacher(images())
+    kl = F.kl_div((s / 4).log_softmax(1), (t / 4).softmax(1), reduction="batchmean")
+    torch.testing.assert_close(parts["loss"], F.cross_entropy(s, labels()) + 16 * kl)
+    recipe = _build("logit", temperature=2.0, logit_weight=0.5, cross_entropy_weight=0.0)
+    kl = F.kl_div((s / 2).log_softmax(1), (t / 2).softmax(1), reduction="batchmean")
+    torch.testing.assert_close(step(recipe)["loss"], 2 * kl)
+
+
+def test_logit_standardized_ignores_the_teachers_logit_scale_and_shift() -> None:
+    recipe = _build("logit_standardized")
+    targets = recipe.targets(images())
+    a = recipe(images(), labels(), targets)["logit"]
+    b = recipe(images(), labels(), {"logits": 7 * targets["logits"] + 3})["logit"]
+    torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+    s, t = recipe.student(images()), targets["logits"]
+    z = [(x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True, correction=0) for x in (s, t)]
+    expected = 4 * F.kl_div((z[0] / 2).log_softmax(1), (z[1] / 2).softmax(1), reduction="batchmean")
+    torch.testing.assert_close(a, expected.detach(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["logit", "logit_standardized"])
+def test_student_equal_to_teacher_leaves_no_logit_term(name: str) -> None:
+    recipe = _build(name, equal=True)
+    recipe.student.eval()
+    assert step(recipe)["logit"] == 0
+
+
+def test_feature_logit_is_the_sum_of_its_terms_and_detaches_nothing() -> None:
+    recipe = _build("feature_logit", feature_weight=0.5, cross_entropy_weight=2.0, logit_weight=0.25)
+    parts = step(recipe)
+    total = 0.5 * parts["feature"] + 2.0 * parts["cross_entropy"] + 0.25 * parts["logit"]
+    torch.testing.assert_close(parts["loss"].detach(), total)
+    s, t = recipe.student(images()), recipe.teacher(images())
+    kl = F.kl_div((s / 4).log_softmax(1), (t / 4).softmax(1), reduction="batchmean")
+    torch.testing.assert_close(parts["logit"], 16 * kl.detach())
+    only_labels = _build("feature_logit", feature_weight=0.0, kl=False)
+    step(only_labels)["loss"].backward()
+    assert all(p.grad is not None and p.grad.any() for n, p in only_labels.student.named_parameters() if "weight" in n)
+
+
+def test_feature_logit_without_kl_needs_no_logits_of_the_teacher() -> None:
+    recipe = _build("feature_logit", kl=False)
+    assert "logits" not in recipe.targets(images())
+    assert "logit" not in step(recipe)
+    assert "logits" in _build("feature_logit").targets(images())
+
+
+def test_similarity_preserving_is_the_mean_over_the_whole_matrix() -> None:
+    recipe = _build("similarity_preserving", similarity_weight=10.0)
+    parts = step(recipe)
+    gaps = []
+    for s, t in zip(_features(recipe.student), _features(recipe.teacher), strict=True):
+        G = []
+        for f in (s.flatten(1), t.flatten(1)):
+            gram = torch.stack([torch.stack([a @ b for b in f]) for a in f])
+            G.append(gram / gram.norm(dim=1, keepdim=True))
+        gaps.append(((G[0] - G[1]) ** 2).sum() / 36)
+    expected = sum(gaps) / 3
+    torch.testing.assert_close(parts["similarity"], expected.detach())
+    torch.testing.assert_close(parts["loss"].detach(), (parts["cross_entropy"] + 10 * expected).detach())
+    equal = _build("similarity_preserving", equal=True)
+    equal.student.eval()
+    assert step(equal)["similarity"] == 0
+
+
+def test_semckd_is_the_attended_sum_written_out() -> None:
+    recipe = _build("semckd", feature_weight=3.0, logit_weight=0.0).eval()
+    assert "logits" not in recipe.targets(images())
+    parts = step(recipe)
+    students, teachers = _features(recipe.student), _features(recipe.teacher)
+    keys = [k(f.mean((2, 3))) for k, f in zip(recipe.keys, teachers, strict=True)]
+    expected = torch.zeros(())
+    for i in range(6):
+        for s, f in enumerate(students):
+            query = recipe.queries[s](f.mean((2, 3)))[i]
+            weights = torch.stack([query @ k[i] / 128**0.5 for k in keys]).softmax(0)
+            for t, g in enumerate(teachers):
+                side = min(f.shape[-1], g.shape[-1])
+                own, target = F.adaptive_avg_pool2d(f, side), F.adaptive_avg_pool2d(g, side)
+                expected = expected + weights[t] * (recipe.projectors[s][t](own) - target)[i].square().mean() / 18
+    torch.testing.assert_close(parts["feature"], expected.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts["loss"].detach(), parts["cross_entropy"] + 3 * parts["feature"])
+
+
+def test_semckd_with_a_batch_loss_attends_to_one_value_a_pair() -> None:
+    recipe = _build("semckd", feature_loss="cka", grid=1).eval()
+    assert not list(recipe.projectors.parameters())
+    parts = step(recipe)
+    students, teachers = _features(recipe.student), _features(recipe.teacher)
+    attention = recipe.attention(students, teachers).mean(0)
+    cka = losses.get("cka")()
+    values = [[cka(s.mean((2, 3)), t.mean((2, 3))) for t in teachers] for s in students]
+    expected = sum(attention[i, j] * values[i][j] for i in range(3) for j in range(3)) / 3
+    torch.testing.assert_close(parts["feature"], expected.detach())
+
+
+def test_simkd_may_compare_geometry_behind_its_projector() -> None:
+    recipe = _build("simkd", feature_loss="procrustes", grid=1).eval()
+    projected = recipe.projector(_features(recipe.student)[-1])
+    expected = losses.get("procrustes")()(projected.mean((2, 3)), _features(recipe.teacher)[-1].mean((2, 3)))
+    torch.testing.assert_close(step(recipe)["feature"], expected.detach())
+
+
+@pytest.mark.parametrize("teacher", [TinyCNN, TinyViT])
+@pytest.mark.parametrize("student", [TinyCNN, TinyViT])
+def test_semckd_attention_is_a_distribution_over_teacher_layers(student: Any, teacher: Any) -> None:
+    recipe = recipes.get("semckd")(pair(student(8), teacher(12, seed=1)))
+    targets = recipe.targets(images())
+    students = _features(recipe.student)
+    attention = recipe.attention(students, [targets[f"feature_{i}"] for i in range(3)])
+    assert attention.shape == (6, 3, 3)
+    torch.testing.assert_close(attention.sum(2), torch.ones(6, 3))
+    step(recipe)["loss"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in recipe.parameters())
+
+
+def test_semckd_keeps_teacher_maps_only_as_large_as_some_student_needs() -> None:
+    setup = pair(TinyCNN(8), TinyCNN(12, seed=1), STAGES[1:], STAGES[:2])
+    targets = recipes.get("semckd")(setup).targets(images())
+    assert targets["feature_0"].shape == (6, 12, 4, 4)  # the teacher's own map is 8 x 8
+
+
+def test_simkd_uses_the_deepest_pair_alone() -> None:
+    recipe = _build("simkd", feature_weight=0.5, head_weight=2.0).eval()
+    parts = step(recipe)
+    s, t = _features(recipe.student)[-1], _features(recipe.teacher)[-1]
+    expected = (recipe.projector(s) - t).square().mean()
+    torch.testing.assert_close(parts["feature"], expected.detach())
+    torch.testing.assert_close(parts["loss"].detach(), 0.5 * parts["feature"] + 2 * parts["cross_entropy"])
+    assert list(recipe.targets(images())) == ["feature_0"]
+
+
+@pytest.mark.parametrize("teacher", [TinyCNN, TinyViT])
+@pytest.mark.parametrize("student", [TinyCNN, TinyViT])
+def test_simkd_composite_is_student_projector_and_the_teachers_tail(student: Any, teacher: Any) -> None:
+    recipe = recipes.get("simkd")(pair(student(8), teacher(12, seed=1))).eval()
+    composite = recipe.composite_logits(images())
+    assert composite.shape == (6, CLASSES)
+    if student is teacher is TinyCNN:
+        projected = recipe.projector(_features(recipe.student)[-1])
+        torch.testing.assert_close(composite, recipe.teacher.head(projected.mean((2, 3))))
+
+
+def test_simkd_composite_of_a_perfect_projector_is_the_teacher() -> None:
+    recipe = _build("simkd", equal=True).eval()
+    recipe.projector = nn.Identity()
+    torch.testing.assert_close(recipe.composite_logits(images()), recipe.teacher(images()))
+    assert step(recipe)["feature"] == 0
+
+
+def test_simkd_composite_without_a_teacher_example_says_so() -> None:
+    recipe = recipes.get("simkd")(replace(pair(TinyCNN(8), TinyCNN(8)), teacher_example=None))
+    with pytest.raises(InvalidConfig, match="teacher example"):
+        recipe.composite_logits(images())

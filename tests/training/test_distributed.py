@@ -1,0 +1,80 @@
+"""Two processes on gloo train the student that one process trains on the whole batch."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.control import Control
+from distill.train import train
+from tests.training.conftest import config, tiny_data, tiny_recipe
+from tests.training.test_resume import drain
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from distill.control import Control
+from distill.train import train
+from distill.training import checkpoint, distributed
+from tests.training.conftest import config, tiny_data, tiny_recipe
+from tests.training.test_resume import drain
+torch.set_num_threads(1)
+folder, handover = Path(sys.argv[1]), int(sys.argv[2])
+settings = config(gradient_accumulation=int(sys.argv[3]), clip_norm=1.0)
+with distributed.group() as rank:
+    for attempt in range(2 if handover else 1):
+        recipe = tiny_recipe(dropout=0.0)
+        newest = checkpoint.existing(folder)[-1] if attempt else None
+        control = Control()
+        at = handover if attempt == 0 and handover and rank == 1 else None
+        events, outcome = drain(train(recipe, tiny_data(), settings, folder, control, newest), control, at)
+        distributed.agree(lambda: None)
+        assert (outcome.ending == "handover") == (attempt == 0 and handover > 0), outcome
+    torch.save(recipe.state_dict(), folder / f"student-{rank}.pt")
+"""
+
+
+@pytest.mark.parametrize(("handover", "accumulation"), [(0, 1), (0, 2), (4, 1)])
+def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: int) -> None:
+    one = tiny_recipe(dropout=0.0)
+    settings = config(gradient_accumulation=accumulation, clip_norm=1.0)
+    drain(train(one, tiny_data(), settings, tmp_path / "one", Control()))
+
+    folder = tmp_path / "two"
+    folder.mkdir()
+    _run_two([str(folder), str(handover), str(accumulation)])
+    states = [torch.load(folder / f"student-{rank}.pt") for rank in range(2)]
+    for name, value in one.state_dict().items():
+        assert torch.equal(states[0][name], states[1][name])
+        torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
+
+
+def _run_two(arguments: list[str]) -> None:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    shared = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, *arguments],
+            env=shared | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
