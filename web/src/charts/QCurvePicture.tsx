@@ -36,8 +36,8 @@ export interface Layout {
 }
 
 export function layout(width: number): Layout {
-  const large = width < 560 ? 210 : 270;
-  const small = width < 560 ? 74 : 84;
+  const large = width < 560 ? 220 : 280;
+  const small = width < 560 ? 84 : 96;
   let top = TOP;
   const panels = FIELDS.map(({ field }) => {
     const height = field === "quality" ? large : small;
@@ -95,13 +95,14 @@ interface PanelProps extends PictureProps {
   x: Scale;
 }
 
-function Panel({ panel, x, layers, chosen, palette: colours, width, active }: PanelProps) {
+function Panel({ panel, x, layers, totalLayers, chosen, palette: colours, width, active }: PanelProps) {
   const info = FIELDS.find(({ field }) => field === panel.field);
   const colour = colours[panel.field];
   const bottom = panel.top + panel.height;
   const domain = domainOf(layers, panel.field, info?.error ?? "");
   const y = linear(domain, [bottom, panel.top]);
   const main = panel.field === "quality";
+  const band = Math.min(26, 0.8 * (x(1 / Math.max(2, totalLayers ?? layers.length)) - x(0)));
   return (
     <g>
       <text x={LEFT} y={panel.top - 12} fill={colours.ink} fontWeight={600} fontSize={main ? 14 : 12}>
@@ -111,7 +112,7 @@ function Panel({ panel, x, layers, chosen, palette: colours, width, active }: Pa
           {main && width >= 480 ? "  Q = S + √(I·E)" : ""}
         </tspan>
       </text>
-      {ticks(domain[0], domain[1], main ? 5 : 2).map((tick) => (
+      {ticks(domain[0], domain[1], main ? 5 : 3).map((tick) => (
         <g key={tick}>
           <line x1={LEFT} x2={width - RIGHT} y1={y(tick)} y2={y(tick)} stroke={colours.grid} />
           <text x={LEFT - 8} y={y(tick) + 4} textAnchor="end" fill={colours.muted} fontSize={11}>
@@ -122,9 +123,8 @@ function Panel({ panel, x, layers, chosen, palette: colours, width, active }: Pa
       {chosen.map((index) => {
         const layer = layers.find((each) => each.index === index);
         if (!layer) return null;
-        return <line key={index} x1={x(layer.relative_depth)} x2={x(layer.relative_depth)} y1={panel.top} y2={bottom} stroke={colours.accent} strokeOpacity={0.45} strokeDasharray="3 3" />;
+        return <rect key={index} x={x(layer.relative_depth) - band / 2} width={band} y={panel.top} height={panel.height} fill={colours.accent} fillOpacity={0.1} />;
       })}
-      {main && <Area layers={layers} x={x} y={y} bottom={bottom} colour={colour} />}
       <Errors layers={layers} field={panel.field} error={info?.error ?? ""} x={x} y={y} colour={colour} />
       {segments(layers).map((run) => (
         <path key={run[0]?.index} d={path(run, panel.field, x, y)} fill="none" stroke={colour} strokeWidth={main ? 2.6 : 1.8} strokeLinejoin="round" strokeLinecap="round" />
@@ -159,20 +159,6 @@ export function segments(layers: CurvePoint[]): CurvePoint[][] {
 
 const path = (run: CurvePoint[], field: Field, x: Scale, y: Scale): string =>
   run.map((layer, i) => `${i === 0 ? "M" : "L"}${x(layer.relative_depth).toFixed(1)} ${y(layer[field]).toFixed(1)}`).join("");
-
-function Area({ layers, x, y, bottom, colour }: { layers: CurvePoint[]; x: Scale; y: Scale; bottom: number; colour: string }) {
-  return (
-    <>
-      {segments(layers).map((run) => {
-        const first = run[0];
-        const last = run.at(-1);
-        if (!first || !last || run.length < 2) return null;
-        const d = `${path(run, "quality", x, y)}L${x(last.relative_depth).toFixed(1)} ${bottom}L${x(first.relative_depth).toFixed(1)} ${bottom}Z`;
-        return <path key={first.index} d={d} fill={colour} fillOpacity={0.09} />;
-      })}
-    </>
-  );
-}
 
 function Errors({ layers, field, error, x, y, colour }: { layers: CurvePoint[]; field: Field; error: string; x: Scale; y: Scale; colour: string }) {
   return (
@@ -229,7 +215,7 @@ function Names({ layers, chosen, x, y, top, width, colours }: NamesProps) {
           const cx = Math.min(Math.max(x(layer.relative_depth), LEFT + half), width - RIGHT - half);
           let cy = Math.max(y(layer.quality) - 16, top + 8);
           const clash = (): boolean => placed.some((p) => p.right > cx - half && p.left < cx + half && Math.abs(p.y - cy) < 14);
-          while (clash() && cy > top - 20) cy -= 14;
+          while (clash() && cy > top + 4) cy -= 14;
           if (clash()) cy = y(layer.quality) + 24;
           while (clash()) cy += 14;
           placed.push({ left: cx - half, right: cx + half, y: cy });

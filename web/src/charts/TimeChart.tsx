@@ -55,8 +55,12 @@ export function TimeChart({ title, x, series, marks = [], log = false, percent =
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [shape, theme, log, percent, height]);
 
-  useEffect(() => plot.current?.setData(aligned(x, series)), [version, x, series]);
-  useEffect(() => plot.current?.setSize({ width, height }), [width, height]);
+  useEffect(() => {
+    plot.current?.setData(aligned(x, series));
+  }, [version, x, series]);
+  useEffect(() => {
+    plot.current?.setSize({ width, height });
+  }, [width, height]);
 
   return (
     <figure className="chart" ref={box as never} aria-labelledby={caption}>
@@ -112,8 +116,20 @@ function options({ width, height, theme, log, percent, series, marks }: Wanted):
         return { label: each.name, stroke: colour, width: 1.6, dash: each.dash, spanGaps: true, value, points: { show: each.points ?? false, size: 5, fill: colour } };
       }),
     ],
-    hooks: { draw: [(plot) => drawMarks(plot, marks(), colours.muted)] },
+    legend: { live: true },
+    hooks: {
+      draw: [(plot) => drawMarks(plot, marks(), colours.muted)],
+      // Without a pointer the legend tells the last values, not dashes.
+      setCursor: [(plot) => plot.cursor.idx === null && showLast(plot)],
+      setData: [(plot) => plot.cursor.idx === null && showLast(plot)],
+      ready: [showLast],
+    },
   };
+}
+
+function showLast(plot: uPlot): void {
+  const idxs = plot.data.map((values) => Math.max(0, (values as (number | null)[]).findLastIndex((value) => value !== null && value !== undefined)));
+  if ((plot.data[0]?.length ?? 0) > 0) plot.setLegend({ idxs }, false);
 }
 
 function drawMarks(plot: uPlot, marks: Mark[], colour: string): void {

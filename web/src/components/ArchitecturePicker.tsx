@@ -58,7 +58,9 @@ export function ArchitecturePicker({ label, value, error, onChange }: Props) {
     return undefined;
   }
 
-  useEffect(() => document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" }), [id, at]);
+  useEffect(() => {
+    document.getElementById(`${id}-${at}`)?.scrollIntoView({ block: "nearest" });
+  }, [id, at]);
 
   return (
     <div className="field combo">

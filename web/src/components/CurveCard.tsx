@@ -11,6 +11,7 @@ import { count, figure } from "../lib/format";
 import { title } from "../lib/jobs";
 import type { History } from "../live/history";
 import { Card } from "./Layout";
+import { Prose } from "./Prose";
 import { useTry } from "./Toasts";
 
 /** The Q curve as it fills, what it says in words, and its ways out. */
@@ -59,8 +60,10 @@ export function CurveCard({ job, history }: { job: Job; history: History }) {
           <QCurve layers={layers} totalLayers={frame?.total_layers ?? null} chosen={chosen} title={`Q curve of ${title(job)}`} />
         )}
       </div>
-      {curve && <Reading reading={curve.reading} />}
-      {selection && <Pairs history={history} />}
+      <div className="curve-words">
+        {curve && <Reading reading={curve.reading} />}
+        {selection && <Pairs history={history} />}
+      </div>
     </Card>
   );
 }
@@ -82,7 +85,7 @@ function waiting(job: Job): string {
 
 /** The service says it as sentences, in whatever structure; every string in it is one. */
 export function sentences(reading: unknown): string[] {
-  if (typeof reading === "string") return reading ? [reading] : [];
+  if (typeof reading === "string") return reading.split(/\n{2,}/).filter(Boolean);
   if (Array.isArray(reading)) return reading.flatMap(sentences);
   if (typeof reading === "object" && reading !== null) return Object.values(reading).flatMap(sentences);
   return [];
@@ -95,7 +98,9 @@ function Reading({ reading }: { reading: Curve["reading"] }) {
     <div className="reading">
       <h3>What it says</h3>
       {found.map((sentence) => (
-        <p key={sentence}>{sentence}</p>
+        <p key={sentence}>
+          <Prose text={sentence} />
+        </p>
       ))}
     </div>
   );
@@ -130,7 +135,11 @@ function Pairs({ history: { selection, layers } }: { history: History }) {
           ))}
         </tbody>
       </table>
-      {selection.reason && <p className="muted small">{selection.reason}</p>}
+      {selection.reason && (
+        <p className="muted small">
+          <Prose text={selection.reason} />
+        </p>
+      )}
     </div>
   );
 }

@@ -99,6 +99,24 @@ export function RowActions(props: Props) {
   );
 }
 
+/** A finished student can teach another. */
+function AsTeacher({ job }: { job: Job }) {
+  const [busy, setBusy] = useState(false);
+  const attempt = useTry();
+  async function register(): Promise<void> {
+    setBusy(true);
+    const body = { artifact: { job_id: job.id, name: "student.safetensors" }, name: title(job) };
+    const made = await attempt(() => unwrap(api.POST("/teachers", { body: body as never })));
+    setBusy(false);
+    if (made) navigate(`/teachers/${made.id}`);
+  }
+  return (
+    <button type="button" className="button" disabled={busy} title="Register this job's student as a teacher" onClick={() => void register()}>
+      {busy ? "Registering…" : "Use as a teacher"}
+    </button>
+  );
+}
+
 /** The job page's actions. Only those that the service offers now (`links`). */
 export function JobActions(props: Props & { onRetried: () => void }) {
   const { job, onRetried } = props;
@@ -126,6 +144,7 @@ export function JobActions(props: Props & { onRetried: () => void }) {
           <Icon name="retry" size={16} /> Retry
         </button>
       )}
+      {"student" in job.links && <AsTeacher job={job} />}
       <button type="button" className="button" title="A new job that starts from this one's settings" onClick={() => navigate(`/new?from=${job.id}`)}>
         <Icon name="fork" size={16} /> Clone
       </button>

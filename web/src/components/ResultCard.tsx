@@ -5,6 +5,7 @@ import { save } from "../lib/download";
 import { bare, bytes, count, figure, MISSING, percent, short, words } from "../lib/format";
 import { Card } from "./Layout";
 import { DownloadButton } from "./DownloadButton";
+import { Prose } from "./Prose";
 
 export const ROWS: { name: string; note?: string; value: (column: Column) => string; range?: (column: Column) => Share | null }[] = [
   { name: "Test accuracy", value: (c) => percent(c.accuracy?.value), range: (c) => c.accuracy },
@@ -34,7 +35,11 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
         </>
       }
     >
-      {result.verdict && <p className={`verdict tone-${tone}`}>{result.verdict}</p>}
+      {result.verdict && (
+        <p className={`verdict tone-${tone}`}>
+          <Prose text={result.verdict} />
+        </p>
+      )}
       <div className="scroll" tabIndex={0} role="region" aria-label="Result">
         <table className="plain results">
           <thead>

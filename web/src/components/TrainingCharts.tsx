@@ -52,15 +52,15 @@ function pick(columns: Columns | undefined, wanted: (name: string) => boolean): 
 
 /** Accuracy in training and in validation on one axis of steps. */
 export function merge(train: Columns | undefined, validation: Columns | undefined): { step: number[]; series: Series[] } {
-  const step = [...new Set([...(train?.step ?? []), ...(validation?.step ?? [])])].sort((a, b) => a - b);
-  const at = new Map(step.map((each, index) => [each, index]));
+  const step = union(train?.step ?? [], validation?.step ?? []);
   const spread = (columns: Columns, name: string): (number | null)[] => {
-    const values = new Array<number | null>(step.length).fill(null);
-    columns.step.forEach((each, index) => {
-      const place = at.get(each);
-      if (place !== undefined) values[place] = columns.values.get(name)?.[index] ?? null;
+    const column = columns.values.get(name) ?? [];
+    let next = 0;
+    return step.map((each) => {
+      if (columns.step[next] !== each) return null;
+      next += 1;
+      return column[next - 1] ?? null;
     });
-    return values;
   };
   const series: Series[] = [];
   for (const [split, columns] of [["validation", validation], ["training", train]] as const) {
@@ -69,6 +69,19 @@ export function merge(train: Columns | undefined, validation: Columns | undefine
     }
   }
   return { step, series };
+}
+
+/** Of two ascending lists, in one pass: this runs whenever new metrics are drawn. */
+function union(first: number[], second: number[]): number[] {
+  const all: number[] = [];
+  for (let i = 0, j = 0; i < first.length || j < second.length; ) {
+    const a = first[i] ?? Infinity;
+    const b = second[j] ?? Infinity;
+    all.push(Math.min(a, b));
+    if (a <= b) i += 1;
+    if (b <= a) j += 1;
+  }
+  return all;
 }
 
 export function metricsCsv(history: History): string {

@@ -52,14 +52,12 @@ function Picture() {
   return (
     <svg className="welcome-picture" viewBox="0 0 220 180" aria-hidden="true">
       <g fill="none" stroke="currentColor" strokeWidth={5} strokeLinecap="round" strokeLinejoin="round">
-        <path d="M52 58C56 22 96 12 120 34L192 116" />
-        <path d="M66 62c8-10 22-12 32-3l62 66" strokeOpacity={0.35} />
-        <circle cx={66} cy={108} r={46} />
-        <path d="M176 136h32l-3 30a6 6 0 0 1-6 5h-14a6 6 0 0 1-6-5z" />
+        <path d="M40 72C48 34 92 18 124 42L200 112L190 123L120 76C110 69 106 76 112 88A47 47 0 1 1 40 72Z" />
+        <path d="M180 142h34l-3 28a6 6 0 0 1-6 5h-16a6 6 0 0 1-6-5z" />
       </g>
-      <path className="welcome-liquid" d="M24 112a42 42 0 0 0 84 0c-14 9-26-6-42-3s-28 11-42 3z" />
-      <path className="welcome-liquid" d="M181 154h22l-1 10a4 4 0 0 1-4 3h-12a4 4 0 0 1-4-3z" />
-      <circle className="welcome-drop" cx={192} cy={128} r={4} />
+      <path className="welcome-liquid" d="M32 116a43 43 0 0 0 87 0c-17 9-29-7-45-4s-26 11-42 4z" />
+      <path className="welcome-liquid" d="M186 158h22l-1 9a4 4 0 0 1-4 3h-12a4 4 0 0 1-4-3z" />
+      <circle className="welcome-drop" cx={197} cy={130} r={4} />
     </svg>
   );
 }

@@ -17,6 +17,9 @@ export interface Live {
 }
 
 const SPEEDS = 240;
+/** A long history is drawn less often while it comes in: each drawing costs time in proportion to its length. */
+const MANY = 4000;
+const MANY_PAUSE_MS = 400;
 
 /** A job's history from its first event on, kept up to date. Draws at most once a frame. */
 export function useJobHistory(jobId: string, restart: number): Live {
@@ -27,15 +30,13 @@ export function useJobHistory(jobId: string, restart: number): Live {
     const abort = new AbortController();
     history.current = emptyHistory();
     let next: Live = fresh(history.current);
-    let frame = 0;
+    let cancel: (() => void) | null = null;
     const draw = (change: Partial<Live>): void => {
       next = { ...next, ...change, version: history.current.version };
-      if (!frame) {
-        frame = requestAnimationFrame(() => {
-          frame = 0;
-          setLive(next);
-        });
-      }
+      cancel ??= soon(history.current.lastSeq > MANY, () => {
+        cancel = null;
+        setLive(next);
+      });
     };
     const handlers = {
       onEvents: (events: Parameters<typeof add>[1][]) => {
@@ -56,11 +57,20 @@ export function useJobHistory(jobId: string, restart: number): Live {
     });
     return () => {
       abort.abort();
-      cancelAnimationFrame(frame);
+      cancel?.();
     };
   }, [jobId, restart]);
 
   return live;
+}
+
+function soon(late: boolean, work: () => void): () => void {
+  if (late) {
+    const timer = setTimeout(work, MANY_PAUSE_MS);
+    return () => clearTimeout(timer);
+  }
+  const frame = requestAnimationFrame(work);
+  return () => cancelAnimationFrame(frame);
 }
 
 function fresh(history: History): Live {

@@ -225,7 +225,7 @@ function missing(draft: Draft, needsTeacher: boolean, errors: number): string {
 function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[]; chosen: string; onChoose: (name: string) => void }) {
   return (
     <div className="choices" role="radiogroup" aria-label="Recipe">
-      {recipes.map((recipe) => (
+      {[...recipes].sort((a, b) => Number(b.name === EMPTY.recipe) - Number(a.name === EMPTY.recipe)).map((recipe) => (
         <label key={recipe.name} className={recipe.name === chosen ? "choice chosen" : "choice"}>
           <input type="radio" name="recipe" value={recipe.name} checked={recipe.name === chosen} onChange={() => onChoose(recipe.name)} />
           <span>
