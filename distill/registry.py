@@ -53,6 +53,16 @@ class Registry:
                 return value
         return {}
 
+    def flag(self, name: str, attribute: str, default: bool) -> bool:
+        """A literal class attribute of the entry's module (`needs_teacher`), `default` where it has none. Imports
+        nothing."""
+        self.check(name)
+        for node in ast.walk(_tree(self._folder / f"{name}.py")):
+            target = node.target if isinstance(node, ast.AnnAssign) else None
+            if isinstance(target, ast.Name) and target.id == attribute and isinstance(node, ast.AnnAssign):
+                return bool(ast.literal_eval(node.value)) if node.value is not None else default
+        return default
+
 
 @cache
 def _tree(path: Path) -> ast.Module:

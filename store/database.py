@@ -11,8 +11,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+#: The database did not answer (or is locked): the same transaction may work later.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -58,7 +62,9 @@ def alembic_config(url: str) -> Config:
 
 def _server_engine(url: str) -> Engine:
     # pre-ping: a restarted Postgres costs one reconnect, not one failed request.
-    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_recycle=1800)
+    # Without time limits of its own a connection to a machine that vanished blocks for a quarter of an hour.
+    limits = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_recycle=1800, connect_args=limits)
 
 
 def _sqlite_engine(url: str) -> Engine:

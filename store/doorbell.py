@@ -69,6 +69,7 @@ def celery_app(redis_url: str) -> Celery:
         task_acks_late=False,
         worker_prefetch_multiplier=1,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # a worker sweeps meanwhile, and comes back when Redis does
         broker_connection_timeout=2,
         broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "retry_on_timeout": False},
         worker_hijack_root_logger=False,

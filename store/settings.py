@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(30, gt=0, description="How often lost leases and unrung jobs are looked for.")
     cancel_grace_seconds: float = Field(30, ge=0, description="From SIGTERM to SIGKILL of a trainer.")
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
+    retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
     log_level: str = "INFO"
 

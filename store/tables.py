@@ -123,6 +123,8 @@ class Job(Leasable, Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     max_attempts: Mapped[int] = mapped_column(default=3)
+    faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
+    stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost
     progress: Mapped[Json | None]  # {fraction, step, total_steps, images_per_second, eta_seconds}
     curve: Mapped[Json | None]  # the curve's frame: QCurve.to_dict() without its layers
     selection: Mapped[Json | None]  # {rule, chosen, teacher_layers, student_layers, reason}
@@ -151,10 +153,12 @@ class Attempt(Base):
     worker_id: Mapped[str] = mapped_column(String(40))
     started_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     finished_at: Mapped[datetime | None]
-    outcome: Mapped[str | None] = mapped_column(String(40))  # succeeded, failed, cancelled, handed_over, worker_lost
+    # succeeded, failed, cancelled, paused, handed_over, worker_lost
+    outcome: Mapped[str | None] = mapped_column(String(40))
     error: Mapped[Json | None]
     exit_code: Mapped[int | None]
     peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    recorded: Mapped[int] = mapped_column(default=0)  # trainer events written: a repeated commit adds none twice
 
 
 class JobEvent(Base):

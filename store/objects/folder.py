@@ -7,9 +7,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
-from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, describe
+from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
@@ -28,21 +29,26 @@ class FolderStore:
 
     def put(self, key: str, path: Path) -> ObjectInfo:
         target, partial = self._path(key), self._incoming / uuid4().hex
+        if not path.is_file():
+            raise FileNotFoundError(path)
         try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, partial)
             info = describe(key, partial)
             _sync(partial)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.replace(target)
+            _place(partial, target)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot write {key} to {self.root}: {error.strerror or error}") from error
         finally:
             partial.unlink(missing_ok=True)
         return info
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        path = self._path(key)
-        if not path.is_file():
-            raise ObjectMissing(key)
-        return _chunks(path, start, path.stat().st_size if end is None else end)
+        try:
+            file = self._path(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise ObjectMissing(key) from error
+        return _chunks(file, start, os.fstat(file.fileno()).st_size if end is None else end)
 
     def size(self, key: str) -> int:
         path = self._path(key)
@@ -54,9 +60,12 @@ class FolderStore:
         path = self._path(key)
         path.unlink(missing_ok=True)
         for folder in path.parents:
-            if folder == self.root or not folder.is_dir() or any(folder.iterdir()):
+            if folder == self.root:
                 return
-            folder.rmdir()
+            try:
+                folder.rmdir()
+            except OSError:  # not empty, or another thread was faster
+                return
 
     def keys(self, prefix: str) -> Iterator[str]:
         for path in sorted(self.root.rglob("*")):
@@ -68,11 +77,26 @@ class FolderStore:
         return None  # a folder has no URL of its own; the API serves the bytes
 
     def ping(self) -> None:
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        try:
+            self._incoming.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot use {self.root}: {error.strerror or error}") from error
 
 
-def _chunks(path: Path, start: int, end: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _place(partial: Path, target: Path) -> None:
+    """Move a complete file under its key. `delete` may take an empty folder away at any moment in between."""
+    for last in (*[False] * 100, True):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(target)
+            return
+        except (FileNotFoundError, FileExistsError):
+            if last or not partial.exists():
+                raise
+
+
+def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
         file.seek(start)
         left = end - start
         while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):

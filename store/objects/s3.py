@@ -28,6 +28,8 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
+        except FileNotFoundError:  # the caller's own file
+            raise
         except S3Error as error:
             if error.code in _MISSING:
                 raise ObjectMissing(error.object_name or "") from error
@@ -61,6 +63,8 @@ class S3Store:
 
     @_translated
     def put(self, key: str, path: Path) -> ObjectInfo:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         info = describe(key, path)
         self._ready.fput_object(
             bucket_name=self.bucket, object_name=key, file_path=str(path), metadata={"sha256": info.sha256}
@@ -72,7 +76,12 @@ class S3Store:
         if end is not None and end <= start:
             return iter(())
         length = 0 if end is None else end - start
-        answer = self._ready.get_object(bucket_name=self.bucket, object_name=key, offset=start, length=length)
+        try:
+            answer = self._ready.get_object(bucket_name=self.bucket, object_name=key, offset=start, length=length)
+        except S3Error as error:
+            if error.code != "InvalidRange":  # begins at or behind the end: no bytes, as in a file
+                raise
+            return iter(())
         return _body(answer)
 
     @_translated

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import delete as delete_rows
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.repositories import events
 from store.repositories.page import newest_first
-from store.states import IllegalTransition, Status, check_transition
+from store.states import IllegalTransition, Status, check_request
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
 
 
@@ -50,9 +51,13 @@ def page(
 
 def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     """Change the state at a user's request, whatever a worker does at the same time. Raises `IllegalTransition`."""
-    check_transition(_status(job), status)
-    if status in {"cancelled", "failed", "succeeded"}:
+    check_request(_status(job), status)
+    if status == "cancelled":
         values["finished_at"] = db_now()
+    if status == "stopping":
+        values["stop_requested"] = True
+    if status == "queued":  # retried or resumed by its owner: it starts with a clean slate and at once
+        values = {"faults": 0, "stop_requested": False, "error": None, "finished_at": None, "not_before": None} | values
     changed = update(Job).where(Job.id == job.id, Job.status == job.status).values(status=status, **values)
     if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
         current = session.scalar(select(Job.status).where(Job.id == job.id))
@@ -76,6 +81,14 @@ def queue_position(session: Session, job: Job) -> int | None:
         return None
     ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
     return session.scalar(select(func.count()).select_from(Job).where(Job.status == "queued", ahead))
+
+
+def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:
+    """How many jobs are in which status; None: of all tenants."""
+    query = select(Job.status, func.count()).group_by(Job.status)
+    if tenant_id is not None:
+        query = query.where(Job.tenant_id == tenant_id)
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def attempts(session: Session, job_id: str) -> list[Attempt]:
@@ -124,6 +137,17 @@ def cached_curve(session: Session, tenant_id: str, digest: str) -> dict[str, Any
     """A complete curve of the same teacher, data, sample and parameters."""
     row = session.get(CachedCurve, (tenant_id, digest))
     return row.curve if row else None
+
+
+def object_keys(session: Session, job_id: str) -> list[str]:
+    """Keys of everything in the object store that the job's rows name."""
+    made = session.scalars(select(Artifact.object_key).where(Artifact.job_id == job_id))
+    return [*made, *session.scalars(select(Checkpoint.object_key).where(Checkpoint.job_id == job_id))]
+
+
+def delete(session: Session, job_id: str) -> None:
+    """Remove the job with its events, metrics, logs and files' rows (the database cascades)."""
+    session.execute(delete_rows(Job).where(Job.id == job_id), execution_options={"synchronize_session": False})
 
 
 def _status(job: Job) -> Status:

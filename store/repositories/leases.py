@@ -1,4 +1,4 @@
-"""Claim, renew, fence, give back, expire: how one worker at a time owns a job (../docs/DESIGN, "The way of a job").
+"""Claim, renew, fence, give back, expire: how one worker at a time owns a job (docs/execution.md).
 
 All times are the database's. Every write of a holder is `WHERE lease_token = :token`; no row means another attempt
 owns the job now, and the holder must stop.
@@ -6,17 +6,17 @@ owns the job now, and the holder must stop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session
 
-from store.clock import db_now
+from store.clock import UTCDateTime, db_now
 from store.ids import new_id
 from store.repositories import events
-from store.states import LEASED, Status, sources
-from store.tables import Attempt, Job
+from store.states import LEASED, IllegalTransition, Status, sources
+from store.tables import Artifact, Attempt, Checkpoint, Job
 
 
 class LeaseLost(Exception):
@@ -56,15 +56,35 @@ def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float) -
         "heartbeat_at": db_now(),
         "worker_id": worker_id,
         "not_before": None,
-        "started_at": db_now(),
+        "started_at": func.coalesce(Job.started_at, db_now()),
     }
-    taken = update(Job).where(Job.id == job_id, Job.status == "queued").values(**values).returning(Job.attempt)
-    attempt = session.execute(taken, execution_options={"synchronize_session": False}).scalar()
-    if attempt is None:
+    taken = update(Job).where(Job.id == job_id, Job.status == "queued").values(**values)
+    returned = session.execute(
+        taken.returning(Job.attempt, Job.stop_requested), execution_options={"synchronize_session": False}
+    ).first()
+    if returned is None:
         return None
-    session.add(Attempt(id=new_id("att"), job_id=job_id, number=attempt, worker_id=worker_id))
-    events.append(session, job_id, "status", {"status": "running", "attempt": attempt}, attempt)
-    return Lease(job_id, token, attempt, worker_id)
+    lease = Lease(job_id, token, returned.attempt, worker_id)
+    session.add(Attempt(id=new_id("att"), job_id=job_id, number=lease.attempt, worker_id=worker_id))
+    events.append(session, job_id, "status", {"status": "running", "attempt": lease.attempt}, lease.attempt)
+    if returned.stop_requested:
+        _still_stopping(session, lease)
+    return lease
+
+
+def _still_stopping(session: Session, lease: Lease) -> None:
+    """A stop that an earlier attempt did not live to carry out."""
+    fenced(session, lease, status="stopping")
+    events.append(session, lease.job_id, "status", {"status": "stopping"}, lease.attempt)
+
+
+def next_due(session: Session) -> float | None:
+    """Seconds until the next job that waits out its back-off may start, 0 at least; None when none waits."""
+    waiting = select(func.min(Job.not_before), type_coerce(db_now(), UTCDateTime())).where(
+        Job.status == "queued", Job.not_before.is_not(None)
+    )
+    due, now = session.execute(waiting).one()
+    return None if due is None else max(0.0, (due - now).total_seconds())
 
 
 def fenced(session: Session, lease: Lease, **values: Any) -> None:
@@ -92,12 +112,36 @@ def status_of(session: Session, lease: Lease) -> Status:
     return found
 
 
-def finish(session: Session, lease: Lease, status: Status, outcome: str, error: dict[str, Any] | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a holder wants to end its claim. `queued` needs an outcome; with `counts` it uses up one of the job's
+    attempts and waits `back_off_seconds`, doubled with every fault, before it starts again."""
+
+    status: Status
+    outcome: str
+    error: dict[str, Any] | None = None
+    counts: bool = False
+    back_off_seconds: float = 0.0
+    exit_code: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+MAX_BACK_OFF_SECONDS = 300.0
+
+
+def finish(
+    session: Session,
+    lease: Lease,
+    status: Status,
+    outcome: str,
+    error: dict[str, Any] | None = None,
+    **values: Any,
+) -> bool:
     """End the claim and move the job to `status`. False when the job's state no longer allows it (cancelled while
     succeeding, say): the caller looks again at the state and ends accordingly. Raises `LeaseLost`."""
     fenced(session, lease)
     ended = status not in {"queued", "paused"}
-    values: dict[str, Any] = {"status": status, "lease_token": None, "lease_until": None, "error": error}
+    values |= {"status": status, "lease_token": None, "lease_until": None, "error": error}
     if ended:
         values["finished_at"] = db_now()
     if not ended or status == "succeeded":
@@ -109,6 +153,47 @@ def finish(session: Session, lease: Lease, status: Status, outcome: str, error: 
     close_attempt(session, lease.job_id, lease.attempt, outcome, error)
     events.append(session, lease.job_id, "status", _status_data(status, error), lease.attempt)
     return True
+
+
+def settle(session: Session, lease: Lease, ending: Ending) -> Status:
+    """End the claim as its holder wants, as far as its owner's requests and the attempts left allow: a job that is
+    `cancelling` ends cancelled whatever its trainer made of it, a `pausing` one that would queue again is paused, one
+    without attempts left fails. Returns the job's new status. Raises `LeaseLost`."""
+    fenced(session, lease)
+    job = session.get_one(Job, lease.job_id, populate_existing=True)
+    ending, values = _allowed(job, ending)
+    if not finish(session, lease, ending.status, ending.outcome, ending.error, **values):
+        raise IllegalTransition(job.status, ending.status)
+    facts = {"exit_code": ending.exit_code, "peak_memory_bytes": ending.peak_memory_bytes}
+    which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
+    session.execute(update(Attempt).where(which).values(**facts), execution_options={"synchronize_session": False})
+    if ending.status == "cancelled":
+        _drop_files(session, lease.job_id)
+    return ending.status
+
+
+def _allowed(job: Job, ending: Ending) -> tuple[Ending, dict[str, Any]]:
+    """What may really happen to the job, and the columns that go with it."""
+    if job.status == "cancelling":
+        return replace(ending, status="cancelled", outcome="cancelled", error=None), {}
+    if ending.status != "queued":
+        return ending, {}
+    faults = job.faults + int(ending.counts)
+    if ending.counts and faults >= job.max_attempts:
+        return replace(ending, status="failed"), {"faults": faults}
+    if job.status == "pausing":
+        return replace(ending, status="paused"), {"faults": faults}
+    return ending, {"faults": faults, "not_before": _next_start(ending.back_off_seconds, faults)}
+
+
+def _next_start(back_off_seconds: float, faults: int) -> db_now:
+    return db_now(min(back_off_seconds * 2 ** max(0, faults - 1), MAX_BACK_OFF_SECONDS))
+
+
+def _drop_files(session: Session, job_id: str) -> None:
+    """A cancelled job keeps no files: the caller removes the objects."""
+    for table in (Artifact, Checkpoint):
+        session.execute(delete(table).where(table.job_id == job_id), execution_options={"synchronize_session": False})
 
 
 def close_attempt(session: Session, job_id: str, number: int, outcome: str, error: dict[str, Any] | None) -> None:
@@ -124,26 +209,17 @@ def expired(session: Session, limit: int = 100) -> list[str]:
 
 
 def expire(session: Session, job_id: str, back_off_seconds: float) -> Status | None:
-    """Take a job from a silent holder: `cancelling` ends cancelled, others queue again while attempts are left.
-    None when its holder came back in the meantime."""
+    """Take a job from a silent holder: `cancelling` ends cancelled, `pausing` paused, others queue again while
+    attempts are left. None when its holder came back in the meantime."""
     job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-    if job is None or job.status not in LEASED:
+    if job is None or job.status not in LEASED or job.lease_token is None:
         return None
-    error = _worker_lost(job)
-    status: Status = "cancelled" if job.status == "cancelling" else "queued"
-    if status == "queued" and job.attempt >= job.max_attempts:
-        status = "failed"
-    values: dict[str, Any] = {"status": status, "lease_token": None, "lease_until": None}
-    values |= {"not_before": db_now(back_off_seconds)} if status == "queued" else {"finished_at": db_now()}
-    if status == "failed":
-        values["error"] = error
-    still = and_(Job.id == job_id, Job.lease_token == job.lease_token, Job.lease_until < db_now())
-    taken = session.execute(update(Job).where(still).values(**values), execution_options={"synchronize_session": False})
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
+    held = and_(Job.id == job_id, Job.lease_token == job.lease_token, Job.lease_until < db_now())
+    if session.scalar(select(Job.id).where(held)) is None:
         return None
-    close_attempt(session, job_id, job.attempt, "worker_lost", error)
-    events.append(session, job_id, "status", _status_data(status, error), job.attempt)
-    return status
+    lease = Lease(job_id, job.lease_token, job.attempt, job.worker_id or "")
+    lost = Ending("queued", "worker_lost", _worker_lost(job), counts=True, back_off_seconds=back_off_seconds)
+    return settle(session, lease, lost)
 
 
 def _status_data(status: Status, error: dict[str, Any] | None) -> dict[str, Any]:
@@ -151,12 +227,12 @@ def _status_data(status: Status, error: dict[str, Any] | None) -> dict[str, Any]
 
 
 def _worker_lost(job: Job) -> dict[str, Any]:
-    final = job.attempt >= job.max_attempts
+    final = job.faults + 1 >= job.max_attempts
     return {
         "code": "max_attempts_exceeded" if final else "worker_lost",
-        "message": f"Worker {job.worker_id} stopped answering during attempt {job.attempt} of {job.max_attempts}.",
+        "message": f"Worker {job.worker_id} stopped answering during attempt {job.attempt}.",
         "remedy": "See the worker's log; retry continues from the last checkpoint." if final else "",
         "fault": "system",
         "retryable": True,
-        "details": {"worker_id": job.worker_id, "attempt": job.attempt},
+        "details": {"worker_id": job.worker_id, "attempt": job.attempt, "max_attempts": job.max_attempts},
     }

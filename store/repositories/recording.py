@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from distill.types import Event
 from store.repositories import events
 from store.repositories.leases import Lease, fenced
-from store.tables import Artifact, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
+from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
 
 
 def record(session: Session, lease: Lease, event: Event) -> None:
@@ -19,7 +20,39 @@ def record(session: Session, lease: Lease, event: Event) -> None:
     `artifact`, `checkpoint`) are the supervisor's to act on and are not written by this function."""
     rule = _RULES.get(event.kind)
     if rule is not None:
-        rule(session, lease, event.data)
+        rule(session, lease, clean(event.data))
+
+
+def record_batch(session: Session, lease: Lease, batch: Sequence[Event], first: int) -> int:
+    """Write a trainer's events numbered from `first` (0 is the attempt's first) and return the next number. Those that
+    an earlier call wrote are left out, so a batch whose commit was not acknowledged can be given again. Of several
+    `progress` events only the last is written. Raises `LeaseLost`."""
+    fenced(session, lease)
+    which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
+    recorded = session.scalars(select(Attempt.recorded).where(which)).one()
+    new = batch[max(0, recorded - first) :]
+    last_progress = max((i for i, event in enumerate(new) if event.kind == "progress"), default=-1)
+    for index, event in enumerate(new):
+        if event.kind != "progress" or index == last_progress:
+            record(session, lease, event)
+    following = max(recorded, first + len(batch))
+    count = update(Attempt).where(which).values(recorded=following)
+    session.execute(count, execution_options={"synchronize_session": False})
+    return following
+
+
+def clean(value: Any) -> Any:
+    """`value` as every database can keep it: NaN and infinities become null (JSON has none), NUL characters and lone
+    surrogates go (Postgres takes neither)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {clean(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
 
 
 def _phase(session: Session, lease: Lease, data: dict[str, Any]) -> None:
@@ -28,8 +61,11 @@ def _phase(session: Session, lease: Lease, data: dict[str, Any]) -> None:
 
 
 def _resolved(session: Session, lease: Lease, data: dict[str, Any]) -> None:
-    fenced(session, lease, resolved=data)
-    events.append(session, lease.job_id, "resolved", data, lease.attempt)
+    fenced(session, lease)
+    known = session.scalar(select(Job.resolved).where(Job.id == lease.job_id))
+    if known != data:
+        fenced(session, lease, resolved=data)
+        events.append(session, lease.job_id, "resolved", data, lease.attempt)
 
 
 def _layers(session: Session, lease: Lease, data: dict[str, Any]) -> None:
@@ -105,13 +141,17 @@ def add_artifact(session: Session, lease: Lease, artifact: Artifact) -> None:
 
 
 def add_checkpoint(session: Session, lease: Lease, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint that is complete in the store."""
+    """Write a checkpoint that is complete in the store; one of the same step is replaced without another event."""
     fenced(session, lease)
+    new = session.get(Checkpoint, (lease.job_id, checkpoint.step)) is None
     session.merge(checkpoint)
+    if not new:
+        return
     data = {"step": checkpoint.step, "epoch": checkpoint.epoch, "size_bytes": checkpoint.size_bytes}
     events.append(session, lease.job_id, "checkpoint", data, lease.attempt)
 
 
 def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None:
-    """Keep a complete curve for reuse under its digest."""
-    session.merge(CachedCurve(tenant_id=tenant_id, digest=curve["digest"], curve=curve))
+    """Keep a complete curve for reuse under its digest; the first one stays."""
+    if session.get(CachedCurve, (tenant_id, curve["digest"])) is None:
+        session.add(CachedCurve(tenant_id=tenant_id, digest=curve["digest"], curve=clean(curve)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -16,9 +16,21 @@ def register_worker(session: Session, worker: Worker) -> None:
     session.add(worker)
 
 
-def beat(session: Session, worker_id: str) -> None:
-    """Note that the worker is alive."""
-    session.execute(update(Worker).where(Worker.id == worker_id).values(heartbeat_at=db_now()))
+def beat(session: Session, worker_id: str) -> bool:
+    """Note that the worker is alive. False when it is not registered."""
+    done = session.execute(
+        update(Worker).where(Worker.id == worker_id).values(heartbeat_at=db_now()),
+        execution_options={"synchronize_session": False},
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]
+
+
+def forget_workers(session: Session, silent_seconds: float) -> None:
+    """Remove workers that have not been heard of for so long."""
+    session.execute(
+        delete(Worker).where(Worker.heartbeat_at < db_now(-silent_seconds)),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def remove_worker(session: Session, worker_id: str) -> None:
@@ -47,6 +59,24 @@ def catalogue(session: Session, kind: str) -> list[dict[str, Any]]:
 def catalogue_names(session: Session, kind: str) -> list[str]:
     query = select(CatalogueEntry.name).where(CatalogueEntry.kind == kind).order_by(CatalogueEntry.name)
     return list(session.scalars(query))
+
+
+def catalogue_size(session: Session, kind: str) -> int:
+    query = select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == kind)
+    return session.scalar(query) or 0
+
+
+def catalogue_page(
+    session: Session, kind: str, search: str | None, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Entries by name, those whose name contains `search`, behind the name `after`; and whether more follow."""
+    query = select(CatalogueEntry.data).where(CatalogueEntry.kind == kind)
+    if search:
+        query = query.where(CatalogueEntry.name.icontains(search, autoescape=True))
+    if after:
+        query = query.where(CatalogueEntry.name > after)
+    rows = list(session.scalars(query.order_by(CatalogueEntry.name).limit(limit + 1)))
+    return rows[:limit], len(rows) > limit
 
 
 def in_catalogue(session: Session, kind: str, name: str) -> bool:

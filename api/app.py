@@ -1,0 +1,62 @@
+"""The application: context, guard, resources, errors."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from api import handlers, openapi
+from api.context import Context, open_context
+from api.guard import Guard
+from api.head import Head
+from api.resources.artifacts.endpoints import router as artifacts
+from api.resources.catalogue.endpoints import router as catalogue
+from api.resources.curves.endpoints import router as curves
+from api.resources.datasets.endpoints import router as datasets
+from api.resources.history.endpoints import router as history
+from api.resources.jobs.endpoints import router as jobs
+from api.resources.system.endpoints import router as system
+from api.resources.system.service import installed_version
+from api.resources.teachers.endpoints import router as teachers
+from store.database import Database
+from store.doorbell import Doorbell
+from store.objects import ObjectStore
+from store.settings import Settings
+
+ROUTERS = (teachers, datasets, jobs, curves, history, artifacts, catalogue, system)
+
+
+def create_app(
+    settings: Settings | None = None,
+    database: Database | None = None,
+    objects: ObjectStore | None = None,
+    doorbell: Doorbell | None = None,
+) -> FastAPI:
+    """The service over these parts; what is None is opened from the settings (None: from the environment). The
+    database must have been migrated; the first tenant and its key are made at start."""
+    context = open_context(settings, database, objects, doorbell)
+    app = FastAPI(
+        title="Retort",
+        version=installed_version(),
+        lifespan=_lifespan,
+        responses=openapi.COMMON,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Head)
+    app.add_middleware(Guard, settings=context.settings)
+    handlers.install(app)
+    openapi.install(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    await run_in_threadpool(context.prepare)
+    yield

@@ -1,0 +1,75 @@
+"""The outermost layer: what no endpoint should ever see."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.handlers import respond
+from api.problems import BadRequest, Forbidden, Problem
+from store.settings import LOOPBACK, Settings
+
+MAX_JSON_BYTES = 1 << 20
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard:
+    """Refuses NUL in URLs, large bodies that are no uploads and, where there are no keys, other people's pages.
+
+    Without keys the loopback address is the only protection. A web page elsewhere can send requests there too: by a
+    name that it points at 127.0.0.1 (so `Host` must be loopback) or across origins (so a write's `Origin` must be
+    the service itself).
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.keyless = app, not settings.api_key.get_secret_value()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        problem = _nul(scope) or (_foreign(scope["method"], headers) if self.keyless else None)
+        if problem is not None:
+            await respond(scope["path"].replace("\0", "%00"), problem)(scope, receive, send)
+            return
+        upload = headers.get("content-type", "").lower().startswith("multipart/")
+        await self.app(scope, receive if upload else _bounded(receive), send)
+
+
+def _nul(scope: Scope) -> Problem | None:
+    # PostgreSQL text cannot hold NUL, and nothing that we have is named with one.
+    if "\0" in scope["path"] or b"\0" in unquote_to_bytes(scope["query_string"]):
+        return BadRequest("The URL holds a NUL character.", "Leave %00 out of the URL.")
+    return None
+
+
+def _foreign(method: str, headers: Headers) -> Problem | None:
+    host = headers.get("host", "")
+    if urlsplit(f"//{host}").hostname not in LOOPBACK:
+        remedy = "Use http://127.0.0.1 or localhost, or set RETORT_API_KEY to serve other names."
+        return Forbidden(
+            f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host_not_allowed"
+        )
+    origin = headers.get("origin")
+    if method not in SAFE and origin is not None and urlsplit(origin).netloc != host:
+        remedy = "Send writes from the service's own pages, or from a program without an Origin header."
+        return Forbidden(f"A page of {origin!r} may not write here.", remedy, code="origin_not_allowed")
+    return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MAX_JSON_BYTES:
+            raise HTTPException(413, f"The body is larger than {MAX_JSON_BYTES} bytes.")
+        return message
+
+    return bounded

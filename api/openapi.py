@@ -1,0 +1,106 @@
+"""What the generated OpenAPI document needs beside the endpoints: problems, security, upload bodies."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from api import problems
+from api.problems import MEDIA_TYPE, ProblemDocument
+
+Responses = dict[int | str, dict[str, Any]]
+DESCRIPTION = """Retort distils large trained models into small ones.
+
+Register a **teacher** (a checkpoint) and a **dataset**, submit a **job**, watch its Q curve fill layer by layer, and
+download the student, the curve and the report. Every error is a problem document (RFC 9457) with a remedy.
+"""
+TAGS = [
+    {"name": "teachers", "description": "Checkpoints to distil from."},
+    {"name": "datasets", "description": "Labelled images to distil on."},
+    {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
+    {"name": "results", "description": "What a job has found and made."},
+    {"name": "catalogue", "description": "Names that a job may use."},
+    {"name": "system", "description": "The service itself."},
+]
+
+
+def documented(*statuses: int, also: Responses | None = None) -> Responses:
+    """`responses=` entries for these problems, and for the answers in `also`."""
+    return (also or {}) | {status: _problem_response(status) for status in statuses}
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    kind = problems.by_status()[status]
+    example = {
+        "type": f"/problems/{kind.code.replace('_', '-')}",
+        "title": kind.title,
+        "status": status,
+        "detail": f"{kind.title}, in a sentence.",
+        "instance": "/jobs",
+        "code": kind.code,
+        "remedy": "What to do about it.",
+        "fault": kind.fault,
+        "retryable": kind.retryable,
+        "errors": [],
+        "details": {},
+    }
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": example}}
+    return {"description": kind.title, "content": content}
+
+
+#: Models that FastAPI does not see in a signature.
+_extra_models: list[type[BaseModel]] = [ProblemDocument]
+
+_exampled: list[type[BaseModel]] = []
+M = TypeVar("M", bound=type[BaseModel])
+
+
+def keep_examples(model: M) -> M:
+    """Class decorator: FastAPI drops every null member from the document, examples' members too; put them back."""
+    _exampled.append(model)
+    return model
+
+
+#: Any endpoint may answer these.
+COMMON = documented(400, 401, 403, 422, 500, 503)
+
+
+def body(**media: tuple[type[BaseModel] | dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+    """`openapi_extra` of an endpoint that reads its body itself: `json=(model, example)`, `form=(schema, example)`."""
+    names = {"json": "application/json", "form": "multipart/form-data"}
+    content = {names[kind]: {"schema": _schema(what), "example": example} for kind, (what, example) in media.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema(what: type[BaseModel] | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(what, dict):
+        return what
+    _extra_models.append(what)
+    return {"$ref": f"#/components/schemas/{what.__name__}"}
+
+
+def install(app: FastAPI) -> None:
+    """Replace the app's OpenAPI generator by one that knows problem documents."""
+
+    def generate() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = generate  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS)
+    schemas: dict[str, Any] = document["components"]["schemas"]
+    for model in _extra_models:
+        schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
+    for model in _exampled:
+        schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document

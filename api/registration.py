@@ -1,0 +1,154 @@
+"""Teachers and datasets alike: store the files, let a worker inspect them, and answer with what it found.
+
+A registration is three steps with their own transactions: the row and its files; the worker's inspection; and, where
+that refuses the input, removal of both, so that a refused upload leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from fastapi import Response
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from api import waiting
+from api.context import Context
+from api.deps import Work
+from api.idempotency import replayed
+from api.negotiation import wait_seconds
+from api.problems import Conflict, NotFound, Unprocessable
+from api.uploads import ReceivedFile
+from store.doorbell import Noun
+from store.objects import ObjectStore
+from store.repositories import idempotency, resources
+from store.tables import Dataset, Teacher
+
+Resource = TypeVar("Resource", Teacher, Dataset)
+NOUNS: dict[type[Teacher] | type[Dataset], Noun] = {Teacher: "teacher", Dataset: "dataset"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """The request's `Idempotency-Key` with the hash of what it was sent with."""
+
+    key: str | None
+    hashed: str
+
+
+def find(session: Session, table: type[Resource], tenant: str, resource_id: str) -> Resource:
+    """The tenant's row. Raises `NotFound`, for another tenant's as for none."""
+    row = resources.get(session, table, tenant, resource_id)
+    if row is None:
+        noun = NOUNS[table]
+        raise NotFound(f"There is no {noun} {resource_id!r}.", f"GET /{noun}s lists the {noun}s there are.")
+    return row
+
+
+def add(context: Context, row: Resource, files: Mapping[str, ReceivedFile], key: Key) -> tuple[str, bool]:
+    """Store files by object key, then insert the row; its id, and whether an earlier request had made it already."""
+    try:
+        for object_key, file in files.items():
+            context.objects.put(object_key, file.path)
+            file.path.unlink()
+        made = _insert(context, row, key)
+    except BaseException:
+        _remove(context.objects, list(files))
+        raise
+    if made != row.id:
+        _remove(context.objects, list(files))
+        return made, True
+    context.doorbell.ring(NOUNS[type(row)], row.id)
+    return row.id, False
+
+
+def _insert(context: Context, row: Teacher | Dataset, key: Key) -> str:
+    with context.database.write() as session:
+        earlier = replayed(session, row.tenant_id, key.key, key.hashed)
+        if earlier is not None:
+            return earlier
+        session.add(row)
+        session.flush()
+        if key.key:
+            idempotency.answer(session, row.tenant_id, key.key, 202, row.id)
+        return row.id
+
+
+async def settled(
+    context: Context, table: type[Resource], tenant: str, resource_id: str, prefer: str | None
+) -> Resource:
+    """The row once it is inspected, or when the time is over. Raises `Unprocessable` for a refused one, then gone."""
+
+    def look() -> Resource:
+        with context.database.read() as session:
+            return find(session, table, tenant, resource_id)
+
+    seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
+    row = await waiting.until(look, lambda found: found.status != "inspecting", seconds)
+    if row.status == "invalid":
+        await run_in_threadpool(_discard, context, table, tenant, resource_id)
+        raise refusal(row)
+    return row
+
+
+def answered(response: Response, row: Teacher | Dataset, prefer: str | None, replay: bool) -> None:
+    """Status and headers of a registration's answer: 201 when ready, 202 while it is inspected."""
+    response.status_code = 201 if row.status == "ready" else 202
+    response.headers["Location"] = f"/{NOUNS[type(row)]}s/{row.id}"
+    if row.status == "inspecting":
+        response.headers["Retry-After"] = "2"
+    if wait_seconds(prefer):
+        response.headers["Preference-Applied"] = f"wait={wait_seconds(prefer):g}"
+    if replay:
+        response.headers["Idempotency-Replayed"] = "true"
+
+
+def refusal(row: Teacher | Dataset) -> Unprocessable:
+    """What the inspection found wrong, as the answer to whoever sent it."""
+    error: dict[str, Any] = row.error or {}
+    return Unprocessable(
+        error.get("message", "The inspection refused this input."),
+        error.get("remedy", ""),
+        code=error.get("code", "invalid_input"),
+        details=error.get("details"),
+    )
+
+
+def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> None:
+    """Remove the row and, after commit, its objects. Raises `Conflict` while jobs use it."""
+    row = find(work.session, table, tenant, resource_id)
+    jobs = resources.jobs_using(work.session, row)
+    if jobs:
+        remedy = "Delete those jobs first."
+        detail = (
+            f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
+        )
+        raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
+    keys = object_keys(row)
+    idempotency.release(work.session, tenant, row.id)
+    work.session.delete(row)
+    work.after_commit(lambda: _remove(work.context.objects, keys))
+
+
+def object_keys(row: Teacher | Dataset) -> list[str]:
+    if isinstance(row, Teacher):
+        return [row.object_key]
+    return [file["object_key"] for file in row.files.values()]
+
+
+def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:
+    with context.database.write() as session:
+        row = resources.get(session, table, tenant, resource_id)
+        if row is None:
+            return
+        keys = object_keys(row)
+        idempotency.release(session, tenant, resource_id)
+        session.delete(row)
+    _remove(context.objects, keys)
+
+
+def _remove(objects: ObjectStore, keys: list[str]) -> None:
+    for key in keys:
+        objects.delete(key)

@@ -1,0 +1,99 @@
+"""/jobs/{id}/artifacts, /student, /report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.auth import TenantDep
+from api.deps import ContextDep
+from api.files import respond
+from api.negotiation import Accept, best
+from api.openapi import Responses, documented
+from api.resources.artifacts import service
+from api.resources.artifacts.schemas import ArtifactList
+from api.resources.jobs.service import find
+from store.repositories import jobs
+
+router = APIRouter(tags=["results"])
+Redirect = Annotated[
+    bool, Query(description="Answer with a presigned URL (307) where clients can reach the object store.")
+]
+
+
+def _file_responses(*media_types: str) -> Responses:
+    binary: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    answers: Responses = {
+        200: {"description": "The file.", "content": dict.fromkeys(media_types, binary)},
+        206: {"description": "The range asked for.", "content": dict.fromkeys(media_types, binary)},
+        304: {"description": "The client has this file already."},
+        307: {"description": "The file is at this presigned URL."},
+    }
+    return documented(404, 406, 412, 416, 422, also=answers)
+
+
+@router.get(
+    "/jobs/{job_id}/artifacts",
+    operation_id="list_job_artifacts",
+    summary="Files of a job",
+    responses=documented(404),
+)
+def list_job_artifacts(context: ContextDep, tenant: TenantDep, job_id: str) -> ArtifactList:
+    """Everything the job made, with sizes and digests."""
+    with context.database.read() as session:
+        rows = jobs.artifacts(session, find(session, tenant, job_id).id)
+    return ArtifactList(items=[service.shown(row) for row in rows])
+
+
+@router.get(
+    "/jobs/{job_id}/artifacts/{name:path}",
+    operation_id="download_job_artifact",
+    summary="Download a file of a job",
+    response_class=Response,
+    responses=_file_responses("application/octet-stream"),
+)
+def download_job_artifact(
+    request: Request, context: ContextDep, tenant: TenantDep, job_id: str, name: str, redirect: Redirect = True
+) -> Response:
+    """The file, streamed. Takes `Range` with `If-Range`; `ETag` is its sha256, `Repr-Digest` the same."""
+    with context.database.read() as session:
+        file = service.stored(session, tenant, job_id, name)
+    return respond(context.objects, file, request.headers, redirect)
+
+
+@router.get(
+    "/jobs/{job_id}/student",
+    operation_id="download_job_student",
+    summary="Download the student",
+    response_class=Response,
+    responses=_file_responses("application/octet-stream"),
+)
+def download_job_student(
+    request: Request, context: ContextDep, tenant: TenantDep, job_id: str, redirect: Redirect = True
+) -> Response:
+    """The distilled student's weights as safetensors; the job's `student` names its architecture."""
+    return download_job_artifact(request, context, tenant, job_id, service.STUDENT, redirect)
+
+
+@router.get(
+    "/jobs/{job_id}/report",
+    operation_id="download_job_report",
+    summary="Download the report",
+    response_class=Response,
+    responses=_file_responses(*service.REPORTS),
+)
+def download_job_report(
+    request: Request,
+    context: ContextDep,
+    tenant: TenantDep,
+    job_id: str,
+    accept: Accept = None,
+    format: Annotated[Literal["md", "json"] | None, Query(description="Instead of Accept.")] = None,
+    redirect: Redirect = True,
+) -> Response:
+    """Teacher, student and comparison on the untouched test set, as Markdown or JSON."""
+    name = f"report.{format}" if format else service.REPORTS[best(accept, list(service.REPORTS))]
+    answer = download_job_artifact(request, context, tenant, job_id, name, redirect)
+    answer.headers["Vary"] = "Accept"
+    return answer

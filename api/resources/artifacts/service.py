@@ -1,0 +1,40 @@
+"""Files that jobs made."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from sqlalchemy.orm import Session
+
+from api.files import StoredFile
+from api.problems import NotFound
+from api.resources.artifacts.schemas import ArtifactOut
+from api.resources.jobs.service import find
+from store.repositories import jobs
+from store.tables import Artifact
+
+STUDENT = "student.safetensors"
+REPORTS = {"text/markdown": "report.md", "application/json": "report.json"}
+
+
+def stored(session: Session, tenant: str, job_id: str, name: str) -> StoredFile:
+    """The artifact as a file. Raises `NotFound`, which says why when the job has not made it yet."""
+    job = find(session, tenant, job_id)
+    row = jobs.artifact(session, job.id, name)
+    if row is None:
+        why = "" if job.status == "succeeded" else f" It is {job.status}; files come when it succeeds."
+        remedy = f"GET /jobs/{job.id}/artifacts lists its files."
+        raise NotFound(f"Job {job.id} has no file {name!r}.{why}", remedy, code="no_such_artifact")
+    filename = row.name.rpartition("/")[2]
+    return StoredFile(row.object_key, filename, row.media_type, row.size_bytes, row.sha256)
+
+
+def shown(row: Artifact) -> ArtifactOut:
+    return ArtifactOut(
+        name=row.name,
+        media_type=row.media_type,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+        href=f"/jobs/{row.job_id}/artifacts/{quote(row.name)}",
+    )

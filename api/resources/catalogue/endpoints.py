@@ -1,0 +1,70 @@
+"""/catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.auth import TenantDep
+from api.deps import ReadSession
+from api.openapi import documented
+from api.paging import Cursor, Limit
+from api.resources.catalogue import service
+from api.resources.catalogue.schemas import ArchitecturePage, CatalogueOut, EntryList, NamedDatasetList, RecipeList
+from store.repositories import system
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.get("/catalogue", operation_id="get_catalogue", summary="Everything by name")
+def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
+    """Recipes, losses, selection rules with their parameters, and named data sets."""
+    return CatalogueOut(
+        recipes=service.recipe_list(),
+        losses=service.loss_list(),
+        selections=service.selection_list(),
+        datasets=service.dataset_list(session),
+        architectures=system.catalogue_size(session, "architecture"),
+    )
+
+
+@router.get(
+    "/catalogue/architectures",
+    operation_id="list_architectures",
+    summary="Architectures",
+    responses=documented(422),
+)
+def list_architectures(
+    session: ReadSession,
+    tenant: TenantDep,
+    cursor: Cursor,
+    limit: Limit = 100,
+    search: Annotated[str | None, Query(max_length=100, description="Part of the name.")] = None,
+) -> ArchitecturePage:
+    """Networks for teachers and students, by name."""
+    return service.architecture_page(session, search, cursor, limit)
+
+
+@router.get("/catalogue/recipes", operation_id="list_recipes", summary="Recipes")
+def list_recipes(tenant: TenantDep) -> RecipeList:
+    """How a student can be trained."""
+    return RecipeList(items=service.recipe_list())
+
+
+@router.get("/catalogue/losses", operation_id="list_losses", summary="Feature losses")
+def list_losses(tenant: TenantDep) -> EntryList:
+    """What compares a student's feature with a teacher's."""
+    return EntryList(items=service.loss_list())
+
+
+@router.get("/catalogue/selections", operation_id="list_selections", summary="Selection rules")
+def list_selections(tenant: TenantDep) -> EntryList:
+    """How the layers to distil are chosen from the Q curve."""
+    return EntryList(items=service.selection_list())
+
+
+@router.get("/catalogue/datasets", operation_id="list_named_datasets", summary="Named data sets")
+def list_named_datasets(session: ReadSession, tenant: TenantDep) -> NamedDatasetList:
+    """Data sets that need no upload."""
+    return NamedDatasetList(items=service.dataset_list(session))

@@ -1,0 +1,50 @@
+"""Names that a job may use: registries by their files, architectures and data sets as workers published them."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from api.paging import encode
+from api.resources.catalogue.schemas import ArchitectureOut, ArchitecturePage, EntryOut, NamedDatasetOut, RecipeOut
+from distill import losses, recipes, selection
+from distill.registry import Registry
+from store.repositories import system
+
+
+def recipe_list() -> list[RecipeOut]:
+    registry = recipes.registry
+    return [
+        RecipeOut(
+            name=name,
+            summary=registry.summary(name),
+            parameters=registry.parameters(name),
+            needs_teacher=registry.flag(name, "needs_teacher", default=True),
+            needs_layers=registry.flag(name, "needs_layers", default=True),
+        )
+        for name in registry.names()
+    ]
+
+
+def loss_list() -> list[EntryOut]:
+    return _entries(losses.registry)
+
+
+def selection_list() -> list[EntryOut]:
+    return _entries(selection.registry)
+
+
+def _entries(registry: Registry) -> list[EntryOut]:
+    return [
+        EntryOut(name=name, summary=registry.summary(name), parameters=registry.parameters(name))
+        for name in registry.names()
+    ]
+
+
+def dataset_list(session: Session) -> list[NamedDatasetOut]:
+    return [NamedDatasetOut.model_validate(entry) for entry in system.catalogue(session, "dataset")]
+
+
+def architecture_page(session: Session, search: str | None, after: str | None, limit: int) -> ArchitecturePage:
+    rows, more = system.catalogue_page(session, "architecture", search, after, limit)
+    cursor = encode(rows[-1]["name"]) if more else None
+    return ArchitecturePage(items=[ArchitectureOut.model_validate(row) for row in rows], next_cursor=cursor)

@@ -1,0 +1,1 @@
+"""Q curves of jobs."""

@@ -1,0 +1,45 @@
+"""/jobs/{id}/q-curve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from api.auth import TenantDep
+from api.deps import ContextDep
+from api.negotiation import Accept, best
+from api.openapi import documented
+from api.resources.curves import service
+from api.resources.curves.schemas import CurveOut
+
+router = APIRouter(tags=["results"])
+MEDIA = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
+TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+
+
+@router.get(
+    "/jobs/{job_id}/q-curve",
+    operation_id="get_job_q_curve",
+    summary="Q curve of a job",
+    response_model=CurveOut,
+    responses=documented(
+        404, 406, 409, 422, also={200: {"content": {media: TEXT for name, media in MEDIA.items() if name != "json"}}}
+    ),
+)
+def get_job_q_curve(
+    context: ContextDep,
+    tenant: TenantDep,
+    job_id: str,
+    accept: Accept = None,
+    format: Annotated[Literal["json", "csv", "svg", "png"] | None, Query(description="Instead of Accept.")] = None,
+) -> CurveOut | Response:
+    """How much knowledge each of the teacher's layers holds. Fills layer by layer while the job is `scoring`; JSON,
+    CSV, or a picture of S, I, E and Q with the chosen layers."""
+    media = MEDIA[format] if format else best(accept, list(MEDIA.values()))
+    with context.database.read() as session:
+        job, points = service.load(session, tenant, job_id)
+    if media == MEDIA["json"]:
+        return service.shown(job, points)
+    headers = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    return Response(service.drawn(service.curve(job, points), media), media_type=media, headers=headers)

@@ -1,0 +1,82 @@
+"""/datasets."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import registration
+from api.auth import TenantDep
+from api.deps import ContextDep, ReadSession, WorkDep
+from api.idempotency import IdempotencyKeyHeader
+from api.negotiation import Prefer
+from api.openapi import body, documented
+from api.paging import Cursor, Limit, encode
+from api.resources.datasets import service
+from api.resources.datasets.schemas import (
+    FORM_EXAMPLE,
+    FORM_SCHEMA,
+    NAMED_EXAMPLE,
+    DatasetOut,
+    DatasetPage,
+    NamedDataset,
+)
+from api.uploads import UploadDep
+from store.repositories import resources
+from store.tables import Dataset
+
+router = APIRouter(tags=["datasets"])
+
+
+@router.post(
+    "/datasets",
+    operation_id="register_dataset",
+    summary="Register a dataset",
+    status_code=201,
+    responses=documented(
+        409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
+    ),
+    openapi_extra=body(json=(NamedDataset, NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+)
+async def register_dataset(
+    context: ContextDep,
+    tenant: TenantDep,
+    upload: UploadDep,
+    response: Response,
+    prefer: Prefer = None,
+    key: IdempotencyKeyHeader = None,
+) -> DatasetOut:
+    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set.
+
+    A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
+    with 422, which says why, and nothing of it is kept.
+    """
+    made, replay = await run_in_threadpool(service.register, context, tenant, upload, key)
+    row = await registration.settled(context, Dataset, tenant, made, prefer)
+    registration.answered(response, row, prefer, replay)
+    return service.shown(row)
+
+
+@router.get("/datasets", operation_id="list_datasets", summary="List datasets", responses=documented(422))
+def list_datasets(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> DatasetPage:
+    """Your datasets, newest first."""
+    rows, more = resources.page(session, Dataset, tenant, cursor, limit)
+    return DatasetPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
+
+
+@router.get("/datasets/{dataset_id}", operation_id="get_dataset", summary="Show a dataset", responses=documented(404))
+def get_dataset(session: ReadSession, tenant: TenantDep, dataset_id: str) -> DatasetOut:
+    """One dataset with what its inspection found: classes, counts, image sizes."""
+    return service.shown(registration.find(session, Dataset, tenant, dataset_id))
+
+
+@router.delete(
+    "/datasets/{dataset_id}",
+    operation_id="delete_dataset",
+    summary="Delete a dataset",
+    status_code=204,
+    responses=documented(404, 409),
+)
+def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str) -> None:
+    """Remove a dataset and its files. 409 while jobs refer to it."""
+    registration.delete(work, Dataset, tenant, dataset_id)

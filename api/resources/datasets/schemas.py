@@ -1,0 +1,67 @@
+"""Bodies of /datasets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from api.paging import PageInfo
+from api.schemas import Labels, Name, RequestModel, ResponseModel
+
+NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
+FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "Either `file` (split by the service), or `train` with or without `test`.",
+    "properties": {
+        "file": _FILE | {"description": "ImageFolder zip or tar, or image parquet."},
+        "train": _FILE | {"description": "The training part."},
+        "test": _FILE | {"description": "The test part; without it one is held out."},
+        "name": {"type": "string", "maxLength": 200},
+        "labels": {"type": "string", "description": "JSON object of strings."},
+    },
+}
+NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class NamedDataset(RequestModel):
+    """A data set that the service knows by name; GET /catalogue/datasets lists them."""
+
+    named: NamedSet
+    labels: Labels = Field(default_factory=dict)
+
+
+class DatasetForm(RequestModel):
+    """The fields beside the files of a multipart registration."""
+
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
+class DatasetOut(ResponseModel):
+    """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
+
+    id: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    name: str = Field(examples=["fashion-mnist"])
+    kind: Literal["named", "archive", "parquet"] = Field(examples=["named"])
+    status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
+    files: dict[str, dict[str, Any]] = Field(
+        description="Role -> size, sha256 and name of the file.",
+        examples=[{"all": {"filename": "photos.zip", "size_bytes": 1024, "sha256": "0" * 64}}],
+    )
+    size_bytes: int = Field(examples=[1024])
+    digest: str = Field(examples=["0" * 64])
+    report: dict[str, Any] | None = Field(examples=[{"classes": 10}])
+    error: dict[str, Any] | None = Field(examples=[None])
+    labels: dict[str, str] = Field(examples=[{"team": "vision"}])
+    created_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+
+
+class DatasetPage(PageInfo):
+    """Datasets, newest first."""
+
+    items: list[DatasetOut]

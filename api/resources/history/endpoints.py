@@ -1,0 +1,120 @@
+"""/jobs/{id}/events, /metrics, /logs, /attempts, /checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from api.auth import TenantDep
+from api.deps import ContextDep, ReadSession
+from api.negotiation import Accept, best
+from api.openapi import documented
+from api.paging import Limit, NumberCursor
+from api.resources.history import service
+from api.resources.history.schemas import AttemptList, CheckpointList, EventPage, LogPage, MetricPage
+from api.resources.history.stream import look, stream
+from api.resources.jobs.service import find
+from store.repositories import jobs
+
+router = APIRouter(tags=["results"])
+SSE = "text/event-stream"
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,15}$", description="Go on behind this event.")
+]
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    operation_id="list_job_events",
+    summary="Events of a job, as pages or as a live stream",
+    response_model=EventPage,
+    responses=documented(
+        404,
+        406,
+        422,
+        also={
+            200: {
+                "content": {SSE: {"schema": {"type": "string"}, "example": 'id: 1\nevent: status\ndata: {"seq":1}\n\n'}}
+            },
+            204: {"description": "Stream: the job has ended and there is nothing behind Last-Event-ID."},
+        },
+    ),
+)
+async def list_job_events(
+    request: Request,
+    context: ContextDep,
+    tenant: TenantDep,
+    job_id: str,
+    cursor: NumberCursor,
+    limit: Limit = 100,
+    accept: Accept = None,
+    last_event_id: LastEventId = None,
+) -> EventPage | Response:
+    """JSON pages, oldest first; with `Accept: text/event-stream` a stream that resumes behind `Last-Event-ID`, beats
+    every 15 s and ends behind the event that ends the job. A browser that reconnects then gets 204, which stops it."""
+    after = max(cursor, int(last_event_id or 0))
+    if best(accept, ["application/json", SSE]) == SSE:
+        first = await run_in_threadpool(look, context, tenant, job_id, after)
+        if first.ended_at(after):
+            return Response(status_code=204)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream(request, context, tenant, job_id, after), media_type=SSE, headers=headers)
+
+    def page() -> EventPage:
+        with context.database.read() as session:
+            return service.event_page(session, find(session, tenant, job_id).id, after, limit)
+
+    return await run_in_threadpool(page)
+
+
+@router.get(
+    "/jobs/{job_id}/metrics",
+    operation_id="list_job_metrics",
+    summary="Metrics of a job",
+    responses=documented(404, 422),
+)
+def list_job_metrics(
+    session: ReadSession,
+    tenant: TenantDep,
+    job_id: str,
+    cursor: NumberCursor,
+    limit: Limit = 200,
+    split: Annotated[Literal["train", "validation", "test"] | None, Query(description="Only this split.")] = None,
+) -> MetricPage:
+    """Losses and accuracies by step. A page never cuts a step in two, so it may hold two entries above `limit`."""
+    return service.metric_page(session, find(session, tenant, job_id).id, split, cursor, limit)
+
+
+@router.get("/jobs/{job_id}/logs", operation_id="list_job_logs", summary="Log of a job", responses=documented(404, 422))
+def list_job_logs(
+    session: ReadSession, tenant: TenantDep, job_id: str, cursor: NumberCursor, limit: Limit = 200
+) -> LogPage:
+    """What the trainer wrote, all attempts, oldest first."""
+    return service.log_page(session, find(session, tenant, job_id).id, cursor, limit)
+
+
+@router.get(
+    "/jobs/{job_id}/attempts",
+    operation_id="list_job_attempts",
+    summary="Attempts of a job",
+    responses=documented(404),
+)
+def list_job_attempts(session: ReadSession, tenant: TenantDep, job_id: str) -> AttemptList:
+    """Which worker tried when, and how it ended."""
+    rows = jobs.attempts(session, find(session, tenant, job_id).id)
+    return AttemptList(items=[service.attempt(row) for row in rows])
+
+
+@router.get(
+    "/jobs/{job_id}/checkpoints",
+    operation_id="list_job_checkpoints",
+    summary="Checkpoints of a job",
+    responses=documented(404),
+)
+def list_job_checkpoints(session: ReadSession, tenant: TenantDep, job_id: str) -> CheckpointList:
+    """Training states in the store; a new attempt continues from the newest."""
+    rows = jobs.checkpoints(session, find(session, tenant, job_id).id)
+    return CheckpointList(items=[service.checkpoint(row) for row in rows])

@@ -1,0 +1,80 @@
+"""A job's events as server-sent events, from the database: any API process can serve any client at any point."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from api.context import Context
+from api.resources.history import service as history
+from api.resources.history.schemas import EventOut
+from api.resources.jobs import service
+from store.repositories import events
+from store.states import TERMINAL
+
+POLL_SECONDS = 0.5
+HEARTBEAT_SECONDS = 15.0
+BATCH = 200
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at the database found."""
+
+    events: list[EventOut]
+    progress: dict[str, Any] | None
+    status: str
+    last: int
+
+    def ended_at(self, seq: int) -> bool:
+        """The job has ended and `seq` is its last event."""
+        return self.status in TERMINAL and seq >= self.last
+
+
+def look(context: Context, tenant: str, job_id: str, after: int) -> Look:
+    """Events after `after`, and how the job stands. Raises `NotFound`."""
+    with context.database.read() as session:
+        job = service.find(session, tenant, job_id)
+        rows = events.after(session, job_id, after, BATCH) if job.event_seq > after else []
+        return Look([history.event(row) for row in rows], job.progress, job.status, job.event_seq)
+
+
+async def stream(request: Request, context: Context, tenant: str, job_id: str, after: int) -> AsyncIterator[str]:
+    """Everything after `after`, then what comes; ends behind the event that ends the job.
+
+    Besides the numbered events there is `progress` without an id: the latest only, and not repeated on resume.
+    """
+    progress, spoken = None, time.monotonic()
+    while not await request.is_disconnected():
+        found = await run_in_threadpool(look, context, tenant, job_id, after)
+        lines = [_numbered(each) for each in found.events]
+        if found.progress not in (None, progress) and found.status not in TERMINAL:
+            progress = found.progress
+            lines.append(_message("progress", progress))
+        after = found.events[-1].seq if found.events else after
+        if lines:
+            yield "".join(lines)
+            spoken = time.monotonic()
+        if found.ended_at(after):
+            return
+        if time.monotonic() - spoken > HEARTBEAT_SECONDS:
+            yield ": heartbeat\n\n"
+            spoken = time.monotonic()
+        if len(found.events) < BATCH:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _numbered(event: EventOut) -> str:
+    return f"id: {event.seq}\n" + _message(event.kind, event.model_dump(mode="json"))
+
+
+def _message(kind: str, data: Any) -> str:
+    # JSON without line breaks: one data line is the whole message.
+    return f"event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"

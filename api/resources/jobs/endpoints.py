@@ -1,0 +1,200 @@
+"""/jobs and the actions on one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import waiting
+from api.auth import TenantDep
+from api.deps import ContextDep, ReadSession, WorkDep
+from api.forms import labels_filter
+from api.idempotency import IdempotencyKeyHeader
+from api.negotiation import IfNoneMatch, Prefer, matches, wait_seconds
+from api.openapi import documented
+from api.paging import Cursor, Limit, encode
+from api.resources.jobs import service
+from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage
+from store.repositories import jobs
+from store.states import TERMINAL, Status
+
+router = APIRouter(tags=["jobs"])
+EXAMPLES = {"feature_only": {"value": CREATE_EXAMPLES[0]}, "cross_entropy": {"value": CREATE_EXAMPLES[1]}}
+ETAG = {"ETag": {"description": "Weak; changes with every event and step.", "schema": {"type": "string"}}}
+
+
+@router.post(
+    "/jobs",
+    operation_id="create_job",
+    summary="Submit a job",
+    status_code=202,
+    responses=documented(
+        409, 413, 415, 422, also={200: {"model": DryRun, "description": "Dry run: the job would be accepted."}}
+    ),
+)
+async def create_job(
+    context: ContextDep,
+    tenant: TenantDep,
+    body: Annotated[JobCreate, Body(openapi_examples=EXAMPLES)],
+    response: Response,
+    prefer: Prefer = None,
+    key: IdempotencyKeyHeader = None,
+    dry_run: Annotated[bool, Query(description="Check everything, queue nothing.")] = False,
+) -> JobOut | DryRun:
+    """Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
+    answer comes when the job is safely in the queue, with its `Location`."""
+    dataset = await service.dataset_id(context, tenant, body, prefer)
+    if dry_run:
+        response.status_code = 200
+        return await run_in_threadpool(service.dry_run, context, tenant, body, dataset)
+    job, replay = await run_in_threadpool(service.submit, context, tenant, body, dataset, key)
+    response.headers["Location"] = job.links["self"]
+    if replay:
+        response.headers["Idempotency-Replayed"] = "true"
+    return job
+
+
+@router.get("/jobs", operation_id="list_jobs", summary="List jobs", responses=documented(422))
+def list_jobs(
+    session: ReadSession,
+    tenant: TenantDep,
+    cursor: Cursor,
+    limit: Limit = 50,
+    status: Annotated[list[Status] | None, Query(description="Only these; may be repeated.")] = None,
+    recipe: Annotated[str | None, Query(max_length=80, description="Only this recipe.")] = None,
+    label: Annotated[list[str] | None, Query(description="`name:value`; may be repeated: all must hold.")] = None,
+) -> JobPage:
+    """Your jobs, newest first."""
+    statuses = [str(each) for each in status or []]
+    rows, more = jobs.page(session, tenant, cursor, limit, statuses, recipe, labels_filter(label))
+    items = [service.shown(session, row) for row in rows]
+    return JobPage(items=items, next_cursor=encode(rows[-1].id) if more else None)
+
+
+@router.get(
+    "/jobs/{job_id}",
+    operation_id="get_job",
+    summary="Show a job",
+    response_model=JobOut,
+    responses=documented(
+        404,
+        also={
+            200: {"headers": ETAG},
+            304: {"description": "Nothing has changed since the ETag in If-None-Match.", "headers": ETAG},
+        },
+    ),
+)
+async def get_job(
+    context: ContextDep,
+    tenant: TenantDep,
+    job_id: str,
+    response: Response,
+    prefer: Prefer = None,
+    if_none_match: IfNoneMatch = None,
+) -> JobOut | Response:
+    """One job. With `Prefer: wait=N` the answer comes when something has changed (since `If-None-Match`, or since
+    the request), when the job has ended, or after N seconds."""
+
+    def look() -> tuple[JobOut, str]:
+        with context.database.read() as session:
+            job = service.find(session, tenant, job_id)
+            shown = service.shown(session, job)
+            return shown, service.etag(shown, job.event_seq)
+
+    job, tag = await run_in_threadpool(look)
+    seconds, known = wait_seconds(prefer), if_none_match or tag
+    if seconds and matches(known, tag) and job.status not in TERMINAL:
+        job, tag = await waiting.until(look, lambda seen: not matches(known, seen[1]), seconds)
+    if matches(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    if seconds:
+        response.headers["Preference-Applied"] = f"wait={seconds:g}"
+    return job
+
+
+@router.delete(
+    "/jobs/{job_id}",
+    operation_id="delete_job",
+    summary="Delete a job",
+    status_code=204,
+    response_model=None,
+    responses=documented(
+        404, 409, 422, also={202: {"model": JobOut, "description": "Being cancelled; delete it again when it is."}}
+    ),
+)
+def delete_job(
+    work: WorkDep,
+    tenant: TenantDep,
+    job_id: str,
+    response: Response,
+    cancel: Annotated[bool, Query(description="Cancel the job first if it is active.")] = False,
+) -> JobOut | None:
+    """Remove an ended job with its history and files. 409 for an active one, unless `cancel` is true."""
+    left = service.delete(work, tenant, job_id, cancel)
+    if left is None:
+        return None
+    response.status_code = 202
+    return service.shown(work.session, left)
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """End the job and keep nothing of its student. Cancelling again is no error."""
+    return service.shown(work.session, service.cancel(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/stop",
+    operation_id="stop_job",
+    summary="Stop a job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """End training now, keep the best student so far and finish the job with it. Stopping again is no error."""
+    return service.shown(work.session, service.stop(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/pause",
+    operation_id="pause_job",
+    summary="Pause a job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """Free the worker and keep the training state. Pausing again is no error."""
+    return service.shown(work.session, service.pause(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/resume",
+    operation_id="resume_job",
+    summary="Resume a paused job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """Queue a paused job again; it goes on from its last checkpoint."""
+    return service.shown(work.session, service.resume(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    operation_id="retry_job",
+    summary="Retry a failed job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def retry_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """Queue a job that failed by a fault of the system again; it goes on from its last checkpoint."""
+    return service.shown(work.session, service.retry(work, tenant, job_id))

@@ -1,0 +1,142 @@
+"""Bodies of /jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from api.openapi import keep_examples
+from api.paging import PageInfo
+from api.resources.datasets.schemas import NamedSet
+from api.schemas import Labels, Name, RequestModel, ResponseModel
+from distill.types import Architecture, DistillConfig
+from store.states import Status
+
+CREATE_EXAMPLES: list[Any] = [
+    {
+        "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+        "dataset": {"named": "fashion-mnist"},
+        "student": {"name": "retort:resnet8", "options": {"width": 8}},
+        "config": {"recipe": "feature_only", "layers": 4, "epochs": 10},
+        "name": "resnet8 from resnet34",
+        "labels": {"team": "vision"},
+    },
+    {"dataset": {"named": "digits"}, "student": "retort:resnet8", "config": {"recipe": "cross_entropy", "epochs": 5}},
+]
+
+
+class NamedReference(RequestModel):
+    """A named data set; registered for you if it is not yet."""
+
+    named: NamedSet
+
+
+class JobCreate(RequestModel):
+    """What to distil into what, on what, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": CREATE_EXAMPLES})
+    teacher: Annotated[str, Field(max_length=60)] | None = Field(
+        None, description="Id of a ready teacher; null for recipes that need none (`cross_entropy`)."
+    )
+    dataset: Annotated[str, Field(max_length=60)] | NamedReference = Field(
+        description='Id of a ready dataset, or {"named": ...}.'
+    )
+    student: Annotated[str, Field(min_length=1, max_length=200)] | Architecture = Field(
+        description="The student's architecture: a catalogue name, or one with options."
+    )
+    config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+    priority: int = Field(0, ge=-1000, le=1000, description="Higher starts first.")
+    compare_with: Annotated[str, Field(max_length=60)] | None = Field(
+        None, description="Id of a job that succeeded on the same dataset, to report beside this one."
+    )
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts at system faults; null: the service's.")
+
+
+JOB_EXAMPLE: dict[str, Any] = {
+    "id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+    "name": "resnet8 from resnet34",
+    "labels": {"team": "vision"},
+    "status": "running",
+    "phase": "scoring",
+    "priority": 0,
+    "recipe": "feature_only",
+    "config": DistillConfig.model_validate({"epochs": 10}).model_dump(mode="json"),
+    "resolved": None,
+    "student": {"name": "retort:resnet8", "options": {"width": 8}},
+    "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+    "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+    "compare_with": None,
+    "attempt": 1,
+    "max_attempts": 3,
+    "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
+    "selection": None,
+    "result": None,
+    "error": None,
+    "queue_position": None,
+    "not_before": None,
+    "created_at": "2026-01-31T12:00:00Z",
+    "started_at": "2026-01-31T12:00:01Z",
+    "finished_at": None,
+    "heartbeat_at": "2026-01-31T12:00:09Z",
+    "links": {
+        "self": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+        "q_curve": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/q-curve",
+        "cancel": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/cancel",
+    },
+}
+
+
+@keep_examples
+class JobOut(ResponseModel):
+    """A job. `links` holds what can be read, and those actions that its status allows now."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [JOB_EXAMPLE]})
+    id: str
+    name: str
+    labels: dict[str, str]
+    status: Status
+    phase: str | None = Field(description="fetching, scoring, distilling, evaluating, packaging, uploading.")
+    priority: int
+    recipe: str
+    config: DistillConfig
+    resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
+    student: Architecture
+    teacher: str | None
+    dataset: str
+    compare_with: str | None
+    attempt: int
+    max_attempts: int
+    progress: dict[str, Any] | None = Field(
+        description="{fraction, step, total_steps, images_per_second, eta_seconds} of the current phase."
+    )
+    selection: dict[str, Any] | None = Field(description="{rule, chosen, teacher_layers, student_layers, reason}.")
+    result: dict[str, Any] | None = Field(description="The report's summary.")
+    error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
+    queue_position: int | None = Field(description="0: the next to start; null: it does not wait.")
+    not_before: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+    links: dict[str, str]
+
+
+class JobPage(PageInfo):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+
+
+class DryRun(ResponseModel):
+    """A job that would be accepted: nothing was queued."""
+
+    valid: bool = Field(True, examples=[True])
+    config: DistillConfig = Field(description="With every default filled in.")
+    student: Architecture
+    teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])

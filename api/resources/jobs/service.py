@@ -1,0 +1,243 @@
+"""What /jobs does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from api import registration
+from api.context import Context
+from api.deps import Work
+from api.idempotency import replayed, request_hash
+from api.problems import Conflict, NotFound
+from api.registration import Key
+from api.resources.datasets import service as datasets
+from api.resources.datasets.schemas import NamedDataset
+from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
+from api.resources.jobs.validation import Plan, check
+from distill.types import Architecture, DistillConfig
+from store.ids import new_id
+from store.repositories import idempotency, jobs
+from store.states import TERMINAL, TRANSITIONS, IllegalTransition
+from store.tables import Dataset, Job
+
+READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts")
+
+
+def find(session: Session, tenant: str, job_id: str) -> Job:
+    """The tenant's job. Raises `NotFound`, for another tenant's as for none."""
+    job = jobs.get(session, tenant, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}.", "GET /jobs lists the jobs there are.")
+    return job
+
+
+async def dataset_id(context: Context, tenant: str, body: JobCreate, prefer: str | None) -> str:
+    """The id behind the body's dataset; a named set is registered and inspected if it was not yet."""
+    if not isinstance(body.dataset, NamedReference):
+        return body.dataset
+    made = await run_in_threadpool(_named, context, tenant, body.dataset.named)
+    row = await registration.settled(context, Dataset, tenant, made, prefer)
+    if row.status != "ready":
+        detail = f"The data set {row.name!r} is still being inspected as {row.id}."
+        raise Conflict(
+            detail, "Send the job again in a few seconds.", code="dataset_not_ready", headers={"Retry-After": "5"}
+        )
+    return row.id
+
+
+def _named(context: Context, tenant: str, name: str) -> str:
+    with context.database.read() as session:
+        datasets.check_named(session, name, "/dataset/named")
+        known = datasets.of_name(session, tenant, name)
+    if known is not None:
+        return known
+    made, _ = datasets.register_named(context, tenant, NamedDataset(named=name), Key(None, ""))
+    return made
+
+
+def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: str | None) -> tuple[JobOut, bool]:
+    """Queue the job, commit, and only then ring; the job, and whether an earlier request with this key made it."""
+    hashed = request_hash("/jobs", body.model_dump(mode="json"))
+    with context.database.write() as session:
+        earlier = replayed(session, tenant, key, hashed)
+        if earlier is not None:
+            return shown(session, find(session, tenant, earlier)), True
+        job = jobs.add(session, _row(context, tenant, body, check(session, tenant, body, dataset)))
+        if key:
+            idempotency.answer(session, tenant, key, 202, job.id)
+        session.refresh(job)
+        answer = shown(session, job)
+    context.doorbell.ring("job", job.id)
+    return answer, False
+
+
+def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str) -> DryRun:
+    """All checks, no job."""
+    with context.database.read() as session:
+        plan = check(session, tenant, body, dataset)
+        teacher = plan.teacher.size_bytes if plan.teacher else 0
+        return DryRun(
+            valid=True,
+            config=body.config,
+            student=plan.student,
+            teacher=body.teacher,
+            dataset=dataset,
+            input_bytes=teacher + plan.dataset.size_bytes,
+        )
+
+
+def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
+    return Job(
+        id=new_id("job"),
+        tenant_id=tenant,
+        name=body.name,
+        labels=body.labels,
+        status="queued",
+        priority=body.priority,
+        recipe=body.config.recipe,
+        config=body.config.model_dump(mode="json"),
+        student=plan.student.model_dump(mode="json"),
+        teacher_id=body.teacher,
+        dataset_id=plan.dataset.id,
+        compare_with=body.compare_with,
+        max_attempts=body.max_attempts or context.settings.max_attempts,
+    )
+
+
+def cancel(work: Work, tenant: str, job_id: str) -> Job:
+    """Ask for the job's end. Asking again is no error."""
+    job = find(work.session, tenant, job_id)
+    jobs.request_cancel(work.session, job)
+    _ring(work, job)
+    return job
+
+
+def stop(work: Work, tenant: str, job_id: str) -> Job:
+    """Ask to end training now and keep the best student so far. Asking again is no error."""
+    job = find(work.session, tenant, job_id)
+    if job.status != "stopping":
+        jobs.move(work.session, job, "stopping")
+        _ring(work, job)
+    return job
+
+
+def retry(work: Work, tenant: str, job_id: str) -> Job:
+    """Queue a failed job again, with all its attempts, from its last checkpoint."""
+    job = find(work.session, tenant, job_id)
+    if job.status != "failed":  # other states lead to `queued` too, but by a worker's hand
+        raise IllegalTransition(job.status, "queued")
+    if (job.error or {}).get("fault") == "user":
+        remedy = "Correct what the error names, and submit a new job."
+        raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
+    jobs.move(work.session, job, "queued", phase=None)
+    _ring(work, job)
+    return job
+
+
+def pause(work: Work, tenant: str, job_id: str) -> Job:
+    """Hold the job: at once while it waits, else once its trainer has left a checkpoint. Asking again is no error."""
+    job = find(work.session, tenant, job_id)
+    if job.status not in {"pausing", "paused"}:
+        jobs.move(work.session, job, "paused" if job.status == "queued" else "pausing")
+        _ring(work, job)
+    return job
+
+
+def resume(work: Work, tenant: str, job_id: str) -> Job:
+    """Queue a paused job again; it goes on from its last checkpoint."""
+    job = find(work.session, tenant, job_id)
+    if job.status != "paused":
+        raise IllegalTransition(job.status, "queued")
+    jobs.move(work.session, job, "queued")
+    _ring(work, job)
+    return job
+
+
+def _ring(work: Work, job: Job) -> None:
+    work.after_commit(lambda: work.context.doorbell.ring("job", job.id))
+
+
+def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | None:
+    """Remove an ended job with all it made; None when it is gone. An active one is cancelled first if that is asked
+    for, and is returned where a worker must end it before it can be removed."""
+    job = find(work.session, tenant, job_id)
+    if job.status not in TERMINAL:
+        if not cancel_first:
+            remedy = "POST its /cancel first, or DELETE with ?cancel=true."
+            raise Conflict(f"The job is {job.status}.", remedy, code="job_active", details={"status": job.status})
+        if jobs.request_cancel(work.session, job) != "cancelled":
+            _ring(work, job)
+            return job
+    keys = jobs.object_keys(work.session, job.id)
+    idempotency.release(work.session, tenant, job.id)
+    jobs.delete(work.session, job.id)
+    work.after_commit(lambda: _remove(work.context, job.id, keys))
+    return None
+
+
+def _remove(context: Context, job_id: str, keys: list[str]) -> None:
+    """The job's objects by its rows, and what a broken attempt left under its prefix without one."""
+    for key in {*keys, *context.objects.keys(f"jobs/{job_id}/")}:
+        context.objects.delete(key)
+
+
+def etag(job: JobOut, event_seq: int) -> str:
+    """Changes with every event, step of progress and move in the queue; not with a heartbeat, so it is weak."""
+    facts = json.dumps([event_seq, job.status, job.progress, job.queue_position], sort_keys=True)
+    return f'W/"{event_seq}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"'
+
+
+def shown(session: Session, job: Job) -> JobOut:
+    return JobOut(
+        id=job.id,
+        name=job.name,
+        labels=job.labels,
+        status=job.status,
+        phase=job.phase,
+        priority=job.priority,
+        recipe=job.recipe,
+        config=DistillConfig.model_validate(job.config),
+        resolved=job.resolved,
+        student=Architecture.model_validate(job.student),
+        teacher=job.teacher_id,
+        dataset=job.dataset_id,
+        compare_with=job.compare_with,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        progress=job.progress,
+        selection=job.selection,
+        result=job.result,
+        error=job.error,
+        queue_position=jobs.queue_position(session, job),
+        not_before=job.not_before,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        heartbeat_at=job.heartbeat_at,
+        links=_links(job),
+    )
+
+
+def _links(job: Job) -> dict[str, str]:
+    path = f"/jobs/{job.id}"
+    links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in READABLE}
+    if job.status == "succeeded":
+        links |= {"student": f"{path}/student", "report": f"{path}/report"}
+    return links | {action: f"{path}/{action}" for action in _possible(job)}
+
+
+def _possible(job: Job) -> list[str]:
+    following = TRANSITIONS[job.status]  # type: ignore[index]
+    user_fault = (job.error or {}).get("fault") == "user"
+    possible = {
+        "cancel": bool({"cancelling", "cancelled"} & following),
+        "stop": "stopping" in following,
+        "pause": job.status in {"queued", "running"},
+        "resume": job.status == "paused",
+        "retry": job.status == "failed" and not user_fault,
+    }
+    return [action for action, allowed in possible.items() if allowed]

@@ -1,0 +1,142 @@
+"""Everything about a job that can be known before a worker sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api import architectures
+from api.resources.jobs.findings import Findings
+from api.resources.jobs.schemas import JobCreate
+from distill import parameters, recipes, selection
+from distill.types import Architecture, DistillConfig
+from store.repositories import jobs, resources
+from store.tables import Dataset, Job, Teacher
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that holds together, with its names resolved."""
+
+    student: Architecture
+    teacher: Teacher | None
+    dataset: Dataset
+
+
+def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Plan:
+    """Raises `Unprocessable` with every finding."""
+    findings = Findings()
+    _check_config(findings, body.config)
+    student = _student(session, findings, body)
+    teacher = _teacher(session, tenant, findings, body)
+    dataset = _dataset(session, tenant, findings, dataset_id)
+    if teacher is not None and dataset is not None:
+        _check_classes(findings, teacher, dataset)
+    if body.compare_with is not None:
+        _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
+    findings.raise_if_any()
+    assert dataset is not None
+    return Plan(student, teacher, dataset)
+
+
+def _check_config(findings: Findings, config: DistillConfig) -> None:
+    with findings.at("/config/recipe"):
+        recipes.registry.check(config.recipe)
+        with findings.at("/config/recipe_parameters", "parameter"):
+            parameters.check(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+    with findings.at("/config/selection"):
+        if config.selection != "auto":
+            selection.registry.check(config.selection)
+            with findings.at("/config/selection_parameters", "parameter"):
+                parameters.check(selection.registry.parameters(config.selection), config.selection_parameters)
+    _check_lists(findings, config)
+
+
+def _check_lists(findings: Findings, config: DistillConfig) -> None:
+    lists = {"teacher_layers": config.teacher_layers, "student_layers": config.student_layers}
+    for name, given in lists.items():
+        if given is not None and (not given or len(set(given)) != len(given)):
+            findings.add(f"/config/{name}", f"{name} is empty or names a layer twice.", "Name each layer once.")
+        elif given is not None and "layers" in config.model_fields_set and len(given) != config.layers:
+            message = f"{name} names {len(given)} layers, but layers is {config.layers}."
+            findings.add(f"/config/{name}", message, "Leave `layers` out, or make them agree.", "invalid_config")
+    both = config.teacher_layers and config.student_layers
+    if both and len(config.teacher_layers or ()) != len(config.student_layers or ()):
+        message = "teacher_layers and student_layers differ in length; layers pair one to one."
+        findings.add("/config/student_layers", message, "Name equally many.", "invalid_config")
+
+
+def _student(session: Session, findings: Findings, body: JobCreate) -> Architecture:
+    student = Architecture(name=body.student) if isinstance(body.student, str) else body.student
+    pointer = "/student" if isinstance(body.student, str) else "/student/name"
+    with findings.at(pointer):
+        return architectures.resolved(session, student)
+    return student
+
+
+def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate) -> Teacher | None:
+    if body.teacher is None:
+        known = body.config.recipe in recipes.names()
+        if known and recipes.registry.flag(body.config.recipe, "needs_teacher", default=True):
+            message = f"The recipe {body.config.recipe!r} needs a teacher."
+            findings.add("/teacher", message, "Name a teacher, or use cross_entropy.", "teacher_required")
+        return None
+    row = resources.get(session, Teacher, tenant, body.teacher)
+    if row is None:
+        findings.add(
+            "/teacher", f"There is no teacher {body.teacher!r}.", "GET /teachers lists them.", "unknown_teacher"
+        )
+    elif row.status != "ready":
+        message = f"Teacher {row.id} is {row.status}, not ready."
+        findings.add("/teacher", message, f"GET /teachers/{row.id} tells when it is.", "teacher_not_ready")
+        return None
+    return row
+
+
+def _dataset(session: Session, tenant: str, findings: Findings, dataset_id: str) -> Dataset | None:
+    row = resources.get(session, Dataset, tenant, dataset_id)
+    if row is None:
+        findings.add("/dataset", f"There is no dataset {dataset_id!r}.", "GET /datasets lists them.", "unknown_dataset")
+    elif row.status != "ready":
+        message = f"Dataset {row.id} is {row.status}, not ready."
+        findings.add("/dataset", message, f"GET /datasets/{row.id} tells when it is.", "dataset_not_ready")
+        return None
+    return row
+
+
+def _check_classes(findings: Findings, teacher: Teacher, dataset: Dataset) -> None:
+    ours, theirs = (teacher.report or {}).get("num_classes"), classes_of(dataset)
+    if ours is not None and theirs is not None and ours != theirs:
+        message = f"The teacher tells {ours} classes apart, the dataset has {theirs}."
+        remedy = "Use a teacher that was trained on these classes."
+        findings.add("/teacher", message, remedy, "classes_differ", teacher_classes=ours, dataset_classes=theirs)
+
+
+def classes_of(dataset: Dataset) -> int | None:
+    """Number of classes that the inspection counted."""
+    classes = (dataset.report or {}).get("classes")
+    return len(classes) if isinstance(classes, list | dict) else classes
+
+
+def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:
+    pointer, job = "/compare_with", jobs.get(session, tenant, job_id)
+    if job is None:
+        findings.add(pointer, f"There is no job {job_id!r}.", "GET /jobs lists them.", "unknown_job")
+        return
+    if job.status != "succeeded":
+        message = f"Job {job_id} is {job.status}; only one that succeeded can be compared with."
+        findings.add(pointer, message, "Wait for it, or leave compare_with out.", "job_not_succeeded")
+    if not _same_data(session, job, dataset_id):
+        message = f"Job {job_id} used another dataset; its figures do not compare."
+        findings.add(pointer, message, "Compare with a job on the same dataset.", "datasets_differ")
+
+
+def _same_data(session: Session, job: Job, dataset_id: str) -> bool:
+    if job.dataset_id == dataset_id:
+        return True
+    one, other = session.get(Dataset, job.dataset_id), session.get(Dataset, dataset_id)
+    if one is None or other is None:
+        return False
+    key = "name" if one.kind == "named" else "digest"
+    return bool(one.kind == other.kind and getattr(one, key) == getattr(other, key))

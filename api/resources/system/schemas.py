@@ -1,0 +1,47 @@
+"""Bodies of /system, /livez and /readyz."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.schemas import ResponseModel
+
+
+class WorkerOut(ResponseModel):
+    """A worker that was heard of lately."""
+
+    id: str = Field(examples=["wrk_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    hostname: str = Field(examples=["gpu-1"])
+    slots: int = Field(description="Trainers side by side.", examples=[1])
+    info: dict[str, Any] = Field(examples=[{"device": "cpu"}])
+    started_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+    heartbeat_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+
+
+class SystemOut(ResponseModel):
+    """The service: version, workers, queue."""
+
+    version: str = Field(examples=["0.1.0"])
+    mode: Literal["embedded", "full"] = Field(examples=["embedded"])
+    workers: list[WorkerOut]
+    jobs: dict[str, int] = Field(description="Your jobs by status.", examples=[{"queued": 2, "running": 1}])
+    queue_length: int = Field(description="Waiting jobs of all tenants.", examples=[2])
+    max_upload_bytes: int = Field(examples=[21474836480])
+
+
+class Alive(ResponseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = Field("alive", examples=["alive"])
+
+
+class Ready(ResponseModel):
+    """Whether the service can serve. `doorbell` is information: without it work starts at the next sweep."""
+
+    status: Literal["ready", "not_ready"] = Field(examples=["ready"])
+    database: str = Field(description="`ok`, or what is wrong.", examples=["ok"])
+    objects: str = Field(description="`ok`, or what is wrong.", examples=["ok"])
+    doorbell: str = Field(description="`ok`, or what is wrong.", examples=["ok"])

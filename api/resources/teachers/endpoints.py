@@ -1,0 +1,82 @@
+"""/teachers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from starlette.concurrency import run_in_threadpool
+
+from api import registration
+from api.auth import TenantDep
+from api.deps import ContextDep, ReadSession, WorkDep
+from api.idempotency import IdempotencyKeyHeader
+from api.negotiation import Prefer
+from api.openapi import body, documented
+from api.paging import Cursor, Limit, encode
+from api.resources.teachers import service
+from api.resources.teachers.schemas import (
+    ARTIFACT_EXAMPLE,
+    FORM_EXAMPLE,
+    FORM_SCHEMA,
+    TeacherFromArtifact,
+    TeacherOut,
+    TeacherPage,
+)
+from api.uploads import UploadDep
+from store.repositories import resources
+from store.tables import Teacher
+
+router = APIRouter(tags=["teachers"])
+
+
+@router.post(
+    "/teachers",
+    operation_id="register_teacher",
+    summary="Register a teacher",
+    status_code=201,
+    responses=documented(
+        409, 413, 415, 422, also={202: {"model": TeacherOut, "description": "Still being inspected; see Location."}}
+    ),
+    openapi_extra=body(json=(TeacherFromArtifact, ARTIFACT_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+)
+async def register_teacher(
+    context: ContextDep,
+    tenant: TenantDep,
+    upload: UploadDep,
+    response: Response,
+    prefer: Prefer = None,
+    key: IdempotencyKeyHeader = None,
+) -> TeacherOut:
+    """Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made.
+
+    A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
+    that does not fit is answered with 422, which names the tensors, and nothing of it is kept.
+    """
+    made, replay = await run_in_threadpool(service.register, context, tenant, upload, key)
+    row = await registration.settled(context, Teacher, tenant, made, prefer)
+    registration.answered(response, row, prefer, replay)
+    return service.shown(row)
+
+
+@router.get("/teachers", operation_id="list_teachers", summary="List teachers", responses=documented(422))
+def list_teachers(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> TeacherPage:
+    """Your teachers, newest first."""
+    rows, more = resources.page(session, Teacher, tenant, cursor, limit)
+    return TeacherPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
+
+
+@router.get("/teachers/{teacher_id}", operation_id="get_teacher", summary="Show a teacher", responses=documented(404))
+def get_teacher(session: ReadSession, tenant: TenantDep, teacher_id: str) -> TeacherOut:
+    """One teacher with what its inspection found."""
+    return service.shown(registration.find(session, Teacher, tenant, teacher_id))
+
+
+@router.delete(
+    "/teachers/{teacher_id}",
+    operation_id="delete_teacher",
+    summary="Delete a teacher",
+    status_code=204,
+    responses=documented(404, 409),
+)
+def delete_teacher(work: WorkDep, tenant: TenantDep, teacher_id: str) -> None:
+    """Remove a teacher and its weights. 409 while jobs refer to it."""
+    registration.delete(work, Teacher, tenant, teacher_id)

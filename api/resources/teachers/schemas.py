@@ -1,0 +1,76 @@
+"""Bodies of /teachers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from api.paging import PageInfo
+from api.schemas import Labels, Name, RequestModel, ResponseModel
+from distill.types import Architecture
+
+ARTIFACT_EXAMPLE = {
+    "artifact": {"job_id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES", "name": "student.safetensors"},
+    "name": "our teacher",
+    "labels": {"team": "vision"},
+}
+FORM_EXAMPLE = {"architecture": "timm:resnet34", "name": "ResNet-34", "labels": '{"team": "vision"}', "file": "<bytes>"}
+FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["file", "architecture"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "contentMediaType": "application/octet-stream", "description": "safetensors"},
+        "architecture": {"type": "string", "minLength": 1, "maxLength": 200, "description": "Catalogue name."},
+        "options": {"type": "string", "description": "JSON object: the constructor's keyword arguments."},
+        "name": {"type": "string", "maxLength": 200},
+        "labels": {"type": "string", "description": "JSON object of strings."},
+    },
+}
+
+
+class ArtifactReference(RequestModel):
+    """A file that one of your jobs made."""
+
+    job_id: str = Field(max_length=60)
+    name: str = Field("student.safetensors", max_length=200)
+
+
+class TeacherFromArtifact(RequestModel):
+    """Register a finished job's student as a teacher; the architecture is that job's."""
+
+    artifact: ArtifactReference
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
+class TeacherForm(RequestModel):
+    """The fields beside the file of a multipart registration."""
+
+    architecture: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
+class TeacherOut(ResponseModel):
+    """A registered teacher. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
+
+    id: str = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    name: str = Field(examples=["ResNet-34"])
+    status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
+    architecture: Architecture
+    size_bytes: int = Field(examples=[87_000_000])
+    sha256: str = Field(examples=["0" * 64])
+    report: dict[str, Any] | None = Field(examples=[{"num_classes": 10, "parameters": 21_289_802}])
+    error: dict[str, Any] | None = Field(examples=[None])
+    labels: dict[str, str] = Field(examples=[{"team": "vision"}])
+    created_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
+
+
+class TeacherPage(PageInfo):
+    """Teachers, newest first."""
+
+    items: list[TeacherOut]

@@ -1,0 +1,51 @@
+"""Pieces that several resources' bodies share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
+LabelValue = Annotated[str, StringConstraints(max_length=255)]
+Labels = Annotated[
+    dict[LabelName, LabelValue],
+    Field(max_length=32, description="Your own names and values, to filter by.", examples=[{"team": "vision"}]),
+]
+Name = Annotated[str, StringConstraints(max_length=200)]
+
+
+class RequestModel(BaseModel):
+    """A request body: unknown members are refused, and so is what JSON can spell and a database cannot hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        for path, what in _unstorable(data, ""):
+            raise PydanticCustomError("not_storable", "{path} holds {what}", {"path": path or "the body", "what": what})
+        return data
+
+
+class ResponseModel(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _unstorable(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _unstorable(name, path)
+            yield from _unstorable(member, f"{path}/{name}")
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _unstorable(member, f"{path}/{index}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield path, "a number that is not finite"
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        yield path, "a NUL or half a surrogate pair"

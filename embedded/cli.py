@@ -1,0 +1,61 @@
+"""`retort serve`: the service on this machine, with nothing to install beside it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from store.settings import Settings
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything it keeps.")
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default 8000); 0: any free one.")
+@click.option("--slots", type=click.IntRange(1, 64), help="Trainers side by side (default 1).")
+def serve(**options: Any) -> None:
+    """Run the service here: API and one worker, SQLite, files in a folder.
+
+    Every setting is also an environment variable (RETORT_PORT, RETORT_DATA_DIR, ...); options win.
+    """
+    from embedded.lock import AlreadyRunning, only_one
+    from embedded.service import PortTaken, listen, url_of
+    from embedded.service import serve as run
+
+    settings = _settings({name: value for name, value in options.items() if value is not None})
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("alembic", "httpx", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        listener = listen(settings.host, settings.port)
+        with only_one(settings.data_dir, f"{url_of(listener)}, process {os.getpid()}"), suppress(KeyboardInterrupt):
+            run(settings, listener, lambda line: click.echo(line))
+    except (AlreadyRunning, PortTaken) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    try:
+        settings = Settings(**options)
+    except ValidationError as error:
+        raise click.ClickException("\n".join(problem["msg"] for problem in error.errors())) from error
+    if not settings.embedded:
+        raise click.ClickException(
+            "RETORT_REDIS_URL is set, which means the full stack: start `python -m worker` and the API instead, "
+            "or unset it to run everything in this process."
+        )
+    return settings
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends us as Ctrl-C does."""
+    raise KeyboardInterrupt

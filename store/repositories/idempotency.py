@@ -1,0 +1,47 @@
+"""`Idempotency-Key`: the key's row is made in the transaction that makes the resource, so both are there or neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from store.clock import db_now
+from store.tables import IdempotencyKey
+
+KEEP_SECONDS = 24 * 3600.0
+
+
+def reserve(session: Session, tenant_id: str, key: str, request_hash: str) -> IdempotencyKey | None:
+    """None when the key is now this transaction's; else the row of whoever had it first.
+
+    A transaction that reserves the same key at the same time makes this one wait for its end: PostgreSQL by the
+    unique index, SQLite by its one write lock. So of any number of requests with one key exactly one gets None.
+    """
+    _forget_stale(session, tenant_id, key)
+    values: dict[str, Any] = {"tenant_id": tenant_id, "key": key, "request_hash": request_hash}
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    insert = dialect.insert(IdempotencyKey).values(**values).on_conflict_do_nothing()
+    if session.execute(insert.returning(IdempotencyKey.key)).first() is not None:
+        return None
+    query = select(IdempotencyKey).where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+    return session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def answer(session: Session, tenant_id: str, key: str, status_code: int | None, resource_id: str) -> None:
+    """Note what the request made and how it was answered (None: not answered yet)."""
+    ours = update(IdempotencyKey).where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+    session.execute(ours.values(status_code=status_code, resource_id=resource_id))
+
+
+def release(session: Session, tenant_id: str, resource_id: str) -> None:
+    """Forget the keys that made a resource which is gone."""
+    gone = (IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.resource_id == resource_id)
+    session.execute(delete(IdempotencyKey).where(*gone))
+
+
+def _forget_stale(session: Session, tenant_id: str, key: str) -> None:
+    ours = (IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
+    session.execute(delete(IdempotencyKey).where(*ours, IdempotencyKey.created_at < db_now(-KEEP_SECONDS)))

@@ -1,0 +1,27 @@
+"""What every problem document must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+def problem(response: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    """The problem document of the answer, checked."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["status"] == status
+    assert document["instance"].startswith("/")
+    assert document["title"]
+    assert document["detail"].endswith((".", ")."))
+    assert document["fault"] == ("user" if status < 500 else "system")
+    if code is not None:
+        assert document["code"] == code, document
+        assert document["remedy"]
+    return document
+
+
+def pointers(document: dict[str, Any]) -> set[str]:
+    return {error["pointer"] for error in document["errors"]}

@@ -1,0 +1,78 @@
+"""A real service over a real database and store; only the worker is played by `Driver` and `Inspector`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from store.database import Database
+from store.doorbell import InProcessDoorbell
+from store.objects import FolderStore
+from store.settings import Settings
+from tests.api.driver import Driver, Inspector
+
+BASE_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with the schema, to copy: migrating once a session is enough."""
+    path = tmp_path_factory.mktemp("template") / "retort.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()  # the last connection to close folds SQLite's log into the file
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", inspect_wait_seconds=5, max_upload_bytes=1 << 20)
+
+
+@pytest.fixture
+def database(settings: Settings, migrated: Path) -> Iterator[Database]:
+    settings.data_dir.mkdir(parents=True)
+    shutil.copyfile(migrated, settings.data_dir / "retort.db")
+    database = Database(settings.resolved_database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def objects(settings: Settings) -> FolderStore:
+    return FolderStore(settings.data_dir / "objects")
+
+
+@pytest.fixture
+def doorbell() -> InProcessDoorbell:
+    return InProcessDoorbell()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, objects: FolderStore, doorbell: InProcessDoorbell) -> FastAPI:
+    return create_app(settings, database, objects, doorbell)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def driver(client: TestClient, database: Database, objects: FolderStore, tmp_path: Path) -> Driver:
+    driver = Driver(database, objects, tmp_path)
+    driver.publish()
+    return driver
+
+
+@pytest.fixture
+def inspector(client: TestClient, database: Database, doorbell: InProcessDoorbell) -> Iterator[Inspector]:
+    with Inspector(database, doorbell) as inspector:
+        yield inspector

@@ -1,0 +1,360 @@
+"""POST /jobs and the actions on a job."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from store.database import Database
+from store.doorbell import InProcessDoorbell
+from store.objects import FolderStore
+from store.repositories import jobs
+from store.states import STATUSES, TERMINAL
+from store.tables import Job
+from tests.api.checks import pointers, problem
+from tests.api.driver import Driver
+
+SYSTEM_FAULT = {"code": "oom_host", "message": "m", "remedy": "", "fault": "system", "retryable": True, "details": {}}
+USER_FAULT = SYSTEM_FAULT | {"code": "diverged", "fault": "user", "retryable": False}
+
+
+def body(driver: Driver, **values: Any) -> dict[str, Any]:
+    defaults = {"teacher": driver.teacher(), "dataset": driver.dataset(), "student": "retort:resnet8"}
+    return {name: value for name, value in (defaults | values).items() if value is not ...}
+
+
+def in_status(database: Database, job_id: str, status: str, **values: Any) -> None:
+    with database.write() as session:
+        job = session.get_one(Job, job_id)
+        job.status = status
+        for name, value in values.items():
+            setattr(job, name, value)
+
+
+def test_a_job_is_queued_and_the_doorbell_rung_after_commit(
+    client: TestClient, driver: Driver, doorbell: InProcessDoorbell
+) -> None:
+    before = doorbell.rings
+    answer = client.post("/jobs", json=body(driver, name="n", labels={"a": "b"}, config={"epochs": 3}, priority=5))
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert answer.headers["location"] == f"/jobs/{job['id']}" == job["links"]["self"]
+    assert (job["status"], job["queue_position"], job["priority"], job["name"]) == ("queued", 0, 5, "n")
+    assert (job["recipe"], job["config"]["epochs"], job["config"]["batch_size"]) == ("feature_only", 3, 128)
+    assert job["student"] == {"name": "retort:resnet8", "options": {}}
+    assert {"cancel", "q_curve"} <= set(job["links"])
+    assert not {"retry", "stop", "student"} & set(job["links"])
+    assert doorbell.rings == before + 1
+    shown = client.get(answer.headers["location"])
+    assert shown.json() == job
+    assert client.get("/jobs").json() == {"items": [job], "next_cursor": None}
+
+
+def test_a_student_may_have_options_and_a_bare_name(client: TestClient, driver: Driver) -> None:
+    student = {"name": "resnet8", "options": {"width": 8}}
+    answer = client.post("/jobs", json=body(driver, student=student))
+    assert answer.json()["student"] == {"name": "retort:resnet8", "options": {"width": 8}}
+
+
+@pytest.mark.usefixtures("inspector")
+def test_a_named_dataset_is_registered_on_the_way_and_once(client: TestClient, driver: Driver) -> None:
+    request = {"dataset": {"named": "digits"}, "student": "retort:resnet8", "config": {"recipe": "cross_entropy"}}
+    first, second = client.post("/jobs", json=request), client.post("/jobs", json=request)
+    assert (first.status_code, second.status_code) == (202, 202), first.text
+    assert first.json()["dataset"] == second.json()["dataset"]
+    assert len(client.get("/datasets").json()["items"]) == 1
+    unknown = problem(client.post("/jobs", json=request | {"dataset": {"named": "digit"}}), 422, "unknown_name")
+    assert pointers(unknown) == {"/dataset/named"}
+
+
+def test_a_named_dataset_nobody_has_inspected_yet_is_a_409(client: TestClient, driver: Driver) -> None:
+    request = {"dataset": {"named": "digits"}, "student": "retort:resnet8", "config": {"recipe": "cross_entropy"}}
+    problem(client.post("/jobs", json=request, headers={"Prefer": "wait=0"}), 409, "dataset_not_ready")
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "code"),
+    [
+        ({"student": "retort:resnet9"}, "/student", "unknown_name"),
+        ({"student": {"name": "timm:none"}}, "/student/name", "unknown_name"),
+        ({"teacher": "tch_none"}, "/teacher", "unknown_teacher"),
+        ({"dataset": "dst_none"}, "/dataset", "unknown_dataset"),
+        ({"teacher": None}, "/teacher", "teacher_required"),
+        ({"config": {"recipe": "feature_onyl"}}, "/config/recipe", "unknown_name"),
+        ({"config": {"recipe_parameters": {"feature_loss": "msee"}}}, "/config/recipe_parameters", "unknown_name"),
+        ({"config": {"recipe_parameters": {"grid": 0}}}, "/config/recipe_parameters/grid", "invalid_config"),
+        ({"config": {"recipe_parameters": {"gird": 1}}}, "/config/recipe_parameters/gird", "invalid_config"),
+        ({"config": {"selection": "best"}}, "/config/selection", "unknown_name"),
+        ({"config": {"layers": 3, "teacher_layers": ["a", "b"]}}, "/config/teacher_layers", "invalid_config"),
+        ({"config": {"teacher_layers": ["a", "a"]}}, "/config/teacher_layers", "invalid_request"),
+        ({"config": {"student_layers": []}}, "/config/student_layers", "invalid_request"),
+        (
+            {"config": {"teacher_layers": ["a"], "student_layers": ["a", "b"]}},
+            "/config/student_layers",
+            "invalid_config",
+        ),
+        ({"compare_with": "job_none"}, "/compare_with", "unknown_job"),
+        ({"config": {"layers": 0}}, "/config/layers", None),
+        ({"config": {"learning_rate": "fast"}}, "/config/learning_rate", None),
+        ({"config": {"unknown": 1}}, "/config/unknown", None),
+        ({"student": ...}, "/student", None),
+        ({"student": 3}, "/student", None),
+        ({"labels": {"a": 1}}, "/labels/a", None),
+        ({"priority": 10**9}, "/priority", None),
+        ({"surprise": 1}, "/surprise", None),
+    ],
+)
+def test_what_is_wrong_is_pointed_at(
+    client: TestClient, driver: Driver, change: dict[str, Any], pointer: str, code: str | None
+) -> None:
+    document = problem(client.post("/jobs", json=body(driver, **change)), 422, code)
+    assert pointers(document) == {pointer}
+    assert client.get("/jobs").json()["items"] == []
+
+
+def test_all_that_is_wrong_is_named_at_once(client: TestClient, driver: Driver) -> None:
+    wrong = body(driver, student="x", dataset="y", config={"recipe": "z"})
+    document = problem(client.post("/jobs", json=wrong), 422)
+    assert pointers(document) == {"/student", "/dataset", "/config/recipe"}
+    assert document["detail"].endswith("And 2 more.")
+
+
+@pytest.mark.parametrize("raw", [b'{"priority": NaN}', b'{"name": "\\u0000"}', b'{"name": "\\ud800"}', b"[]", b"3"])
+def test_json_that_cannot_be_stored_is_a_422(client: TestClient, raw: bytes) -> None:
+    problem(client.post("/jobs", content=raw, headers={"Content-Type": "application/json"}), 422)
+
+
+def test_teacher_and_dataset_must_be_ready_and_agree(client: TestClient, driver: Driver) -> None:
+    waiting = body(driver, teacher=driver.teacher(status="inspecting"), dataset=driver.dataset(status="inspecting"))
+    assert pointers(problem(client.post("/jobs", json=waiting), 422)) == {"/teacher", "/dataset"}
+    differing = body(driver, teacher=driver.teacher(report={"num_classes": 1000}))
+    document = problem(client.post("/jobs", json=differing), 422, "classes_differ")
+    assert document["details"] == {"teacher_classes": 1000, "dataset_classes": 10}
+    named = body(driver, dataset=driver.dataset(report={"classes": [str(label) for label in range(10)]}))
+    assert client.post("/jobs", json=named).status_code == 202
+
+
+def test_a_comparison_must_have_succeeded_on_the_same_data(client: TestClient, driver: Driver) -> None:
+    dataset = driver.dataset(kind="archive", digest="a" * 64)
+    other = driver.job(dataset_id=dataset, recipe="cross_entropy")
+    request = body(driver, dataset=dataset, compare_with=other)
+    problem(client.post("/jobs", json=request), 422, "job_not_succeeded")
+    driver.succeed(other)
+    assert client.post("/jobs", json=request).json()["compare_with"] == other
+    again = request | {"dataset": driver.dataset(kind="archive", digest="a" * 64)}
+    assert client.post("/jobs", json=again).status_code == 202
+    elsewhere = request | {"dataset": driver.dataset(kind="archive", digest="b" * 64)}
+    problem(client.post("/jobs", json=elsewhere), 422, "datasets_differ")
+
+
+def test_a_dry_run_checks_and_queues_nothing(client: TestClient, driver: Driver, doorbell: InProcessDoorbell) -> None:
+    before = doorbell.rings
+    answer = client.post("/jobs?dry_run=true", json=body(driver))
+    assert (answer.status_code, answer.json()["valid"], answer.json()["input_bytes"]) == (200, True, 10)
+    problem(client.post("/jobs?dry_run=true", json=body(driver, student="x")), 422)
+    assert (client.get("/jobs").json()["items"], doorbell.rings) == ([], before)
+
+
+def test_one_key_makes_one_job_however_many_send_it(client: TestClient, driver: Driver) -> None:
+    request, headers = body(driver), {"Idempotency-Key": "same"}
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: client.post("/jobs", json=request, headers=headers), range(20)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
+    assert len(client.get("/jobs").json()["items"]) == 1
+    problem(client.post("/jobs", json=request | {"name": "x"}, headers=headers), 422, "idempotency_key_reused")
+
+
+def test_a_refused_request_does_not_use_its_key_up(client: TestClient, driver: Driver) -> None:
+    headers = {"Idempotency-Key": "k"}
+    problem(client.post("/jobs", json=body(driver, student="x"), headers=headers), 422)
+    assert client.post("/jobs", json=body(driver), headers=headers).status_code == 202
+
+
+def test_a_key_can_be_used_again_when_its_job_is_deleted(client: TestClient, driver: Driver) -> None:
+    request, headers = body(driver), {"Idempotency-Key": "k"}
+    first = client.post("/jobs", json=request, headers=headers).json()["id"]
+    client.delete(f"/jobs/{first}?cancel=true")
+    assert client.post("/jobs", json=request, headers=headers).json()["id"] != first
+
+
+def test_jobs_are_listed_by_status_recipe_and_label(client: TestClient, driver: Driver) -> None:
+    dataset = driver.dataset()
+    done = driver.job(dataset_id=dataset, labels={"team": "a", "x.y": "1"})
+    driver.succeed(done)
+    waits = driver.job(dataset_id=dataset, labels={"team": "b"}, recipe="cross_entropy")
+
+    def listed(query: str) -> list[str]:
+        return [job["id"] for job in client.get(f"/jobs?{query}").json()["items"]]
+
+    assert listed("") == [waits, done]
+    assert listed("status=succeeded") == [done]
+    assert listed("status=succeeded&status=queued") == [waits, done]
+    assert listed("recipe=cross_entropy") == [waits]
+    assert listed("label=team:a") == [done]
+    assert listed("label=team:a&label=x.y:1") == [done]
+    assert listed("label=team:a&label=team:b") == [waits]
+    assert listed("label=none:a") == []
+    assert pointers(problem(client.get("/jobs?label=team"), 422)) == {"/label"}
+    assert pointers(problem(client.get("/jobs?status=asleep"), 422)) == {"/status/0"}
+
+
+def test_pages_of_jobs_are_stable_under_inserts(client: TestClient, driver: Driver) -> None:
+    dataset = driver.dataset()
+    made = [driver.job(dataset_id=dataset) for _ in range(7)]
+    listed: list[str] = []
+    cursor = ""
+    while True:
+        page = client.get(f"/jobs?limit=3{cursor}").json()
+        listed += [job["id"] for job in page["items"]]
+        driver.job(dataset_id=dataset)
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert listed == made[::-1]
+
+
+def test_etag_answers_304_until_something_changes(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    first = client.get(f"/jobs/{job_id}")
+    tag = first.headers["etag"]
+    assert tag.startswith('W/"')
+    same = client.get(f"/jobs/{job_id}", headers={"If-None-Match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    lease = driver.claim(job_id)
+    changed = client.get(f"/jobs/{job_id}", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["status"]) == (200, "running")
+    driver.score(lease)
+    assert client.get(f"/jobs/{job_id}").headers["etag"] != changed.headers["etag"]
+
+
+def test_prefer_wait_answers_when_the_job_changes(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    tag = client.get(f"/jobs/{job_id}").headers["etag"]
+
+    def later() -> None:
+        time.sleep(0.3)
+        driver.claim(job_id)
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    answer = client.get(f"/jobs/{job_id}", headers={"Prefer": "wait=20", "If-None-Match": tag})
+    thread.join()
+    assert (answer.status_code, answer.json()["status"]) == (200, "running")
+    assert answer.headers["preference-applied"] == "wait=20"
+    tag = answer.headers["etag"]
+    still = client.get(f"/jobs/{job_id}", headers={"Prefer": "wait=1", "If-None-Match": tag})
+    assert still.status_code == 304
+
+
+def test_prefer_wait_does_not_wait_for_what_has_ended(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    assert client.get(f"/jobs/{job_id}", headers={"Prefer": "wait=290"}).json()["status"] == "succeeded"
+
+
+def allowed(client: TestClient, job_id: str, action: str) -> tuple[int, bool]:
+    """Status of the action's answer, and whether the job's links had offered it."""
+    offered = action in client.get(f"/jobs/{job_id}").json()["links"]
+    return client.post(f"/jobs/{job_id}/{action}").status_code, offered
+
+
+REPEATED = {"cancel": ("cancelling", "cancelled"), "stop": ("stopping",), "pause": ("pausing", "paused")}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_links_offer_the_actions_that_work(client: TestClient, driver: Driver, database: Database, status: str) -> None:
+    for action in ("cancel", "stop", "retry", "pause", "resume"):
+        job_id = driver.job()
+        in_status(database, job_id, status, error=SYSTEM_FAULT if status == "failed" else None)
+        code, offered = allowed(client, job_id, action)
+        repeated = status in REPEATED.get(action, ())
+        assert code == (202 if offered or repeated else 409), (action, status)
+
+
+def test_cancel_is_at_once_for_a_queued_job_and_a_request_for_a_running_one(
+    client: TestClient, driver: Driver, doorbell: InProcessDoorbell
+) -> None:
+    queued, running = driver.job(), driver.job()
+    driver.claim(running)
+    assert client.post(f"/jobs/{queued}/cancel").json()["status"] == "cancelled"
+    before = doorbell.rings
+    assert client.post(f"/jobs/{running}/cancel").json()["status"] == "cancelling"
+    assert doorbell.rings == before + 1
+
+
+def test_stop_needs_a_running_job(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    problem(client.post(f"/jobs/{job_id}/stop"), 409, "illegal_transition")
+    driver.claim(job_id)
+    assert client.post(f"/jobs/{job_id}/stop").json()["status"] == "stopping"
+    assert client.post(f"/jobs/{job_id}/stop").status_code == 202
+
+
+def test_retry_gives_new_attempts_after_a_system_fault_only(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    driver.finish(driver.claim(job_id), "failed", SYSTEM_FAULT)
+    assert client.get(f"/jobs/{job_id}").json()["error"]["code"] == "oom_host"
+    job = client.post(f"/jobs/{job_id}/retry").json()
+    assert (job["status"], job["error"], job["finished_at"], job["max_attempts"]) == ("queued", None, None, 3)
+    driver.finish(driver.claim(job_id), "failed", USER_FAULT)
+    problem(client.post(f"/jobs/{job_id}/retry"), 409, "not_retryable")
+
+
+def test_pause_and_resume(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "paused"
+    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
+    lease = driver.claim(job_id)
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "pausing"
+    problem(client.post(f"/jobs/{job_id}/resume"), 409, "illegal_transition")
+    driver.finish(lease, "paused")
+    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
+
+
+def test_an_ended_job_is_deleted_with_all_it_made(
+    client: TestClient, driver: Driver, objects: FolderStore, database: Database
+) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    assert len(list(objects.keys(f"jobs/{job_id}/"))) == 4
+    assert client.delete(f"/jobs/{job_id}").status_code == 204
+    assert list(objects.keys("jobs/")) == []
+    problem(client.get(f"/jobs/{job_id}"), 404)
+    with database.read() as session:
+        assert jobs.artifacts(session, job_id) == []
+        assert jobs.curve_points(session, job_id) == []
+
+
+def test_an_active_job_is_not_deleted_unless_cancelled_first(client: TestClient, driver: Driver) -> None:
+    queued, running = driver.job(), driver.job()
+    problem(client.delete(f"/jobs/{queued}"), 409, "job_active")
+    assert client.delete(f"/jobs/{queued}?cancel=true").status_code == 204
+    lease = driver.claim(running)
+    answer = client.delete(f"/jobs/{running}?cancel=true")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+    driver.finish(lease, "cancelled")
+    assert client.delete(f"/jobs/{running}").status_code == 204
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_a_comparison_survives_its_other_job(
+    client: TestClient, driver: Driver, database: Database, status: str
+) -> None:
+    other = driver.job()
+    job_id = driver.job(compare_with=other)
+    in_status(database, other, status)
+    assert client.delete(f"/jobs/{other}").status_code == 204
+    assert client.get(f"/jobs/{job_id}").json()["compare_with"] is None
+
+
+def test_queue_position_follows_priority_then_age(client: TestClient, driver: Driver) -> None:
+    first, second, urgent = driver.job(), driver.job(), driver.job(priority=1)
+    positions = [client.get(f"/jobs/{job_id}").json()["queue_position"] for job_id in (first, second, urgent)]
+    assert positions == [1, 2, 0]

@@ -1,0 +1,22 @@
+"""The supervisor's world on SQLite and a folder, and on Postgres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from store.database import Database
+from store.objects import FolderStore
+from tests.worker.support import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, sqlite_url: str, folder_store: FolderStore) -> World:
+    from store.repositories import tenants
+
+    database = Database(sqlite_url)
+    database.migrate()
+    with database.write() as session:
+        tenants.ensure_default(session)
+    return World(tmp_path, database, folder_store)

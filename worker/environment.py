@@ -1,0 +1,46 @@
+"""What a child process sees of our environment: what it needs, and no credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from store.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR"}
+)
+PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TORCH", "PYTORCH_", "PYTHON",
+            "TRITON_", "HIP_", "ROCR_", "HF_", "XDG_", "COVERAGE_")  # fmt: skip
+SECRETS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
+THREADS = "OMP_NUM_THREADS"
+
+
+def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
+    """The kept part of `os.environ`, our own code on the path, the folder in which named datasets lie, and `extra`."""
+    kept = {name: value for name, value in os.environ.items() if _harmless(name)}
+    path = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+    own = {"PYTHONPATH": os.pathsep.join(path), "RETORT_DATA_DIR": str(settings.data_dir.absolute())}
+    return kept | own | {"PYTHONUNBUFFERED": "1"} | dict(extra)
+
+
+def slot_environment(settings: Settings, slot: int) -> dict[str, str]:
+    """One GPU a slot where there are any; the processor cores shared evenly unless the operator set a number."""
+    gpus = visible_gpus()
+    device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
+    threads = max(1, len(os.sched_getaffinity(0)) // settings.slots)
+    return device if THREADS in os.environ else device | {THREADS: str(threads)}
+
+
+def visible_gpus(proc: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
+    """Identifiers for CUDA_VISIBLE_DEVICES, without loading CUDA into this process."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [part for part in named.split(",") if part and part != "-1"]
+    return [str(index) for index, _ in enumerate(proc.iterdir())] if proc.is_dir() else []
+
+
+def _harmless(name: str) -> bool:
+    return (name in KEPT or name.startswith(PREFIXES)) and not any(word in name for word in SECRETS)

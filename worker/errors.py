@@ -1,0 +1,60 @@
+"""What goes wrong around a run, in the words a user reads."""
+
+from __future__ import annotations
+
+from distill.errors import Fault, RetortError, UserError
+
+
+class StorageDown(RetortError):
+    """The object store did not serve for longer than an attempt waits."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class InputDamaged(RetortError):
+    """The store lost an input or holds other bytes than were registered; another attempt reads the same."""
+
+    code = "input_damaged"
+
+
+class InputGone(UserError):
+    """The teacher or dataset cannot be used any more."""
+
+    code = "input_gone"
+
+
+class DiskFull(RetortError):
+    """The scratch folder has no room."""
+
+    code = "disk_full"
+    retryable = True
+
+
+class OutOfMemory(RetortError):
+    """The kernel (most likely) killed the trainer for its memory, or Python could get none."""
+
+    code = "oom_host"
+    retryable = True
+
+
+class OutOfDeviceMemory(RetortError):
+    """The GPU's memory did not suffice."""
+
+    code = "oom_gpu"
+    retryable = True
+
+
+class TrainerCrashed(RetortError):
+    """The trainer ended without saying why."""
+
+    code = "trainer_crashed"
+    retryable = True
+
+
+class Internal(RetortError):
+    """A defect of ours."""
+
+    code = "internal"
+    fault: Fault = "system"
+    retryable = True

@@ -1,0 +1,104 @@
+"""The inspector process: `python -m worker.inspector teacher|dataset|catalogue FOLDER` looks at untrusted files.
+
+FOLDER/request.json says what to look at; FOLDER/answer.json gets `{"report": ...}` or `{"error": ...}`. It has no
+credentials and works under resource limits, so a hostile file can at worst end this process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distill.errors import RetortError
+from distill.types import Architecture, DatasetInput
+from worker.errors import DiskFull, Internal, OutOfMemory
+
+REQUEST, ANSWER = "request.json", "answer.json"
+CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
+FILE_BYTES = 64 * 2**30  # an inspection may unpack an archive into its folder
+
+
+def main(arguments: list[str]) -> int:
+    """0 when there is an answer, be it an error."""
+    what, folder = arguments
+    limit()
+    request = json.loads((folder_path := Path(folder)).joinpath(REQUEST).read_text())
+    try:
+        answer: dict[str, Any] = {"report": KINDS[what](request, folder_path)}
+    except Exception as error:
+        traceback.print_exc()
+        answer = {"error": explain(error).to_dict()}
+    partial = folder_path / f"{ANSWER}.partial"
+    partial.write_text(json.dumps(answer, default=_plain))
+    partial.replace(folder_path / ANSWER)
+    return 0
+
+
+def limit() -> None:
+    """Caps on processor time, address space, file size; no core dumps."""
+    for kind, value in (
+        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, FILE_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def explain(error: Exception) -> RetortError:
+    if isinstance(error, RetortError):
+        return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory("Looking at this input needs more memory than an inspection may have.")
+    if isinstance(error, OSError) and error.errno == 28:
+        return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
+    return Internal(f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log.")
+
+
+def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.models import check
+
+    report = asdict(check(Architecture.model_validate(request["architecture"]), request["weights"]))
+    return report | {"architecture": report["architecture"].model_dump(mode="json")}
+
+
+def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.data import inspect  # without torch
+
+    unpacked = folder / "unpacked"
+    unpacked.mkdir()
+    return inspect(DatasetInput.model_validate(request), scratch=unpacked).to_dict()
+
+
+def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.data import sets
+    from distill.models import catalogue
+
+    named = [{"name": name, "summary": sets.registry.summary(name.replace("-", "_"))} for name in sets.names()]
+    return {"architecture": catalogue(), "dataset": named}
+
+
+KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
+    "teacher": _teacher,
+    "dataset": _dataset,
+    "catalogue": _catalogue,
+}
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers and pydantic's models among JSON's."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

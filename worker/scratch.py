@@ -1,0 +1,59 @@
+"""A folder for every attempt, `scratch/<id>/<attempt>`, that says whose it is, so that what a killed worker left can be
+told from what a living one uses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from worker.survivors import kill_all
+
+log = logging.getLogger(__name__)
+OWNER = "owner.json"
+
+
+@contextmanager
+def folder(root: Path, resource_id: str, attempt: int) -> Iterator[Path]:
+    """A new empty folder for the time of the block."""
+    path = root / resource_id / str(attempt)
+    remove(path)
+    path.mkdir(parents=True)
+    (path / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):  # the parent holds another attempt, or is gone
+        path.parent.rmdir()
+
+
+def sweep(root: Path) -> list[Path]:
+    """End what runs in folders whose worker is dead, and remove them."""
+    left = [path for path in root.glob("*/*") if path.is_dir() and not _owned(path)]
+    for path in left:
+        log.warning("removing %s, left by a worker that is gone", path)
+        kill_all(str(path))
+        remove(path)
+    return left
+
+
+def _owned(path: Path) -> bool:
+    try:
+        owner = json.loads((path / OWNER).read_text())
+        # Numbers of processes are used again; a process is its number and when it started.
+        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) < 1)
+    except (psutil.NoSuchProcess, ValueError, KeyError, TypeError, FileNotFoundError):
+        return False
+    except (psutil.AccessDenied, OSError):
+        return True
