@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +101,8 @@ def test_every_parameter_is_described_and_its_default_valid(registry: Any, name:
     check(schemas, {k: schema["default"] for k, schema in schemas.items()})
     assert all(schema["description"] and schema["type"] for schema in schemas.values())
     assert registry.summary(name).endswith(".")
+
+
+def test_checking_parameters_needs_no_torch() -> None:
+    code = "import sys, distill.parameters; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())})

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -15,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from distill.data.crops import Box, centre_box, random_box
 from distill.data.plan import draws
 from distill.data.preprocessing import Preprocessing
-from distill.data.samples import Samples, to_tensor
+from distill.data.samples import Samples, to_array, to_tensor
 from distill.errors import RetortError
 
 _RESAMPLING = {
@@ -24,6 +26,7 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 Key = tuple[int, int]  # epoch, sample
+Pixels = NDArray[np.uint8]
 _PREFETCH = 4
 
 
@@ -38,14 +41,14 @@ class Views(Dataset[Any]):
     seed: int
     _numbers: tuple[int, Tensor] | None = None
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, ...] | RetortError:
+    def __getitem__(self, key: Key) -> tuple[Pixels, ...] | RetortError:
         # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
         try:
             return self._views(*key)
         except RetortError as error:
             return error
 
-    def _views(self, epoch: int, i: int) -> tuple[Tensor, ...]:
+    def _views(self, epoch: int, i: int) -> tuple[Pixels, ...]:
         image, numbers = self.samples.image(i), self._of(epoch)[i].tolist()
         box, mirrored = self._box((image.height, image.width), numbers)
         if self.augmentation == "randaugment":
@@ -80,13 +83,13 @@ def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image
     return image.resize((width, height), _RESAMPLING[wanted.interpolation], box=box)
 
 
-def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -> Tensor:
+def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -> Pixels:
     image = image.convert("L") if wanted.channels == 1 else image
     image = _resized(image, box, wanted)
     if mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     # A set of grey and coloured images stacks as colour; an all-grey one stays one channel until it is normalised.
-    return to_tensor(image)
+    return to_array(image)
 
 
 @dataclass
@@ -98,19 +101,19 @@ class Collate:
 
     copied: bool = False
 
-    def __call__(self, rows: list[tuple[Tensor, ...] | RetortError]) -> tuple[Any, ...] | RetortError:
-        good: list[tuple[Tensor, ...]] = []
+    def __call__(self, rows: list[tuple[Pixels, ...] | RetortError]) -> tuple[Any, ...] | RetortError:
+        good: list[tuple[Pixels, ...]] = []
         for row in rows:
             if isinstance(row, RetortError):
                 return row
             good.append(row)
         stacked = tuple(_stack(views) for views in zip(*good, strict=True))
-        return tuple(view.numpy() for view in stacked) if self.copied else stacked
+        return stacked if self.copied else tuple(torch.from_numpy(view) for view in stacked)
 
 
-def _stack(views: tuple[Tensor, ...]) -> Tensor:
+def _stack(views: tuple[Pixels, ...]) -> Pixels:
     most = max(view.shape[0] for view in views)
-    return torch.stack([view.expand(most, -1, -1) for view in views])
+    return np.stack([np.broadcast_to(view, (most, *view.shape[1:])) for view in views])
 
 
 def shared_memory_fits(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -> bool:

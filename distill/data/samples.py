@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -30,6 +32,10 @@ class _Store:
             stacked = torch.from_numpy(np.array(split.pixels))  # np.array: arrays read from files are not writable
             stacked = stacked.unsqueeze(1) if stacked.dim() == 3 else stacked.permute(0, 3, 1, 2).contiguous()
             self._tensors[torch.device("cpu")] = stacked
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Loader processes decode; they need neither the digests nor pixels that are decoded already.
+        return {"split": replace(self.split, digests=[], pixels=None), "_tensors": {}}
 
     def tensor(self, device: torch.device) -> Tensor | None:
         host = self._tensors.get(torch.device("cpu"))
@@ -109,8 +115,13 @@ class Samples:
 
 def to_tensor(image: Image.Image) -> Tensor:
     """uint8 (c, h, w) of a decoded image."""
-    array = torch.from_numpy(np.array(image))
-    return array.unsqueeze(0) if array.dim() == 2 else array.permute(2, 0, 1).contiguous()
+    return torch.from_numpy(to_array(image))
+
+
+def to_array(image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 (c, h, w) of a decoded image. By NumPy: torch would wake its threads for each image."""
+    array = np.array(image)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, NullFormatter
 
 from distill.export._base import Artifact, Context, Skipped, write_text
 
@@ -49,8 +50,9 @@ def _table(metrics: list[dict[str, Any]]) -> str:
 
 def draw(found: Series) -> Figure:
     """Losses (logarithmic) left, accuracies right."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))  # fixed margins: a layout engine draws everything twice
     losses, accuracies = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.07, right=0.98, bottom=0.13, top=0.95)
     for (split, name), (steps, values) in found.items():
         if name == "learning_rate":
             continue
@@ -59,6 +61,8 @@ def draw(found: Series) -> Figure:
         axes.plot(steps, values, label=f"{split} {name}", linewidth=1.2, marker=marker, markersize=3)
     losses.set(xlabel="step", ylabel="loss", yscale="log")
     accuracies.set(xlabel="step", ylabel="accuracy", ylim=(0, 1))
+    losses.yaxis.set_major_formatter(LogFormatter())  # plain numbers: the default sets every tick as a formula, slowly
+    losses.yaxis.set_minor_formatter(NullFormatter())
     for axes in (losses, accuracies):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:

@@ -4,13 +4,15 @@ A module is a *joining* module when its own forward adds or concatenates feature
 is a block (also those of its calls that have no shortcut), except stages: joining modules that hold a chain of
 joining blocks. Where the joins of a repeated element sit one level deeper (a Hugging Face layer: attention output,
 then feed-forward output), the element is the block. Elements of the same chain of containers that hold at least two
-weighted layers are blocks too (the first block of a MobileNetV2, which has no shortcut in any instance).
+weighted layers are blocks too (the first block of a MobileNetV2, which has no shortcut in any instance). Without any
+join, elements of which there are three or more with two weighted layers each are blocks (depthwise-separable networks).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -33,8 +35,9 @@ def weighted_calls(call: Call) -> list[Call]:
 def find_blocks(root: Call, model: nn.Module) -> list[Call]:
     """The blocks of a trace in execution order; none of them contains another."""
     joining = {type(c.module) for c in root.descendants() if _joins(c) and not is_container(c)}
-    blocks = list(_search(root, joining, dict(model.named_modules())))
-    return _with_siblings(blocks)
+    elements = Counter(type(child) for m in model.modules() if isinstance(m, CONTAINERS) for child in m.children())
+    search = _Search(joining, elements, dict(model.named_modules()))
+    return _with_siblings(list(search.blocks(root)) or list(search.repeated(root)))
 
 
 def _joins(call: Call) -> bool:
@@ -45,38 +48,53 @@ def _weighted(call: Call) -> bool:
     return any(True for _ in call.module.parameters())
 
 
-def _search(call: Call, joining: set[type[nn.Module]], modules: dict[str, nn.Module]) -> Iterator[Call]:
-    for child in call.children:
-        if child.parent is None or not _weighted(child):
-            continue
-        inner = list(_search(child, joining, modules))
-        is_join = type(child.module) in joining and child.shape is not None
-        if (is_join and not _chained(child, inner, modules, adds_only=True)) or _is_element(child, inner, modules):
-            yield child
-        else:
-            yield from inner
+@dataclass(frozen=True)
+class _Search:
+    """`joining` classes, how often each class is an `element` of a container, and the modules by path."""
 
+    joining: set[type[nn.Module]]
+    elements: Counter[type[nn.Module]]
+    modules: dict[str, nn.Module]
 
-def _chained(call: Call, inner: list[Call], modules: dict[str, nn.Module], adds_only: bool) -> bool:
-    """Does a container inside `call` hold two or more blocks of one class: is it a stage and not a block?"""
-    held = [b for b in inner if _in_container(call, b, modules) and (not adds_only or "add" in b.ops)]
-    return any(count >= 2 for count in Counter(type(b.module) for b in held).values())
+    def blocks(self, call: Call) -> Iterator[Call]:
+        """Outermost joining calls that are no stages, and repeated elements whose parts join."""
+        for child in call.children:
+            if not _weighted(child):
+                continue
+            inner = list(self.blocks(child))
+            joins = type(child.module) in self.joining and not self._chains(child, inner, "add")
+            if child.shape is not None and (joins or self._is_element(child, inner)):
+                yield child
+            else:
+                yield from inner
 
+    def repeated(self, call: Call) -> Iterator[Call]:
+        """Elements of a class that containers hold three or more of, with two weighted layers or more each."""
+        for child in call.children:
+            often = self.elements[type(child.module)] >= 3 and not is_container(child)
+            if often and child.shape is not None and len(weighted_calls(child)) >= 2:
+                yield child
+            else:
+                yield from self.repeated(child)
 
-def _in_container(call: Call, block: Call, modules: dict[str, nn.Module]) -> bool:
-    """Is there a container on the path from `call` down to `block`?"""
-    parts, depth = path_of(block).split("."), len(path_of(call).split(".")) if path_of(call) else 0
-    between = (".".join(parts[:i]) for i in range(depth, len(parts)))
-    return any(isinstance(modules.get(path), CONTAINERS) for path in between)
+    def _chains(self, call: Call, inner: list[Call], join: str = "") -> bool:
+        """Does a container inside `call` hold two or more blocks of one class: is it a stage and not a block?"""
+        held = [b for b in inner if self._in_container(call, b) and (not join or join in b.ops)]
+        return any(count >= 2 for count in Counter(type(b.module) for b in held).values())
 
+    def _in_container(self, call: Call, block: Call) -> bool:
+        """Is there a container on the path from `call` down to `block`?"""
+        parts, depth = path_of(block).split("."), len(path_of(call).split(".")) if path_of(call) else 0
+        between = (".".join(parts[:i]) for i in range(depth, len(parts)))
+        return any(isinstance(self.modules.get(path), CONTAINERS) for path in between)
 
-def _is_element(call: Call, inner: list[Call], modules: dict[str, nn.Module]) -> bool:
-    """Is `call` one of several like it in a container, and are the two or more joins inside it its own parts?"""
-    holder = modules.get(path_of(call).rpartition(".")[0])
-    if len(inner) < 2 or is_container(call) or call.shape is None or not isinstance(holder, CONTAINERS):
-        return False
-    alike = sum(type(module) is type(call.module) for module in holder.children())
-    return alike >= 2 and not _chained(call, inner, modules, adds_only=False)
+    def _is_element(self, call: Call, inner: list[Call]) -> bool:
+        """Is `call` one of several like it in containers, and are the joins inside it its own parts?"""
+        holder = self.modules.get(path_of(call).rpartition(".")[0])
+        if not inner or is_container(call) or not isinstance(holder, CONTAINERS):
+            return False
+        alone = len(inner) == 1 and self._in_container(call, inner[0])
+        return self.elements[type(call.module)] >= 2 and not alone and not self._chains(call, inner)
 
 
 def path_of(call: Call) -> str:

@@ -13,6 +13,7 @@ from distill.layers._names import INPUT, parse, resolve
 from distill.layers._trace import ACTIVATIONS, BOUNDED, Call, Identity, trace
 from distill.types import Layer
 
+DROPOUTS = nn.modules.dropout._DropoutNd
 NAME_THEM = "Name the layers yourself: modules from `model.named_modules()`, in depth order."
 
 
@@ -74,7 +75,7 @@ def _named(root: Call, names: list[str]) -> list[Found]:
 
 
 def _generalised(root: Call, model: nn.Module) -> list[Found]:
-    blocks = find_blocks(root, model)
+    blocks = _without_logits(root, find_blocks(root, model))
     classifier = _classifier(root, blocks)
     end = classifier.start if classifier else 2**62
     if not blocks:
@@ -85,6 +86,19 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
     if classifier and not any(a.time > blocks[-1].end for a in activations) and len(blocks[-1].shape or ()) >= 3:
         found += _entering(root, classifier, "pooled", blocks[-1])
     return found
+
+
+def _without_logits(root: Call, blocks: list[Call]) -> list[Call]:
+    """A head that adds two classifiers (distilled transformers) is no block."""
+    is_vector = root.shape is not None and len(root.shape) == 1
+    return (
+        blocks[:-1] if blocks and is_vector and blocks[-1].shape == root.shape and _ends(root, blocks[-1]) else blocks
+    )
+
+
+def _ends(root: Call, block: Call) -> bool:
+    """Does no weighted layer come after the block?"""
+    return not any(call.start > block.end for call in weighted_calls(root))
 
 
 def _classifier(root: Call, blocks: list[Call]) -> Call | None:
@@ -107,12 +121,15 @@ def _activations(root: Call, blocks: list[Call], after: int, before: int) -> lis
 
 
 def _is_activation(call: Call) -> bool:
-    """Is the last thing that this call does itself a non-linearity (and not a gate inside something larger)?"""
+    """Is the last thing that this call does itself a non-linearity? Bounded ones (sigmoid, tanh) count as leaf modules
+    that are no gates, that is, in a parent that does not multiply; a leaf without weights may be a hand-written one."""
     if call.shape is None or call.closes_with_child or not call.ops:
         return False
-    if call.ops[-1] in ACTIVATIONS:
-        return call.ops[-1] not in BOUNDED or not call.children
-    return not call.children and not any(True for _ in call.module.parameters()) and bool(BOUNDED & set(call.ops))
+    if call.ops[-1] in ACTIVATIONS - BOUNDED:
+        return True
+    is_leaf = not call.children and not any(True for _ in call.module.parameters())
+    is_gate = call.ops[-1] in BOUNDED and call.parent is not None and "mul" in call.parent.ops
+    return is_leaf and bool(BOUNDED & set(call.ops)) and not is_gate
 
 
 def _outermost(call: Call, others: list[Call]) -> Call:
@@ -144,7 +161,10 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
     before = [c for c in root.descendants() if c.end and c.end < call.start and _same(c.result, call.source)]
     if not before:
         return [Found(call.start, call.name + INPUT, kind, call.source_shape or ())]
-    maker = _outermost(min(before, key=lambda c: c.end), [])
+    maker = min(before, key=lambda c: c.end)
+    if isinstance(maker.module, DROPOUTS) and kind != "stem":
+        return _entering(root, maker, kind, last_block)  # what a student in training mode should match is not dropped
+    maker = _outermost(maker, [])
     return [Found(maker.end, maker.name, kind, maker.shape or ())]
 
 
@@ -162,6 +182,7 @@ def _is_dense(call: Call) -> bool:
     """A linear map, or a convolution that sees its whole input at once."""
     if isinstance(call.module, nn.Linear):
         return True
-    kernel = getattr(call.module, "kernel_size", ())
+    kernel, padding = getattr(call.module, "kernel_size", ()), getattr(call.module, "padding", ())
     extent = (call.source_shape or ())[1:]
-    return bool(extent) and max(kernel, default=1) > 1 and all(k >= e for k, e in zip(kernel, extent, strict=False))
+    covers = bool(extent) and all(k >= e for k, e in zip(kernel, extent, strict=False))
+    return covers and max(kernel, default=1) > 1 and not any(padding)

@@ -17,6 +17,7 @@ from distill.layers._forward import batch_size, feature_of, forward, replace_ten
 
 ADDITIONS = {"add", "add_", "addcmul", "_transformer_encoder_layer_fwd"}
 CONCATENATIONS = {"cat"}
+MULTIPLICATIONS = {"mul", "mul_"}
 ACTIVATIONS = {
     *("relu", "relu_", "gelu", "silu", "silu_", "hardtanh", "hardtanh_", "hardswish", "hardswish_", "leaky_relu"),
     *("leaky_relu_", "elu", "elu_", "celu", "celu_", "selu", "selu_", "mish", "mish_", "softplus", "tanh", "tanh_"),
@@ -31,7 +32,7 @@ Identity = tuple[int, int]  # which tensor, and how often it had been written in
 @dataclass(eq=False)
 class Call:
     """One call of one module. `name` is the layer name; `ops` what the module's own `forward` did between its
-    children: `add` and `cat` of feature maps, activations by their name, `op` for anything else. `source` is the
+    children: `add` and `cat` of feature maps, `mul`, activations by their name, `op` for anything else. `source` is the
     feature that enters, `result` the one that leaves; `closes_with_child`: nothing was done after the last child."""
 
     name: str
@@ -114,6 +115,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return "add"
         if name in CONCATENATIONS and self._maps(args[0]):
             return "cat"
+        if name in MULTIPLICATIONS:
+            return "mul"
         return name if name in ACTIVATIONS else "op"
 
     def _maps(self, operands: Any) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig
 from distill.layers import capture
 from distill.recipes._base import Setup
-from distill.recipes._networks import evaluating, run_logits
+from distill.recipes._networks import beside, evaluating, run_logits
 
 
 def check_nothing_bypasses(setup: Setup) -> None:
@@ -33,7 +33,7 @@ def leaking_parameters(setup: Setup) -> list[str]:
     deepest = setup.student_layers[-1]
     with evaluating(setup.student), torch.enable_grad():
         with capture(setup.student, setup.student_layers, detach_at=deepest) as features:
-            logits = run_logits(setup.student, setup.student_example)
+            logits = run_logits(setup.student, beside(setup.student, setup.student_example))
         head = _depends(logits.float().sum(), parameters)
         total = torch.stack([features[name].float().sum() for name in setup.student_layers]).sum()
         backbone = _depends(total, parameters)

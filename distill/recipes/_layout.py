@@ -129,3 +129,12 @@ def pool_tokens(feature: Tensor, count: int) -> Tensor:
     if feature.shape[1] <= count:
         return feature
     return F.adaptive_avg_pool1d(feature.movedim(1, -1), count).movedim(-1, 1)
+
+
+def grid_rows(canonical: Tensor, grid: int) -> Tensor:
+    """(n, c, h, w) averaged to at most grid x grid positions, or (n, t, c) to at most grid^2 tokens, as rows (n, d).
+
+    What losses without a projector compare (**our choice**, so that n x d stays cheap whatever the resolution).
+    """
+    is_map = canonical.dim() == 4
+    return (pool_map(canonical, (grid, grid)) if is_map else pool_tokens(canonical, grid**2)).flatten(1)

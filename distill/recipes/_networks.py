@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
+from distill.layers._forward import to_device
 
 
 def run(network: nn.Module, network_input: Any) -> Any:
@@ -44,3 +45,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def beside(network: nn.Module, network_input: Any) -> Any:
+    """The input on the device of the network's first parameter; as it is where there is none."""
+    parameter = next(network.parameters(), None)
+    return network_input if parameter is None else to_device(network_input, parameter.device)

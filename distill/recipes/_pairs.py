@@ -9,16 +9,16 @@ from torch import Tensor, nn
 
 from distill import losses
 from distill.errors import InvalidConfig
+from distill.losses._base import FeatureLoss
 from distill.recipes._base import Setup
-from distill.recipes._layout import CommonResolution, Layout, pool_map, pool_tokens
+from distill.recipes._layout import CommonResolution, Layout, grid_rows
 
 
 class Pair(nn.Module):
     """Makes one student and one teacher feature comparable: one row a sample in each of two matrices.
 
-    For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels. For
-    losses without a projector each is pooled to at most `grid` x `grid` positions (`grid`^2 tokens) and flattened
-    (**our choice**, so that n x d stays cheap whatever the resolution).
+    For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels; for
+    losses without a projector each becomes `grid_rows`.
     """
 
     def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], project: bool, grid: int) -> None:
@@ -36,54 +36,74 @@ class Pair(nn.Module):
 
     def pool_teacher(self, feature: Tensor) -> Tensor:
         """(n, *teacher shape) -> what is compared, at the loss's resolution."""
-        return self.common.teacher(feature) if self.project else self._rows(feature, self.teacher)
+        return self.common.teacher(feature) if self.project else grid_rows(self.teacher.canonise(feature), self.grid)
 
     def forward(self, student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """(n, *student shape) and `pool_teacher`'s result -> (n, d_s), (n, d_t)."""
         if not self.project:
-            return self._rows(student, self.student), target
+            return grid_rows(self.student.canonise(student), self.grid), target
         pooled, target = self.common.match(self.common.student(student), target)
         return self.projector(pooled).flatten(1), target.flatten(1)
 
-    def _rows(self, feature: Tensor, own: Layout) -> Tensor:
-        if own.is_map:
-            return pool_map(own.as_map(feature), (self.grid, self.grid)).flatten(1)
-        return pool_tokens(own.as_tokens(feature), self.grid**2).flatten(1)
-
 
 class FeaturePairs(nn.Module):
-    """L_feat = mean_i v_i * loss(proj_i(pool(F_s,i)), pool(F_t,i)) over the k pairs; v_i = 1 unless weighted.
+    """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted.
 
-    `normalise`: divide each target by its root mean square over the batch, so that layers of large scale do not
-    drown the others (**our choice**; changes nothing for the scale-free losses). `weights`: v_i, one a pair.
+    loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
+    projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
+    large scale do not drown the others (**our choice**; changes nothing for the scale-free losses).
     """
 
     def __init__(
-        self, setup: Setup, loss: str, grid: int, normalise: bool = False, weights: Sequence[float] | None = None
+        self,
+        setup: Setup,
+        loss: str,
+        grid: int,
+        normalise: bool = False,
+        weights: Sequence[float] | None = None,
+        extra: str | None = None,
+        extra_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        self.loss = losses.get(loss)()
-        self.normalise = normalise
-        shapes = list(zip(setup.student_shapes, setup.teacher_shapes, strict=True))
-        self.pairs = nn.ModuleList(Pair(s, t, self.loss.needs_projector, grid) for s, t in shapes)
-        self.weights = _weights(weights, len(shapes))
+        self.loss, self.extra_loss = losses.get(loss)(), losses.get(extra)() if extra else None
+        self.normalise, self.extra_weight = normalise, extra_weight
+        self.pairs = _pairs(setup, self.loss, grid)
+        self.extra_pairs = _pairs(setup, self.extra_loss, grid) if self.extra_loss else nn.ModuleList()
+        self.weights = _weights(weights, len(self.pairs))
 
     def pool_teacher(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Teacher features in pair order -> {"feature_0": ..., ...} at the loss's resolution."""
-        return {f"feature_{i}": p.pool_teacher(f) for i, (p, f) in enumerate(zip(self.pairs, features, strict=True))}  # type: ignore[operator]
+        """Teacher features in pair order -> {"feature_0": ..., ...} at the loss's resolution ("extra_0" likewise)."""
+        targets = _pooled("feature", self.pairs, features)
+        return targets | (_pooled("extra", self.extra_pairs, features) if self.extra_loss else {})
 
     def forward(self, features: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """Student features in pair order and the teacher's targets -> scalar L_feat."""
-        terms = [self._term(i, feature, targets[f"feature_{i}"]) for i, feature in enumerate(features)]
+        terms = [self._term(i, feature, targets) for i, feature in enumerate(features)]
         return torch.stack([v * term for v, term in zip(self.weights, terms, strict=True)]).mean()
 
-    def _term(self, i: int, feature: Tensor, target: Tensor) -> Tensor:
-        student, teacher = self.pairs[i](feature, target)
+    def _term(self, i: int, feature: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        term = self._compare(self.loss, self.pairs[i], feature, targets[f"feature_{i}"])
+        if self.extra_loss is None:
+            return term
+        extra = self._compare(self.extra_loss, self.extra_pairs[i], feature, targets[f"extra_{i}"])
+        return term + self.extra_weight * extra
+
+    def _compare(self, loss: nn.Module, pair: nn.Module, feature: Tensor, target: Tensor) -> Tensor:
+        student, teacher = pair(feature, target)
         if self.normalise:
             teacher = teacher.float()
             teacher = teacher * teacher.square().mean().clamp(min=1e-12).rsqrt()
-        term: Tensor = self.loss(student, teacher)
+        term: Tensor = loss(student, teacher)
         return term
+
+
+def _pairs(setup: Setup, loss: FeatureLoss, grid: int) -> nn.ModuleList:
+    shapes = zip(setup.student_shapes, setup.teacher_shapes, strict=True)
+    return nn.ModuleList(Pair(s, t, loss.needs_projector, grid) for s, t in shapes)
+
+
+def _pooled(prefix: str, pairs: nn.ModuleList, features: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}_{i}": p.pool_teacher(f) for i, (p, f) in enumerate(zip(pairs, features, strict=True))}  # type: ignore[operator]
 
 
 def _weights(weights: Sequence[float] | None, pairs: int) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from distill.errors import InvalidConfig
 from distill.layers import capture
 from distill.layers._forward import batch_size, feature_of, replace_tensors, tensors, to_device
 from distill.layers._names import Point, parse
-from distill.recipes._networks import evaluating, run_logits
+from distill.recipes._networks import beside, evaluating, run_logits
 
 Step = Callable[[Callable[..., Any], Any, Any, Tensor], Any]  # (original forward, args, kwargs, feature) -> output
 
@@ -33,6 +33,7 @@ class Tail:
     """
 
     def __init__(self, network: nn.Module, layer: str, example: Any) -> None:
+        example = beside(network, example)
         self._example = replace_tensors(example, lambda t: t[:1].clone() if t.dim() else t)
         self._shadow = _shadow(network)
         self._modules = dict(self._shadow.named_modules())

@@ -48,6 +48,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": None,
         "description": "One weight a pair, in depth order; null: all 1.",
     },
+    "extra_loss": {
+        "type": ["string", "null"],
+        "default": None,
+        "x-registry": "losses",
+        "description": "A second feature loss that joins the first; null: none.",
+    },
+    "extra_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the second loss."},
 }
 
 
@@ -70,11 +77,15 @@ class FeatureLogit(FeatureRecipe):
         grid: int = 2,
         normalise: bool = False,
         layer_weights: Sequence[float] | None = None,
+        extra_loss: str | None = None,
+        extra_weight: float = 1.0,
     ) -> None:
         super().__init__(setup)
         self.feature_weight, self.cross_entropy_weight = feature_weight, cross_entropy_weight
         self.kl, self.logit_weight, self.temperature = kl, logit_weight, temperature
-        self.features = FeaturePairs(setup, feature_loss, grid, normalise, layer_weights)
+        self.features = FeaturePairs(
+            setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight
+        )
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, logits = self._teacher_pass(teacher_input, logits=self.kl)

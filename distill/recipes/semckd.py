@@ -8,14 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill import losses
 from distill.losses._logits import cross_entropy, soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
-from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._layout import CommonResolution, Layout, grid_rows
 from distill.recipes._projectors import three_layers
 
 PARAMETERS: dict[str, dict[str, Any]] = {
+    "feature_loss": {
+        "type": "string",
+        "default": "mse",
+        "x-registry": "losses",
+        "description": "Feature loss by name: mse, procrustes, gram, cka.",
+    },
     "feature_weight": {"type": "number", "minimum": 0, "default": 400.0, "description": "Weight of the attended MSE."},
     "cross_entropy_weight": {
         "type": "number",
@@ -31,6 +38,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "maximum": 4096,
         "default": 128,
         "description": "Width of the queries and keys.",
+    },
+    "grid": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 64,
+        "default": 2,
+        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
     },
 }
 
@@ -49,20 +63,24 @@ class SemCKD(FeatureRecipe):
     def __init__(
         self,
         setup: Setup,
+        feature_loss: str = "mse",
         feature_weight: float = 400.0,
         cross_entropy_weight: float = 1.0,
         logit_weight: float = 1.0,
         temperature: float = 4.0,
         attention_width: int = 128,
+        grid: int = 2,
     ) -> None:
         super().__init__(setup)
+        self.loss, self.grid = losses.get(feature_loss)(), grid
         self.feature_weight, self.cross_entropy_weight = feature_weight, cross_entropy_weight
         self.logit_weight, self.temperature = logit_weight, temperature
         students, self._teachers = _layouts(setup.student_shapes), _layouts(setup.teacher_shapes)
         canonical = [teacher.canonical for teacher in self._teachers]
         self._resolutions = [[CommonResolution(s, t) for t in canonical] for s in students]
         self._keep = [_largest([row[t] for row in self._resolutions]) for t in range(len(canonical))]
-        self.projectors = nn.ModuleList(nn.ModuleList(map(_projector, row)) for row in self._resolutions)
+        rows = self._resolutions if self.loss.needs_projector else []
+        self.projectors = nn.ModuleList(nn.ModuleList(map(_projector, row)) for row in rows)
         self.queries = nn.ModuleList(_embedding(s.channels, attention_width) for s in students)
         self.keys = nn.ModuleList(_embedding(t.channels, attention_width) for t in canonical)
         self._students = students
@@ -97,12 +115,21 @@ class SemCKD(FeatureRecipe):
         return scores.softmax(-1)
 
     def _gap(self, s: int, t: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """(n,) mean squared error of one student layer against one teacher layer."""
+        """(n,) how far one student layer is from one teacher layer: each sample's mean squared error, or the batch's
+        one value for losses that compare whole batches."""
         resolution = self._resolutions[s][t]
         own, target = resolution.match(resolution.student(student), resolution.teacher(teacher))
-        projected = self.projectors[s][t](own)  # type: ignore[index]
-        gap: Tensor = (projected.float() - target.float()).square().flatten(1).mean(1)
-        return gap
+        if self.loss.needs_projector:
+            own = self.projectors[s][t](own)  # type: ignore[index]
+        if isinstance(self.loss, losses.get("mse")):
+            return (own.float() - target.float()).square().flatten(1).mean(1)
+        value: Tensor = self.loss(*self._rows(own, target))
+        return value.expand(len(own))
+
+    def _rows(self, own: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        if self.loss.needs_projector:
+            return own.flatten(1), target.flatten(1)
+        return grid_rows(own, self.grid), grid_rows(target, self.grid)
 
 
 def _layouts(shapes: tuple[tuple[int, ...], ...]) -> list[Layout]:

@@ -14,19 +14,33 @@ from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._layout import CommonResolution, Layout, grid_rows
 from distill.recipes._projectors import resize, three_layers
 from distill.recipes._tail import Tail
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature MSE."},
+    "feature_loss": {
+        "type": "string",
+        "default": "mse",
+        "x-registry": "losses",
+        "description": "Feature loss by name: mse, procrustes, gram, cka.",
+    },
+    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature term."},
     "head_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the own head's CE."},
+    "grid": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 64,
+        "default": 2,
+        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
+    },
 }
 
 
 class SimKD(DetachedHead):
     """L = feature_weight * mean (proj(pool(F_s)) - pool(F_t))^2 + head_weight * CE(head(stop_gradient(F_s)), y).
 
+    `feature_loss` may replace the MSE; the projector stays, since the teacher's layers stand on it.
     Only the deepest pair of the selection is used (METHODS section 3). As published, the deployed network is the
     student's backbone + projector + the teacher's layers after the pair: `composite_logits` gives its logits. **Our
     choice**: the exported network is the plain student, so its own head learns beside, by cross-entropy on the
@@ -34,14 +48,21 @@ class SimKD(DetachedHead):
     """
 
     @validated(PARAMETERS)
-    def __init__(self, setup: Setup, feature_weight: float = 1.0, head_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        feature_loss: str = "mse",
+        feature_weight: float = 1.0,
+        head_weight: float = 1.0,
+        grid: int = 2,
+    ) -> None:
         super().__init__(_deepest(setup))
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self._student_layout, self._teacher_layout = Layout(setup.student_shapes[-1]), Layout(setup.teacher_shapes[-1])
         self._common = CommonResolution(self._student_layout, self._teacher_layout)
         channels = self._student_layout.channels, self._teacher_layout.channels
         self.projector = three_layers(*channels, maps=self._common.maps)
-        self.mse = losses.get("mse")()
+        self.loss, self.grid = losses.get(feature_loss)(), grid
         self._teacher_example = setup.teacher_example
         self._tail: list[Tail] = []  # built on first use; a list, so that its shadow is no submodule
         check_nothing_bypasses(_deepest(setup))
@@ -53,10 +74,17 @@ class SimKD(DetachedHead):
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
         student, teacher = self._common.match(self._common.student(features[0]), targets["feature_0"])
-        feature = self.mse(self.projector(student).flatten(1), teacher.flatten(1))
+        feature = self._compare(self.projector(student), teacher)
         head = cross_entropy(logits, labels)
         loss = self.feature_weight * feature + self.head_weight * head
         return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}
+
+    def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
+        if self.loss.needs_projector:
+            loss: Tensor = self.loss(projected.flatten(1), teacher.flatten(1))
+        else:
+            loss = self.loss(grid_rows(projected, self.grid), grid_rows(teacher, self.grid))
+        return loss
 
     def composite_logits(self, student_input: Any) -> Tensor:
         """(n, C) logits of student backbone + projector + teacher's own remaining layers; mode and gradient are the

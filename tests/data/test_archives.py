@@ -240,6 +240,14 @@ def test_caps(write):
     refused(path, "unpacks to more than 500", limits=Limits(total_bytes=500))
 
 
+def test_zip_member_without_a_name(tmp_path):
+    """Found by fuzzing: zipfile's own `is_dir` fails on it with IndexError."""
+    write_zip(tmp_path / "a.zip", {"a": image_bytes()})
+    data = (tmp_path / "a.zip").read_bytes().replace(b"a", b"\0")
+    (tmp_path / "a.zip").write_bytes(data)
+    refused(tmp_path / "a.zip", "no readable zip")
+
+
 def test_zip_directory_cap(tmp_path):
     refused(write_zip(tmp_path / "a.zip", tree()), "directory", limits=Limits(directory_bytes=10))
 

@@ -156,7 +156,7 @@ def test_an_image_that_breaks_later_is_named(tmp_path, workers):
     files = {f"{split}/c{i % 2}/{i}.png": image_bytes(i, (100, 100)) for i in range(8) for split in ("train", "test")}
     files["train/c1/late.png"] = image_bytes(1, (100, 100))[:-9000]
     data = open_dataset(archive(write_zip(tmp_path / "a.zip", files)), Limits(verify_pixels=0)).train
-    loader = Loader(data, range(len(data)), 2, COLOUR, shuffle=False, workers=workers)
+    loader = Loader(data, range(len(data)), 2, COLOUR, shuffle=False, drop_last=False, workers=workers)
     with pytest.raises(InvalidDataset, match="late") as caught:
         list(loader.epoch(0))
     assert caught.value.remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill import recipes
+from distill import losses, recipes
 from distill.errors import InvalidConfig
 from distill.layers import capture
 from tests.recipes.nets import CLASSES, STAGES, TinyCNN, TinyViT, images, labels, pair, step
@@ -112,6 +113,25 @@ def test_semckd_is_the_attended_sum_written_out() -> None:
     torch.testing.assert_close(parts["loss"].detach(), parts["cross_entropy"] + 3 * parts["feature"])
 
 
+def test_semckd_with_a_batch_loss_attends_to_one_value_a_pair() -> None:
+    recipe = _build("semckd", feature_loss="cka", grid=1).eval()
+    assert not list(recipe.projectors.parameters())
+    parts = step(recipe)
+    students, teachers = _features(recipe.student), _features(recipe.teacher)
+    attention = recipe.attention(students, teachers).mean(0)
+    cka = losses.get("cka")()
+    values = [[cka(s.mean((2, 3)), t.mean((2, 3))) for t in teachers] for s in students]
+    expected = sum(attention[i, j] * values[i][j] for i in range(3) for j in range(3)) / 3
+    torch.testing.assert_close(parts["feature"], expected.detach())
+
+
+def test_simkd_may_compare_geometry_behind_its_projector() -> None:
+    recipe = _build("simkd", feature_loss="procrustes", grid=1).eval()
+    projected = recipe.projector(_features(recipe.student)[-1])
+    expected = losses.get("procrustes")()(projected.mean((2, 3)), _features(recipe.teacher)[-1].mean((2, 3)))
+    torch.testing.assert_close(step(recipe)["feature"], expected.detach())
+
+
 @pytest.mark.parametrize("teacher", [TinyCNN, TinyViT])
 @pytest.mark.parametrize("student", [TinyCNN, TinyViT])
 def test_semckd_attention_is_a_distribution_over_teacher_layers(student: Any, teacher: Any) -> None:
@@ -160,8 +180,6 @@ def test_simkd_composite_of_a_perfect_projector_is_the_teacher() -> None:
 
 
 def test_simkd_composite_without_a_teacher_example_says_so() -> None:
-    from dataclasses import replace
-
     recipe = recipes.get("simkd")(replace(pair(TinyCNN(8), TinyCNN(8)), teacher_example=None))
     with pytest.raises(InvalidConfig, match="teacher example"):
         recipe.composite_logits(images())

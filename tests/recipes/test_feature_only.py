@@ -127,6 +127,24 @@ def test_layer_weights_weigh_the_pairs() -> None:
         _recipe(layer_weights=[1, 1])
 
 
+@pytest.mark.parametrize("name", ["feature_only", "feature_logit"])
+def test_a_second_loss_joins_the_first(name: str) -> None:
+    def build(**parameters: Any) -> Any:
+        torch.manual_seed(0)
+        return recipes.get(name)(pair(TinyCNN(4), TinyCNN(8, seed=1)), **parameters)
+
+    joined = build(feature_loss="mse", extra_loss="procrustes", extra_weight=0.3)
+    first, second = build(feature_loss="mse"), build(feature_loss="procrustes")
+    first.features.pairs.load_state_dict(joined.features.pairs.state_dict())
+    expected = step(first)["feature"] + 0.3 * step(second)["feature"]
+    torch.testing.assert_close(step(joined)["feature"], expected)
+    assert set(joined.targets(images())) >= {"feature_0", "extra_0"}
+    twice = build(feature_loss="mse", extra_loss="mse")
+    assert len(twice.features.extra_pairs) == 3
+    step(twice)["loss"].backward()
+    assert all(p.grad is not None for p in twice.parameters())
+
+
 class _Bypass(TinyCNN):
     """The head also reads the second stage: nothing detached at the third can keep CE from it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import struct
 import zipfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from distill.data.images import Source, ZipImages
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.data.tree import File
+from distill.errors import InvalidDataset
 
 _END = b"PK\x05\x06"
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -26,8 +26,10 @@ class ZipMembers:
         try:
             with zipfile.ZipFile(path) as archive:
                 self._admit(archive, Gate(limits, path.stat().st_size))
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, struct.error, OSError) as error:
-            refuse(f"it is no readable zip file ({error})")
+        except InvalidDataset:
+            raise
+        except Exception as error:  # zipfile raises nearly anything on damaged directories, IndexError included
+            refuse(f"it is no readable zip file ({type(error).__name__}: {error})")
 
     def source(self, positions: list[int]) -> Source:
         return ZipImages(self.path, [self._names[i] for i in positions])

@@ -58,7 +58,9 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
                 names = names or _names(file.schema_arrow)
                 for rows in _rows(file, limits):
                     _take(rows, pack, labels, limits)
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        except InvalidDataset:
+            raise
+        except Exception as error:  # Arrow's readers raise many kinds on damaged files
             _refuse(f"it cannot be read ({str(error)[:200]})", file=shard.name)
     return labels, names
 

@@ -1,0 +1,46 @@
+"""Write docs/layers.md: what discovery finds in every family.  python -m benchmarks.quality.layer_table"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import timm
+import torchvision
+
+from benchmarks.quality.families import NAMES, build
+from distill.layers import Layer, discover
+
+TARGET = Path("docs/layers.md")
+HEAD = """# Layers that discovery finds
+
+Written by `python -m benchmarks.quality.layer_table` with random weights (timm {timm}, torchvision {torchvision}); the
+rules are in the docstring of `distill.layers.discover`. Every row is also a test (`tests/layers/test_families.py`).
+
+| Network | Image side | Layers | Kinds | First | Last |
+|---|---:|---:|---|---|---|
+"""
+
+
+def row(name: str) -> str:
+    model, images = build(name)
+    layers = discover(model, images)
+    first, last = (f"`{layer.name}` {_shape(layer)}" for layer in (layers[0], layers[-1]))
+    return f"| `{name}` | {images.shape[-1]} | {len(layers)} | {_kinds(layers)} | {first} | {last} |\n"
+
+
+def _kinds(layers: list[Layer]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(layer.kind for layer in layers).items())
+
+
+def _shape(layer: Layer) -> str:
+    return "x".join(map(str, layer.shape))
+
+
+def main() -> None:
+    head = HEAD.format(timm=timm.__version__, torchvision=torchvision.__version__)
+    TARGET.write_text(head + "".join(row(name) for name in NAMES), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The library's own commands, attached to the `retort` program by entry points."""
+
+from distill.commands.study import study
+
+__all__ = ["study"]

@@ -1,0 +1,1 @@
+"""Local commands of the `retort` program. Defining them imports no torch; running them does."""

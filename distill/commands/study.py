@@ -1,0 +1,177 @@
+"""`retort study`: run a grid of recipes, selections and seeds and write one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from distill import recipes, selection
+from distill.errors import InvalidConfig, RetortError
+from distill.types import Architecture, DatasetInput, DistillConfig
+
+
+@click.command()
+@click.option(
+    "--dataset", "datasets", multiple=True, required=True, help="A named set, a path, or role=path (train, test)."
+)
+@click.option("--teacher", required=True, help="A safetensors file, or an architecture that is trained first.")
+@click.option("--teacher-architecture", help="Of a file whose header does not name it.")
+@click.option("--teacher-epochs", type=int, help="Epochs of a teacher that is trained first; default: --epochs.")
+@click.option("--student", required=True, help="Architecture, e.g. retort:resnet8?width=8.")
+@click.option(
+    "--recipes", "recipe_list", default="all", show_default=True, help="Comma list or all; name?key=value+key=value."
+)
+@click.option("--selections", default="auto", show_default=True, help="Comma list of selection rules, or all.")
+@click.option("--seeds", default=3, show_default=True, help="How many: 0, 1, ...")
+@click.option("--epochs", default=50, show_default=True)
+@click.option("--set", "settings", multiple=True, help="Any field of the configuration: name=value (JSON or text).")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("study"), show_default=True)
+def study(
+    datasets: tuple[str, ...], teacher: str, teacher_architecture: str | None, teacher_epochs: int | None, student: str,
+    recipe_list: str, selections: str, seeds: int, epochs: int, settings: tuple[str, ...], output: Path,
+) -> None:  # fmt: skip
+    """Train every recipe with every selection of layers and every seed; write study.md and study.json.
+
+    Interrupt it whenever you like: the same command skips what is finished and continues what is not.
+    """
+    try:
+        config = _config(epochs, settings)
+        dataset = parse_dataset(datasets)
+        variants = parse_recipes(recipe_list)
+        rules = _names(selections, tuple(n for n in selection.names() if n not in ("auto", "explicit")))
+        for rule in rules:
+            selection.registry.check(rule)
+        given = _Given(dataset, parse_architecture(student), variants, rules, tuple(range(seeds)), config)
+        _run(given, teacher, teacher_architecture, teacher_epochs or epochs, output)
+    except RetortError as error:
+        raise click.ClickException(f"{error.message} {error.remedy}".strip()) from error
+
+
+class _Given:
+    def __init__(
+        self, dataset: DatasetInput, student: Architecture, variants: list[tuple[str, dict[str, Any]]],
+        rules: tuple[str, ...], seeds: tuple[int, ...], config: DistillConfig,
+    ) -> None:  # fmt: skip
+        self.dataset, self.student, self.variants = dataset, student, variants
+        self.rules, self.seeds, self.config = rules, seeds, config
+
+
+def _run(given: _Given, teacher: str, named: str | None, teacher_epochs: int, output: Path) -> None:
+    from distill.studying.grid import Study, Variant, run_study
+
+    taught = _teacher(given, teacher, named, teacher_epochs, output)
+    planned = Study(
+        dataset=given.dataset, teacher=taught, student=given.student, selections=given.rules, seeds=given.seeds,
+        variants=tuple(Variant(name, tuple(parameters.items())) for name, parameters in given.variants),
+        config=given.config,
+    )  # fmt: skip
+    outcomes = run_study(planned, output, click.echo)
+    write(output, given, taught.architecture, outcomes)
+    click.echo(f"Written: {output / 'study.md'}, {output / 'study.json'}")
+
+
+def _teacher(given: _Given, teacher: str, named: str | None, epochs: int, output: Path) -> Any:
+    from distill.data import open_dataset
+    from distill.safetensors_header import read_header
+    from distill.studying.grid import teacher_of, train_teacher
+
+    path = Path(teacher)
+    if path.is_file():
+        header = read_header(path).metadata
+        if named is None and "architecture" not in header:
+            raise InvalidConfig(f"{path.name} does not say what it is.", "Give --teacher-architecture.")
+        architecture = parse_architecture(named) if named else Architecture(**json.loads(header["architecture"]))
+    else:
+        architecture = parse_architecture(teacher)
+        config = given.config.model_copy(update={"epochs": epochs, "max_steps": None})
+        click.echo(f"Training the teacher {architecture.name} for {epochs} epochs.")
+        path = train_teacher(given.dataset, architecture, config, output)
+    return teacher_of(path, architecture, len(open_dataset(given.dataset).classes))
+
+
+def write(output: Path, given: _Given, teacher: Architecture, outcomes: list[dict[str, Any]]) -> None:
+    """study.md and study.json."""
+    from distill.studying.table import markdown, rows
+
+    done = next((outcome for outcome in outcomes if outcome["status"] == "finished"), None)
+    about: dict[str, Any] = {
+        "title": f"{teacher.name} to {given.student.name} on {given.dataset.name}",
+        "facts": {
+            "teacher": _described(teacher) + (f", {100 * done['teacher_accuracy']:.2f} %" if done else ""),
+            "student": _described(given.student),
+            "steps": done["steps"] if done else "-",
+            "configuration": json.dumps(given.config.model_dump(exclude_defaults=True)),
+            "machine": json.dumps(done["environment"]) if done else "-",
+        },
+    }
+    table = rows(outcomes)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "study.md").write_text(markdown(table, about, outcomes), encoding="utf-8")
+    content = {"schema": 1, **about, "config": given.config.model_dump(), "table": table, "runs": outcomes}
+    (output / "study.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _described(architecture: Architecture) -> str:
+    options = ",".join(f"{key}={value}" for key, value in architecture.options.items())
+    return architecture.name + (f"?{options}" if options else "")
+
+
+def _config(epochs: int, settings: tuple[str, ...]) -> DistillConfig:
+    fields = dict(_pair(text) for text in settings)
+    unknown = sorted(set(fields) - set(DistillConfig.model_fields))
+    if unknown:
+        raise InvalidConfig(f"There is no setting {unknown[0]!r}.", f"Known: {', '.join(DistillConfig.model_fields)}.")
+    try:
+        return DistillConfig(**({"epochs": epochs} | fields))
+    except ValueError as error:
+        raise InvalidConfig(f"The settings cannot be used: {error}", "Correct --set.") from error
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidConfig(f"{text!r} is no name=value.", "Write for example batch_size=64.")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _names(text: str, every: tuple[str, ...]) -> tuple[str, ...]:
+    return every if text == "all" else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_recipes(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """`feature_only,feature_only?feature_loss=gram+grid=1` -> names with parameters."""
+    found = []
+    for item in _names(text, recipes.names()):
+        name, _, parameters = item.partition("?")
+        recipes.registry.check(name)
+        found.append((name, dict(_pair(part) for part in parameters.split("+")) if parameters else {}))
+    return found
+
+
+def parse_architecture(text: str) -> Architecture:
+    """`retort:resnet8?width=8,...` -> name and options."""
+    name, _, options = text.partition("?")
+    return Architecture(name=name, options=dict(_pair(part) for part in options.split(",")) if options else {})
+
+
+def parse_dataset(given: tuple[str, ...]) -> DatasetInput:
+    """A named set, one path with everything, or `train=path` and `test=path`."""
+    if len(given) == 1 and "=" not in given[0] and not Path(given[0]).exists():
+        return DatasetInput(kind="named", name=given[0])
+    roles = [item.partition("=") if "=" in item else ("all", "=", item) for item in given]
+    first = Path(roles[0][2])
+    if not first.exists():
+        raise InvalidConfig(f"There is no {first}.", "Give a named set or a path that exists.")
+    return DatasetInput(kind=_kind(first), name=first.stem, files={role: path for role, _, path in roles})
+
+
+def _kind(path: Path) -> Literal["archive", "parquet", "folder"]:
+    if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
+        return "parquet"
+    return "folder" if path.is_dir() else "archive"

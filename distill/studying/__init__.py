@@ -1,0 +1,1 @@
+"""A study: the grid recipes x selections x seeds on one dataset, teacher and student, as one table."""

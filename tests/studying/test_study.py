@@ -1,0 +1,140 @@
+"""The study command on digits: the grid, the table, resumption, and honest counting of runs that diverged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from distill.cli import study
+from distill.commands.study import parse_architecture, parse_dataset, parse_recipes
+from distill.errors import Diverged, InvalidConfig, UnknownName
+from distill.studying import grid
+from distill.studying.table import markdown, rows
+
+ARGUMENTS = [
+    "--dataset", "digits", "--teacher", "retort:resnet8?width=8", "--student", "retort:resnet8?width=4",
+    "--recipes", "cross_entropy,feature_only,feature_only?feature_loss=gram", "--selections", "even",
+    "--seeds", "2", "--epochs", "1", "--set", "layers=2", "--set", "train_limit=200", "--set", "quality_samples=50",
+    "--set", "precision=fp32",
+]  # fmt: skip
+
+
+def invoke(folder: Path, *more: str) -> str:
+    result = CliRunner().invoke(study, [*ARGUMENTS, *more, "--output", str(folder)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_grid_table_and_resumption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = grid.run
+
+    def counted(spec: Any, folder: Path, control: Any) -> Any:
+        calls.append(folder.name)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return real(spec, folder, control)
+
+    monkeypatch.setattr(grid, "run", counted)
+    with pytest.raises(BaseException):  # noqa: B017, PT011  (click turns Ctrl-C into its own)
+        CliRunner().invoke(
+            study, [*ARGUMENTS, "--output", str(tmp_path)], catch_exceptions=False, standalone_mode=False
+        )
+    interrupted = len(calls)
+    output = invoke(tmp_path)
+    # one teacher and 2 seeds x (1 baseline + 2 variants); only the interrupted cell ran twice
+    assert len(calls) == 1 + 6 + 1
+    assert interrupted == 5
+    assert output.count("(finished before)") == 3
+    data = json.loads((tmp_path / "study.json").read_text())
+    assert len(data["runs"]) == 6
+    assert {row["finished"] for row in data["table"]} == {2}
+    text = (tmp_path / "study.md").read_text()
+    assert text.count("\n| feature_only") == 2
+    assert "2 of 2" in text
+    calls.clear()
+    invoke(tmp_path)
+    assert calls == []
+
+
+def outcome(recipe: str, selection: str, seed: int, accuracy: float | None) -> dict[str, Any]:
+    base = {"recipe": recipe, "selection": selection, "seed": seed}
+    if accuracy is None:
+        return base | {"status": "diverged", "message": "Training diverged at step 3."}
+    numbers = {"accuracy": accuracy, "agreement": 0.8, "teacher_accuracy": 0.9, "seconds": 10.0, "chosen": [1]}
+    return base | {"status": "finished"} | numbers
+
+
+def test_rows_pair_seeds_and_count_what_diverged() -> None:
+    outcomes = [
+        outcome("cross_entropy", "", 0, 0.5), outcome("cross_entropy", "", 1, 0.6),
+        outcome("feature_only", "top_q", 0, 0.6), outcome("feature_only", "top_q", 1, 0.8),
+        outcome("feature_only", "even", 0, None), outcome("feature_only", "even", 1, 0.4),
+    ]  # fmt: skip
+    table = rows(outcomes)
+    assert (table[0]["recipe"], table[0]["selection"]) == ("feature_only", "top_q")
+    best, even = table[0], table[-1]
+    assert best["mean"] == pytest.approx(0.7)
+    assert best["sd"] == pytest.approx(0.1 * 2**0.5)
+    assert best["against_cross_entropy"] == pytest.approx(0.15)
+    assert best["against_teacher"] == pytest.approx(-0.2)
+    assert (even["finished"], even["diverged"], even["sd"]) == (1, 1, None)
+    assert even["against_cross_entropy"] == pytest.approx(-0.2)
+    text = markdown(table, {"title": "t", "facts": {}}, outcomes)
+    assert "| feature_only | even | 40.00 | -20.00 | -50.00 | 80.00 | 1 of 2 | 1 | 0 | 10 |" in text
+    assert "seed 0: diverged: Training diverged at step 3." in text
+
+
+def test_a_diverged_run_is_an_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = grid.run
+
+    def diverging(spec: Any, folder: Path, control: Any) -> Any:
+        if spec.config.recipe == "feature_only":
+            raise Diverged("Training diverged at step 7.", "Lower it.", {"step": 7})
+        return real(spec, folder, control)
+
+    monkeypatch.setattr(grid, "run", diverging)
+    output = invoke(tmp_path, "--recipes", "cross_entropy,feature_only", "--seeds", "1")
+    assert "diverged: Training diverged at step 7." in output
+    table = json.loads((tmp_path / "study.json").read_text())["table"]
+    assert [row["diverged"] for row in table] == [0, 1]
+
+
+def test_parsing(tmp_path: Path) -> None:
+    assert parse_architecture("timm:vit?depth=2,img_size=32").options == {"depth": 2, "img_size": 32}
+    assert parse_recipes("logit,feature_only?feature_loss=gram+grid=1") == [
+        ("logit", {}),
+        ("feature_only", {"feature_loss": "gram", "grid": 1}),
+    ]
+    assert "simkd" in [name for name, _ in parse_recipes("all")]
+    assert parse_dataset(("digits",)).kind == "named"
+    (tmp_path / "a.parquet").touch()
+    assert parse_dataset((f"train={tmp_path / 'a.parquet'}", f"test={tmp_path}")).kind == "parquet"
+    assert parse_dataset((str(tmp_path),)).files == {"all": str(tmp_path)}
+    with pytest.raises(UnknownName):
+        parse_recipes("lojit")
+    with pytest.raises(InvalidConfig, match="no name=value"):
+        parse_recipes("logit?temperature")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--recipes", "lojit"], "lojit"),
+        (["--selections", "topq"], "topq"),
+        (["--set", "epoch=3"], "no setting 'epoch'"),
+        (["--set", "batch_size=0"], "cannot be used"),
+        (["--dataset", "train=/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_arguments_are_told(tmp_path: Path, more: list[str], words: str) -> None:
+    arguments = [*ARGUMENTS, *more, "--output", str(tmp_path / "out")]
+    arguments = arguments[2:] if "--dataset" in more else arguments
+    result = CliRunner().invoke(study, arguments)
+    assert result.exit_code == 1
+    assert words in result.output
+    assert not (tmp_path / "out").exists()
