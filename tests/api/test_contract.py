@@ -253,11 +253,14 @@ def made(document: dict[str, Any], schema: dict[str, Any]) -> Any:
         return schema["default"]
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return made(document, schema[union][0])
+            nullable = {"type": "null"} in schema[union]
+            return None if nullable else made(document, schema[union][0])
     if schema.get("type") == "array":
         return [made(document, schema["items"])]
     if schema.get("type") == "object" and "properties" in schema:
         return {name: made(document, member) for name, member in schema["properties"].items()}
+    if schema.get("type") == "object":
+        return {}
     raise AssertionError(f"no example for {schema}")
 
 

@@ -265,13 +265,16 @@ def allowed(client: TestClient, job_id: str, action: str) -> tuple[int, bool]:
     return client.post(f"/jobs/{job_id}/{action}").status_code, offered
 
 
+REPEATED = {"cancel": ("cancelling", "cancelled"), "stop": ("stopping",), "pause": ("pausing", "paused")}
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_links_offer_the_actions_that_work(client: TestClient, driver: Driver, database: Database, status: str) -> None:
-    for action in ("cancel", "stop", "retry"):
+    for action in ("cancel", "stop", "retry", "pause", "resume"):
         job_id = driver.job()
         in_status(database, job_id, status, error=SYSTEM_FAULT if status == "failed" else None)
         code, offered = allowed(client, job_id, action)
-        repeated = (action, status) in {("cancel", "cancelling"), ("cancel", "cancelled"), ("stop", "stopping")}
+        repeated = status in REPEATED.get(action, ())
         assert code == (202 if offered or repeated else 409), (action, status)
 
 
@@ -299,9 +302,20 @@ def test_retry_gives_new_attempts_after_a_system_fault_only(client: TestClient, 
     driver.finish(driver.claim(job_id), "failed", SYSTEM_FAULT)
     assert client.get(f"/jobs/{job_id}").json()["error"]["code"] == "oom_host"
     job = client.post(f"/jobs/{job_id}/retry").json()
-    assert (job["status"], job["error"], job["finished_at"], job["max_attempts"]) == ("queued", None, None, 4)
+    assert (job["status"], job["error"], job["finished_at"], job["max_attempts"]) == ("queued", None, None, 3)
     driver.finish(driver.claim(job_id), "failed", USER_FAULT)
     problem(client.post(f"/jobs/{job_id}/retry"), 409, "not_retryable")
+
+
+def test_pause_and_resume(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "paused"
+    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
+    lease = driver.claim(job_id)
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "pausing"
+    problem(client.post(f"/jobs/{job_id}/resume"), 409, "illegal_transition")
+    driver.finish(lease, "paused")
+    assert client.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
 
 
 def test_an_ended_job_is_deleted_with_all_it_made(

@@ -165,6 +165,30 @@ def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
 
 
 @router.post(
+    "/jobs/{job_id}/pause",
+    operation_id="pause_job",
+    summary="Pause a job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """Free the worker and keep the training state. Pausing again is no error."""
+    return service.shown(work.session, service.pause(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/resume",
+    operation_id="resume_job",
+    summary="Resume a paused job",
+    status_code=202,
+    responses=documented(404, 409),
+)
+def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+    """Queue a paused job again; it goes on from its last checkpoint."""
+    return service.shown(work.session, service.resume(work, tenant, job_id))
+
+
+@router.post(
     "/jobs/{job_id}/retry",
     operation_id="retry_job",
     summary="Retry a failed job",

@@ -126,16 +126,33 @@ def stop(work: Work, tenant: str, job_id: str) -> Job:
 
 
 def retry(work: Work, tenant: str, job_id: str) -> Job:
-    """Queue a failed job again, with as many attempts as at first, from its last checkpoint."""
+    """Queue a failed job again, with all its attempts, from its last checkpoint."""
     job = find(work.session, tenant, job_id)
     if job.status != "failed":  # other states lead to `queued` too, but by a worker's hand
         raise IllegalTransition(job.status, "queued")
     if (job.error or {}).get("fault") == "user":
         remedy = "Correct what the error names, and submit a new job."
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
-    attempts = max(job.max_attempts, job.attempt + work.context.settings.max_attempts)
-    values = {"error": None, "phase": None, "finished_at": None, "not_before": None, "max_attempts": attempts}
-    jobs.move(work.session, job, "queued", **values)
+    jobs.move(work.session, job, "queued", phase=None)
+    _ring(work, job)
+    return job
+
+
+def pause(work: Work, tenant: str, job_id: str) -> Job:
+    """Hold the job: at once while it waits, else once its trainer has left a checkpoint. Asking again is no error."""
+    job = find(work.session, tenant, job_id)
+    if job.status not in {"pausing", "paused"}:
+        jobs.move(work.session, job, "paused" if job.status == "queued" else "pausing")
+        _ring(work, job)
+    return job
+
+
+def resume(work: Work, tenant: str, job_id: str) -> Job:
+    """Queue a paused job again; it goes on from its last checkpoint."""
+    job = find(work.session, tenant, job_id)
+    if job.status != "paused":
+        raise IllegalTransition(job.status, "queued")
+    jobs.move(work.session, job, "queued")
     _ring(work, job)
     return job
 
@@ -219,6 +236,8 @@ def _possible(job: Job) -> list[str]:
     possible = {
         "cancel": bool({"cancelling", "cancelled"} & following),
         "stop": "stopping" in following,
+        "pause": job.status in {"queued", "running"},
+        "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
     }
     return [action for action, allowed in possible.items() if allowed]
