@@ -1,0 +1,27 @@
+"""Networks by library and name: `timm:...`, `torchvision:...`, `retort:...`; safetensors in, safetensors out.
+
+A name without a library is looked up in timm, then torchvision, then ours. Nothing here downloads weights.
+"""
+
+import distill._torchvision_shim  # noqa: F401  (before timm and torchvision)
+from distill.models.build import build, pin
+from distill.models.checkpoint import CheckpointReport, check, load
+from distill.models.cost import Cost, cost
+from distill.models.names import catalogue, names
+from distill.models.preprocessing import Preprocessing, preprocessing
+from distill.models.save import save
+
+__all__ = [
+    "CheckpointReport",
+    "Cost",
+    "Preprocessing",
+    "build",
+    "catalogue",
+    "check",
+    "cost",
+    "load",
+    "names",
+    "pin",
+    "preprocessing",
+    "save",
+]

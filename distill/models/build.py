@@ -1,0 +1,171 @@
+"""An architecture as a module with random weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import timm
+import torch
+import torchvision.models
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from distill.errors import InvalidConfig
+from distill.models import small
+from distill.models.names import Name, resolve
+from distill.models.options import checked
+from distill.types import Architecture
+
+MAX_PARAMETERS = 6_000_000_000
+"""More is refused before anything is allocated; the largest network of the catalogue has 4.35e9 (EVA-02-E)."""
+MAX_CLASSES, MAX_CHANNELS = 1_000_000, 64
+_WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
+_WITH_AUXILIARY["inception_v3"] = _WITH_AUXILIARY["googlenet"]
+
+Size = int | tuple[int, int] | None
+
+
+def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
+    """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes).
+
+    `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
+    `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3) are
+    not built. Draws from torch's global generator only; downloads nothing. Raises `UnknownName`, `InvalidConfig`.
+    """
+    skeleton(architecture, num_classes, in_channels, image_size)
+    return _construct(pin(architecture, image_size), num_classes, in_channels)
+
+
+def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
+    """As `build`, on the meta device: shapes without storage. Refuses what has more than `MAX_PARAMETERS`."""
+    _check_counts(num_classes, in_channels)
+    architecture = pin(architecture, image_size)
+    try:
+        with torch.device("meta"):
+            network = _construct(architecture, num_classes, in_channels)
+    except NotImplementedError:
+        # torchvision's RegNet computes its widths with tensors, which cannot be read back from the meta device.
+        with _ParametersOnMeta():
+            network = _construct(architecture, num_classes, in_channels)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if count > MAX_PARAMETERS:
+        raise InvalidConfig(
+            f"{architecture.name} would have {count:.2g} parameters.",
+            f"Choose options that give at most {MAX_PARAMETERS:.2g}.",
+            {"architecture": architecture.name, "parameters": count},
+        )
+    return network
+
+
+def pin(architecture: Architecture, image_size: Size) -> Architecture:
+    """The architecture with `image_size` among its options where its tensors' shapes depend on it, so that it can be
+    built again from itself alone. Options that are already there win."""
+    name = resolve(architecture.name)
+    option = size_option(name)
+    if image_size is None or option is None or option in architecture.options:
+        return architecture
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if height != width:
+        raise InvalidConfig(
+            f"{name} needs square images, not {height} x {width}.", "Give one side as image size.", {"name": str(name)}
+        )
+    return architecture.model_copy(update={"options": architecture.options | {option: height}})
+
+
+def size_option(name: Name) -> str | None:
+    """The option that holds the input's side where parameters depend on it, else None."""
+    if name.library == "timm":
+        config = timm.get_pretrained_cfg(name.name, allow_unregistered=True)
+        return "img_size" if config is not None and config.fixed_input_size else None
+    if name.library == "torchvision" and name.name.startswith("vit_"):
+        return "image_size"
+    return None
+
+
+def _check_counts(num_classes: int, in_channels: int) -> None:
+    if not 1 <= num_classes <= MAX_CLASSES:
+        raise InvalidConfig(f"A classifier cannot have {num_classes} classes.", f"Give 1 to {MAX_CLASSES}.")
+    if not 1 <= in_channels <= MAX_CHANNELS:
+        raise InvalidConfig(f"A network cannot have {in_channels} input channels.", f"Give 1 to {MAX_CHANNELS}.")
+
+
+def _construct(architecture: Architecture, num_classes: int, in_channels: int) -> nn.Module:
+    name = resolve(architecture.name)
+    options = checked(name, architecture.options)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _CONSTRUCTORS[name.library](name.name, num_classes, in_channels, options)
+    except NotImplementedError:
+        raise
+    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, ArithmeticError) as error:
+        raise InvalidConfig(
+            f"{name} cannot be built with {options or 'these inputs'}: {error}",
+            "Change or drop the options; the network's own constructor refused them.",
+            {"architecture": str(name), "options": options},
+        ) from error
+
+
+def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    network: nn.Module = timm.create_model(
+        name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
+    )
+    return network
+
+
+def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    options = _WITH_AUXILIARY.get(name, {}) | options
+    network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
+    if in_channels != 3:
+        _replace_stem(network, in_channels)
+    return network
+
+
+def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    member = small.FAMILY[name]
+    return member.make(num_classes, in_channels, options.get("width", member.width))
+
+
+_CONSTRUCTORS: dict[str, Callable[[str, int, int, dict[str, Any]], nn.Module]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "retort": _retort,
+}
+
+
+def _replace_stem(network: nn.Module, in_channels: int) -> None:
+    """torchvision's constructors know three channels only; their first convolution is made anew for others."""
+    path, old = next((path, m) for path, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    assert old.in_channels == 3
+    new = nn.Conv2d(
+        in_channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        old.stride,  # type: ignore[arg-type]
+        old.padding,  # type: ignore[arg-type]
+        bias=old.bias is not None,
+    )
+    network.set_submodule(path, new)
+
+
+class _ParametersOnMeta(TorchFunctionMode):
+    """Uninitialised tensors, which parameters start as, go to the meta device; computed ones stay readable."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in {torch.empty, torch.zeros, torch.ones} and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def unchanged_rng() -> Iterator[None]:
+    """Restores torch's global CPU generator: random weights that are about to be replaced must not shift a run."""
+    state = torch.random.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(state)

@@ -1,0 +1,88 @@
+"""Which architectures there are, without instantiating any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import timm
+import torchvision.models
+
+from distill.errors import UnknownName
+from distill.models import small
+
+Library = Literal["timm", "torchvision", "retort"]
+LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A resolved name. `name` is the library's own; for timm it may carry a pretrained tag (`resnet34.a1_in1k`)."""
+
+    library: Library
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.library}:{self.name}"
+
+
+def resolve(text: str) -> Name:
+    """The architecture that `text` names, its library given (`timm:resnet34`) or found (`resnet34`).
+
+    Raises `UnknownName` with near names. Prefixes that make timm fetch something (`hf-hub:`) are unknown names.
+    """
+    prefix, colon, rest = text.partition(":")
+    for library in LIBRARIES:
+        if (not colon or prefix == library) and _has(library, rest if colon else text):
+            return Name(library, rest if colon else text)
+    known = names() if colon else [name.partition(":")[2] for name in names()]
+    raise UnknownName("architecture", text, known)
+
+
+def _has(library: Library, name: str) -> bool:
+    if library == "timm":
+        base, _, tag = name.partition(".")
+        return base in _listed("timm") and (not tag or name in _tagged())
+    return name in _listed(library)
+
+
+@cache
+def _listed(library: Library) -> frozenset[str]:
+    if library == "timm":
+        return frozenset(timm.list_models())
+    if library == "torchvision":
+        return frozenset(torchvision.models.list_models(module=torchvision.models))
+    return frozenset(small.FAMILY)
+
+
+@cache
+def _tagged() -> frozenset[str]:
+    return frozenset(timm.list_models(pretrained=True))
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every architecture as `library:name`, sorted within timm, torchvision, retort."""
+    return tuple(f"{library}:{name}" for library in LIBRARIES for name in sorted(_listed(library)))
+
+
+def catalogue() -> list[dict[str, str]]:
+    """`{"name": "timm:resnet34", "library": "timm", "family": "resnet"}` for every classifier there is.
+
+    The family is the library's own module. Instantiates nothing: a few milliseconds after the libraries' import.
+    torchvision's detection, segmentation, video and quantised models are left out: they do not classify images.
+    """
+    return [{"name": name, "library": name.partition(":")[0], "family": family(name)} for name in names()]
+
+
+def family(text: str) -> str:
+    """The module in the architecture's library that defines it, e.g. `vision_transformer`."""
+    name = resolve(text)
+    if name.library == "retort":
+        return small.FAMILY[name.name].family
+    if name.library == "timm":
+        builder = timm.model_entrypoint(name.name.partition(".")[0])
+    else:
+        builder = torchvision.models.get_model_builder(name.name)
+    return str(builder.__module__.rpartition(".")[2])

@@ -1,0 +1,116 @@
+"""Which constructor arguments a user may give: plain data from an allow-list, within ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from distill.errors import InvalidConfig
+from distill.models.names import Library, Name
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An int (`whole`) or a float in [low, high]; a list of up to 8 of them where `many`."""
+
+    low: float
+    high: float
+    whole: bool = True
+    many: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return self.many and 0 < len(value) <= 8 and all(self._one(item) for item in value)
+        return self._one(value)
+
+    def _one(self, value: Any) -> bool:
+        kinds = (int,) if self.whole else (int, float)
+        return type(value) in kinds and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        what = f"{'an integer' if self.whole else 'a number'} from {self.low:g} to {self.high:g}"
+        return f"{what}, or a list of up to 8" if self.many else what
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[bool | int | str, ...]
+
+    def accepts(self, value: Any) -> bool:
+        return any(type(value) is type(known) and value == known for known in self.values)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(repr, self.values))
+
+
+_WIDTH, _WIDTHS = Number(1, 8192), Number(1, 8192, many=True)
+_DEPTH, _DEPTHS = Number(1, 128), Number(1, 128, many=True)
+_HEADS, _RATE = Number(1, 128, many=True), Number(0, 0.95, whole=False)
+_RATIO, _SIZE, _FLAG = Number(0.05, 16, whole=False), Number(1, 4096), Choice((False, True))
+
+ALLOWED: Mapping[Library, Mapping[str, Number | Choice]] = MappingProxyType(
+    {
+        "timm": {
+            "channels": _WIDTHS,
+            "layers": _DEPTHS,
+            "stem_width": _WIDTH,
+            "stem_type": Choice(("", "deep", "deep_tiered")),
+            "base_width": _WIDTH,
+            "cardinality": Number(1, 256),
+            "avg_down": _FLAG,
+            "output_stride": Choice((8, 16, 32)),
+            "embed_dim": _WIDTHS,
+            "depth": _DEPTHS,
+            "depths": _DEPTHS,
+            "dims": _WIDTHS,
+            "num_heads": _HEADS,
+            "mlp_ratio": _RATIO,
+            "img_size": _SIZE,
+            "patch_size": Number(1, 64),
+            "window_size": Number(1, 64),
+            "class_token": _FLAG,
+            "reg_tokens": Number(0, 64),
+            "qkv_bias": _FLAG,
+            "global_pool": Choice(("avg", "max", "avgmax", "token")),
+            "drop_rate": _RATE,
+            "drop_path_rate": _RATE,
+            "attn_drop_rate": _RATE,
+            "proj_drop_rate": _RATE,
+        },
+        "torchvision": {
+            "width_mult": Number(0.05, 8, whole=False),
+            "groups": Number(1, 256),
+            "width_per_group": _WIDTH,
+            "image_size": _SIZE,
+            "dropout": _RATE,
+            "attention_dropout": _RATE,
+            "stochastic_depth_prob": _RATE,
+            "zero_init_residual": _FLAG,
+        },
+        "retort": {"width": Number(1, 1024)},
+    }
+)
+"""Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
+
+
+def checked(name: Name, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` as given, if each is allowed for the library and within its range. Raises `InvalidConfig`."""
+    allowed = ALLOWED[name.library]
+    for option, value in options.items():
+        if option not in allowed:
+            raise InvalidConfig(
+                f"{name} takes no option {option!r}.",
+                f"Options of {name.library}: {', '.join(sorted(allowed))}.",
+                {"architecture": str(name), "option": option},
+            )
+        if not allowed[option].accepts(value):
+            raise InvalidConfig(
+                f"Option {option!r} of {name} cannot be {str(value)[:100]}.",
+                f"Give {allowed[option]}.",
+                {"architecture": str(name), "option": option},
+            )
+    return dict(options)

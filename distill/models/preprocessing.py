@@ -1,0 +1,101 @@
+"""How an image becomes a network's input, from the network's own configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import timm
+import torchvision.models
+
+from distill.models.names import Name, resolve
+from distill.types import Architecture
+
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+SMALL = 32
+"""Side in pixels of the small-image networks where neither user nor dataset says one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
+
+    `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
+    keeps (a centre crop); images no larger than `size` are never cropped for evaluation.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
+    interpolation: Interpolation = "bilinear"
+    channels: int = 3
+    crop: float = 1.0
+
+
+def preprocessing(
+    architecture: Architecture,
+    image_size: int | Literal["auto"] = "auto",
+    native_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+) -> Preprocessing:
+    """The network's preprocessing: timm's pretrained configuration, torchvision's weights, ours.
+
+    Size: `image_size`, else the options' own, else for small-image networks (`retort:`) the dataset's `native_size`
+    (32 where that is None) and for the others what they were trained with. Networks of other than 3 `channels` get
+    the mean of the three means and stds for each (**our choice**).
+    """
+    name = resolve(architecture.name)
+    base = _BASES[name.library](name)
+    size = _size(architecture, name, base, image_size, native_size)
+    mean, std = _channels(base.mean, channels), _channels(base.std, channels)
+    return Preprocessing(mean, std, size, base.interpolation, channels, base.crop)
+
+
+def _size(
+    architecture: Architecture,
+    name: Name,
+    base: Preprocessing,
+    wanted: int | Literal["auto"],
+    native: int | tuple[int, int] | None,
+) -> tuple[int, int]:
+    option = architecture.options.get("img_size", architecture.options.get("image_size"))
+    if wanted != "auto":
+        return (wanted, wanted)
+    if isinstance(option, int):
+        return (option, option)
+    if name.library == "retort" and native is not None:
+        return (native, native) if isinstance(native, int) else native
+    return base.size
+
+
+def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    return values if len(values) == channels else (sum(values) / len(values),) * channels
+
+
+def _timm(name: Name) -> Preprocessing:
+    config = timm.get_pretrained_cfg(name.name, allow_unregistered=True)
+    if config is None:
+        return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (224, 224), "bicubic", crop=0.875)
+    mean, std, (_, height, width) = tuple(config.mean), tuple(config.std), config.input_size
+    return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=config.crop_pct)
+
+
+def _torchvision(name: Name) -> Preprocessing:
+    transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
+    side, resized = transform.crop_size[0], transform.resize_size[0]
+    mean, std = tuple(transform.mean), tuple(transform.std)
+    return Preprocessing(
+        mean, std, (side, side), _interpolation(transform.interpolation.value), crop=min(1.0, side / resized)
+    )
+
+
+def _retort(_: Name) -> Preprocessing:
+    # Fixed numbers and not the dataset's own, so that a student needs no statistics beside it (our choice).
+    return Preprocessing((0.5,) * 3, (0.25,) * 3, (SMALL, SMALL))
+
+
+_BASES = {"timm": _timm, "torchvision": _torchvision, "retort": _retort}
+
+
+def _interpolation(text: str) -> Interpolation:
+    return "bicubic" if text == "bicubic" else "nearest" if text == "nearest" else "bilinear"
