@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -100,59 +101,88 @@ def run_sandboxed(
     what the child does: see `Result.ending` and `status`.
     """
     limits = limits or Limits()
-    with tempfile.TemporaryDirectory(prefix="retort-root-") as stage, tempfile.TemporaryFile() as out:
-        with tempfile.TemporaryFile() as err:
-            pipe = os.pipe()
-            plan = Plan(
-                module, tuple(arguments), str(ROOT), _absolute(read_only), _absolute(writable),
-                stage, os.getpid(), pipe[1], limits.rlimits(), tuple(layers),
-            )  # fmt: skip
-            status, timed_out, report = _run(plan, pipe, out, err, limits.wall_seconds)
-            stdout, stderr = _head(out), _head(err)
+    with (
+        tempfile.TemporaryDirectory(prefix="retort-root-") as stage,
+        _scratch() as out,
+        _scratch() as err,
+        _pipe() as pipe,
+    ):
+        plan = Plan(
+            module, tuple(arguments), str(ROOT), _absolute(read_only), _absolute(writable),
+            stage, os.getpid(), pipe[1], limits.rlimits(), tuple(layers),
+        )  # fmt: skip
+        status, timed_out = _run(plan, out, err, limits.wall_seconds)
+        os.set_blocking(pipe[0], False)
+        report, stdout, stderr = _read(pipe[0]), _head(out), _head(err)
     isolation = _isolation(report, status, timed_out, stderr)
     _check_layers(isolation, require)
-    log.info("sandboxed %s ended with %s; held by %s", module, "wall time" if timed_out else status, isolation.summary())
-    return Result(status, _ending(status, timed_out), stdout, stderr, isolation)
+    ending = _ending(status, timed_out)
+    log.info("sandboxed %s ended by %s with status %d; held by %s", module, ending, status, isolation.summary())
+    return Result(status, ending, stdout, stderr, isolation)
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    pipe = os.pipe()
+    try:
+        yield pipe
+    finally:
+        for descriptor in pipe:
+            os.close(descriptor)
+
+
+def _read(descriptor: int) -> bytes:
+    """The child's report, which it wrote whole (a pipe holds it) or not at all."""
+    with suppress(BlockingIOError):
+        return os.read(descriptor, 65536)
+    return b""
+
+
+def _scratch() -> IO[bytes]:
+    return tempfile.TemporaryFile()
 
 
 def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def _run(
-    plan: Plan, pipe: tuple[int, int], out: IO[bytes], err: IO[bytes], wall_seconds: float
-) -> tuple[int, bool, bytes]:
-    """(status, whether the wall time ran out, the child's report)."""
+def _run(plan: Plan, out: IO[bytes], err: IO[bytes], wall_seconds: float) -> tuple[int, bool]:
+    """(status, whether the wall time ran out)."""
     command = [sys.executable, "-I", "-B", "-c", _START, plan.to_json(), plan.root]
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_ENVIRONMENT, cwd="/",
-            pass_fds=[pipe[1]], start_new_session=True,
+            pass_fds=[plan.report_descriptor], start_new_session=True,
         )  # fmt: skip
-        os.close(pipe[1])
         timed_out = not _wait(child, wall_seconds)
-        return _status(child.returncode), timed_out, os.read(pipe[0], 65536)
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox could not be started: {error}.", "Look at the worker's log.") from error
-    finally:
-        os.close(pipe[0])
+    return _status(child.returncode), timed_out
 
 
 def _wait(child: subprocess.Popen[bytes], wall_seconds: float) -> bool:
     """Wait for the child's end, at most `wall_seconds`; then kill its whole group. False when time ran out."""
-    in_time = False
     descriptor = os.pidfd_open(child.pid)
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        in_time = bool(poll.poll(wall_seconds * 1000))
-        return in_time
+        return bool(poll.poll(wall_seconds * 1000))
     finally:
         # Not reaped yet, so its group's number cannot be another's.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         os.close(descriptor)
+        _await_group(child.pid)
+
+
+def _await_group(group: int, seconds: float = 2.0) -> None:
+    """Until the processes behind the child, killed with it, are gone too (zombies of a lazy init are let be)."""
+    end = time.monotonic() + seconds
+    with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < end:
+            os.killpg(group, 0)
+            time.sleep(0.005)
 
 
 def _status(status: int) -> int:

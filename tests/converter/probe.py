@@ -97,9 +97,9 @@ ACTIONS = {
     "kill_self": lambda number: os.kill(os.getpid(), int(number)),
     "exit": lambda status: sys.exit(int(status)),
     "torch": torch_sum,
-    "list": lambda path: sorted(os.listdir(path)),
-    "print": lambda size: print("x" * int(size)),
-    "chmod": lambda path: os.chmod(path, 0o777),
+    "list": lambda path: sorted(entry.name for entry in Path(path).iterdir()),
+    "print": lambda size: sys.stdout.write("x" * int(size)),
+    "chmod": lambda path: Path(path).chmod(0o777),
     "raise_limit": lambda: __import__("resource").setrlimit(7, (4096, 4096)),
 }
 
@@ -111,7 +111,7 @@ def main() -> None:
         if name in ("exit", "spin", "kill_self"):
             ACTIONS[name](*arguments)
         results.append(attempt(lambda name=name, arguments=arguments: ACTIONS[name](*arguments)))
-    print(json.dumps(results))
+    sys.stdout.write(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from worker.converter.limits import ConverterLimits
 from worker.converter.pickle_values import ALLOWED_NAMES, BUILDERS, Name, Ordered
-from worker.converter.refusal import refuse, shown
+from worker.converter.refusal import refusal, refuse, shown
 
 Persistent = Callable[[Any], Any]
 _KEYS = (str, int, float, bool, type(None))
@@ -49,7 +49,7 @@ class _Scanner:
             if handler is None:
                 refuse(f"its pickle uses the operation {_opcode_name(code)}, which no tensor needs")
             handler(self)
-        refuse(f"its pickle has more than {self.limits.operations} operations")
+        raise refusal(f"its pickle has more than {self.limits.operations} operations")
 
     def _result(self) -> Any:
         if len(self.stack) != 1 or self.marks:

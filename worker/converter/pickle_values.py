@@ -9,24 +9,42 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.safetensors_header import DTYPE_BYTES
-from worker.converter.refusal import refuse, shown
+from worker.converter.refusal import refusal, refuse, shown
 
 _LARGEST = 2**62
 DTYPES = MappingProxyType(
     {
-        **{"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"},
-        **{"int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
-        **{"uint16": "U16", "uint32": "U32", "uint64": "U64"},
-        **{"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"},
+        "float64": "F64",
+        "float32": "F32",
+        "float16": "F16",
+        "bfloat16": "BF16",
+        "int64": "I64",
+        "int32": "I32",
+        "int16": "I16",
+        "int8": "I8",
+        "uint8": "U8",
+        "bool": "BOOL",
+        "uint16": "U16",
+        "uint32": "U32",
+        "uint64": "U64",
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
     }
 )
 """torch's name of a dtype -> safetensors'."""
 
 _STORAGES = MappingProxyType(
     {
-        **{"DoubleStorage": "F64", "FloatStorage": "F32", "HalfStorage": "F16", "BFloat16Storage": "BF16"},
-        **{"LongStorage": "I64", "IntStorage": "I32", "ShortStorage": "I16", "CharStorage": "I8"},
-        **{"ByteStorage": "U8", "BoolStorage": "BOOL"},
+        "DoubleStorage": "F64",
+        "FloatStorage": "F32",
+        "HalfStorage": "F16",
+        "BFloat16Storage": "BF16",
+        "LongStorage": "I64",
+        "IntStorage": "I32",
+        "ShortStorage": "I16",
+        "CharStorage": "I8",
+        "ByteStorage": "U8",
+        "BoolStorage": "BOOL",
     }
 )
 _UNTYPED = frozenset({"torch.storage.UntypedStorage", "torch.UntypedStorage"})
@@ -83,7 +101,7 @@ def storage_dtype(path: str) -> str:
         return "U8"
     if path in (f"torch.{short}", f"torch.cuda.{short}") and short in _STORAGES:
         return _STORAGES[short]
-    refuse(f"it holds a {shown(path)}; only plain dense tensors are taken")
+    raise refusal(f"it holds a {shown(path)}; only plain dense tensors are taken")
 
 
 def make_storage(identifier: Any, known: dict[str, Storage]) -> Storage:
@@ -140,7 +158,7 @@ def _tensor_v2(args: tuple[Any, ...], dimensions: int) -> Tensor:
     if not 4 <= len(args) <= 7 or (len(args) == 7 and args[6] not in (None, {})):
         refuse("a tensor is not described as torch describes it")
     _no_hooks(args[5] if len(args) > 5 else None)
-    return make_tensor(*args[:4], None, dimensions)
+    return make_tensor(args[0], args[1], args[2], args[3], None, dimensions)
 
 
 def _tensor_v3(args: tuple[Any, ...], dimensions: int) -> Tensor:
@@ -149,7 +167,7 @@ def _tensor_v3(args: tuple[Any, ...], dimensions: int) -> Tensor:
     if dtype is None:
         refuse("a tensor is not described as torch describes it, or its dtype is not taken")
     _no_hooks(args[5])
-    return make_tensor(*args[:4], dtype, dimensions)
+    return make_tensor(args[0], args[1], args[2], args[3], dtype, dimensions)
 
 
 def _parameter(args: tuple[Any, ...], dimensions: int) -> Tensor:

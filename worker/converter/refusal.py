@@ -13,9 +13,14 @@ RESAVE = (
 SHARDS = "Upload model.safetensors.index.json with all the shards that it names, or one safetensors file."
 
 
+def refusal(what: str, remedy: str = RESAVE, **details: Any) -> InvalidTeacher:
+    """The error; `what` completes "The checkpoint was refused: ..."."""
+    return InvalidTeacher(f"The checkpoint was refused: {what}.", remedy, details)
+
+
 def refuse(what: str, remedy: str = RESAVE, **details: Any) -> NoReturn:
-    """Raise `InvalidTeacher`: `what` completes "The checkpoint was refused: ..."."""
-    raise InvalidTeacher(f"The checkpoint was refused: {what}.", remedy, details)
+    """Raise `refusal`."""
+    raise refusal(what, remedy, **details)
 
 
 def shown(name: object) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from worker.converter.limits import ConverterLimits
 from worker.converter.pickle_values import Tensor
-from worker.converter.refusal import refuse, shown
+from worker.converter.refusal import refusal, refuse, shown
 
 WRAPPERS = (
-    "state_dict", "model_state_dict", "model", "model_state", "net", "network", "module", "teacher", "weights", "params",
-    "state_dict_ema", "model_ema", "ema_state_dict", "ema",
+    "state_dict", "model_state_dict", "model", "model_state", "net", "network", "module", "teacher",
+    "weights", "params", "state_dict_ema", "model_ema", "ema_state_dict", "ema",
 )  # fmt: skip
 """Keys under which training scripts keep the weights, best first (our choice: the weights before their average)."""
 
@@ -64,7 +64,7 @@ def _unwrap(value: Any) -> tuple[tuple[str, ...], dict[Any, Any], list[str]]:
         notes.append(f"The weights were taken from {found[0]!r}{others}.")
         path.append(found[0])
         value = value[found[0]]
-    refuse(f"it holds no state dict, neither itself nor under {', '.join(WRAPPERS)}")
+    raise refusal(f"it holds no state dict, neither itself nor under {', '.join(WRAPPERS)}")
 
 
 def _clean(table: dict[Any, Tensor], limits: ConverterLimits, notes: list[str]) -> dict[str, tuple[str, Tensor]]:

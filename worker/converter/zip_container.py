@@ -60,8 +60,7 @@ def _check_end(file: BinaryIO, size: int, limits: ConverterLimits) -> int:
     end = struct.unpack("<4s4H2LH", file.read(22))
     if end[0] != _END or end[7] != 0:
         refuse("it is no complete zip file, or something follows it")
-    count, length, offset = end[4], end[5], end[6]
-    expected = size - 22
+    count, length, offset, expected = int(end[4]), int(end[5]), int(end[6]), size - 22
     if size >= 98 and (wide := _wide_end(file, size)) is not None:
         count, length, offset, expected = wide
     if not 0 < count <= limits.members or length > limits.members * (_DIRECTORY_ENTRY_BYTES + limits.name_length):
@@ -140,7 +139,7 @@ def _data_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     sizes = sizes or bool(flags & _DESCRIPTOR and (packed, unpacked) == (0, 0))
     if not (matches and sizes and name == _raw_name(info)):
         refuse(f"its member {shown(info.filename)} is described twice, differently")
-    return info.header_offset + _LOCAL.size + name_length + extra_length
+    return info.header_offset + _LOCAL.size + int(name_length) + int(extra_length)
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes:

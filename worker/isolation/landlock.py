@@ -52,7 +52,9 @@ def restrict(read_only: Iterable[str], writable: Iterable[str], listed: Iterable
     try:
         _allow(ruleset, read_only, read)
         _allow(ruleset, listed, _READ_FOLDER)
-        _allow(ruleset, writable, (read | _WRITE_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE) & handled_rights(version))
+        _allow(
+            ruleset, writable, (read | _WRITE_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE) & handled_rights(version)
+        )
         libc.syscall(_RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)

@@ -65,7 +65,7 @@ def readable_paths(plan: Plan) -> tuple[str, ...]:
     ours = {f"{plan.root}/{package}" for package in ("worker", "distill")}
     wanted = {*plan.read_only, *interpreter, *ours, *_SYSTEM, *_DEVICES}
     both = wanted | {os.path.realpath(path) for path in wanted}
-    return tuple(sorted(path for path in both if os.path.isabs(path) and os.path.exists(path) and path != "/"))
+    return tuple(sorted(path for path in both if path.startswith("/") and path != "/" and Path(path).exists()))
 
 
 def build_root(plan: Plan, readable: Iterable[str]) -> None:
@@ -87,13 +87,13 @@ def build_root(plan: Plan, readable: Iterable[str]) -> None:
 
 
 def _bind(path: str, stage: str, attributes: int) -> None:
-    target = Path(stage + path)
+    source, target = Path(path), Path(stage + path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.islink(path):
+    if source.is_symlink():
         if not target.is_symlink():
-            target.symlink_to(os.readlink(path))
+            target.symlink_to(source.readlink())
         return
-    if os.path.isdir(path):
+    if source.is_dir():
         target.mkdir(exist_ok=True)
     elif not target.exists():
         target.touch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 LAYERS = ("namespaces", "landlock", "seccomp")
 """Layers that a kernel or a container may refuse. Rlimits, no-new-privileges, the empty environment are always on."""
@@ -82,5 +83,5 @@ class Isolation:
 
     @classmethod
     def from_json(cls, text: str) -> Isolation:
-        data = json.loads(text)
+        data: dict[str, Any] = json.loads(text)
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
