@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import IO, Literal
 
 from distill.errors import RetortError
-from worker.isolation.launch import LAUNCH_FAILED
 from worker.isolation.plan import LAYERS, Isolation, Plan
 
 log = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ def run_sandboxed(
         status, timed_out = _run(plan, out, err, limits.wall_seconds)
         os.set_blocking(pipe[0], False)
         report, stdout, stderr = _read(pipe[0]), _head(out), _head(err)
-    isolation = _isolation(report, status, timed_out, stderr)
+    isolation = _isolation(report, timed_out, stderr)
     _check_layers(isolation, require)
     ending = _ending(status, timed_out)
     log.info("sandboxed %s ended by %s with status %d; held by %s", module, ending, status, isolation.summary())
@@ -203,10 +202,10 @@ def _ending(status: int, timed_out: bool) -> Ending:
     return "signal" if status < 0 else "exit"
 
 
-def _isolation(report: bytes, status: int, timed_out: bool, stderr: bytes) -> Isolation:
-    if report and status != LAUNCH_FAILED:
+def _isolation(report: bytes, timed_out: bool, stderr: bytes) -> Isolation:
+    if report:  # written as the last step before the module runs; the exit status is the module's to choose
         return Isolation.from_json(report.decode())
-    why = "it took too long" if timed_out else stderr.decode(errors="replace").strip()[-500:] or f"status {status}"
+    why = "it took too long" if timed_out else stderr.decode(errors="replace").strip()[-500:] or "it ended"
     raise SandboxUnavailable(f"The sandbox could not be set up: {why}", "Look at the worker's log and limits.")
 
 

@@ -104,12 +104,13 @@ def storage_dtype(path: str) -> str:
     raise refusal(f"it holds a {shown(path)}; only plain dense tensors are taken")
 
 
-def make_storage(identifier: Any, known: dict[str, Storage]) -> Storage:
-    """From torch's persistent id ("storage", class, key, location, elements[, view]). A key has one description."""
-    if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
+def make_storage(identifier: Any, known: dict[str, Storage], *, legacy: bool) -> Storage:
+    """From torch's persistent id ("storage", class, key, location, elements), in the legacy format with a view (None)
+    after it. A key has one description."""
+    if not isinstance(identifier, tuple) or len(identifier) != 5 + legacy or identifier[0] != "storage":
         refuse("it refers to something outside itself that is no tensor storage")
     _, kind, key, location, elements = identifier[:5]
-    view = identifier[5] if len(identifier) == 6 else None
+    view = identifier[5] if legacy else None
     if not (isinstance(kind, Name) and isinstance(key, str) and isinstance(location, str) and _is_count(elements)):
         refuse("a tensor storage is not described as torch describes it")
     if view is not None or not key.isascii() or not key.isdigit() or len(key) > 20:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from worker.converter.sources import READ_ERRORS, Source, open_sources
 from worker.converter.writer import Entry, encode_header
 
 _INDEX, _SHARD = ".safetensors.index.json", ".safetensors"
+_PART = re.compile(r"-\d+-of-(?!0*1\.)\d+\.safetensors$")  # one of several, by its name
 _CHUNK = 2**20
 
 
@@ -86,7 +88,7 @@ def _check(shards: list[_Shard], index: Source | None, limits: ConverterLimits) 
     if count != len(homes) or count > limits.tensors or total > limits.output_bytes:
         refuse("a tensor lies in two of its shards, or it holds too many", SHARDS, tensors=count, bytes=total)
     if index is None:
-        if len(shards) > 1:
+        if len(shards) > 1 or _PART.search(shards[0].name):
             refuse(f"it has {len(shards)} shards and no index", SHARDS)
         return
     weight_map, promised = parse_index(_read(index, limits), limits)
@@ -100,7 +102,7 @@ def _check(shards: list[_Shard], index: Source | None, limits: ConverterLimits) 
 
 def _read(index: Source, limits: ConverterLimits) -> bytes:
     with index.open() as file:
-        return file.read(limits.index_bytes + 1)
+        return file.read(min(index.bytes, limits.index_bytes + 1))
 
 
 def _merge(shards: list[_Shard], out: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import tarfile
@@ -17,8 +18,8 @@ from worker.converter.limits import ConverterLimits
 from worker.converter.refusal import SHARDS, refuse, shown
 from worker.converter.zip_container import open_member, read_members
 
-READ_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
-"""What reading a damaged container raises."""
+READ_ERRORS = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+"""What reading a damaged container raises (a `BadGzipFile` is an `OSError`, but not the machine's fault)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def scan_zip(path: Path, limits: ConverterLimits) -> Any:
             refuse("it was written on a big-endian machine")
         raw = _read(archive, records["data.pkl"], limits.pickle_bytes)
     known: dict[str, Storage] = {}
-    value = scan(stream := io.BytesIO(raw), limits, lambda identifier: make_storage(identifier, known))
+    value = scan(stream := io.BytesIO(raw), limits, lambda identifier: make_storage(identifier, known, legacy=False))
     if stream.read(1):
         refuse("something follows its pickle")
     _check_storages(known, records)
@@ -77,7 +77,7 @@ def scan_legacy(path: Path, limits: ConverterLimits) -> Any:
         system = scan(file, limits)
         if not isinstance(system, dict) or system.get("little_endian") is not True:
             refuse("it was written on a big-endian machine, or does not say")
-        value = scan(file, limits, lambda identifier: make_storage(identifier, known))
+        value = scan(file, limits, lambda identifier: make_storage(identifier, known, legacy=True))
         _check_raw_storages(file, scan(file, limits), known, path.stat().st_size)
     return value
 

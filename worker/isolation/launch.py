@@ -15,12 +15,12 @@ from typing import NoReturn
 from worker.isolation import landlock, libc, namespaces, seccomp
 from worker.isolation.plan import Isolation, Plan
 
-LAUNCH_FAILED = 120
-"""Exit status when the child could not even be shut in: never the input's fault."""
-
 
 def main(text: str) -> None:
-    """Carry out the `Plan` in `text` (JSON). Returns when the module does; its `SystemExit` passes through."""
+    """Carry out the `Plan` in `text` (JSON). Returns when the module does; its `SystemExit` passes through.
+
+    A child that could not be shut in ends without a report: never the input's fault.
+    """
     plan = Plan.from_json(text)
     try:
         isolation = _shut_in(plan)
@@ -29,7 +29,7 @@ def main(text: str) -> None:
     except OSError as error:
         sys.stderr.write(f"the sandbox could not be set up: {error}\n")
         sys.stderr.flush()
-        os._exit(LAUNCH_FAILED)
+        os._exit(1)
     sys.argv[1:] = plan.arguments
     runpy.run_module(plan.module, run_name="__main__", alter_sys=True)
 
@@ -37,7 +37,7 @@ def main(text: str) -> None:
 def _shut_in(plan: Plan) -> Isolation:
     libc.die_with_parent()
     if os.getppid() != plan.parent:
-        os._exit(LAUNCH_FAILED)
+        os._exit(1)
     readable, tasks = namespaces.readable_paths(plan), _tasks_of_user()
     isolation = _enter_namespaces(plan, readable) if "namespaces" in plan.layers else Isolation()
     libc.no_new_privileges()

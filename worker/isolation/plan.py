@@ -84,4 +84,7 @@ class Isolation:
     @classmethod
     def from_json(cls, text: str) -> Isolation:
         data: dict[str, Any] = json.loads(text)
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**fields)
