@@ -113,7 +113,7 @@ def test_views_parameters_and_shared_memory(zipped: bool, tmp_path: Path) -> Non
     base = torch.arange(24.0).reshape(4, 6)
     state = {
         "base": base, "transposed": base.t(), "slice": base[1:3, ::2], "tied": base, "offset": base[2:],
-        "parameter": torch.nn.Parameter(torch.ones(3)), "frozen": torch.nn.Parameter(torch.ones(2), requires_grad=False),
+        "parameter": torch.nn.Parameter(torch.ones(3)), "frozen": torch.nn.Parameter(torch.ones(2), False),
     }  # fmt: skip
     torch.save(state, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     found, notes = convert_here(tmp_path / "a.pt")

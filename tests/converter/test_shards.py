@@ -251,7 +251,7 @@ BAD_MEMBERS = {
 
 @pytest.mark.parametrize("name", BAD_MEMBERS)
 def test_bad_tar_members(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidTeacher, match="link|name"):
+    with pytest.raises(InvalidTeacher, match=r"link|name"):
         merged(_tar_of(tmp_path, BAD_MEMBERS[name]))
 
 
