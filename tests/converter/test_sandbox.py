@@ -288,3 +288,31 @@ def test_plan_and_report_survive_json() -> None:
     assert isolation.no_network
     assert isolation.no_programs
     assert not Isolation().no_network
+
+
+REFUSING = {
+    "no_user_namespaces": "echo 0 > /proc/sys/user/max_user_namespaces; exec $0 -c '{code}'",
+    "no_namespaces": "echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all $0 -c '{code}'",
+}
+
+
+@pytest.mark.parametrize("machine", REFUSING)
+def test_on_machines_that_refuse_namespaces(machine: str) -> None:
+    """As in containers: made by a user namespace that allows no further ones, the second without capabilities too."""
+    call = 'run_sandboxed("tests.converter.probe", ["write|/usr/retort-test"], read_only=[ROOT / "tests"])'
+    code = f"from worker.sandbox import ROOT, run_sandboxed; r = {call}; print(r.isolation.to_json(), r.stdout.decode())"
+    script = REFUSING[machine].format(code=code)
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", script, sys.executable],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"cannot be set up here: {done.stderr[-200:]}")
+    report, results = done.stdout.split(" [{", 1)
+    isolation = Isolation.from_json(report)
+    assert "user" not in isolation.namespaces
+    assert bool(isolation.namespaces) is (machine == "no_user_namespaces")
+    assert bool(isolation.problems) is (machine == "no_namespaces")
+    assert isolation.seccomp == seccomp.supported()
+    assert ('"ok": true' in results) is not isolation.no_foreign_writes
+    Path("/usr/retort-test").unlink(missing_ok=True)
