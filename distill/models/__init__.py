@@ -4,11 +4,12 @@ A name without a library is looked up in timm, then torchvision, then ours. Noth
 """
 
 import distill._torchvision_shim  # noqa: F401  (before timm and torchvision)
+from distill.data.preprocessing import Preprocessing
 from distill.models.build import build, pin
 from distill.models.checkpoint import CheckpointReport, check, load
 from distill.models.cost import Cost, cost
 from distill.models.names import catalogue, names
-from distill.models.preprocessing import Preprocessing, preprocessing
+from distill.models.preprocessing import preprocessing
 from distill.models.save import save
 
 __all__ = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -39,6 +40,10 @@ class CheckpointReport:
     ignored: tuple[str, ...]
     metadata: dict[str, str]
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-serialisable."""
+        return asdict(self) | {"architecture": self.architecture.model_dump(mode="json")}
+
 
 def check(architecture: Architecture, weights_path: str | Path, num_classes: int | None = None) -> CheckpointReport:
     """Check the file as weights of `architecture`; classes, channels and image size are read off its tensors.
@@ -48,7 +53,8 @@ def check(architecture: Architecture, weights_path: str | Path, num_classes: int
     how many), NaN or infinite weights, a truncated or foreign file; `UnknownName`, `InvalidConfig`.
     """
     report = _match(architecture, read_header(weights_path), num_classes)
-    _check_values(weights_path, set(report.ignored))
+    for _ in _finite(weights_path, set(report.ignored)):
+        pass
     return report
 
 
@@ -58,12 +64,12 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
     `num_classes` is read off the file where None; another number than the file's is an error. Raises as `check`.
     Leaves torch's global generator as it was.
     """
-    report = check(architecture, weights_path, num_classes)
+    report = _match(architecture, read_header(weights_path), num_classes)
     with unchanged_rng():
         network = build(report.architecture, report.num_classes, report.in_channels)
     target = network.state_dict()
     with torch.no_grad():
-        for name, tensor in _read(weights_path, set(report.ignored)):
+        for name, tensor in _finite(weights_path, set(report.ignored)):
             target[name].copy_(tensor)
     return network.eval()
 
@@ -190,11 +196,14 @@ def _check_dtypes(network: nn.Module, header: Header, ignored: set[str]) -> None
             )
 
 
-def _check_values(path: str | Path, ignored: set[str]) -> None:
+def _finite(path: str | Path, ignored: set[str]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the file; after the last, an error if any held NaN or infinity."""
     bad: dict[str, int] = {}
     for name, tensor in _read(path, ignored):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
-            bad[name] = int((~torch.isfinite(tensor.float())).sum())
+        values = tensor.float() if tensor.element_size() == 1 else tensor  # float8 has few operations of its own
+        wrong = tensor.numel() - int(torch.isfinite(values).sum())
+        bad |= {name: wrong} if wrong else {}
+        yield name, tensor
     if bad:
         raise InvalidTeacher(
             f"{len(bad)} tensors of the checkpoint hold NaN or infinite values ({_some(list(bad))}).",

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import timm
 import torchvision.models
 
+from distill.data.preprocessing import Interpolation, Preprocessing
 from distill.models.names import Name, resolve
 from distill.types import Architecture
 
-Interpolation = Literal["nearest", "bilinear", "bicubic"]
 SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocessing:
-    """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
-
-    `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
-    keeps (a centre crop); images no larger than `size` are never cropped for evaluation.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    size: tuple[int, int]
-    interpolation: Interpolation = "bilinear"
-    channels: int = 3
-    crop: float = 1.0
 
 
 def preprocessing(
@@ -77,7 +60,9 @@ def _timm(name: Name) -> Preprocessing:
     if config is None:
         return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (224, 224), "bicubic", crop=0.875)
     mean, std, (_, height, width) = tuple(config.mean), tuple(config.std), config.input_size
-    return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=config.crop_pct)
+    # Above 1 timm pads the image (one network, 1.15); here it is shown whole.
+    crop = min(1.0, config.crop_pct)
+    return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=crop)
 
 
 def _torchvision(name: Name) -> Preprocessing:

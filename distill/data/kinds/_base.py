@@ -1,0 +1,78 @@
+"""What every kind returns: splits of images with labels, before any image has been looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.data.images import Source
+from distill.data.limits import Limits
+from distill.data.tree import Layout
+from distill.errors import InvalidDataset
+from distill.types import DatasetInput
+
+ROLES = frozenset({"all", "train", "test"})
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Images and their labels (int64, n)."""
+
+    images: Source
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`splits` has `train` and maybe `test`."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, Items]
+    notes: tuple[str, ...] = field(default=())
+
+
+Opener = Callable[[DatasetInput, Limits, Path | None], Opened]
+
+
+def paths_of(dataset: DatasetInput) -> dict[str, Path]:
+    """Role -> existing path: `all`, or `train` with or without `test`. Raises `InvalidDataset`."""
+    roles = set(dataset.files)
+    if not roles <= ROLES or not (roles == {"all"} or ("train" in roles and "all" not in roles)):
+        raise InvalidDataset(
+            f"Dataset {dataset.name!r} has files for {sorted(roles) or 'nothing'}.",
+            "Give one file as `all`, or one as `train` and maybe one as `test`.",
+            {"roles": sorted(roles)},
+        )
+    paths = {role: Path(path) for role, path in dataset.files.items()}
+    for role, path in paths.items():
+        if not path.exists():
+            raise InvalidDataset(f"The {role} file of dataset {dataset.name!r} is not there.", "Upload it again.")
+    return paths
+
+
+def from_layouts(layouts: Mapping[str, tuple[Layout, Callable[[list[int]], Source]]]) -> Opened:
+    """One layout a role (see `paths_of`), each with what makes a source of file positions."""
+    first, _ = layouts.get("all") or layouts["train"]
+    splits: dict[str, Items] = {}
+    for role, (layout, make) in layouts.items():
+        for split, files in layout.splits.items():
+            if role != "all" and split != "train":
+                continue
+            _same_classes(first, layout)
+            source = make([file.position for file, _ in files])
+            splits[split if role == "all" else role] = Items(source, np.array([label for _, label in files], np.int64))
+    return Opened(first.classes, splits, tuple(note for layout, _ in layouts.values() for note in layout.notes))
+
+
+def _same_classes(first: Layout, other: Layout) -> None:
+    if first.classes != other.classes:
+        odd = sorted(set(first.classes) ^ set(other.classes))
+        raise InvalidDataset(
+            f"Training and test files have different classes ({', '.join(odd[:3])}).",
+            "Give both the same class folders.",
+            {"classes": odd[:20]},
+        )

@@ -1,0 +1,87 @@
+"""The member loop for zip files: everything is judged from the central directory, nothing is unpacked."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from pathlib import Path
+
+from distill.data.images import Source, ZipImages
+from distill.data.limits import Limits
+from distill.data.members import Gate, Parts, refuse
+from distill.data.tree import File
+from distill.errors import InvalidDataset
+
+_END = b"PK\x05\x06"
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+
+class ZipMembers:
+    """Admitted files and folders of the zip at `path`; `source` makes images of some of the files."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path, self.files, self.folders = path, list[File](), list[Parts]()
+        self._names: list[str] = []
+        _check_directory(path, limits)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self._admit(archive, Gate(limits, path.stat().st_size))
+        except InvalidDataset:
+            raise
+        except Exception as error:  # zipfile raises nearly anything on damaged directories, IndexError included
+            refuse(f"it is no readable zip file ({type(error).__name__}: {error})")
+
+    def source(self, positions: list[int]) -> Source:
+        return ZipImages(self.path, [self._names[i] for i in positions])
+
+    def _admit(self, archive: zipfile.ZipFile, gate: Gate) -> None:
+        for info in archive.infolist():
+            if info.is_dir():
+                self.folders.append(gate.folder(info.orig_filename))
+                continue
+            _check_plain(info)
+            parts = gate.file(info.orig_filename, info.file_size, info.compress_size)
+            self.files.append(File(parts, len(self._names)))
+            self._names.append(info.filename)
+        packed = sum(info.compress_size for info in archive.infolist())
+        if packed > gate.packed_bytes:
+            refuse("its members overlap")
+
+
+def _check_plain(info: zipfile.ZipInfo) -> None:
+    shown = ascii(info.orig_filename[:200])
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        refuse(f"{shown} is a link or a device", member=shown)
+    if info.flag_bits & 0x1:
+        refuse(f"{shown} is encrypted", member=shown)
+    if info.compress_type not in _METHODS:
+        refuse(f"{shown} uses compression method {info.compress_type}; store or deflate it", member=shown)
+
+
+def _check_directory(path: Path, limits: Limits) -> None:
+    """Refuse a central directory beyond the cap before `zipfile` reads it whole into memory."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 65_557))  # the end record: 22 bytes and a comment of at most 65,535
+        tail = file.read()
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) - at < 22:
+        refuse("it is no zip file, or it is truncated")
+    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if directory == 0xFFFFFFFF:
+        directory = _directory_64(path, size - len(tail) + at)
+    if directory > limits.directory_bytes:
+        refuse(f"its directory has {directory:,} bytes", bytes=directory)
+
+
+def _directory_64(path: Path, end: int) -> int:
+    """Size of a ZIP64 archive's central directory; the locator stands 20 bytes before the end record."""
+    with path.open("rb") as file:
+        file.seek(max(0, end - 20))
+        locator = file.read(20)
+        if locator[:4] != b"PK\x06\x07":
+            refuse("its ZIP64 directory cannot be found")
+        file.seek(min(int.from_bytes(locator[8:16], "little"), end))
+        record = file.read(56)
+    return int.from_bytes(record[40:48], "little")

@@ -1,0 +1,353 @@
+"""Zip and tar: what is read, and what is refused with nothing left behind."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distill.data import Limits, inspect, open_dataset
+from distill.data.kinds import _tar
+from distill.data.members import safe_parts
+from distill.errors import InvalidDataset
+from distill.types import DatasetInput
+from tests.data.files import archive, image_bytes, tree, write_folder, write_tar, write_zip
+
+FORMATS = {
+    "zip": lambda path, files: write_zip(path, files),
+    "zip-deflated": lambda path, files: write_zip(path, files, zipfile.ZIP_DEFLATED),
+    "tar-pax": lambda path, files: write_tar(path, files),
+    "tar-gnu": lambda path, files: write_tar(path, files, form=tarfile.GNU_FORMAT),
+    "tar-ustar": lambda path, files: write_tar(path, files, form=tarfile.USTAR_FORMAT),
+    "tar.gz": lambda path, files: write_tar(path, files, "w:gz"),
+}
+
+
+@pytest.fixture(params=FORMATS)
+def write(request, tmp_path):
+    return lambda files: FORMATS[request.param](tmp_path / "data.bin", files)
+
+
+def refused(path: Path, *words: str, limits: Limits | None = None) -> InvalidDataset:
+    scratch = path.parent / "scratch"
+    scratch.mkdir(exist_ok=True)
+    with pytest.raises(InvalidDataset) as caught:
+        open_dataset(archive(path), limits or Limits(), scratch)
+    assert all(word in caught.value.message for word in words), caught.value.message
+    assert caught.value.remedy
+    assert caught.value.fault == "user"
+    assert not list(scratch.iterdir())
+    return caught.value
+
+
+@pytest.mark.parametrize("top", ["", "around/", "./", "./around/"])
+@pytest.mark.parametrize("test", ["test", "val", None])
+def test_layouts(write, top, test):
+    files = tree(2, 4, "train") | tree(2, 2, test) if test else tree(2, 10)
+    data = open_dataset(archive(write({top + name: content for name, content in files.items()})))
+    assert data.classes == ("class0", "class1")
+    assert (len(data.train), len(data.test)) == ((8, 4) if test else (16, 4))
+    assert bool(data.notes) == (test is None)
+
+
+def test_every_format_and_the_folder_give_one_digest(tmp_path):
+    files = tree(2, 5, "train") | tree(2, 2, "test")
+    digests = {open_dataset(archive(make(tmp_path / name, files))).digest for name, make in FORMATS.items()}
+    write_folder(tmp_path / "folder", files)
+    folder = DatasetInput(kind="folder", name="f", files={"all": str(tmp_path / "folder")})
+    assert digests == {open_dataset(folder).digest}
+
+
+def test_two_files_by_role(tmp_path):
+    train, test = write_zip(tmp_path / "a.zip", tree(2, 3)), write_tar(tmp_path / "b.tar", tree(2, 2, "x"))
+    data = open_dataset(DatasetInput(kind="archive", name="s", files={"train": str(train), "test": str(test)}))
+    assert (len(data.train), len(data.test)) == (6, 4)
+
+
+def test_long_names_and_unicode(write):
+    long = "ü" * 60
+    files = {f"{long}/{long}{i}.png": image_bytes(i) for i in range(2)} | {
+        f"b/{i}.png": image_bytes(9 + i) for i in (0, 1)
+    }
+    if any(len(name.encode()) > 250 for name in files):
+        pytest.skip("ustar's limit")
+    try:
+        path = write(files)
+    except ValueError:
+        pytest.skip("ustar cannot hold such names")
+    assert set(open_dataset(archive(path)).classes) == {"b", long}
+
+
+def test_junk_and_other_files_are_left_out(write):
+    extra = {"__MACOSX/class0/._0.png": b"x", ".hidden/a.png": b"x", "README.txt": b"hello", "class0/.DS_Store": b"x"}
+    data = open_dataset(archive(write(tree(2, 5) | extra)))
+    assert len(data.train) + len(data.test) == 10
+    assert "1 files that are no images" in data.notes[0]
+
+
+HOSTILE_NAMES = [
+    "../class0/a.png",
+    "class0/../../a.png",
+    "/etc/a.png",
+    "C:/a/b.png",
+    "c:a.png",
+    "class0\\a.png",
+    "class0/a\n.png",
+    "class0/" + "d/" * 40 + "a.png",
+    "class0/" + "a" * 1100 + ".png",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_names(write, name):
+    try:
+        path = write(tree() | {name: image_bytes()})
+    except ValueError:
+        pytest.skip("ustar cannot hold this name")
+    refused(path)
+
+
+def test_duplicate_names_by_case(write):
+    refused(write(tree() | {"CLASS0/0.png": image_bytes()}), "twice")
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        ({}, "no class folders"),
+        ({"a.png": image_bytes()}, "no class folders"),
+        ({"only/a.png": image_bytes()}, "only one class"),
+        ({"train/only/a.png": image_bytes(), "test/only/a.png": image_bytes()}, "only one class"),
+        (tree(2, 2, "train") | tree(3, 2, "test"), "training split lacks"),
+        (tree(2, 2, "train") | {"test/a.png": image_bytes()}, "holds no images"),
+        ({"test/class0/a.png": image_bytes(), "train/readme.txt": b"x"}, "only one class"),
+    ],
+)
+def test_useless_layouts(write, files, word):
+    refused(write(files), word)
+
+
+def test_empty_class(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name, data in tree().items():
+            file.writestr(name, data)
+        file.writestr("class9/", b"")
+    refused(tmp_path / "a.zip", "class9")
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        folder = tarfile.TarInfo("class9")
+        folder.type = tarfile.DIRTYPE
+        file.addfile(folder)
+    with tarfile.open(tmp_path / "a.tar", "a") as file:
+        for name, data in tree().items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    refused(tmp_path / "a.tar", "class9")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("packed", [False, True])
+def test_tar_links_and_devices(tmp_path, kind, packed):
+    with tarfile.open(tmp_path / "a.tar", "w:gz" if packed else "w") as file:
+        link = tarfile.TarInfo("class0/evil.png")
+        link.type, link.linkname = kind, "/etc/passwd"
+        file.addfile(link)
+    refused(tmp_path / "a.tar", "link")
+
+
+def test_tar_sparse(tmp_path):
+    body = b"30 GNU.sparse.realsize=999999\n"
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, len(body)
+    (tmp_path / "a.tar").write_bytes(info.tobuf() + body.ljust(512, b"\0"))
+    refused(tmp_path / "a.tar", "sparse")
+    info = tarfile.TarInfo("class0/a.png")
+    info.type = tarfile.GNUTYPE_SPARSE
+    (tmp_path / "b.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    refused(tmp_path / "b.tar", "special")
+
+
+def test_tar_giant_extended_header(tmp_path):
+    for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+        info = tarfile.TarInfo("x")
+        info.type, info.size = kind, 2**33
+        (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+        refused(tmp_path / "a.tar", "extended header")
+
+
+def test_zip_link(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        info = zipfile.ZipInfo("class0/a.png")
+        info.create_system, info.external_attr = 3, 0o120777 << 16
+        file.writestr(info, "/etc/passwd")
+    refused(tmp_path / "a.zip", "link")
+
+
+def test_zip_encrypted_and_foreign_compression(tmp_path):
+    write_zip(tmp_path / "a.zip", tree(), zipfile.ZIP_BZIP2)
+    refused(tmp_path / "a.zip", "compression method")
+    write_zip(tmp_path / "b.zip", tree())
+    data = bytearray((tmp_path / "b.zip").read_bytes())
+    at = data.find(b"PK\x01\x02")
+    data[at + 8] |= 1
+    (tmp_path / "b.zip").write_bytes(data)
+    refused(tmp_path / "b.zip", "encrypted")
+
+
+def test_zip_overlap(tmp_path):
+    """Two directory entries that share one member's bytes, the trick of overlapping bombs."""
+    write_zip(tmp_path / "a.zip", {"class0/a.png": image_bytes(1, (64, 64)), "class1/b.png": image_bytes(2, (64, 64))})
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    first = data.find(b"PK\x01\x02")
+    end = data.find(b"PK\x05\x06")
+    entries = bytes(data[first:end])
+    many = b"".join(entries.replace(b"a.png", b"%d.png" % i).replace(b"b.png", b"%d.png" % i) for i in range(5))
+    tail = bytearray(data[end:])
+    struct.pack_into("<HHI", tail, 8, 10, 10, len(many))
+    (tmp_path / "a.zip").write_bytes(bytes(data[:first]) + many + bytes(tail))
+    refused(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("form", ["zip-deflated", "tar.gz"])
+def test_bombs_by_ratio(tmp_path, form):
+    path = FORMATS[form](tmp_path / "bomb", tree() | {"class0/bomb.bmp": bytes(30 * 2**20)})
+    refused(path, "times its size" if form != "tar.gz" else "size")
+
+
+def test_gzip_bomb_in_padding(tmp_path):
+    """The tar's own end is followed by nothing we read, and a skipped text file cannot blow up either."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as file:
+        info = tarfile.TarInfo("readme.txt")
+        info.size = 60 * 2**20
+        file.addfile(info, io.BytesIO(bytes(60 * 2**20)))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(buffer.getvalue()))
+    refused(tmp_path / "a.tar.gz")
+
+
+def test_caps(write):
+    path = write(tree(2, 5))
+    refused(path, "more than 5 members", limits=Limits(members=5))
+    refused(path, "bytes, more than 10", limits=Limits(file_bytes=10))
+    refused(path, "unpacks to more than 500", limits=Limits(total_bytes=500))
+
+
+def test_zip_member_without_a_name(tmp_path):
+    """Found by fuzzing: zipfile's own `is_dir` fails on it with IndexError."""
+    write_zip(tmp_path / "a.zip", {"a": image_bytes()})
+    data = (tmp_path / "a.zip").read_bytes().replace(b"a", b"\0")
+    (tmp_path / "a.zip").write_bytes(data)
+    refused(tmp_path / "a.zip", "no readable zip")
+
+
+def test_zip_directory_cap(tmp_path):
+    refused(write_zip(tmp_path / "a.zip", tree()), "directory", limits=Limits(directory_bytes=10))
+
+
+def test_image_bomb(write):
+    refused(write(tree() | {"class0/big.png": image_bytes(1, (64, 64))}), "pixels", limits=Limits(pixels=1000))
+
+
+def test_unreadable_images_are_named(write):
+    files = tree(2, 5)
+    error = refused(write(files | {"class0/broken.png": b"not an image"}), "class0/broken.png")
+    assert error.details["unreadable"] == 1
+    truncated = image_bytes(1, (64, 64))[:-2000]
+    refused(write(files | {"class0/cut.png": truncated}), "class0/cut.png")
+
+
+def test_unreadable_images_within_the_threshold_are_left_out(write):
+    path = write(tree(2, 10) | {"class0/broken.png": b"not an image"})
+    data = open_dataset(archive(path), Limits(corrupt_fraction=0.1))
+    assert len(data.train) + len(data.test) == 20
+    assert any("class0/broken.png" in note for note in data.notes)
+    found = inspect(archive(path), Limits(corrupt_fraction=0.1))
+    assert found.corrupt == 1
+    assert "class0/broken.png" in next(iter(found.corrupt_examples))
+
+
+def test_a_class_whose_images_are_all_unreadable(write):
+    path = write(tree(2, 3) | {"class9/broken.png": b"x"})
+    refused(path, "class9", limits=Limits(corrupt_fraction=0.5))
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"PK\x05\x06", b"\x1f\x8b", b"\x1f\x8bgarbage", b"x" * 2000, bytes(100)])
+def test_no_archive(tmp_path, data):
+    (tmp_path / "a.zip").write_bytes(data)
+    refused(tmp_path / "a.zip")
+
+
+def test_truncated(write):
+    path = write(tree(2, 3))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refused(path)
+
+
+def test_wrong_roles(tmp_path):
+    for files in ({}, {"test": "x"}, {"all": "x", "train": "y"}, {"every": "x"}, {"all": str(tmp_path / "gone")}):
+        with pytest.raises(InvalidDataset):
+            open_dataset(DatasetInput(kind="archive", name="s", files=files))
+
+
+def test_folder_links_are_refused(tmp_path):
+    root = write_folder(tmp_path / "f", tree())
+    (root / "class0" / "link.png").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidDataset, match="link"):
+        open_dataset(DatasetInput(kind="folder", name="f", files={"all": str(root)}))
+
+
+def test_packed_images_spill_to_scratch_and_go(tmp_path, monkeypatch):
+    import gc
+
+    from distill.data import pack
+
+    monkeypatch.setattr(pack.Pack.__init__, "__defaults__", (300,))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    data = open_dataset(archive(write_tar(tmp_path / "a.tar.gz", tree(2, 5), "w:gz")), scratch=scratch)
+    assert len(list(scratch.iterdir())) == 1
+    assert data.train.image(0).size == (8, 8)
+    del data
+    gc.collect()
+    assert not list(scratch.iterdir())
+
+
+@given(st.text(max_size=60))
+def test_safe_parts_never_escape(name):
+    try:
+        parts = safe_parts(name, Limits())
+    except InvalidDataset:
+        return
+    assert ".." not in parts
+    assert not any("/" in part or "\\" in part or part in ("", ".") for part in parts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=3000))
+def test_random_bytes_as_tar_raise_nothing_else(data):
+    file = io.BytesIO(data)
+    with suppress(InvalidDataset):
+        for member in _tar.members(file, lambda count: _tar._seek(file, count, len(data))):
+            assert member.size >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_archives_raise_nothing_else(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    form = data.draw(st.sampled_from(sorted(FORMATS)))
+    path = FORMATS[form](folder / "a.bin", tree(2, 2))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with suppress(InvalidDataset):
+        open_dataset(archive(path), Limits(corrupt_fraction=1.0))

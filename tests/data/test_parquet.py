@@ -1,0 +1,108 @@
+"""Hugging-Face-style image parquet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distill.data import Limits, inspect, open_dataset
+from distill.errors import InvalidDataset
+from distill.types import DatasetInput
+from tests.data.files import image_bytes, write_parquet
+
+IMAGES = [image_bytes(i) for i in range(10)]
+LABELS = [0, 1] * 5
+
+
+def dataset(**files: Path) -> DatasetInput:
+    return DatasetInput(kind="parquet", name="p", files={role: str(path) for role, path in files.items()})
+
+
+@pytest.mark.parametrize("column", ["image", "img"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_one_file(tmp_path, column, plain):
+    path = write_parquet(tmp_path / "a.parquet", IMAGES, LABELS, ["cat", "dog"], column, plain)
+    data = open_dataset(dataset(all=path))
+    assert data.classes == ("cat", "dog")
+    assert (len(data.train), len(data.test)) == (8, 2)
+    assert data.train.uniform_shape == (3, 8, 8)
+
+
+def test_train_and_test(tmp_path):
+    train = write_parquet(tmp_path / "a.parquet", IMAGES, LABELS, ["cat", "dog"])
+    test = write_parquet(tmp_path / "b.parquet", IMAGES[:4], LABELS[:4], ["cat", "dog"])
+    data = open_dataset(dataset(train=train, test=test))
+    assert data.test.labels.tolist() == [0, 1, 0, 1]
+    assert not data.notes
+    assert inspect(dataset(train=train, test=test)).duplicates_between_splits == 4
+
+
+def test_names_without_metadata(tmp_path):
+    assert open_dataset(dataset(all=write_parquet(tmp_path / "a", IMAGES, LABELS))).classes == ("0", "1")
+    words = ["dog" if label else "ant" for label in LABELS]
+    data = open_dataset(dataset(all=write_parquet(tmp_path / "b", IMAGES, words)))
+    assert data.classes == ("ant", "dog")
+    assert sorted(data.train.labels.tolist()) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_shards(tmp_path):
+    for i in range(2):
+        write_parquet(tmp_path / f"train-{i}.parquet", IMAGES, LABELS, ["cat", "dog"])
+    assert len(open_dataset(dataset(train=tmp_path)).train) == 16
+
+
+def refused(path: Path, word: str, limits: Limits | None = None) -> None:
+    with pytest.raises(InvalidDataset, match=word) as caught:
+        open_dataset(dataset(all=path), limits or Limits())
+    assert caught.value.remedy
+
+
+def test_bad_content(tmp_path):
+    path = tmp_path / "a.parquet"
+    refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "without labels")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "none of the 2 classes")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "none of the 2 classes")
+    refused(write_parquet(path, IMAGES, LABELS, ["a", "b", "c"]), "have no images")
+    refused(write_parquet(path, IMAGES, [0] * 10, ["a"]), "fewer than 2")
+    refused(write_parquet(path, IMAGES, [0.5] * 10), "neither integer nor text")
+    refused(write_parquet(path, [*IMAGES[:9], b"broken"], LABELS, ["a", "b"]), "row 9")
+    refused(write_parquet(path, [], [], ["a", "b"]), "label|no rows")
+    refused(write_parquet(path, IMAGES, LABELS, column="picture"), "no column 'image'")
+
+
+def test_wrong_types(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": ["x"] * 4, "label": [0, 1, 0, 1]}), path)
+    refused(path, "no encoded bytes")
+    pq.write_table(pa.table({"image": [{"path": "x"}] * 4, "label": [0, 1, 0, 1]}), path)
+    refused(path, "no encoded bytes")
+    pq.write_table(pa.table({"image": IMAGES[:4]}), path)
+    refused(path, "no column 'label'")
+
+
+def test_caps(tmp_path):
+    path = write_parquet(tmp_path / "a", IMAGES, LABELS, ["a", "b"])
+    refused(path, "rows, more than", Limits(members=5))
+    refused(path, "row group", Limits(row_group_bytes=100))
+    refused(path, "more than 100", Limits(total_bytes=100))
+    refused(path, "row 0 has", Limits(file_bytes=10))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_damaged_files_raise_nothing_else(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("damaged") / "a.parquet"
+    write_parquet(path, IMAGES[:4], LABELS[:4], ["a", "b"])
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with suppress(InvalidDataset):
+        open_dataset(dataset(all=path), Limits(corrupt_fraction=1.0))
