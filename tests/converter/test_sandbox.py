@@ -300,7 +300,9 @@ REFUSING = {
 def test_on_machines_that_refuse_namespaces(machine: str) -> None:
     """As in containers: made by a user namespace that allows no further ones, the second without capabilities too."""
     call = 'run_sandboxed("tests.converter.probe", ["write|/usr/retort-test"], read_only=[ROOT / "tests"])'
-    code = f"from worker.sandbox import ROOT, run_sandboxed; r = {call}; print(r.isolation.to_json(), r.stdout.decode())"
+    code = (
+        f"from worker.sandbox import ROOT, run_sandboxed; r = {call}; print(r.isolation.to_json(), r.stdout.decode())"
+    )
     script = REFUSING[machine].format(code=code)
     done = subprocess.run(
         ["unshare", "-Ur", "sh", "-c", script, sys.executable],

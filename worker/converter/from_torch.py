@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +51,6 @@ def _write(loaded: dict[Any, Any], found: Found, out: Path) -> None:
             data = _bytes(dict.__getitem__(loaded, found.tensors[name][0]), dtype, shape)
             assert data.nbytes == end - begin
             file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _bytes(tensor: Any, dtype: str, shape: tuple[int, ...]) -> memoryview:
