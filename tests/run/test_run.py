@@ -85,6 +85,16 @@ def test_the_report_is_about_the_test_set_and_says_who_wins(finished: tuple[list
     assert result["student"]["accuracy"] == report["student"]["accuracy"]
 
 
+def test_the_q_curve_is_packaged_with_its_choice(finished: tuple[list[Event], Path]) -> None:
+    events, folder = finished
+    curve = QCurve.from_dict(json.loads((folder / "artifacts" / "q-curve.json").read_text()))
+    selection = next(event.data for event in events if event.kind == "selection")
+    assert list(curve.chosen) == selection["chosen"]
+    assert [layer.to_dict() for layer in curve.layers] == [e.data for e in events if e.kind == "layer_quality"]
+    assert (folder / "artifacts" / "q-curve.csv").read_text().count("\n") == len(curve.layers) + 1
+    assert {"q-curve.svg", "q-curve.png"} <= {path.name for path in (folder / "artifacts").iterdir()}
+
+
 def test_the_downloaded_student_predicts_what_the_report_says(finished: tuple[list[Event], Path]) -> None:
     _, folder = finished
     student, data = load_student(folder / "artifacts" / "student.safetensors"), open_dataset(DIGITS)
