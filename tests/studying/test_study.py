@@ -149,6 +149,9 @@ def test_parsing(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").touch()
     assert parse_dataset((f"train={tmp_path / 'a.parquet'}", f"test={tmp_path}")).kind == "parquet"
     assert parse_dataset((str(tmp_path),)).files == {"all": str(tmp_path)}
+    (tmp_path / "train.parquet").touch()
+    assert parse_dataset((f"train={tmp_path / 'train.parquet'}",)).name == tmp_path.name
+    assert parse_dataset((f"train={tmp_path / 'a.parquet'}",)).name == "a"
     with pytest.raises(UnknownName):
         parse_recipes("lojit")
     with pytest.raises(InvalidConfig, match="no name=value"):
