@@ -15,6 +15,7 @@ from distill import recipes
 from distill.control import Control
 from distill.data import open_dataset
 from distill.errors import (
+    Diverged,
     InvalidConfig,
     InvalidTeacher,
     LayersNotFound,
@@ -210,6 +211,17 @@ def test_memory_errors_have_a_code_and_a_remedy(raised: Exception, becomes: type
     with pytest.raises(becomes) as caught, memory_errors():
         raise raised
     assert "batch_size" in caught.value.remedy
+
+
+def test_a_diverged_run_fails_with_the_norms_of_its_layers(tmp_path: Path, teacher: TeacherInput) -> None:
+    with pytest.raises(Diverged) as caught:
+        go(spec(teacher, learning_rate=1e18, epochs=30), tmp_path)
+    details = caught.value.details
+    assert details["step"] >= 1
+    assert details["last_losses"]
+    assert len(details["layer_norms"]["student"]) == 2
+    json.dumps(caught.value.to_dict(), allow_nan=False)
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_stop_finishes_with_the_best_so_far(tmp_path: Path, teacher: TeacherInput) -> None:
