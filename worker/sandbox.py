@@ -47,7 +47,8 @@ class Limits:
     """Rlimits of the child and the time it may take.
 
     `memory_bytes`: private writable memory (RLIMIT_DATA; a file that is mapped copy-on-write counts whole).
-    `address_space_bytes`: RLIMIT_AS on top of that, for libraries. `cpu_seconds`, `wall_seconds` (from when it is shut in): s.
+    `address_space_bytes`: RLIMIT_AS on top of that, for libraries.
+    `cpu_seconds`, `wall_seconds` (from when it is shut in): s.
     `file_bytes`: the largest file it may write. `open_files`, `threads`: counts.
     """
 
