@@ -50,7 +50,7 @@ def nothing_left(client: TestClient, objects: FolderStore, settings: Settings) -
     assert client.get("/teachers").json()["items"] == []
     assert client.get("/datasets").json()["items"] == []
     assert list(objects.keys("")) == []
-    uploads = settings.scratch / "uploads"
+    uploads = settings.incoming
     assert not uploads.exists() or list(uploads.iterdir()) == []
 
 
