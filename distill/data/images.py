@@ -24,7 +24,7 @@ _GRAY = frozenset({"1", "L"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L"})
 
 
-class UnreadableImage(Exception):  # noqa: N818  (as the library's other errors)
+class UnreadableImage(Exception):
     """One image that cannot be decoded; whether that is an error is the dataset's threshold's to say."""
 
 

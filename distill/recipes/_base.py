@@ -75,7 +75,7 @@ class Recipe(nn.Module):
         return teacher
 
     @torch.no_grad()
-    def targets(self, teacher_input: Any) -> dict[str, Tensor]:  # noqa: ARG002 - the protocol's argument
+    def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         """What the loss needs of the teacher: name -> tensor, first axis the batch, already pooled to the loss's
         resolution. Depends on nothing trainable, so it may be computed once and cached. {} without a teacher."""
         return {}

@@ -201,7 +201,7 @@ class _Skeleton:
         return torch.zeros(shape, dtype=tensor.dtype, device=feature.device)
 
 
-def _answer(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:  # noqa: ARG001
+def _answer(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:
     return skeleton.fill(feature)
 
 

@@ -28,7 +28,7 @@ class CrossEntropy(Recipe):
         self,
         student_input: Any,
         labels: Tensor,
-        targets: dict[str, Tensor],  # noqa: ARG002 - the protocol's
+        targets: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         logits = run_logits(self.student, student_input)
         loss = cross_entropy(logits, labels)

@@ -86,15 +86,15 @@ class FolderStore:
 
 
 def _place(partial: Path, target: Path) -> None:
-    for _ in range(100):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    """Move a complete file under its key. `delete` may take an empty folder away at any moment in between."""
+    for last in (*[False] * 100, True):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(target)
             return
-        except FileNotFoundError:  # `delete` took the empty folder away in between
-            if not partial.exists():
+        except (FileNotFoundError, FileExistsError):
+            if last or not partial.exists():
                 raise
-    raise OSError(f"the folder of {target} keeps disappearing")
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
