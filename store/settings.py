@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
@@ -107,3 +108,11 @@ class Settings(BaseSettings):
         if key and (len(key) < 20 or key in GUESSABLE):
             raise ValueError("RETORT_API_KEY is guessable: use at least 20 random characters.")
         return self
+
+
+def read_settings() -> Settings:
+    """The environment's settings for a program's start; ends the process with each problem and its remedy."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
