@@ -1,7 +1,8 @@
 // The main paths through the dashboard, in real Chromium against a real service that really trains.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
@@ -99,13 +100,46 @@ test("a checkpoint is uploaded as a teacher", { timeout: TIMEOUT }, async () => 
   await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: 90_000 });
 });
 
+test("an upload that was broken off goes on where it was, and what cannot be used is refused with a reason", { timeout: TIMEOUT }, async () => {
+  await open("/teachers");
+  await page.getByRole("button", { name: "Upload" }).click();
+  const file = join(service.folder, "nonsense.safetensors");
+  writeFileSync(file, Buffer.alloc(40_000_000, 1));
+  const choose = async () => {
+    await page.locator("input[type=file]").setInputFiles(file);
+    await page.getByRole("combobox", { name: "Its architecture" }).fill("retort:resnet8");
+    await page.getByRole("combobox", { name: "Its architecture" }).press("Escape");
+    await page.getByRole("button", { name: "Register teacher" }).click();
+  };
+  const sent = [];
+  page.on("request", (request) => request.method() === "PUT" && sent.push(Number(request.url().split("/").at(-1))));
+  await page.route("**/parts/2", () => {}); // the second part gets no answer
+  await choose();
+  await page.getByRole("button", { name: "Stop", exact: true }).waitFor();
+  while (!sent.includes(2)) await page.waitForTimeout(50);
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await page.getByText(/^Stopped at \d+ %/).waitFor();
+  await page.unroute("**/parts/2");
+  await page.reload();
+  await page.getByRole("button", { name: "Upload" }).click();
+  await choose();
+  await page.locator(".problem").waitFor({ timeout: 90_000 });
+  assert.equal(sent.filter((part) => part === 1).length, 1, `parts sent: ${sent}`);
+  assert.ok(sent.filter((part) => part === 2).length === 2 && sent.includes(3), `parts sent: ${sent}`);
+  assert.match(await page.locator(".problem").innerText(), /safetensors|header/i);
+});
+
 test("a distillation is watched: the Q curve fills in, is chosen from, read, walked along and exported", { timeout: TIMEOUT }, async () => {
+  await open("/teachers");
+  await page.getByRole("link", { name: "digits-teacher" }).click();
   await page.getByRole("link", { name: "Distil it" }).click();
   await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits" });
   await page.getByRole("combobox", { name: "Architecture" }).fill("retort:resnet8");
   await page.getByRole("combobox", { name: "Architecture" }).press("Escape");
   await page.getByLabel("Options").fill("width=8");
   await page.getByLabel("epochs", { exact: true }).fill("4");
+  await page.getByText("More settings").click();
+  await page.getByLabel("quality bootstrap").fill("1000"); // standard errors, and time enough to watch
   await page.evaluate(() => {
     window.seen = [];
     new MutationObserver(() => {
@@ -171,6 +205,18 @@ test("stopping keeps the best student", { timeout: TIMEOUT }, async () => {
   await page.getByRole("dialog").getByRole("button", { name: "Stop and keep best" }).click();
   await arrived("succeeded");
   await page.getByRole("button", { name: "Student", exact: true }).waitFor();
+});
+
+test("a job is paused and resumed", { timeout: TIMEOUT }, async () => {
+  const { id } = await service.submit({ recipe: "cross_entropy", epochs: 5000 }, { name: "to pause" });
+  await open(`/jobs/${id}`);
+  await service.until(id, ({ phase, progress }) => phase === "distilling" && progress?.step > 0);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await arrived("paused");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await arrived("running");
+  await service.post(`/jobs/${id}/cancel`);
+  await arrived("cancelled");
 });
 
 test("a failure says what happened, whose fault it is and what to change", { timeout: TIMEOUT }, async () => {

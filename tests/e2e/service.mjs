@@ -91,11 +91,4 @@ export class Service {
     const student = { name: "retort:resnet8", options: { width: 8 } };
     return this.post("/jobs", { dataset: { named: "digits" }, student, config, ...more });
   }
-
-  /** A ready teacher that knows the digits a little. */
-  async teacher() {
-    const job = await this.submit({ recipe: "cross_entropy", epochs: 3 }, { name: "a small teacher", student: { name: "retort:resnet14", options: { width: 8 } } });
-    await this.until(job.id, ({ status }) => status === "succeeded");
-    return this.post("/teachers", { artifact: { job_id: job.id, name: "student.safetensors" }, name: "digits teacher" });
-  }
 }

@@ -4,6 +4,118 @@
  */
 
 export interface paths {
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List uploads
+         * @description Your uploads, newest first, those that became something included.
+         */
+        get: operations["list_uploads"];
+        put?: never;
+        /**
+         * Begin an upload
+         * @description For files too large for one request: send the parts in any order, as often as it takes, then complete it, then
+         *     register the teacher or dataset with `{"upload": id}`. An upload that nobody touches expires.
+         */
+        post: operations["create_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an upload
+         * @description One upload.
+         */
+        get: operations["get_upload"];
+        put?: never;
+        post?: never;
+        /**
+         * Abort an upload
+         * @description Remove an upload and whatever has arrived of it. 409 once a teacher or dataset is made of it.
+         */
+        delete: operations["abort_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{upload_id}/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List parts
+         * @description Every part with its place in the file, whether it has arrived, and where to PUT it: for the first time or to go
+         *     on after an interruption.
+         */
+        get: operations["list_upload_parts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{upload_id}/parts/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Send a part
+         * @description The part's bytes as they are. A part that is sent again replaces the earlier one. A `Content-Digest` (RFC 9530)
+         *     with sha-256 is verified.
+         */
+        put: operations["put_upload_part"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads/{upload_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete an upload
+         * @description Join the parts and verify what the store then holds: its size, and the sha256 if one was declared. The answer
+         *     waits for that (`Prefer: wait=N`). Completing again is no error.
+         */
+        post: operations["complete_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/teachers": {
         parameters: {
             query?: never;
@@ -19,7 +131,8 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made.
+         * @description Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made, or an
+         *     upload.
          *
          *     A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
          *     that does not fit is answered with 422, which names the tensors, and nothing of it is kept.
@@ -70,7 +183,8 @@ export interface paths {
         put?: never;
         /**
          * Register a dataset
-         * @description Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set.
+         * @description Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
+         *     uploads.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
          *     with 422, which says why, and nothing of it is kept.
@@ -1780,6 +1894,59 @@ export interface components {
             named: string;
         };
         /**
+         * PartOut
+         * @description One part: PUT bytes [offset, offset + size_bytes) of the file to `url`.
+         */
+        PartOut: {
+            /**
+             * Number
+             * @example 1
+             */
+            number: number;
+            /**
+             * Offset
+             * @example 0
+             */
+            offset: number;
+            /**
+             * Size Bytes
+             * @example 16777216
+             */
+            size_bytes: number;
+            /**
+             * Received
+             * @description Whether it has arrived whole.
+             * @example false
+             */
+            received: boolean;
+            /**
+             * Url
+             * @description Where to PUT it, without a key where it is absolute; null once the upload is no longer open.
+             * @example /uploads/upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/parts/1
+             */
+            url: string | null;
+            /**
+             * Expires At
+             * @description When an absolute `url` ends; ask for the parts again then.
+             * @example null
+             */
+            expires_at: string | null;
+        };
+        /**
+         * PartPage
+         * @description Parts by number.
+         */
+        PartPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["PartOut"][];
+        };
+        /**
          * Ready
          * @description Whether the service can serve. `doorbell` is information: without it work starts at the next sweep.
          */
@@ -1977,6 +2144,139 @@ export interface components {
             items: components["schemas"]["TeacherOut"][];
         };
         /**
+         * UploadCreate
+         * @description What will be sent.
+         */
+        UploadCreate: {
+            /**
+             * Filename
+             * @example resnet152.safetensors
+             */
+            filename: string;
+            /**
+             * Size Bytes
+             * @example 241000000
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @description In hex. When given, the bytes that arrived must have it.
+             * @example 0000000000000000000000000000000000000000000000000000000000000000
+             */
+            sha256?: string | null;
+            /**
+             * Purpose
+             * @description What it will be registered as.
+             * @example teacher
+             * @enum {string}
+             */
+            purpose: "teacher" | "dataset";
+            /**
+             * Direct
+             * @description False: send parts through the API even where the store could take them itself.
+             * @default true
+             */
+            direct: boolean;
+        };
+        /**
+         * UploadOut
+         * @description An upload. Send its parts, then POST its /complete, then register it by its id.
+         */
+        UploadOut: {
+            /**
+             * Id
+             * @example upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            id: string;
+            /**
+             * Status
+             * @example open
+             * @enum {string}
+             */
+            status: "open" | "completing" | "complete" | "failed" | "used";
+            /**
+             * Purpose
+             * @example teacher
+             * @enum {string}
+             */
+            purpose: "teacher" | "dataset";
+            /**
+             * Filename
+             * @example resnet152.safetensors
+             */
+            filename: string;
+            /**
+             * Size Bytes
+             * @example 241000000
+             */
+            size_bytes: number;
+            /**
+             * Part Bytes
+             * @description Size of every part but the last.
+             * @example 16777216
+             */
+            part_bytes: number;
+            /**
+             * Parts
+             * @description How many parts it has.
+             * @example 15
+             */
+            parts: number;
+            /**
+             * Direct
+             * @description Whether parts go to the object store itself.
+             * @example true
+             */
+            direct: boolean;
+            /**
+             * Sha256
+             * @description Of the stored bytes once complete; before, what was declared.
+             * @example 0000000000000000000000000000000000000000000000000000000000000000
+             */
+            sha256: string | null;
+            /**
+             * Error
+             * @description Why it failed.
+             * @example null
+             */
+            error: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Resource
+             * @description The teacher or dataset that it became.
+             * @example null
+             */
+            resource: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             * @description When it is removed unless it is used; moves on with every part.
+             * @example 2026-02-01T12:00:00Z
+             */
+            expires_at: string;
+        };
+        /**
+         * UploadPage
+         * @description Uploads, newest first.
+         */
+        UploadPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["UploadOut"][];
+        };
+        /**
          * WorkerOut
          * @description A worker that was heard of lately.
          */
@@ -2130,6 +2430,45 @@ export interface components {
             };
         };
         /**
+         * DatasetFromUploads
+         * @description Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`.
+         */
+        DatasetFromUploads: {
+            /**
+             * Upload
+             * @description Id of the upload of the whole.
+             * @default null
+             */
+            upload: string | null;
+            /**
+             * Train
+             * @description Id of the upload of the training part.
+             * @default null
+             */
+            train: string | null;
+            /**
+             * Test
+             * @description Id of the upload of the test part.
+             * @default null
+             */
+            test: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
          * ArtifactReference
          * @description A file that one of your jobs made.
          */
@@ -2164,6 +2503,38 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /**
+         * TeacherFromUpload
+         * @description Register an upload that is complete.
+         */
+        TeacherFromUpload: {
+            /**
+             * Upload
+             * @description Id of the upload.
+             */
+            upload: string;
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
     };
     responses: never;
     parameters: never;
@@ -2173,6 +2544,1341 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_uploads: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text of your own: the same key and body within 24 h make one resource, however often sent. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    abort_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_upload_parts: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    put_upload_part: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+                /** @description Part number. */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    complete_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
+                prefer?: string | null;
+            };
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOut"];
+                };
+            };
+            /** @description Still being verified; GET the upload. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_teachers: {
         parameters: {
             query?: {
@@ -2210,30 +3916,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -2368,7 +4050,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
@@ -2423,30 +4105,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -2671,30 +4329,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -2849,30 +4483,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -3076,30 +4686,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -3220,7 +4806,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["NamedDataset"];
+                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -3274,30 +4860,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -3522,30 +5084,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -3700,30 +5238,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -3933,30 +5447,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -4108,30 +5598,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -4372,30 +5838,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -4562,30 +6004,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -4786,30 +6204,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -4990,30 +6384,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -5214,30 +6584,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -5418,30 +6764,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -5642,30 +6964,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -5855,30 +7153,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -6126,30 +7400,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -6347,30 +7597,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -6532,30 +7758,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -6732,30 +7934,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -6912,30 +8090,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7112,30 +8266,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7279,7 +8409,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
             /** @description The range asked for. */
@@ -7288,7 +8418,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": string;
+                    "*/*": string;
                 };
             };
             /** @description The client has this file already. */
@@ -7319,30 +8449,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7617,30 +8723,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -7860,8 +8942,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example # retort:resnet8 by feature_only on fashion-mnist */
                     "text/markdown": string;
-                    "application/json": string;
+                    /**
+                     * @example {
+                     *       "title": "retort:resnet8 by feature_only on fashion-mnist",
+                     *       "student": {},
+                     *       "verdict": {}
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description The range asked for. */
@@ -7870,8 +8960,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /** @example # retort:resnet8 by feature_only on fashion-mnist */
                     "text/markdown": string;
-                    "application/json": string;
+                    /**
+                     * @example {
+                     *       "title": "retort:resnet8 by feature_only on fashion-mnist",
+                     *       "student": {},
+                     *       "verdict": {}
+                     *     }
+                     */
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description The client has this file already. */
@@ -7902,30 +9000,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8172,30 +9246,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8333,30 +9383,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8507,30 +9533,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8661,30 +9663,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8835,30 +9813,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -8989,30 +9943,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -9163,30 +10093,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -9327,30 +10233,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
             /** @description Forbidden */
             403: {
                 headers: {
@@ -9481,30 +10363,6 @@ export interface operations {
                      *       "detail": "Bad request, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unauthorized",
-                     *       "title": "Unauthorized",
-                     *       "status": 401,
-                     *       "detail": "Unauthorized, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unauthorized",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,

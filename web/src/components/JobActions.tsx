@@ -122,6 +122,14 @@ export function JobActions(props: Props & { onRetried: () => void }) {
   const { job, onRetried } = props;
   const { ask, dialog } = useAction({ job, onChange: () => (isActive(job.status) ? props.onChange() : navigate("/")) });
   const attempt = useTry();
+  const say = useSay();
+  const act = (action: "pause" | "resume", done: string): Promise<unknown> =>
+    attempt(async () => {
+      await unwrap(api.POST(`/jobs/{job_id}/${action}`, { params: { path: { job_id: job.id } } }));
+      say(done);
+      if (action === "resume") onRetried();
+      else props.onChange();
+    });
   const retry = (): Promise<unknown> =>
     attempt(async () => {
       await unwrap(api.POST("/jobs/{job_id}/retry", { params: { path: { job_id: job.id } } }));
@@ -132,6 +140,16 @@ export function JobActions(props: Props & { onRetried: () => void }) {
       {"stop" in job.links && (
         <button type="button" className="button" title="End training now; the best student so far is evaluated and kept" onClick={() => ask("stop")}>
           <Icon name="stop" size={16} /> Stop and keep best
+        </button>
+      )}
+      {"pause" in job.links && (
+        <button type="button" className="button" title="Free the worker and keep the training state; resume goes on from it" onClick={() => void act("pause", "Pausing: the training state is kept.")}>
+          Pause
+        </button>
+      )}
+      {"resume" in job.links && (
+        <button type="button" className="button primary" title="Queue it again; it goes on from its last checkpoint" onClick={() => void act("resume", "Queued again.")}>
+          Resume
         </button>
       )}
       {"cancel" in job.links && job.status !== "cancelling" && (

@@ -43,6 +43,8 @@ export function Readiness({ status }: { status: keyof typeof READINESS }) {
 export function explain(job: Pick<Job, "status" | "queue_position" | "not_before">): string {
   if (job.status === "queued" && job.not_before) return "Waits before the next attempt.";
   if (job.status === "queued") return job.queue_position ? `${job.queue_position} ahead of it in the queue.` : "Next to start.";
+  if (job.status === "pausing") return "The training state is being saved; then the worker is free.";
+  if (job.status === "paused") return "Its training state is kept. Resume goes on from it.";
   if (job.status === "stopping") return "Training ends; the best student so far is kept and evaluated.";
   if (job.status === "cancelling") return "The trainer is being ended; nothing of its student is kept.";
   return "";

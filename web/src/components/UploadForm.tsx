@@ -1,7 +1,8 @@
 import { type FormEvent, useRef, useState } from "react";
 
-import { type Progress, upload } from "../api/upload";
+import { api, unwrap } from "../api/client";
 import type { Dataset, Teacher } from "../api/types";
+import { forget, type Progress, type Purpose, sendFile } from "../api/upload";
 import { pairs } from "../lib/draft";
 import { bytes, duration } from "../lib/format";
 import { ArchitecturePicker } from "./ArchitecturePicker";
@@ -11,40 +12,57 @@ import { Problem } from "./Problem";
 
 interface Sending extends Progress {
   startedAt: number;
+  /** How much there was when this page began to send: the pace is that of the rest. */
+  from: number;
+  registering: boolean;
 }
 
-/** Sends a form and tells how far it is; one button stops it. */
-function useUpload<T>(path: string, onDone: (made: T) => void) {
+/** Sends files one after the other, then registers them; one button stops it, and the same file goes on later. */
+function useUpload<T>(purpose: Purpose, onDone: (made: T) => void) {
   const [sending, setSending] = useState<Sending | null>(null);
   const [error, setError] = useState<unknown>(null);
+  const [stoppedAt, setStoppedAt] = useState<number | null>(null);
   const abort = useRef<AbortController | null>(null);
 
-  async function send(form: FormData): Promise<void> {
-    const startedAt = Date.now();
-    abort.current = new AbortController();
+  async function send(files: File[], register: (ids: string[]) => Promise<T>): Promise<void> {
+    const control = new AbortController();
+    abort.current = control;
     setError(null);
-    setSending({ sent: 0, total: 0, startedAt });
+    setStoppedAt(null);
+    let last = 0;
     try {
-      onDone(await upload<T>(path, form, (progress) => setSending({ ...progress, startedAt }), abort.current.signal));
+      const ids: string[] = [];
+      for (const file of files) {
+        const startedAt = Date.now();
+        let from = -1;
+        const tell = (progress: Progress): void => {
+          from = from < 0 ? progress.sent : from;
+          last = progress.sent / Math.max(1, progress.total);
+          setSending({ ...progress, startedAt, from, registering: false });
+        };
+        tell({ sent: 0, total: file.size, note: "" });
+        from = -1;
+        ids.push(await sendFile(file, purpose, tell, control.signal));
+      }
+      setSending((old) => old && { ...old, registering: true });
+      const made = await register(ids);
+      for (const file of files) forget(file, purpose);
+      onDone(made);
     } catch (thrown) {
-      if (!(thrown instanceof DOMException)) setError(thrown);
+      if (control.signal.aborted) setStoppedAt(last);
+      else setError(thrown);
     }
     setSending(null);
   }
-  return { sending, error, send, stop: () => abort.current?.abort() };
+  return { sending, error, stoppedAt, send, stop: () => abort.current?.abort() };
 }
 
 function Sent({ sending, onStop }: { sending: Sending; onStop: () => void }) {
-  const { sent, total, startedAt } = sending;
-  const whole = total > 0 && sent >= total;
-  const rate = sent / Math.max(0.5, (Date.now() - startedAt) / 1000);
   return (
     <div className="sending" role="status">
-      <Bar fraction={total > 0 ? sent / total : 0} label="Upload" />
-      <span className="grow small">
-        {whole ? "Received. A worker reads it through, which takes a moment…" : `${bytes(sent)} of ${bytes(total)}, ${bytes(rate)}/s${rate > 0 ? `, ${duration((total - sent) / rate)} left` : ""}`}
-      </span>
-      {!whole && (
+      <Bar fraction={sending.total > 0 ? sending.sent / sending.total : 0} label="Upload" />
+      <span className="grow small">{pace(sending)}</span>
+      {!sending.registering && (
         <button type="button" className="button small" onClick={onStop}>
           Stop
         </button>
@@ -53,22 +71,31 @@ function Sent({ sending, onStop }: { sending: Sending; onStop: () => void }) {
   );
 }
 
+function pace({ sent, total, startedAt, from, note, registering }: Sending): string {
+  if (registering) return "Received and verified. A worker reads it through, which takes a moment…";
+  if (note === "verifying") return "Received. The service verifies what it has stored…";
+  const rate = Math.max(0, sent - from) / Math.max(0.5, (Date.now() - startedAt) / 1000);
+  const left = rate > 0 && !note ? `, ${bytes(Math.round(rate))}/s, ${duration((total - sent) / rate)} left` : "";
+  return `${bytes(sent)} of ${bytes(total)}${left}${note ? `, ${note}` : ""}`;
+}
+
+function Stopped({ at }: { at: number | null }) {
+  if (at === null) return null;
+  return <p className="muted small">Stopped at {Math.round(100 * at)} %. Send the same file again to go on where it was.</p>;
+}
+
 export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
   const [file, setFile] = useState<File | null>(null);
   const [architecture, setArchitecture] = useState("");
   const [given, setGiven] = useState("");
   const [name, setName] = useState("");
-  const { sending, error, send, stop } = useUpload<Teacher>("/teachers", onDone);
+  const { sending, error, stoppedAt, send, stop } = useUpload<Teacher>("teacher", onDone);
 
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (!file) return;
-    const form = new FormData();
-    form.set("architecture", architecture); // before the file, so that a wrong name costs no upload
-    if (given.trim()) form.set("options", JSON.stringify(pairs(given)));
-    form.set("name", name || file.name.replace(/\.safetensors$/, ""));
-    form.set("file", file);
-    void send(form);
+    const rest = { architecture, options: pairs(given), name: name || file.name.replace(/\.[^.]+$/, ""), labels: {} };
+    void send([file], ([upload = ""]) => unwrap(api.POST("/teachers", { body: { upload, ...rest } as never })) as Promise<Teacher>);
   }
 
   return (
@@ -86,6 +113,7 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
         </label>
       </div>
       {error !== null && <Problem error={error} />}
+      <Stopped at={stoppedAt} />
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
@@ -102,16 +130,18 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [test, setTest] = useState<File | null>(null);
   const [split, setSplit] = useState(false);
   const [name, setName] = useState("");
-  const { sending, error, send, stop } = useUpload<Dataset>("/datasets", onDone);
+  const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (!whole) return;
-    const form = new FormData();
-    form.set("name", name || whole.name.replace(/\.(zip|tar|tgz|parquet|gz)+$/, ""));
-    form.set(split ? "train" : "file", whole);
-    if (split && test) form.set("test", test);
-    void send(form);
+    const called = name || whole.name.replace(/(\.(zip|tar|tgz|parquet|gz))+$/, "");
+    const roles = split ? ["train", "test"] : ["upload"];
+    const files = split && test ? [whole, test] : [whole];
+    void send(files, (ids) => {
+      const body = { name: called, ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+      return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
+    });
   }
 
   const accept = ".zip,.tar,.tgz,.tar.gz,.parquet";
@@ -128,6 +158,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole?.name ?? "our photographs"} maxLength={200} />
       </label>
       {error !== null && <Problem error={error} />}
+      <Stopped at={stoppedAt} />
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
