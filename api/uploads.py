@@ -10,7 +10,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import Depends, Request
@@ -19,6 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
+from api import incoming
 from api.auth import TenantDep
 from api.deps import ContextDep
 from api.problems import BadRequest, TooLarge, UnsupportedMediaType
@@ -53,9 +53,7 @@ async def receive_upload(request: Request, context: ContextDep, tenant: TenantDe
     if media == b"application/json":
         yield Upload(json=await _json(request))
     elif media == b"multipart/form-data" and options.get(b"boundary"):
-        folder = context.settings.scratch / "uploads"
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder) as scratch:
+        with incoming.folder(context.settings) as scratch:
             form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes)
             yield await _multipart(request, form)
     else:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.orm import Session
 
-from api import architectures, registration
+from api import architectures, incoming, registration
 from api.context import Context
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
@@ -57,9 +57,7 @@ def _copy(context: Context, artifact: Artifact) -> TemporaryDirectory[str]:
     """A folder for the teacher's own copy: deleting the job must not take the teacher's weights along."""
     if not artifact.name.endswith(MODEL_SUFFIXES):
         raise invalid("/artifact/name", f"{artifact.name!r} holds no weights.", "Name the job's student.safetensors.")
-    folder = context.settings.scratch / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return TemporaryDirectory(dir=folder)
+    return incoming.folder(context.settings)
 
 
 def _source(session: Session, tenant: str, body: TeacherFromArtifact) -> tuple[Job, Artifact]:
