@@ -1,29 +1,19 @@
-"""Where bodies lie while they arrive. Not under `scratch`: its sweeper removes what no worker owns."""
+"""What killed processes left of bodies that were arriving."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import suppress
 
 from store.settings import Settings
 
 KEPT_SECONDS = 24 * 3600.0
 
 
-def root(settings: Settings) -> Path:
-    return settings.data_dir.absolute() / "uploads"
-
-
-def folder(settings: Settings) -> TemporaryDirectory[str]:
-    """A folder for one request; a context manager that removes it."""
-    root(settings).mkdir(parents=True, exist_ok=True)
-    return TemporaryDirectory(dir=root(settings))
-
-
 def sweep(settings: Settings) -> None:
-    """Remove what a killed process left. Younger folders stay: another process may still be writing to them."""
-    for path in root(settings).glob("*"):
-        if path.stat().st_mtime < time.time() - KEPT_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove old folders of `settings.incoming`. Younger ones stay: another process may still be writing to them."""
+    for path in settings.incoming.glob("*"):
+        with suppress(FileNotFoundError):  # its own process has just removed it
+            if path.stat().st_mtime < time.time() - KEPT_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)

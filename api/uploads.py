@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO
 
 from fastapi import Depends, Request
@@ -18,10 +19,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from api import incoming
 from api.auth import TenantDep
 from api.deps import ContextDep
 from api.problems import BadRequest, TooLarge, UnsupportedMediaType
+from store.settings import Settings
 
 BLOCK_BYTES = 1 << 20
 MAX_FIELD_BYTES = 1 << 16
@@ -53,12 +54,18 @@ async def receive_upload(request: Request, context: ContextDep, tenant: TenantDe
     if media == b"application/json":
         yield Upload(json=await _json(request))
     elif media == b"multipart/form-data" and options.get(b"boundary"):
-        with incoming.folder(context.settings) as scratch:
+        with incoming(context.settings) as scratch:
             form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes)
             yield await _multipart(request, form)
     else:
         remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
         raise UnsupportedMediaType("The body is neither multipart/form-data nor application/json.", remedy)
+
+
+def incoming(settings: Settings) -> TemporaryDirectory[str]:
+    """A folder for a body on its way."""
+    settings.incoming.mkdir(parents=True, exist_ok=True)
+    return TemporaryDirectory(dir=settings.incoming)
 
 
 UploadDep = Annotated[Upload, Depends(receive_upload, scope="function")]

@@ -47,7 +47,7 @@ def stored(service: Service, client: httpx.Client) -> Callable[[], set[str]]:
 
     def files() -> set[str]:
         found = [
-            path for part in ("objects", "scratch", "uploads") for path in (folder / part).rglob("*") if path.is_file()
+            path for part in ("objects", "scratch", "incoming") for path in (folder / part).rglob("*") if path.is_file()
         ]
         return {str(path) for path in found}
 
