@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api.limiting import Limiter
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
 from store.objects import ObjectStore, open_store
@@ -19,7 +20,8 @@ class Context:
     database: Database
     objects: ObjectStore
     doorbell: Doorbell
-    noted_keys: dict[str, float] = field(default_factory=dict)  # key's hash -> when its use was last written down
+    limiter: Limiter
+    noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 
     def prepare(self) -> None:
         """Make the first tenant, and its key where the settings have one. The schema must be there."""
@@ -40,4 +42,5 @@ def open_context(
         database or Database(settings.resolved_database_url),
         objects or open_store(settings),
         doorbell or open_doorbell(settings),
+        Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
     )
