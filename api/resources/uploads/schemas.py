@@ -68,7 +68,8 @@ class PartOut(ResponseModel):
     size_bytes: int = Field(examples=[16_777_216])
     received: bool = Field(description="Whether it has arrived whole.", examples=[False])
     url: str | None = Field(
-        description="Where to PUT it, without a key where it is absolute; null once the upload is no longer open.",
+        description="Where to PUT it, without a key where it is absolute; null once the upload is no longer open, and "
+        "for a key that may only read.",
         examples=[f"/uploads/{_ID}/parts/1"],
     )
     expires_at: datetime | None = Field(
