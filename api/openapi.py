@@ -109,6 +109,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for model in _exampled:
         schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
+    if not app.state.context.settings.api_key.get_secret_value():
+        _without_keys(document)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _without_keys(document: dict[str, Any]) -> None:
+    """Embedded mode asks for no key, and its document does not say that it does."""
+    document["components"].pop("securitySchemes", None)
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation.pop("security", None)
+            operation["responses"].pop("401", None)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[1]
 _START = "import sys; sys.path.insert(0, sys.argv[2]); from worker.isolation.launch import main; main(sys.argv[1])"
 _ENVIRONMENT = {"LANG": "C.UTF-8", "HOME": "/", "OMP_NUM_THREADS": "1"}
+_SETUP_SECONDS = 60.0  # until the child has shut itself in: a fraction of one, unless the machine is overloaded
 _OUTPUT_BYTES = 2**20  # of what the child prints, that much is read
 
 Ending = Literal["exit", "signal", "wall", "cpu"]
@@ -46,7 +47,8 @@ class Limits:
     """Rlimits of the child and the time it may take.
 
     `memory_bytes`: private writable memory (RLIMIT_DATA; a file that is mapped copy-on-write counts whole).
-    `address_space_bytes`: RLIMIT_AS on top of that, for libraries. `cpu_seconds`, `wall_seconds`: s.
+    `address_space_bytes`: RLIMIT_AS on top of that, for libraries.
+    `cpu_seconds`, `wall_seconds` (from when it is shut in): s.
     `file_bytes`: the largest file it may write. `open_files`, `threads`: counts.
     """
 
@@ -110,7 +112,7 @@ def run_sandboxed(
             module, tuple(arguments), str(ROOT), _absolute(read_only), _absolute(writable),
             stage, os.getpid(), pipe[1], limits.rlimits(), tuple(layers),
         )  # fmt: skip
-        status, timed_out = _run(plan, out, err, limits.wall_seconds)
+        status, timed_out = _run(plan, pipe[0], out, err, limits.wall_seconds)
         os.set_blocking(pipe[0], False)
         report, stdout, stderr = _read(pipe[0]), _head(out), _head(err)
     isolation = _isolation(report, timed_out, stderr)
@@ -145,7 +147,7 @@ def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def _run(plan: Plan, out: IO[bytes], err: IO[bytes], wall_seconds: float) -> tuple[int, bool]:
+def _run(plan: Plan, report: int, out: IO[bytes], err: IO[bytes], wall_seconds: float) -> tuple[int, bool]:
     """(status, whether the wall time ran out)."""
     command = [sys.executable, "-I", "-B", "-c", _START, plan.to_json(), plan.root]
     try:
@@ -153,19 +155,18 @@ def _run(plan: Plan, out: IO[bytes], err: IO[bytes], wall_seconds: float) -> tup
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_ENVIRONMENT, cwd="/",
             pass_fds=[plan.report_descriptor], start_new_session=True,
         )  # fmt: skip
-        timed_out = not _wait(child, wall_seconds)
+        timed_out = not _wait(child, report, wall_seconds)
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox could not be started: {error}.", "Look at the worker's log.") from error
     return _status(child.returncode), timed_out
 
 
-def _wait(child: subprocess.Popen[bytes], wall_seconds: float) -> bool:
-    """Wait for the child's end, at most `wall_seconds`; then kill its whole group. False when time ran out."""
+def _wait(child: subprocess.Popen[bytes], report: int, wall_seconds: float) -> bool:
+    """Wait for the child's end, at most `wall_seconds` after its report; then kill its group. False: time ran out."""
     descriptor = os.pidfd_open(child.pid)
     try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(wall_seconds * 1000))
+        _ready([descriptor, report], _SETUP_SECONDS)
+        return _ready([descriptor], wall_seconds)
     finally:
         # Not reaped yet, so its group's number cannot be another's.
         with suppress(ProcessLookupError):
@@ -173,6 +174,14 @@ def _wait(child: subprocess.Popen[bytes], wall_seconds: float) -> bool:
         child.wait()
         os.close(descriptor)
         _await_group(child.pid)
+
+
+def _ready(descriptors: Sequence[int], seconds: float) -> bool:
+    """Whether one of them became readable (a process: ended) in time."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _await_group(group: int, seconds: float = 2.0) -> None:

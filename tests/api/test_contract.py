@@ -61,9 +61,14 @@ def test_importing_the_api_imports_nothing_heavy() -> None:
 def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     problem(client.get("/nothing"), 404, "not_found")
     problem(client.get("/jobs/"), 404)
-    answer = client.put("/jobs")
-    problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"]
+    for path, methods in {
+        "/jobs": "GET, HEAD, POST",
+        "/jobs/job_1": "DELETE, GET, HEAD",
+        "/jobs/1/stop": "POST",
+    }.items():
+        answer = client.put(path)
+        problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == methods
 
 
 def test_malformed_json_and_other_bodies_are_problems(client: TestClient) -> None:

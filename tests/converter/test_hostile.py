@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -98,14 +99,23 @@ def test_a_child_beyond_its_limits(limits: ConverterLimits, ending: str | None, 
     assert not list((tmp_path / "out").iterdir())
 
 
+def kill_at_work() -> bool:
+    """Kill the converter once it has used a second: it is at the pickle then."""
+    for child in psutil.Process().children():
+        family = [child, *child.children(recursive=True)]
+        busy = sum(sum(member.cpu_times()[:2]) for member in family) > 1
+        if busy and "worker.isolation.launch" in " ".join(child.cmdline()):
+            os.kill(child.pid, signal.SIGKILL)
+            return True
+    return False
+
+
 def test_a_child_that_is_killed(tmp_path: Path) -> None:
     def kill_child() -> None:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            for child in psutil.Process().children():
-                if "worker.isolation.launch" in " ".join(child.cmdline()):
-                    time.sleep(0.5)
-                    os.kill(child.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                if kill_at_work():
                     return
             time.sleep(0.01)
 

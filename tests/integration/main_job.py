@@ -101,6 +101,17 @@ def check_results(client: httpx.Client, job_id: str, folder: Path) -> None:
         [sys.executable, "-c", PREDICT, "retort:resnet8", str(student)], capture_output=True, text=True, check=True
     )
     assert fresh.stdout.strip().endswith(f"(2, {CLASSES})")
-    events = client.get(f"/jobs/{job_id}/events", params={"limit": 1000}).raise_for_status().json()["items"]
+    events = all_events(client, job_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["data"]["status"] == "succeeded"
+
+
+def all_events(client: httpx.Client, job_id: str) -> list[dict[str, Any]]:
+    """Page by page."""
+    found, query = list[dict[str, Any]](), dict[str, str]()
+    while True:
+        page = client.get(f"/jobs/{job_id}/events", params=query).raise_for_status().json()
+        found += page["items"]
+        if not page["items"] or not page.get("next_cursor"):
+            return found
+        query = {"cursor": page["next_cursor"]}

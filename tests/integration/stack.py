@@ -17,17 +17,7 @@ from tests.services.processes import Server, free_ports
 from tests.services.redis import Redis
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
 
-API = (
-    sys.executable,
-    "-m",
-    "uvicorn",
-    "--factory",
-    "api.app:create_app",
-    "--host",
-    "127.0.0.1",
-    "--log-level",
-    "warning",
-)
+UVICORN = ("-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1", "--log-level", "warning")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

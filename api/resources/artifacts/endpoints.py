@@ -22,9 +22,9 @@ Redirect = Annotated[
 ]
 
 
-BINARY: dict[str, Any] = {
-    "application/octet-stream": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+BINARY: dict[str, Any] = {"application/octet-stream": _BYTES}
+ANY: dict[str, Any] = {"*/*": _BYTES}
 REPORT: dict[str, Any] = {
     "text/markdown": {"schema": {"type": "string"}, "example": "# retort:resnet8 by feature_only on fashion-mnist"},
     "application/json": {
@@ -62,7 +62,7 @@ def list_job_artifacts(context: ContextDep, tenant: TenantDep, job_id: str) -> A
     operation_id="download_job_artifact",
     summary="Download a file of a job",
     response_class=Response,
-    responses=_file_responses(BINARY),
+    responses=_file_responses(ANY),
 )
 def download_job_artifact(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, name: str, redirect: Redirect = True
