@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api import incoming
 from api.limiting import Limiter
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
@@ -24,7 +25,8 @@ class Context:
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 
     def prepare(self) -> None:
-        """Make the first tenant, and its key where the settings have one. The schema must be there."""
+        """Remove what a killed process left; make the first tenant and its key. The schema must be there."""
+        incoming.sweep(self.settings)
         key = self.settings.api_key.get_secret_value()
         with self.database.write() as session:
             tenant = tenants.ensure_default(session)
