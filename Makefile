@@ -72,3 +72,9 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 .PHONY: test-gpu
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
 	$(PYTEST) -m gpu $(ARGS)
+
+# ---- benchmarks
+
+.PHONY: bench-train
+bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
+	$(PY) -m benchmarks.train $(ARGS)

@@ -21,12 +21,13 @@ from api.resources.jobs.endpoints import router as jobs
 from api.resources.system.endpoints import router as system
 from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
+from api.resources.uploads.endpoints import router as uploads
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (teachers, datasets, jobs, curves, history, artifacts, catalogue, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, system)
 
 
 def create_app(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
@@ -19,6 +19,7 @@ class Context:
     database: Database
     objects: ObjectStore
     doorbell: Doorbell
+    noted_keys: dict[str, float] = field(default_factory=dict)  # key's hash -> when its use was last written down
 
     def prepare(self) -> None:
         """Make the first tenant, and its key where the settings have one. The schema must be there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from starlette.datastructures import Headers
@@ -13,6 +14,7 @@ from api.problems import BadRequest, Forbidden, Problem
 from store.settings import LOOPBACK, Settings
 
 MAX_JSON_BYTES = 1 << 20
+_PART = re.compile(r"/uploads/[^/]+/parts/[^/]+")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -36,8 +38,13 @@ class Guard:
         if problem is not None:
             await respond(scope["path"].replace("\0", "%00"), problem)(scope, receive, send)
             return
-        upload = headers.get("content-type", "").lower().startswith("multipart/")
-        await self.app(scope, receive if upload else _bounded(receive), send)
+        await self.app(scope, receive if _brings_files(scope, headers) else _bounded(receive), send)
+
+
+def _brings_files(scope: Scope, headers: Headers) -> bool:
+    """Bodies that their endpoints stream and bound themselves."""
+    form = headers.get("content-type", "").lower().startswith("multipart/")
+    return form or (scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None)
 
 
 def _nul(scope: Scope) -> Problem | None:

@@ -19,6 +19,18 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     "failed": frozenset({"queued"}),
     "cancelled": frozenset(),
 }
+#: What a job's owner may ask for; everything else is its worker's to say, because somebody holds a lease.
+REQUESTS: dict[Status, frozenset[Status]] = {
+    "queued": frozenset({"cancelled", "paused"}),
+    "running": frozenset({"cancelling", "stopping", "pausing"}),
+    "pausing": frozenset({"cancelling"}),
+    "paused": frozenset({"queued", "cancelled"}),
+    "stopping": frozenset({"cancelling"}),
+    "cancelling": frozenset(),
+    "succeeded": frozenset(),
+    "failed": frozenset({"queued"}),
+    "cancelled": frozenset(),
+}
 #: A worker holds (or held) a lease in these.
 LEASED: frozenset[Status] = frozenset({"running", "pausing", "stopping", "cancelling"})
 #: Nothing happens any more unless a user asks.
@@ -36,6 +48,12 @@ class IllegalTransition(Exception):
 def check_transition(current: Status, wanted: Status) -> None:
     """Raise `IllegalTransition` unless `current -> wanted` is in the table."""
     if wanted not in TRANSITIONS[current]:
+        raise IllegalTransition(current, wanted)
+
+
+def check_request(current: Status, wanted: Status) -> None:
+    """Raise `IllegalTransition` unless an owner may ask for `wanted` of a job that is `current`."""
+    if wanted not in REQUESTS[current]:
         raise IllegalTransition(current, wanted)
 
 

@@ -46,7 +46,7 @@ class SlotPool:
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
-        self._housekeeping = Housekeeping(settings, database, self.worker_id, self.wake)
+        self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),

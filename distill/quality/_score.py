@@ -50,9 +50,7 @@ def score(
             yield _measured(stored, columns, passes, train_size, bootstrap, seed)
 
 
-def _planned(
-    passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int
-) -> Plan:
+def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int) -> Plan:
     names = [layer.name for layer in layers]
     if not names or len(set(names)) != len(names):
         raise InvalidConfig("The layers to score are none, or one is named twice.", "Use `discover`'s layers.")

@@ -94,7 +94,9 @@ def entropies(kernel: Tensor, dims: int, classes: Classes, weights: Tensor) -> E
 def centred_entropy(block: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     """Trace and spectral entropy (b,) of the weighted covariances whose Gram blocks are (b, n, n); p (b, n) sums to 1.
 
-    A class without spread has entropy 0. Eigenvalues below n ulp of the largest are 0."""
+    A class without spread has entropy 0. Eigenvalues within the rounding of the block, 4 n ulp of the mean squared norm
+    before centring, are 0: a class of rank one has entropy 0 and not 1e-14, which sqrt(I E) would blow up."""
+    size = torch.einsum("bi,bii->b", p, block)[:, None]
     means = torch.einsum("bij,bj->bi", block, p)
     block -= means[:, :, None]
     block -= means[:, None, :]
@@ -103,8 +105,8 @@ def centred_entropy(block: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     block *= root[:, :, None]
     block *= root[:, None, :]
     values = torch.linalg.eigvalsh(block)
-    floor = block.shape[-1] * torch.finfo(values.dtype).eps * values[:, -1:]
-    values = torch.where(values > floor.clamp_min(0), values, 0.0)
+    floor = 4 * block.shape[-1] * torch.finfo(values.dtype).eps * size
+    values = torch.where(values > floor, values, 0.0)
     trace = values.sum(1, keepdim=True)
     shares = torch.where(trace > 0, values / trace, 0.0)
     return trace[:, 0], -torch.xlogy(shares, shares).sum(1)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+from store.objects.folder_parts import FolderParts
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
@@ -21,6 +22,7 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root, self._incoming = root, root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self.parts = FolderParts(root, lambda key, path: _place(path, self._path(key)))
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
@@ -84,15 +86,15 @@ class FolderStore:
 
 
 def _place(partial: Path, target: Path) -> None:
-    for _ in range(100):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    """Move a complete file under its key. `delete` may take an empty folder away at any moment in between."""
+    for last in (*[False] * 100, True):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(target)
             return
-        except FileNotFoundError:  # `delete` took the empty folder away in between
-            if not partial.exists():
+        except (FileNotFoundError, FileExistsError):
+            if last or not partial.exists():
                 raise
-    raise OSError(f"the folder of {target} keeps disappearing")
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:

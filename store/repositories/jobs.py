@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from store.clock import db_now
 from store.repositories import events
 from store.repositories.page import newest_first
-from store.states import IllegalTransition, Status, check_transition
+from store.states import IllegalTransition, Status, check_request
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
 
 
@@ -51,8 +51,8 @@ def page(
 
 def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     """Change the state at a user's request, whatever a worker does at the same time. Raises `IllegalTransition`."""
-    check_transition(_status(job), status)
-    if status in {"cancelled", "failed", "succeeded"}:
+    check_request(_status(job), status)
+    if status == "cancelled":
         values["finished_at"] = db_now()
     if status == "stopping":
         values["stop_requested"] = True

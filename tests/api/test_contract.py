@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,9 +61,14 @@ def test_importing_the_api_imports_nothing_heavy() -> None:
 def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     problem(client.get("/nothing"), 404, "not_found")
     problem(client.get("/jobs/"), 404)
-    answer = client.put("/jobs")
-    problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"]
+    for path, methods in {
+        "/jobs": "GET, HEAD, POST",
+        "/jobs/job_1": "DELETE, GET, HEAD",
+        "/jobs/1/stop": "POST",
+    }.items():
+        answer = client.put(path)
+        problem(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == methods
 
 
 def test_malformed_json_and_other_bodies_are_problems(client: TestClient) -> None:
@@ -253,7 +259,8 @@ def made(document: dict[str, Any], schema: dict[str, Any]) -> Any:
         return schema["default"]
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return made(document, schema[union][0])
+            nullable = {"type": "null"} in schema[union]
+            return None if nullable else made(document, schema[union][0])
     if schema.get("type") == "array":
         return [made(document, schema["items"])]
     if schema.get("type") == "object" and "properties" in schema:
@@ -364,3 +371,10 @@ def test_no_json_body_breaks_the_service(client: TestClient, content: Any) -> No
         answer = client.post(path, content=raw, headers={"Content-Type": "application/json"})
         assert answer.status_code in {400, 422}, answer.text
         problem(answer, answer.status_code)
+
+
+def test_every_code_is_documented() -> None:
+    sources = "".join(path.read_text() for path in Path("api").rglob("*.py"))
+    codes = set(re.findall(r'code="([a-z_]+)"', sources))
+    page = Path("docs/http.md").read_text()
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []

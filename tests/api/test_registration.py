@@ -50,7 +50,7 @@ def nothing_left(client: TestClient, objects: FolderStore, settings: Settings) -
     assert client.get("/teachers").json()["items"] == []
     assert client.get("/datasets").json()["items"] == []
     assert list(objects.keys("")) == []
-    uploads = settings.scratch / "uploads"
+    uploads = settings.incoming
     assert not uploads.exists() or list(uploads.iterdir()) == []
 
 
@@ -237,6 +237,7 @@ def test_a_named_dataset_needs_no_upload(client: TestClient, driver: Driver) -> 
         (tarred("w:xz"), "archive", "tar"),
         (b"PAR1" + bytes(20) + b"PAR1", "parquet", "parquet"),
     ],
+    ids=["zip", "tar", "tar.gz", "tar.xz", "parquet"],  # a name made of content with a time in it changes every second
 )
 def test_the_kind_of_a_dataset_is_its_content(
     client: TestClient, objects: FolderStore, content: bytes, kind: str, suffix: str
@@ -268,6 +269,7 @@ def test_train_and_test_files_make_one_dataset(client: TestClient, objects: Fold
         ({"test": ("a", zipped())}, "/file"),
         ({"other": ("a", zipped())}, "/other"),
     ],
+    ids=["no archive", "empty", "two kinds", "whole and part", "test only", "unknown"],
 )
 def test_bad_dataset_files_are_pointed_at(
     client: TestClient, objects: FolderStore, settings: Settings, files: dict[str, Any], pointer: str

@@ -52,7 +52,7 @@ class Trainer:
 
 
 def success(t: Trainer) -> None:
-    print("a library prints what it likes: {not json")
+    sys.stdout.write("a library prints what it likes: {not json\n")
     t.say("phase", phase="distilling")
     t.say("metrics", step=1, epoch=0.1, split="train", values={"loss": 1.0})
     t.say("progress", fraction=1.0, step=1, total_steps=1, images_per_second=10.0, eta_seconds=0.0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from store.database import Database
 from store.objects import ObjectStore
-from store.repositories import jobs, leases
+from store.repositories import jobs
 from store.repositories.leases import Lease
 from store.settings import Settings
 from store.states import Status
@@ -111,6 +111,3 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-
-
-__all__ = ["World", "leases", "program", "settings_for", "wait_until"]

@@ -85,5 +85,5 @@ class CurveOut(ResponseModel):
     reused: bool = Field(description="Taken from an earlier job with the same teacher, data and parameters.")
     chosen: list[int] = Field(description="Indices of the layers to distil, in depth order; empty until chosen.")
     rule: str
-    reading: Any = Field(description="What the complete curve says, in words.")
+    reading: str | None = Field(description="What the curve says so far, in words; null before the first layer.")
     layers: list[CurvePointOut] = Field(description="In depth order.")

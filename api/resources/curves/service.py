@@ -44,7 +44,7 @@ def shown(job: Job, points: list[dict[str, Any]]) -> CurveOut:
         reused=frame.get("reused", False),
         chosen=selection.get("chosen", []),
         rule=selection.get("rule", ""),
-        reading=_reading(curve(job, points)) if complete else None,
+        reading=_reading(curve(job, points)) if points and frame else None,
         layers=[CurvePointOut.model_validate(point) for point in points],
         **{name: frame.get(name) for name in FRAME},
     )
@@ -77,7 +77,7 @@ def drawn(found: QCurve, media_type: str) -> bytes:
     return (forms.to_csv(found) if media_type == "text/csv" else forms.to_svg(found)).encode()
 
 
-def _reading(found: QCurve) -> Any:
+def _reading(found: QCurve) -> str:
     from distill import curve as forms
 
     return forms.reading(found)

@@ -1,0 +1,5 @@
+"""`python -m client`: the same as `retort`."""
+
+from client.cli import run
+
+run()

@@ -1,0 +1,293 @@
+"""A typed client of the service.
+
+with Retort("http://127.0.0.1:8000") as retort:
+    teacher = retort.add_teacher("resnet34.safetensors", "timm:resnet34")
+    job = retort.submit(teacher=teacher["id"], dataset={"named": "fashion-mnist"}, student="retort:resnet8")
+    job = retort.wait(job["id"])
+    retort.download(job["id"], "student.safetensors", "student.safetensors")
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from client import download as downloads
+from client import sse
+from client.errors import NotThere, Refused, Unreachable
+from client.transport import PAUSE_SECONDS, Transport
+from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Teacher
+
+Resource = TypeVar("Resource", Teacher, Dataset)
+DEFAULT_URL = "http://127.0.0.1:8000"
+POLL_SECONDS = 20
+SILENT_SECONDS = 60.0
+RECONNECTS = 20
+MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
+
+
+class Retort:
+    """One service, by URL and key. A context manager; safe to use from one thread at a time."""
+
+    def __init__(
+        self, url: str = DEFAULT_URL, api_key: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._transport = Transport(url, api_key, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON at a path. Raises `ProblemError`, `Unreachable`."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._transport.request("GET", path, params=given).json()
+
+    def _pages(self, path: str, **query: Any) -> Iterator[Any]:
+        cursor: str | None = None
+        while True:
+            page = self.get(path, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        return self._transport.request("POST", path, json=body, headers=dict(headers or {})).json()
+
+    # Teachers
+
+    def add_teacher(
+        self,
+        file: str | Path,
+        architecture: str,
+        options: Mapping[str, Any] | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Teacher:
+        """Upload a safetensors checkpoint. Comes back once it is inspected; raises `ProblemError` if it is refused."""
+        fields = {"architecture": architecture, "options": json.dumps(dict(options or {})), "name": name}
+        teacher: Teacher = self._upload("/teachers", {"file": Path(file)}, fields, labels)
+        return self._ready(f"/teachers/{teacher['id']}", teacher)
+
+    def teacher_from_job(
+        self,
+        job_id: str,
+        artifact: str = "student.safetensors",
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Teacher:
+        """Register what a finished job trained as a teacher."""
+        body = {"artifact": {"job_id": job_id, "name": artifact}, "name": name, "labels": dict(labels or {})}
+        teacher: Teacher = self._post("/teachers", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/teachers/{teacher['id']}", teacher)
+
+    def teachers(self) -> Iterator[Teacher]:
+        return self._pages("/teachers")
+
+    def teacher(self, teacher_id: str) -> Teacher:
+        found: Teacher = self.get(f"/teachers/{quote(teacher_id, safe='')}")
+        return found
+
+    def delete_teacher(self, teacher_id: str) -> None:
+        self._transport.request("DELETE", f"/teachers/{quote(teacher_id, safe='')}")
+
+    # Datasets
+
+    def add_dataset(
+        self,
+        file: str | Path | None = None,
+        *,
+        train: str | Path | None = None,
+        test: str | Path | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> Dataset:
+        """Upload an ImageFolder zip or tar or an image parquet: `file`, or `train` with or without `test`."""
+        given = {"file": file, "train": train, "test": test}
+        files = {role: Path(path) for role, path in given.items() if path is not None}
+        dataset: Dataset = self._upload("/datasets", files, {"name": name}, labels)
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
+    def named_dataset(self, named: str, labels: Mapping[str, str] | None = None) -> Dataset:
+        """Register a data set that the service knows by name."""
+        body = {"named": named, "labels": dict(labels or {})}
+        dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
+    def datasets(self) -> Iterator[Dataset]:
+        return self._pages("/datasets")
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        found: Dataset = self.get(f"/datasets/{quote(dataset_id, safe='')}")
+        return found
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        self._transport.request("DELETE", f"/datasets/{quote(dataset_id, safe='')}")
+
+    # Jobs
+
+    def submit(self, *, idempotency_key: str | None = None, **body: Any) -> Job:
+        """POST /jobs: `dataset`, `student`, and where wanted `teacher`, `config`, `name`, `labels`, `priority`,
+        `compare_with`, `max_attempts`. Sent again after a broken connection it still makes one job."""
+        job: Job = self._post("/jobs", body, {"Idempotency-Key": idempotency_key or uuid4().hex})
+        return job
+
+    def dry_run(self, **body: Any) -> dict[str, Any]:
+        """Check a job without queueing it."""
+        found: dict[str, Any] = self._post("/jobs?dry_run=true", body)
+        return found
+
+    def jobs(
+        self, status: list[str] | None = None, recipe: str | None = None, labels: Mapping[str, str] | None = None
+    ) -> Iterator[Job]:
+        """Jobs, newest first."""
+        label = [f"{name}:{value}" for name, value in (labels or {}).items()]
+        return self._pages("/jobs", status=status or None, recipe=recipe, label=label or None)
+
+    def job(self, job_id: str) -> Job:
+        found: Job = self.get(_job(job_id))
+        return found
+
+    def act(self, job_id: str, action: str) -> Job:
+        """cancel, stop, pause, resume or retry."""
+        job: Job = self._post(f"{_job(job_id)}/{action}")
+        return job
+
+    def delete_job(self, job_id: str, cancel: bool = False) -> None:
+        """Remove a job with all it made; with `cancel` an active one is ended first, and waited for."""
+        while True:
+            answer = self._transport.request("DELETE", _job(job_id), params={"cancel": str(cancel).lower()})
+            if answer.status_code != httpx.codes.ACCEPTED:
+                return
+            self.wait(job_id)
+
+    def wait(self, job_id: str, on_change: Callable[[Job], None] | None = None, seconds: float | None = None) -> Job:
+        """The job once it has ended; `on_change` sees every change. Raises `TimeoutError` after `seconds`."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        etag = ""
+        while True:
+            left = POLL_SECONDS if deadline is None else max(0, min(POLL_SECONDS, deadline - time.monotonic()))
+            headers = {"If-None-Match": etag, "Prefer": f"wait={round(left)}"} if etag else {}
+            answer = self._transport.request("GET", _job(job_id), headers=headers)
+            if answer.status_code == httpx.codes.OK:
+                job: Job = answer.json()
+                etag = answer.headers.get("ETag", "")
+                if on_change is not None:
+                    on_change(job)
+                if job["status"] in TERMINAL:
+                    return job
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"job {job_id} has not ended after {seconds:g} s")
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
+        """Everything that has happened and happens, until the job has ended. A broken connection is made again and
+        goes on behind the last numbered event. Raises `Unreachable` when it cannot be made again."""
+        failures = 0
+        while True:
+            try:
+                for event in self._stream(job_id, after):
+                    failures = 0
+                    after = event["seq"] or after
+                    yield event
+                if self.job(job_id)["status"] in TERMINAL:
+                    return
+                time.sleep(PAUSE_SECONDS)  # the service closed the stream; it may be restarting
+            except (httpx.TransportError, httpx.StreamError) as error:
+                failures += 1
+                if failures > RECONNECTS:
+                    raise Unreachable(self.url, str(error) or type(error).__name__) from error
+                time.sleep(min(PAUSE_SECONDS * failures, 5))
+
+    def _stream(self, job_id: str, after: int) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._transport.stream(f"{_job(job_id)}/events", headers, SILENT_SECONDS) as response:
+            yield from sse.messages(response.iter_lines())
+
+    # Results
+
+    def q_curve(self, job_id: str) -> QCurve:
+        curve: QCurve = self.get(f"{_job(job_id)}/q-curve")
+        return curve
+
+    def q_curve_as(self, job_id: str, form: str) -> bytes:
+        """The curve as `csv`, `svg`, `png` or `json`."""
+        headers = {"Accept": MEDIA[form]}
+        return self._transport.request("GET", f"{_job(job_id)}/q-curve", headers=headers).content
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.get(f"{_job(job_id)}/report", format="json")
+        return found
+
+    def logs(self, job_id: str) -> Iterator[dict[str, Any]]:
+        return self._pages(f"{_job(job_id)}/logs")
+
+    def metrics(self, job_id: str, split: str | None = None) -> Iterator[dict[str, Any]]:
+        return self._pages(f"{_job(job_id)}/metrics", split=split)
+
+    def artifacts(self, job_id: str) -> list[Artifact]:
+        found: list[Artifact] = self.get(f"{_job(job_id)}/artifacts")["items"]
+        return found
+
+    def download(self, job_id: str, name: str, path: str | Path) -> Path:
+        """Fetch one file of a job, verified by sha256."""
+        artifacts = {artifact["name"]: artifact for artifact in self.artifacts(job_id)}
+        if name not in artifacts:
+            known = ", ".join(artifacts) or "none yet"
+            raise NotThere(f"Job {job_id} has no file {name!r}.", f"It has: {known}.")
+        return downloads.download(self._transport, artifacts[name], Path(path))
+
+    # The service
+
+    def catalogue(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.get("/catalogue")
+        return found
+
+    def architectures(self, search: str | None = None) -> Iterator[dict[str, Any]]:
+        return self._pages("/catalogue/architectures", search=search)
+
+    def system(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.get("/system")
+        return found
+
+    def _upload(
+        self, path: str, files: Mapping[str, Path], fields: Mapping[str, str], labels: Mapping[str, str] | None
+    ) -> Any:
+        form = {**fields, "labels": json.dumps(dict(labels or {}))}
+        with ExitStack() as stack:
+            parts = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
+            return self._transport.request("POST", path, data=form, files=parts).json()
+
+    def _ready(self, path: str, row: Resource) -> Resource:
+        """Wait on while a worker inspects the row."""
+        while row["status"] == "inspecting":
+            time.sleep(1)
+            row = self.get(path)
+        if row["status"] == "invalid":
+            error = row["error"] or {}
+            raise Refused(error.get("message", "The input was refused."), error.get("remedy", ""))
+        return row
+
+
+def _job(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"

@@ -1,0 +1,95 @@
+"""The `retort` command: everything of the HTTP contract, and local commands that other packages attach."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+from rich.console import Console
+
+from client import demo
+from client.api import DEFAULT_URL
+from client.commands.catalogue import catalogue, status
+from client.commands.datasets import datasets
+from client.commands.jobs import jobs
+from client.commands.results import download, q_curve
+from client.commands.teachers import teachers
+from client.errors import RetortClientError
+from client.session import INTERRUPTED, USER, Session, explain
+
+GROUP = "retort.commands"
+
+
+class Program(click.Group):
+    """Commands of our own, and those that installed packages attach; these are imported only when they are run."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*super().list_commands(context), *_attached()})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        own = super().get_command(context, name)
+        point = _attached().get(name)
+        return own if own is not None or point is None else _Attached(point)
+
+
+class _Attached(click.Command):
+    """Stands for a command of another package until it is run: `retort --help` must not import torch."""
+
+    def __init__(self, point: EntryPoint) -> None:
+        super().__init__(point.name, help=f"Local command of {point.module}.", add_help_option=False)
+        self.params = [click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)]
+        self.ignore_unknown_options = True
+        self.context_settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+        self._point = point
+
+    def invoke(self, context: click.Context) -> object:
+        loaded: click.Command = self._point.load()
+        name = f"{context.find_root().info_name} {self.name}"
+        return loaded.main(list(context.params["rest"]), prog_name=name, standalone_mode=False)
+
+
+def _attached() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", envvar="RETORT_URL", default=DEFAULT_URL, show_default=True, help="The service. [RETORT_URL]")
+@click.option("--api-key", envvar="RETORT_API_KEY", help="Bearer key. [RETORT_API_KEY]")
+@click.option("--json", "as_json", is_flag=True, help="Print documents as JSON.")
+@click.version_option(package_name="retort", message="%(version)s")
+@click.pass_context
+def program(context: click.Context, url: str, api_key: str | None, as_json: bool) -> None:
+    """Distil large models into small ones."""
+    context.obj = Session(url, api_key or None, as_json, Console())
+
+
+for _command in (teachers, datasets, jobs, q_curve, download, catalogue, status, demo.command):
+    program.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; its exit code: 0, 1 (the user's fault), 2 (the system's), 130 (interrupted)."""
+    console = Console(stderr=True)
+    try:
+        result = program.main(arguments, prog_name="retort", standalone_mode=False)
+    except RetortClientError as error:
+        return explain(console, error)
+    except click.Abort:
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USER
+    except BrokenPipeError:
+        return USER
+    return result if isinstance(result, int) else 0
+
+
+def run() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

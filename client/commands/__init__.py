@@ -1,0 +1,1 @@
+"""Commands, a noun a file."""

@@ -1,0 +1,150 @@
+"""`retort jobs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client import render
+from client.api import Retort
+from client.errors import JobFailed
+from client.session import Session, command, pairs, typed_pairs
+from client.types import Job
+from client.watch import watch as watch_job
+
+ACTIONS = {
+    "cancel": "End a job and keep nothing of its student.",
+    "stop": "End training now and keep the best student so far.",
+    "pause": "Free the worker and keep the training state.",
+    "resume": "Queue a paused job again.",
+    "retry": "Queue a job that failed by a fault of the system again.",
+}
+
+
+@click.group()
+def jobs() -> None:
+    """Runs: scoring, distilling, evaluating."""
+
+
+@jobs.command("submit")
+@click.option("--file", "-f", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The body as JSON.")
+@click.option("--teacher", "-t", help="Id of a teacher.")
+@click.option("--dataset", "-d", help="Id of a dataset, or the name of a set in the catalogue.")
+@click.option("--student", "-s", help="Architecture, e.g. retort:resnet8.")
+@click.option("--option", "-o", "options", multiple=True, callback=typed_pairs, help="Student's argument, name=value.")
+@click.option("--recipe", "-r", help="Recipe; feature_only unless given.")
+@click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any field of config, name=value (JSON).")
+@click.option("--name", help="Your name for it.")
+@click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
+@click.option("--priority", type=int, help="Higher starts first.")
+@click.option("--compare-with", help="Id of a finished job to report beside this one.")
+@click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")
+@click.option("--watch", "-w", is_flag=True, help="Stay and show how it goes.")
+@command
+def submit(
+    session: Session,
+    retort: Retort,
+    /,
+    file: Path | None,
+    student: str | None,
+    dataset: str | None,
+    options: dict[str, Any],
+    recipe: str | None,
+    config: dict[str, Any],
+    dry_run: bool,
+    watch: bool,
+    **rest: Any,
+) -> None:
+    """Queue a job."""
+    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    body |= {name: value for name, value in rest.items() if value not in (None, {})}
+    if dataset is not None:
+        body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
+    if student is not None:
+        body["student"] = {"name": student, "options": options}
+    given = config | ({"recipe": recipe} if recipe else {})
+    if given:
+        body["config"] = body.get("config", {}) | given
+    if dry_run:
+        checked = retort.dry_run(**body)
+        session.show(checked, lambda: render.details(checked))
+        return
+    job = retort.submit(**body)
+    if watch:
+        _watch(session, retort, job["id"])
+    else:
+        session.show(job, lambda: f"{job['id']}\nFollow it with: retort jobs watch {job['id']}")
+
+
+@jobs.command("list")
+@click.option("--status", multiple=True, help="Only these; may be repeated.")
+@click.option("--recipe", help="Only this recipe.")
+@click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; all must hold.")
+@command
+def list_(
+    session: Session, retort: Retort, status: tuple[str, ...], recipe: str | None, labels: dict[str, str]
+) -> None:
+    """Jobs, newest first."""
+    rows = list(retort.jobs(list(status), recipe, labels))
+    session.show(rows, lambda: render.jobs(rows))
+
+
+@jobs.command("show")
+@click.argument("job_id")
+@command
+def show(session: Session, retort: Retort, job_id: str) -> None:
+    """One job with all that is known of it."""
+    job = retort.job(job_id)
+    hidden = {"config", "links"} if job["resolved"] else {"links"}
+    session.show(job, lambda: render.details({name: value for name, value in job.items() if name not in hidden}))
+
+
+@jobs.command("watch")
+@click.argument("job_id")
+@command
+def watch(session: Session, retort: Retort, job_id: str) -> None:
+    """Show how a job goes until it ends. Ctrl-C ends the watching, not the job."""
+    _watch(session, retort, job_id)
+
+
+@jobs.command("delete")
+@click.argument("job_ids", nargs=-1, required=True)
+@click.option("--cancel", is_flag=True, help="Cancel first what is still active.")
+@command
+def delete(session: Session, retort: Retort, job_ids: tuple[str, ...], cancel: bool) -> None:
+    """Remove ended jobs with all they made."""
+    for job_id in job_ids:
+        retort.delete_job(job_id, cancel)
+        session.console.print(f"deleted {job_id}")
+
+
+def _action(name: str, text: str) -> click.Command:
+    @click.argument("job_id")
+    @command
+    def act(session: Session, retort: Retort, job_id: str) -> None:
+        job = retort.act(job_id, name)
+        session.show(job, lambda: f"{job['id']} is {job['status']}")
+
+    return click.command(name, help=text)(act)
+
+
+for _name, _text in ACTIONS.items():
+    jobs.add_command(_action(_name, _text))
+
+
+def _watch(session: Session, retort: Retort, job_id: str) -> None:
+    try:
+        job = watch_job(retort, session.console, job_id)
+    except KeyboardInterrupt:
+        session.console.print(f"The job goes on. See it again with: retort jobs watch {job_id}")
+        raise
+    if job["status"] != "succeeded":
+        raise JobFailed(dict(job))
+    session.show(job, lambda: _ended(job))
+
+
+def _ended(job: Job) -> str:
+    return f"{job['id']} succeeded. Fetch what it made with: retort download {job['id']}"

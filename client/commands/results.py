@@ -1,0 +1,66 @@
+"""`retort q-curve` and `retort download`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client import render
+from client.api import MEDIA, Retort
+from client.session import Session, command
+
+STUDENT, REPORTS = "student.safetensors", ("report.md", "report.json")
+
+
+@click.command("q-curve")
+@click.argument("job_id")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A .svg, .png, .csv or .json file."
+)
+@command
+def q_curve(session: Session, retort: Retort, job_id: str, output: Path | None) -> None:
+    """The Q curve of a job, in the terminal or into a file."""
+    if output is not None:
+        form = output.suffix.removeprefix(".")
+        if form not in MEDIA:
+            raise click.BadParameter(f"{output.name} should end in one of {', '.join(MEDIA)}", param_hint="--output")
+        output.write_bytes(retort.q_curve_as(job_id, form))
+        session.console.print(f"wrote {output}")
+        return
+    curve = retort.q_curve(job_id)
+    session.show(curve, lambda: render.curve(curve))
+    if not session.as_json:
+        session.console.print(_caption(curve))
+
+
+def _caption(curve: Any) -> str:
+    total = curve["total_layers"]
+    if total is None:
+        return "No layer is scored yet."
+    parts = [f"{len(curve['layers'])} of {total} layers scored"]
+    if curve["chosen"]:
+        parts.append(f"* chosen by {curve['rule']}")
+    return "; ".join(parts) + "."
+
+
+@click.command("download")
+@click.argument("job_id")
+@click.argument("what", default="all")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or file for one artifact.")
+@command
+def download(session: Session, retort: Retort, job_id: str, what: str, output: Path | None) -> None:
+    """Fetch WHAT a job made: student, report, an artifact's name, or all. Every file is verified by its sha256."""
+    known = [artifact["name"] for artifact in retort.artifacts(job_id)]
+    names = {"all": known, "student": [STUDENT], "report": [name for name in REPORTS if name in known]}.get(
+        what, [what]
+    )
+    if not names:
+        raise click.UsageError(f"Job {job_id} has made no files yet; retort jobs show {job_id} tells how it stands.")
+    folder = output or Path(job_id)
+    for name in names:
+        one_file = output is not None and len(names) == 1 and bool(output.suffix)
+        path = output if one_file and output is not None else folder / Path(name).name
+        retort.download(job_id, name, path)
+        session.console.print(f"{path}", highlight=False)

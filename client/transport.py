@@ -1,0 +1,65 @@
+"""Requests that are sent again where that is safe, and answers that are errors as exceptions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from client.errors import ProblemError, Unreachable
+
+TRIES = 4
+PAUSE_SECONDS = 0.5
+TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
+REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
+
+
+class Transport:
+    """One service. Sends again what may be sent twice (GET, DELETE, and POST with an Idempotency-Key) when the
+    connection breaks or the answer is 503."""
+
+    def __init__(self, url: str, api_key: str | None, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT, follow_redirects=True, transport=transport
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer. Raises `ProblemError` for 4xx and 5xx, `Unreachable`."""
+        tries = TRIES if method in REPEATABLE or "Idempotency-Key" in (options.get("headers") or {}) else 1
+        for left in range(tries - 1, -1, -1):
+            response = self._once(method, path, left, options)
+            if response is not None and (response.status_code != 503 or not left):
+                break
+            time.sleep(PAUSE_SECONDS * 2 ** (tries - 1 - left))
+        assert response is not None
+        if response.is_error:
+            raise ProblemError.of(response)
+        return response
+
+    def _once(self, method: str, path: str, left: int, options: dict[str, Any]) -> httpx.Response | None:
+        try:
+            return self._client.request(method, path, **options)
+        except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            if not left:
+                raise Unreachable(self.url, str(error) or type(error).__name__) from error
+            return None
+        except httpx.TimeoutException as error:
+            raise Unreachable(self.url, "it takes too long") from error
+
+    @contextmanager
+    def stream(self, path: str, headers: dict[str, str], read_seconds: float) -> Iterator[httpx.Response]:
+        """An answer whose body is read as it comes. Raises `ProblemError`; httpx's errors while reading."""
+        timeout = httpx.Timeout(30, read=read_seconds)
+        with self._client.stream("GET", path, headers=headers, timeout=timeout) as response:
+            if response.is_error:
+                response.read()
+                raise ProblemError.of(response)
+            yield response

@@ -1,0 +1,97 @@
+"""The contract's documents, as far as the client looks into them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+JobStatus = Literal[
+    "queued", "running", "pausing", "paused", "stopping", "cancelling", "succeeded", "failed", "cancelled"
+]
+TERMINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Architecture(TypedDict):
+    name: str
+    options: dict[str, Any]
+
+
+class Teacher(TypedDict):
+    id: str
+    name: str
+    status: Literal["inspecting", "ready", "invalid"]
+    architecture: Architecture
+    size_bytes: int
+    sha256: str
+    report: dict[str, Any] | None
+    error: dict[str, Any] | None
+    labels: dict[str, str]
+    created_at: str
+
+
+class Dataset(TypedDict):
+    id: str
+    name: str
+    kind: str
+    status: Literal["inspecting", "ready", "invalid"]
+    files: dict[str, dict[str, Any]]
+    size_bytes: int
+    digest: str
+    report: dict[str, Any] | None
+    error: dict[str, Any] | None
+    labels: dict[str, str]
+    created_at: str
+
+
+class Job(TypedDict):
+    id: str
+    name: str
+    labels: dict[str, str]
+    status: JobStatus
+    phase: str | None
+    priority: int
+    recipe: str
+    config: dict[str, Any]
+    resolved: dict[str, Any] | None
+    student: Architecture
+    teacher: str | None
+    dataset: str
+    compare_with: str | None
+    attempt: int
+    max_attempts: int
+    progress: dict[str, Any] | None
+    selection: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    queue_position: int | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    heartbeat_at: str | None
+    links: dict[str, str]
+
+
+class Artifact(TypedDict):
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    created_at: str
+    href: str
+
+
+class QCurve(TypedDict):
+    job_id: str
+    complete: bool
+    total_layers: int | None
+    chosen: list[int]
+    rule: str
+    reading: str | None
+    layers: list[dict[str, Any]]
+
+
+class Event(TypedDict):
+    """A message of a job's stream. `seq` is None for `progress`, which is not numbered."""
+
+    seq: int | None
+    kind: str
+    data: dict[str, Any]

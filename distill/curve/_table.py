@@ -1,0 +1,40 @@
+"""The curve as CSV: one row a layer."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from distill.types import LayerQuality, QCurve
+
+VALUES = (
+    *("separation", "information", "efficiency", "quality"),
+    *("minimum_similarity", "entropy", "nearest_distance", "mean_norm"),
+)
+ERRORS = ("separation", "information", "efficiency", "quality")
+COLUMNS = (
+    *("index", "name", "relative_depth", "kind", "shape"),
+    *VALUES,
+    *(f"{name}_standard_error" for name in ERRORS),
+    *("pooled", "chosen"),
+)
+
+
+def to_csv(curve: QCurve) -> str:
+    """RFC 4180 text with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56; floats in full; standard
+    errors empty where there are none; `pooled` and `chosen` true or false."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(_row(layer, layer.index in curve.chosen) for layer in curve.layers)
+    return text.getvalue()
+
+
+def _row(layer: LayerQuality, chosen: bool) -> list[str]:
+    errors = layer.standard_error or {}
+    return [
+        *(str(layer.index), layer.name, repr(layer.relative_depth), layer.kind, "x".join(map(str, layer.shape))),
+        *(repr(float(getattr(layer, name))) for name in VALUES),
+        *(repr(errors[name]) if name in errors else "" for name in ERRORS),
+        *(str(layer.pooled).lower(), str(chosen).lower()),
+    ]

@@ -1,0 +1,203 @@
+"""The `retort` command."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import click
+import pytest
+
+from client import cli, render
+from client.cli import main
+from client.watch import Watch
+from distill.types import Event
+from tests.api.driver import Driver
+from tests.api.test_registration import safetensors, zipped
+from tests.client.conftest import Command
+
+SYSTEM_FAULT = {
+    "code": "oom",
+    "message": "It broke.",
+    "remedy": "Retry.",
+    "fault": "system",
+    "retryable": True,
+    "details": {},
+}
+
+
+@pytest.mark.usefixtures("inspector")
+def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path) -> None:
+    (tmp_path / "m.safetensors").write_bytes(safetensors())
+    (tmp_path / "d.zip").write_bytes(zipped())
+    code, out = command(
+        "--json", "teachers", "add", tmp_path / "m.safetensors", "-a", "resnet34", "-o", "width=8", "--label", "a=b"
+    )
+    assert code == 0, out
+    teacher = json.loads(out)
+    assert (teacher["architecture"]["options"], teacher["labels"]) == ({"width": 8}, {"a": "b"})
+    assert teacher["id"] in command("teachers", "list")[1]
+    assert "timm:resnet34" in command("teachers", "show", teacher["id"])[1]
+    assert command("teachers", "delete", teacher["id"]) == (0, f"deleted {teacher['id']}\n")
+    for source in (
+        ["--named", "digits"],
+        [tmp_path / "d.zip"],
+        ["--train", tmp_path / "d.zip", "--test", tmp_path / "d.zip"],
+    ):
+        code, out = command("--json", "datasets", "add", *source)
+        assert code == 0, out
+    dataset = json.loads(out)["id"]
+    assert "archive" in command("datasets", "show", dataset)[1]
+    assert command("datasets", "list")[1].count("dst_") == 3
+    assert command("datasets", "delete", dataset)[0] == 0
+
+
+@pytest.mark.usefixtures("inspector")
+def test_a_job_is_submitted_shown_acted_on_and_deleted(command: Command, driver: Driver, tmp_path: Path) -> None:
+    arguments = ["-t", driver.teacher(), "-d", "digits", "-s", "resnet8", "-o", "width=8", "--set", "epochs=3"]
+    arguments += ["--set", 'teacher_layers=["a"]', "--name", "n", "--label", "a=b", "-r", "feature_only"]
+    code, out = command("--json", "jobs", "submit", *arguments)
+    assert code == 0, out
+    job = json.loads(out)
+    assert (job["config"]["epochs"], job["config"]["teacher_layers"]) == (3, ["a"])
+    assert (job["student"], job["labels"]) == ({"name": "retort:resnet8", "options": {"width": 8}}, {"a": "b"})
+    (tmp_path / "job.json").write_text(
+        json.dumps({"teacher": job["teacher"], "dataset": job["dataset"], "student": "resnet8"})
+    )
+    assert "valid" in command("jobs", "submit", "-f", tmp_path / "job.json", "--dry-run")[1]
+    assert command("jobs", "list", "--label", "a=b", "--status", "queued")[1].count("job_") == 1
+    assert "feature_only" in command("jobs", "show", job["id"])[1]
+    assert command("jobs", "pause", job["id"]) == (0, f"{job['id']} is paused\n")
+    assert command("jobs", "resume", job["id"])[1].endswith("is queued\n")
+    assert command("jobs", "cancel", job["id"])[1].endswith("is cancelled\n")
+    assert command("jobs", "delete", job["id"]) == (0, f"deleted {job['id']}\n")
+
+
+def test_watching_a_job_shows_its_curve_and_ends_with_it(command: Command, driver: Driver) -> None:
+    job_id = driver.job()
+    thread = threading.Thread(target=lambda: (time.sleep(0.2), driver.succeed(job_id)))
+    thread.start()
+    code, out = command("jobs", "watch", job_id)
+    thread.join()
+    assert code == 0, out
+    assert "Q curve: 4 layers from 100 samples" in out
+    assert "layer3" in out
+    assert "chosen by quality: layer2, layer3" in out
+    assert f"retort download {job_id}" in out
+
+
+def test_a_failed_job_is_an_error_by_whose_fault_it_is(command: Command, driver: Driver) -> None:
+    job_id = driver.job()
+    driver.finish(driver.claim(job_id), "failed", SYSTEM_FAULT)
+    code, out = command("jobs", "watch", job_id)
+    assert (code, "It broke." in out, "Retry." in out) == (2, True, True)
+    cancelled = driver.job()
+    driver.finish(driver.claim(cancelled), "cancelled")
+    assert command("jobs", "watch", cancelled)[0] == 1
+
+
+def test_the_curve_as_table_and_files(command: Command, driver: Driver, tmp_path: Path) -> None:
+    job_id = driver.job()
+    assert "No layer is scored yet." in command("q-curve", job_id)[1]
+    driver.succeed(job_id)
+    code, out = command("q-curve", job_id)
+    assert (code, out.count("layer")) == (0, 5)
+    assert "4 of 4 layers scored; * chosen by quality." in out
+    for form, start in {"svg": b"<", "png": b"\x89PNG", "csv": b"", "json": b"{"}.items():
+        assert command("q-curve", job_id, "-o", tmp_path / f"c.{form}")[0] == 0
+        assert (tmp_path / f"c.{form}").read_bytes().lstrip().startswith(start)
+    code, out = command("q-curve", job_id, "-o", tmp_path / "c.gif")
+    assert (code, "svg" in out) == (1, True)
+
+
+def test_downloads(command: Command, driver: Driver, tmp_path: Path) -> None:
+    job_id = driver.job()
+    code, out = command("download", job_id)
+    assert (code, "no files yet" in out) == (1, True)
+    driver.succeed(job_id, b"weights")
+    assert command("download", job_id, "-o", tmp_path / "all")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [
+        "report.json",
+        "report.md",
+        "student.safetensors",
+    ]
+    assert command("download", job_id, "student", "-o", tmp_path / "s.safetensors")[0] == 0
+    assert (tmp_path / "s.safetensors").read_bytes() == b"weights"
+    assert command("download", job_id, "report", "-o", tmp_path / "r")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["report.json", "report.md"]
+    code, out = command("download", job_id, "none")
+    assert (code, "report.json" in out) == (1, True)
+
+
+def test_catalogue_and_status(command: Command, driver: Driver) -> None:
+    assert "feature_only" in command("catalogue")[1]
+    assert "procrustes" in command("catalogue", "losses")[1]
+    assert command("catalogue", "architectures", "-s", "resnet3")[1].count("resnet") == 1
+    assert "embedded" in command("status")[1]
+
+
+def test_errors_are_a_sentence_a_remedy_and_an_exit_code(command: Command, driver: Driver) -> None:
+    code, out = command("jobs", "show", "job_[none]")
+    assert code == 1
+    assert out.splitlines() == ["Error: There is no job 'job_[none]'.", "Try: GET /jobs lists the jobs there are."]
+    code, out = command("jobs", "submit", "-d", "dst_x", "-s", "resnet88", "-r", "nothing")
+    assert code == 1
+    assert "/config/recipe" in out
+    assert "/student" in out
+    assert command("teachers", "add") == (1, command("teachers", "add")[1])
+    assert command("jobs", "submit", "--label", "x")[0] == 1
+
+
+def test_no_service_is_the_systems_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--url", "http://127.0.0.1:9", "status"]) == 2
+    assert "retort serve" in capsys.readouterr().err
+
+
+def test_commands_of_other_packages_are_attached_and_loaded_only_when_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = [EntryPoint("hello", f"{__name__}:hello", cli.GROUP), EntryPoint("broken", "no_such_module:x", cli.GROUP)]
+    monkeypatch.setattr(cli, "entry_points", lambda group: points if group == cli.GROUP else [])
+    assert main(["--help"]) == 0
+    assert "hello" in capsys.readouterr().out
+    assert main(["hello", "--loud", "there"]) == 0
+    assert capsys.readouterr().out == "THERE\n"
+    assert main(["hello", "--help"]) == 0
+    assert "Say it." in capsys.readouterr().out
+    assert main(["hello"]) == 1
+
+
+@click.command()
+@click.argument("what")
+@click.option("--loud", is_flag=True)
+def hello(what: str, loud: bool) -> None:
+    """Say it."""
+    click.echo(what.upper() if loud else what)
+
+
+def test_progress_shows_phase_share_and_time_left() -> None:
+    from rich.console import Console
+
+    console = Console(record=True, width=120, force_terminal=True)
+    with Watch(console, "t") as shown:
+        events = [
+            Event("phase", {"phase": "distilling"}),
+            Event("metrics", {"split": "validation", "values": {"accuracy": 0.5}, "step": 1, "epoch": 1.0}),
+            Event("progress", {"fraction": 0.25, "eta_seconds": 75.0}),
+        ]
+        for event in events:
+            shown.see({"seq": None, "kind": event.kind, "data": event.data})
+        (task,) = shown._progress.tasks
+    assert (task.description, task.completed) == ("t distilling", 0.25)
+    assert task.fields["note"] == "1 min 15 s left, validation accuracy 0.5000"
+
+
+def test_sizes_ages_and_bars() -> None:
+    assert [render.size(count) for count in (12, 1500, 2.5e9, 7e12)] == ["12 B", "1.5 kB", "2.5 GB", "7000.0 GB"]
+    assert render.age(None) == ""
+    assert render.age("2000-01-01T00:00:00Z").endswith("d ago")
+    assert [len(render.bar(value, 2.0)) for value in (-1, 0, 1, 2)] == [0, 0, 12, 24]
+    assert render.bar(1.0, 0.0) == ""

@@ -1,0 +1,67 @@
+"""Settings refuse to start rather than run wrong, and say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from store.settings import Settings
+
+GOOD_KEY = "k" * 40
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("RETORT_"):
+            monkeypatch.delenv(name)
+
+
+def test_the_default_is_embedded(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    assert settings.embedded
+    assert settings.resolved_database_url == f"sqlite:///{tmp_path}/retort.db"
+    assert settings.scratch == tmp_path / "scratch"
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"),
+    [
+        ({"renew_seconds": 40, "lease_seconds": 60}, "RETORT_RENEW_SECONDS"),
+        ({"s3_endpoint": "http://s3:9000"}, "RETORT_S3_SECRET_KEY"),
+        ({"s3_endpoint": "http://s3", "s3_access_key": "a", "s3_secret_key": "minioadmin"}, "guessable"),
+        ({"redis_url": "redis://redis"}, "RETORT_DATABASE_URL"),
+        ({"host": "0.0.0.0"}, "RETORT_API_KEY"),
+        ({"host": "0.0.0.0", "api_key": "changeme"}, "20 random characters"),
+        ({"api_key": "short"}, "20 random characters"),
+        ({"slots": 0}, "slots"),
+        ({"lease_seconds": -1}, "lease_seconds"),
+        ({"port": 70000}, "port"),
+    ],
+)
+def test_refusals(values: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(ValidationError, match=remedy):
+        Settings(**values)
+
+
+def test_secrets_do_not_show() -> None:
+    settings = Settings(api_key=GOOD_KEY, s3_endpoint="http://s3", s3_access_key="a", s3_secret_key="hidden-secret")
+    assert GOOD_KEY not in repr(settings)
+    assert "hidden-secret" not in repr(settings)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RETORT_SLOTS", "3")
+    monkeypatch.setenv("RETORT_SCRATCH_DIR", str(tmp_path))
+    assert (Settings().slots, Settings().scratch) == (3, tmp_path)
+
+
+def test_every_setting_says_what_it_is_or_is_plain() -> None:
+    plain = {"data_dir", "s3_bucket", "s3_region", "s3_access_key", "s3_secret_key", "log_level"}
+    undescribed = {name for name, field in Settings.model_fields.items() if not field.description}
+    assert undescribed <= plain
