@@ -70,7 +70,7 @@ def run(given: argparse.Namespace, url: str, folder: Path) -> str:
         f"## {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {given.processes} API process(es)",
         "",
         f"{platform.machine()}, {os.cpu_count()} cores shared by API, Postgres {_version(url)}, load generator; "
-        f"Python {platform.python_version()}; load average before {load_before[0]:.1f}, after {os.getloadavg()[0]:.1f}; "
+        f"Python {platform.python_version()}; load before {load_before[0]:.1f}, after {os.getloadavg()[0]:.1f}; "
         f"{given.jobs} jobs stored; API processor time {used:.0f} s, first one's peak memory {peak / 2**20:.0f} MiB.",
         "",
         HEAD,
