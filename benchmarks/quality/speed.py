@@ -8,10 +8,11 @@ F F^T, and their ratios. Best of a few repetitions; the row loop once.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,9 +72,9 @@ HEADINGS = ["N", "D", "ours", "bare F F^T", "row loop", "ours / bare", "faster t
 
 def measure(samples: int, dims: int, device: torch.device, with_loop: bool) -> Row:
     features, labels = make(samples, dims, device)
-    repetitions = 3 if samples * dims < 10**8 else 2
-    bare = best(lambda: features @ features.T, repetitions + 1, device)
-    ours = best(lambda: knowledge_quality(features, labels, TRAIN_SIZE), repetitions, device)
+    repetitions = 7 if samples * dims < 10**8 else 2
+    works = (lambda: features @ features.T, lambda: knowledge_quality(features, labels, TRAIN_SIZE))
+    bare, ours = best(works, repetitions, device)
     loop = None
     if with_loop:
         loop = checked_loop(features, labels)
@@ -89,15 +90,17 @@ def make(samples: int, dims: int, device: torch.device) -> tuple[Tensor, Tensor]
     return features.to(device), labels
 
 
-def best(work: Callable[[], object], repetitions: int, device: torch.device) -> float:
-    times = []
+def best(works: Sequence[Callable[[], object]], repetitions: int, device: torch.device) -> list[float]:
+    """Least seconds of each, taken in turns so that a busy moment hits all alike."""
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(repetitions):
-        synchronise(device)
-        start = time.perf_counter()
-        work()
-        synchronise(device)
-        times.append(time.perf_counter() - start)
-    return min(times)
+        for work, taken in zip(works, times, strict=True):
+            synchronise(device)
+            start = time.perf_counter()
+            work()
+            synchronise(device)
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
 
 
 def synchronise(device: torch.device) -> None:

@@ -13,7 +13,7 @@ from distill.quality._statistics import CHUNK_ELEMENTS
 from distill.types import Layer
 
 Oversize = Literal["auto", "blocks", "pool"]
-BUFFER_BYTES = 64 * 2**20
+BUFFER_BYTES = 32 * 2**20
 OVERHEAD_BYTES = 32 * 2**20  # workspaces of the libraries, and their code touched for the first time (measured: 20)
 
 
