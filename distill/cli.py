@@ -1,5 +1,6 @@
 """The library's own commands, attached to the `retort` program by entry points."""
 
+from distill.commands.score import score
 from distill.commands.study import study
 
-__all__ = ["study"]
+__all__ = ["score", "study"]

@@ -18,7 +18,10 @@ REASONS = {
     "even": "layers at even depths, whatever their Q",
     "last": "the deepest layers, whatever their Q",
     "explicit": "the layers that were named by hand",
-    "anchored": "the layer of highest separation S as the deepest pair, and the layers of highest Q before it",
+    "anchored": (
+        "the layer of highest separation S as the deepest pair, with the layers of highest Q before it (and after it "
+        "where those are too few)"
+    ),
 }
 REASONS["auto"] = f"{REASONS['anchored']} (rule `anchored`)"
 

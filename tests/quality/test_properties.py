@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.errors import InvalidConfig, InvalidDataset, NonFiniteFeatures
-from distill.quality import digest, knowledge_quality, stratified_sample
+from distill.quality import digest, knowledge_quality
 from distill.quality._classes import group
 from distill.quality._gram import MatrixColumns, add_product, gram, mirror
 
@@ -145,18 +145,6 @@ def test_class_blocks_cover_every_sample_once():
     assert torch.equal(seen.sort().values, torch.arange(len(labels)))
     assert sum(len(index) for index, _, _ in classes.blocks()) == 40
     assert all(real.float().mean() > 0.7 for _, _, real in classes.blocks())
-
-
-def test_a_stratified_sample_is_even_repeatable_and_short_where_a_class_is():
-    labels = torch.tensor([0] * 500 + [1] * 500 + [2] * 3)
-    indices = stratified_sample(labels, 90, seed=1)
-    assert torch.bincount(labels[indices]).tolist() == [30, 30, 3]
-    assert torch.equal(indices, stratified_sample(labels, 90, seed=1))
-    assert not torch.equal(indices, stratified_sample(labels, 90, seed=2))
-    assert torch.equal(indices, indices.unique())
-    assert len(stratified_sample(torch.arange(50), 10, seed=0)) == 50
-    with pytest.raises(InvalidConfig):
-        stratified_sample(labels, 1, seed=0)
 
 
 def test_a_changed_input_changes_the_digest():

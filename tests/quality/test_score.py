@@ -80,6 +80,15 @@ def test_one_forward_pass_scores_all_layers_that_fit(sample):
     assert len(log) == 2  # the probe of the first batch, and the pass
 
 
+def test_large_batches_run_in_parts_with_the_same_result(sample, monkeypatch):
+    from distill.quality import _score
+
+    whole = scored(sample)
+    monkeypatch.setattr(_score, "FORWARD_SHARE", 1e-9)  # one row at a time
+    for part, exact in zip(scored(sample), whole, strict=True):
+        assert part.quality == pytest.approx(exact.quality, rel=1e-5)
+
+
 @pytest.mark.parametrize("oversize", ["blocks", "pool", "auto"])
 def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatch):
     from distill.quality import _passes, _plan

@@ -1,0 +1,240 @@
+"""`retort score`: the Q curve of a local checkpoint on a local dataset, without any service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from distill import selection
+from distill.commands.study import parse_architecture, parse_dataset
+from distill.curve import reading, to_csv, to_png, to_svg
+from distill.errors import InvalidConfig, RetortError
+from distill.selection._rule import check_count
+from distill.types import Architecture, Layer, LayerQuality, QCurve
+
+if TYPE_CHECKING:
+    import torch
+    from rich.table import Table
+    from torch import Tensor, nn
+
+    from distill.data import Dataset
+    from distill.models import CheckpointReport, Preprocessing
+
+
+RULES = [name for name in selection.names() if name != "explicit"]  # that one is `--layer`
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of one call."""
+
+    weights: Path
+    architecture: str | None
+    datasets: tuple[str, ...]
+    layers: int
+    rule: str
+    named: tuple[str, ...]
+    samples: int
+    bootstrap: int
+    memory_mib: int
+    max_passes: int
+    batch_size: int
+    image_size: int | None
+    device: str
+    seed: int
+    output: Path
+
+
+@click.command()
+@click.option(
+    "--weights", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="safetensors."
+)
+@click.option("--architecture", help="E.g. timm:resnet34 or retort:resnet8?width=8; default: what the file says.")
+@click.option(
+    "--dataset", "datasets", multiple=True, required=True, help="A named set, a path, or role=path (train, test)."
+)
+@click.option("--layers", default=4, show_default=True, help="k: how many layers to choose.")
+@click.option(
+    "--selection", "rule", default="auto", show_default=True, type=click.Choice(RULES), help="Selection rule."
+)
+@click.option("--layer", "named", multiple=True, help="Score this module, not what discovery finds (repeatable).")
+@click.option("--samples", default=5000, show_default=True, help="N: class-stratified training samples.")
+@click.option("--bootstrap", default=0, show_default=True, help="Replicates for standard errors; 0: none.")
+@click.option("--memory-mib", default=2048, show_default=True, help="Peak memory beside model and sample, MiB.")
+@click.option("--max-passes", default=8, show_default=True, help="Forward passes before large layers are pooled.")
+@click.option("--batch-size", default=64, show_default=True)
+@click.option("--image-size", type=int, help="Side in pixels; default: the network's own.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Draws the sample and the bootstrap.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("q-curve"), show_default=True)
+def score(**options: Any) -> None:
+    """Score the layers of a trained network and choose those worth distilling.
+
+    Prints the curve and what it says, and writes q-curve.json, .csv, .svg, .png and .txt. A curve already there with
+    the same weights, data, sample and parameters is reused.
+    """
+    request = Request(**options)
+    try:
+        curve = selection.choose(_curve(request), request.rule, request.layers)
+    except RetortError as error:
+        raise click.ClickException(f"{error.message} {error.remedy}".strip()) from error
+    write(curve, request.output)
+    click.echo(f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}}")
+
+
+def write(curve: QCurve, folder: Path) -> None:
+    """The curve in five forms."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "q-curve.json").write_text(json.dumps(curve.to_dict(), indent=1), encoding="utf-8")
+    (folder / "q-curve.csv").write_text(to_csv(curve), encoding="utf-8", newline="")
+    (folder / "q-curve.svg").write_text(to_svg(curve), encoding="utf-8")
+    (folder / "q-curve.png").write_bytes(to_png(curve))
+    (folder / "q-curve.txt").write_text(reading(curve) + "\n", encoding="utf-8")
+
+
+def _curve(request: Request) -> QCurve:
+    subject = _Subject(request)
+    check_count(request.layers, len(subject.layers), "teacher")  # before the long work
+    earlier = _earlier(request.output / "q-curve.json", subject.frame)
+    if earlier is not None:
+        click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
+        _show(earlier)
+        return earlier
+    return _follow(subject.frame, subject.points())
+
+
+class _Subject:
+    """Network, data, layers and sample of one request, opened and checked."""
+
+    def __init__(self, request: Request) -> None:
+        from distill.data import open_dataset, stratified_sample
+        from distill.device import resolve_device
+        from distill.layers import discover
+        from distill.models import check, load
+
+        self.request = request
+        self.device: torch.device = resolve_device(request.device)[0]
+        self.data: Dataset = open_dataset(parse_dataset(request.datasets))
+        report = check(_architecture(request), request.weights, len(self.data.classes))
+        self.architecture, self.view = report.architecture, _view(request, report, self.data)
+        network = load(self.architecture, request.weights, report.num_classes)
+        self.network: nn.Module = network.to(self.device).eval()
+        self.sample: Tensor = stratified_sample(self.data.train.labels, request.samples, request.seed)
+        self.layers: list[Layer] = discover(self.network, self._example(), request.named or None)
+        self.frame = self._frame()
+
+    def _example(self) -> Tensor:
+        import torch
+
+        return torch.zeros(2, self.view.channels, *self.view.size, device=self.device)
+
+    def _frame(self) -> QCurve:
+        from distill.quality import digest
+
+        request, labels = self.request, self.data.train.labels[self.sample]
+        with request.weights.open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()
+        parameters: dict[str, Any] = {
+            "train_size": len(self.data.train),
+            "preprocessing": str(self.view),
+            "layers": [layer.name for layer in self.layers],
+        }
+        for name in ("seed", "memory_mib", "max_passes", "batch_size", "bootstrap"):
+            parameters[name] = getattr(request, name)
+        teacher = f"{weights} {self.architecture.model_dump_json()}"
+        key = digest(teacher, self.data.digest, labels, self.sample, **parameters)
+        counts = (len(self.sample), len(self.data.classes), len(self.data.train))
+        return QCurve((), len(self.layers), *counts, request.seed, key)
+
+    def points(self) -> Iterator[LayerQuality]:
+        from distill.data import Loader
+        from distill.quality import score as score_layers
+
+        request, train = self.request, self.data.train
+        loader = Loader(
+            train, self.sample, request.batch_size, self.view, shuffle=False, drop_last=False, device=self.device
+        )
+        return score_layers(
+            self.network,
+            self.layers,
+            lambda: (batch.student for batch in loader.epoch(0)),
+            train.labels[self.sample],
+            len(train),
+            request.memory_mib * 2**20,
+            bootstrap=request.bootstrap,
+            seed=request.seed,
+            max_passes=request.max_passes,
+        )
+
+
+def _view(request: Request, report: CheckpointReport, data: Dataset) -> Preprocessing:
+    """What the checkpoint was trained with, where it says so and no other size is asked for."""
+    from distill.models import preprocessing
+    from distill.running.prepare import read_preprocessing
+
+    said = report.metadata.get("preprocessing")
+    if said is not None and request.image_size is None:
+        return read_preprocessing(said)
+    return preprocessing(report.architecture, request.image_size or "auto", data.native_size, report.in_channels)
+
+
+def _architecture(request: Request) -> Architecture:
+    """The architecture that was given, or that the checkpoint's header names."""
+    from distill.safetensors_header import read_header
+
+    if request.architecture:
+        return parse_architecture(request.architecture)
+    said = read_header(request.weights).metadata.get("architecture")
+    if said is None:
+        raise InvalidConfig(f"{request.weights.name} does not say what it is.", "Give --architecture.")
+    return Architecture(**json.loads(said))
+
+
+def _earlier(path: Path, frame: QCurve) -> QCurve | None:
+    """A complete curve of the same digest in the output folder."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        curve = QCurve.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        if curve.complete and curve.digest == frame.digest:
+            return replace(curve, chosen=(), rule="", reused=True)
+    return None
+
+
+def _follow(curve: QCurve, points: Iterator[LayerQuality]) -> QCurve:
+    """Fill the curve, showing the table as it grows."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    with Live(_table(curve), console=console, auto_refresh=False) as live:
+        for point in points:
+            curve = replace(curve, layers=(*curve.layers, point))
+            live.update(_table(curve), refresh=console.is_terminal)
+        live.refresh()
+    return curve
+
+
+def _show(curve: QCurve) -> None:
+    from rich.console import Console
+
+    Console().print(_table(curve))
+
+
+def _table(curve: QCurve) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{len(curve.layers)} of {curve.total_layers} layers, N = {curve.samples:,}")
+    for name in ("#", "layer", "kind", "shape", "depth", "S", "I", "E", "Q"):
+        table.add_column(name, justify="left" if name in ("layer", "kind", "shape") else "right")
+    for layer in curve.layers:
+        values = (layer.separation, layer.information, layer.efficiency, layer.quality)
+        shape = "x".join(map(str, layer.shape)) + (" pooled" if layer.pooled else "")
+        cells = [str(layer.index), layer.name, layer.kind, shape, f"{layer.relative_depth:.2f}"]
+        table.add_row(*cells, *(f"{value:.3f}" for value in values))
+    return table
