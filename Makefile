@@ -73,7 +73,18 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
 	$(PYTEST) -m gpu $(ARGS)
 
+.PHONY: fuzz-api
+fuzz-api: $(INSTALLED) ## schemathesis against the live service in both storage modes (its own environment)
+	@scripts/system-packages postgresql
+	test -x .venv-schemathesis/bin/schemathesis || { $(PYTHON) -m venv .venv-schemathesis && .venv-schemathesis/bin/pip install -q schemathesis; }
+	RETORT_REQUIRE_SERVICES=1 $(PYTEST) -m slow tests/api/test_schemathesis.py $(ARGS)
+
 # ---- benchmarks
+
+.PHONY: bench-api
+bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgres with 10,000 jobs (loopback, about 2 minutes)
+	@scripts/system-packages postgresql
+	$(PY) -m benchmarks.api $(ARGS)
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
