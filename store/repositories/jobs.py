@@ -116,7 +116,7 @@ def curve_points(session: Session, job_id: str) -> list[dict[str, Any]]:
 
 
 def metrics(session: Session, job_id: str, split: str | None, after_step: int, limit: int) -> list[Metric]:
-    query = select(Metric).where(Metric.job_id == job_id, Metric.step > after_step)
+    query = select(Metric).where(Metric.job_id == job_id, Metric.step > min(after_step, events.MOST))
     if split:
         query = query.where(Metric.split == split)
     return list(session.scalars(query.order_by(Metric.step, Metric.split).limit(limit)))
