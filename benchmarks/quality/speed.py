@@ -8,7 +8,6 @@ F F^T, and their ratios. Best of a few repetitions; the row loop once.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import subprocess
 import time
