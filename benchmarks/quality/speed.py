@@ -125,10 +125,9 @@ def header(device: torch.device) -> str:
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     threads = "" if device.type == "cuda" else f", {torch.get_num_threads()} threads"
-    date = datetime.now(UTC).date()
-    return (
-        f"{date}, commit {commit}, {machine}{threads}, torch {torch.__version__}, {CLASSES} classes, float32 features"
-    )
+    facts = [str(datetime.now(UTC).date()), f"commit {commit}", machine + threads, f"torch {torch.__version__}"]
+    facts += [f"load average {os.getloadavg()[0]:.1f}", f"{CLASSES} classes", "float32 features"]
+    return ", ".join(facts)
 
 
 def processor() -> str:
