@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from api import incoming
+from api.limiting import Limiter
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
 from store.objects import ObjectStore, open_store
@@ -19,9 +21,12 @@ class Context:
     database: Database
     objects: ObjectStore
     doorbell: Doorbell
+    limiter: Limiter
+    noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 
     def prepare(self) -> None:
-        """Make the first tenant, and its key where the settings have one. The schema must be there."""
+        """Remove what a killed process left; make the first tenant and its key. The schema must be there."""
+        incoming.sweep(self.settings)
         key = self.settings.api_key.get_secret_value()
         with self.database.write() as session:
             tenant = tenants.ensure_default(session)
@@ -39,4 +44,5 @@ def open_context(
         database or Database(settings.resolved_database_url),
         objects or open_store(settings),
         doorbell or open_doorbell(settings),
+        Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
     )

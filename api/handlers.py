@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import singledispatch
 from typing import Any
 
@@ -160,7 +161,21 @@ def respond(instance: str, error: Exception) -> JSONResponse:
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
-    return respond(request.url.path, error)
+    answer = respond(request.url.path, error)
+    if answer.status_code == 405:
+        answer.headers["Allow"] = ", ".join(allowed(request.app.openapi(), request.url.path))
+    return answer
+
+
+def allowed(document: dict[str, Any], path: str) -> list[str]:
+    """All methods of a path. The router's own answer names those of the first route that matches, one a method."""
+    methods = {
+        method.upper()
+        for template, item in document["paths"].items()
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        for method in item
+    }
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def install(app: FastAPI) -> None:

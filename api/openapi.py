@@ -18,11 +18,13 @@ Register a **teacher** (a checkpoint) and a **dataset**, submit a **job**, watch
 download the student, the curve and the report. Every error is a problem document (RFC 9457) with a remedy.
 """
 TAGS = [
+    {"name": "uploads", "description": "Files too large for one request."},
     {"name": "teachers", "description": "Checkpoints to distil from."},
     {"name": "datasets", "description": "Labelled images to distil on."},
     {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
     {"name": "results", "description": "What a job has found and made."},
     {"name": "catalogue", "description": "Names that a job may use."},
+    {"name": "keys", "description": "Who may do what, and how much of it."},
     {"name": "system", "description": "The service itself."},
 ]
 
@@ -65,19 +67,25 @@ def keep_examples(model: M) -> M:
 
 
 #: Any endpoint may answer these.
-COMMON = documented(400, 401, 403, 422, 500, 503)
+COMMON = documented(400, 401, 403, 422, 429, 500, 503)
 
 
-def body(**media: tuple[type[BaseModel] | dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
-    """`openapi_extra` of an endpoint that reads its body itself: `json=(model, example)`, `form=(schema, example)`."""
+What = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]
+
+
+def body(**media: tuple[What, dict[str, Any]]) -> dict[str, Any]:
+    """`openapi_extra` of an endpoint that reads its body itself: `json=(model, example)`, with several
+    models `json=((model, model), example)`, and `form=(schema, example)`."""
     names = {"json": "application/json", "form": "multipart/form-data"}
     content = {names[kind]: {"schema": _schema(what), "example": example} for kind, (what, example) in media.items()}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _schema(what: type[BaseModel] | dict[str, Any]) -> dict[str, Any]:
+def _schema(what: What) -> dict[str, Any]:
     if isinstance(what, dict):
         return what
+    if isinstance(what, tuple):
+        return {"anyOf": [_schema(model) for model in what]}
     _extra_models.append(what)
     return {"$ref": f"#/components/schemas/{what.__name__}"}
 
@@ -101,6 +109,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for model in _exampled:
         schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
+    if not app.state.context.settings.api_key.get_secret_value():
+        _without_keys(document)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _without_keys(document: dict[str, Any]) -> None:
+    """Embedded mode asks for no key, and its document does not say that it does."""
+    document["components"].pop("securitySchemes", None)
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation.pop("security", None)
+            operation["responses"].pop("401", None)

@@ -137,6 +137,10 @@ class Unprocessable(Problem):
     status, code, title = 422, "invalid_request", "Unprocessable content"
 
 
+class TooManyRequests(Problem):
+    status, code, title, retryable = 429, "too_many_requests", "Too many requests", True
+
+
 def by_status() -> dict[int, type[Problem]]:
     """Every class of the tree by its status code."""
     kinds: list[type[Problem]] = Problem.__subclasses__()

@@ -6,7 +6,7 @@ that refuses the input, removal of both, so that a refused upload leaves nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,17 +14,18 @@ from fastapi import Response
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import waiting
+from api import quotas, waiting
 from api.context import Context
 from api.deps import Work
+from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.problems import Conflict, NotFound, Unprocessable
 from api.uploads import ReceivedFile
 from store.doorbell import Noun
 from store.objects import ObjectStore
-from store.repositories import idempotency, resources
-from store.tables import Dataset, Teacher
+from store.repositories import idempotency, resources, uploads
+from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 NOUNS: dict[type[Teacher] | type[Dataset], Noun] = {Teacher: "teacher", Dataset: "dataset"}
@@ -47,13 +48,20 @@ def find(session: Session, table: type[Resource], tenant: str, resource_id: str)
     return row
 
 
-def add(context: Context, row: Resource, files: Mapping[str, ReceivedFile], key: Key) -> tuple[str, bool]:
-    """Store files by object key, then insert the row; its id, and whether an earlier request had made it already."""
+def add(
+    context: Context, row: Resource, files: Mapping[str, ReceivedFile], key: Key, uploaded: Sequence[Upload] = ()
+) -> tuple[str, bool]:
+    """Store files by object key, then insert the row, which takes the `uploaded` ones over; its id, and whether an
+    earlier request had made it already. Raises `Conflict` for an upload that something else was made of."""
     try:
+        with context.database.read() as session:
+            quotas.check_bytes(
+                session, context.settings, row.tenant_id, sum(file.size_bytes for file in files.values())
+            )
         for object_key, file in files.items():
             context.objects.put(object_key, file.path)
             file.path.unlink()
-        made = _insert(context, row, key)
+        made = _insert(context, row, key, uploaded)
     except BaseException:
         _remove(context.objects, list(files))
         raise
@@ -64,16 +72,38 @@ def add(context: Context, row: Resource, files: Mapping[str, ReceivedFile], key:
     return row.id, False
 
 
-def _insert(context: Context, row: Teacher | Dataset, key: Key) -> str:
+def _insert(context: Context, row: Teacher | Dataset, key: Key, uploaded: Sequence[Upload]) -> str:
     with context.database.write() as session:
         earlier = replayed(session, row.tenant_id, key.key, key.hashed)
         if earlier is not None:
             return earlier
+        for upload in uploaded:
+            if not uploads.take(session, upload.id, row.id):
+                raise _taken(upload)
         session.add(row)
         session.flush()
         if key.key:
             idempotency.answer(session, row.tenant_id, key.key, 202, row.id)
         return row.id
+
+
+def _taken(upload: Upload) -> Conflict:
+    remedy = "Register what it became, or upload the file again."
+    return Conflict(f"Upload {upload.id} is already in use.", remedy, code="upload_used")
+
+
+def find_upload(session: Session, tenant: str, upload_id: str, purpose: Noun, pointer: str) -> Upload:
+    """The tenant's upload, for the right purpose and not unfinished. Raises `Unprocessable`, `Conflict`."""
+    row = uploads.get(session, tenant, upload_id)
+    if row is None:
+        raise invalid(pointer, f"There is no upload {upload_id!r}.", "GET /uploads lists those there are; they expire.")
+    if row.purpose != purpose:
+        raise invalid(pointer, f"Upload {row.id} is for a {row.purpose}.", f"Make one with the purpose {purpose!r}.")
+    if row.status not in {"complete", "used"}:  # one in use may be so by this very request, sent before
+        detail = f"Upload {row.id} is {row.status}."
+        remedy = f"POST /uploads/{row.id}/complete first."
+        raise Conflict(detail, remedy, code="upload_not_complete", details={"status": row.status})
+    return row
 
 
 async def settled(
@@ -128,6 +158,7 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
         raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
     keys = object_keys(row)
     idempotency.release(work.session, tenant, row.id)
+    uploads.forget(work.session, row.id)
     work.session.delete(row)
     work.after_commit(lambda: _remove(work.context.objects, keys))
 
@@ -143,7 +174,9 @@ def _discard(context: Context, table: type[Resource], tenant: str, resource_id: 
         row = resources.get(session, table, tenant, resource_id)
         if row is None:
             return
-        keys = object_keys(row)
+        # A wrong architecture's name must not cost an upload of many GB: it may be used again.
+        kept = uploads.release(session, resource_id, context.settings.upload_expiry_seconds)
+        keys = [key for key in object_keys(row) if key not in kept]
         idempotency.release(session, tenant, resource_id)
         session.delete(row)
     _remove(context.objects, keys)

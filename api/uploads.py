@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth import TenantDep
 from api.deps import ContextDep
 from api.problems import BadRequest, TooLarge, UnsupportedMediaType
+from store.settings import Settings
 
 BLOCK_BYTES = 1 << 20
 MAX_FIELD_BYTES = 1 << 16
@@ -53,14 +54,18 @@ async def receive_upload(request: Request, context: ContextDep, tenant: TenantDe
     if media == b"application/json":
         yield Upload(json=await _json(request))
     elif media == b"multipart/form-data" and options.get(b"boundary"):
-        folder = context.settings.scratch / "uploads"
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder) as scratch:
+        with incoming(context.settings) as scratch:
             form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes)
             yield await _multipart(request, form)
     else:
         remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
         raise UnsupportedMediaType("The body is neither multipart/form-data nor application/json.", remedy)
+
+
+def incoming(settings: Settings) -> TemporaryDirectory[str]:
+    """A folder for a body on its way."""
+    settings.incoming.mkdir(parents=True, exist_ok=True)
+    return TemporaryDirectory(dir=settings.incoming)
 
 
 UploadDep = Annotated[Upload, Depends(receive_upload, scope="function")]

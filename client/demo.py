@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,12 +105,12 @@ class Demo:
     def run(self) -> None:
         """Everything; a job that is interrupted is cancelled, and waited for."""
         dataset = self.dataset()
-        teacher_job = self.job("Teacher", "1 of 3: teacher", dataset, TEACHER, TEACHER_CONFIG)
+        teacher_job = self.job("Teacher", "teacher", dataset, TEACHER, TEACHER_CONFIG)
         teacher = self.retort.teacher_from_job(teacher_job["id"], name="demo teacher", labels=LABELS)
         self.console.print(f"Registered as {teacher['id']}.")
-        alone = self.job("Student alone", "2 of 3: comparison", dataset, STUDENT, COMPARISON_CONFIG)
+        alone = self.job("Student alone", "the same student trained alone", dataset, STUDENT, COMPARISON_CONFIG)
         rest = {"teacher": teacher["id"], "compare_with": alone["id"]}
-        student = self.job("Distilled student", "3 of 3: distillation", dataset, STUDENT, DISTILL_CONFIG, **rest)
+        student = self.job("Distilled student", "distilled student", dataset, STUDENT, DISTILL_CONFIG, **rest)
         self.fetch(student["id"])
         self.predict(dataset["name"])
         self.judge(student["id"])
@@ -134,7 +135,7 @@ class Demo:
     ) -> Job:
         """Submit, watch until the end. Raises `JobFailed`; whatever interrupts cancels the job first."""
         body = {"dataset": dataset["id"], "student": student, "config": config, "labels": LABELS}
-        job = self.retort.submit(name=f"demo {name}", **body, **rest)
+        job = self.retort.submit(name=name, **body, **rest)
         self.console.print(f"\n[bold]{title}[/]: {config['recipe']}, {student['name']}, {job['id']}", highlight=False)
         try:
             ended = watch(self.retort, self.console, job["id"], title)
@@ -143,7 +144,7 @@ class Demo:
             raise
         if ended["status"] != "succeeded":
             raise JobFailed(dict(ended))
-        accuracy = self.retort.report(job["id"])["student"]["accuracy"]
+        accuracy = self.retort.report(job["id"])["student"]["accuracy"]["value"]
         self.console.print(f"Accuracy on the untouched test set: {100 * accuracy:.2f} %", highlight=False)
         return ended
 
@@ -181,7 +182,7 @@ class Demo:
         columns = [(name, report[name]) for name in ("teacher", "student", "comparison") if report.get(name)]
         self.console.print("\n[bold]On the untouched test set[/]:")
         for name, column in columns:
-            share, parameters = 100 * column["accuracy"], column["parameters"]
+            share, parameters = 100 * column["accuracy"]["value"], column["parameters"]
             self.console.print(f"  {name:11} {share:6.2f} %   {parameters:>10,} parameters", highlight=False)
         self.console.print(f"[bold]{report['verdict']['text']}[/]", highlight=False)
         self.console.print(f"It took {time.monotonic() - self.started:.0f} s.", highlight=False)
@@ -196,8 +197,20 @@ def _say_where(console: Console, output: Path, data: Path | None) -> None:
         f"{output}/q-curve.svg           the Q curve; also as .png, .csv and .json",
         "Go on:",
     ]
+    retort = _program()
     if data is not None:
         environment = "" if data == Path("retort-data") else f"RETORT_DATA_DIR={data} "
-        lines += [f"  {environment}retort serve          the same service, with these jobs, at http://127.0.0.1:8000"]
-    lines += ["  retort jobs list      what has run", "  retort jobs submit --help"]
+        lines += [
+            f"  {environment}{retort} serve",
+            "      the same service with these jobs; its dashboard is http://127.0.0.1:8000/ui/ (built by `make web`)",
+        ]
+    lines += [f"  {retort} jobs list      what has run, while the service runs", f"  {retort} jobs submit --help"]
     console.print("\n".join(lines), highlight=False, markup=False)
+
+
+def _program() -> str:
+    """How to call this program from here: its name where the shell finds it, else its path."""
+    if shutil.which("retort"):
+        return "retort"
+    called = Path(sys.argv[0]).absolute()
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

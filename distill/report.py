@@ -129,7 +129,8 @@ def _layers(report: Report) -> str:
         return ""
     pairs = zip(selection["teacher_layers"], selection["student_layers"], strict=True)
     lines = [f"* `{teacher}` -> `{student}`" for teacher, student in pairs]
-    return "\n".join([f"## Layers, by `{selection['rule']}`", "", "Teacher -> student:", "", *lines])
+    read = ["", report["q_curve"]["reading"]] if report.get("q_curve") else []
+    return "\n".join([f"## Layers, by `{selection['rule']}`", "", "Teacher -> student:", "", *lines, *read])
 
 
 def _training(report: Report) -> str:

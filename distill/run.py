@@ -24,8 +24,10 @@ from distill.running.pairing import Pairs, choose
 from distill.running.prepare import Prepared, prepare
 from distill.running.scoring import score_teacher
 from distill.train import carried, train
+from distill.training import distributed
 from distill.training.loop import Outcome
 from distill.training.rng import seed_everything
+from distill.training.threads import settle
 from distill.types import Event, QCurve, RunSpec
 
 Events = Iterator[Event]
@@ -41,6 +43,8 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     Folders below `folder`: `artifacts` (an `artifact` event follows each finished file), `checkpoints`, `work`.
     Continues from `spec.resume_from`; a finished Q curve is taken from the checkpoint, from `folder` or from
     `spec.reuse_curve`, if its digest says that it is the same.
+    Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; the first alone scores,
+    writes, evaluates and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
@@ -77,12 +81,14 @@ class _Job:
         self.resolved: dict[str, Any] = {}
 
     def events(self) -> Events:
+        threads = settle()
         prepared = prepare(self.spec, self.folder / "work")
+        prepared.reasons["threads"] = threads
         curve, pairs = yield from self._layers(prepared)
-        if self.control.handover:
+        if self._leaving():
             return
         outcome = yield from self._distil(prepared, curve, pairs)
-        if self.control.handover:
+        if self._leaving() or distributed.rank() > 0:
             return
         yield Event("phase", {"phase": "evaluating"})
         selection = pairs.to_dict() if pairs else None
@@ -94,6 +100,10 @@ class _Job:
         yield from self._package(prepared, report, curve)
         yield Event("result", summary(report))
         yield Event("done", {})
+
+    def _leaving(self) -> bool:
+        """Whether to hand over; several processes follow the first."""
+        return distributed.agree(lambda: self.control.handover)
 
     def _layers(self, prepared: Prepared) -> Generator[Event, None, tuple[QCurve | None, Pairs | None]]:
         """Q curve and pairs, for recipes that need them."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -34,8 +36,20 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(
         SecretStr(""), description="Bearer key of the first tenant, made on start. Empty: no keys, loopback only."
     )
-    max_upload_bytes: int = Field(20 * 2**30, gt=0, description="Largest file accepted through the API.")
+    max_upload_bytes: int = Field(20 * 2**30, gt=0, description="Largest file accepted.")
+    upload_part_bytes: int = Field(
+        16 * 2**20, ge=2**16, le=5 * 2**30, description="Size of an upload's parts, where 10,000 of them suffice."
+    )
+    upload_expiry_seconds: float = Field(86400, gt=0, description="Uploads untouched for this long are removed.")
     inspect_wait_seconds: float = Field(60, ge=0, le=300, description="How long a POST waits for an inspection.")
+
+    max_running_jobs: int = Field(0, ge=0, description="Jobs of one tenant that run side by side; 0: no limit.")
+    max_queued_jobs: int = Field(0, ge=0, description="Jobs of one tenant that wait; 0: no limit.")
+    max_stored_bytes: int = Field(0, ge=0, description="Bytes that one tenant keeps; 0: no limit.")
+    rate_limit_per_second: float = Field(
+        100, ge=0, description="Requests a second of one key to one API process, over a longer time; 0: no limit."
+    )
+    rate_limit_burst: int = Field(200, ge=1, description="Requests of one key at once, before the rate limit holds.")
 
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
     lease_seconds: float = Field(60, gt=0, description="A worker silent for this long has lost its job.")
@@ -60,6 +74,11 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         return (self.scratch_dir or self.data_dir / "scratch").absolute()
 
+    @property
+    def incoming(self) -> Path:
+        """Where the API keeps bodies while they arrive. Not in `scratch`: workers clear that of what is not theirs."""
+        return self.data_dir.absolute() / "incoming"
+
     @model_validator(mode="after")
     def _refuse_to_run_wrong(self) -> Self:
         if self.renew_seconds * 2 > self.lease_seconds:
@@ -72,10 +91,20 @@ class Settings(BaseSettings):
                 "RETORT_S3_ENDPOINT is set but RETORT_S3_ACCESS_KEY or RETORT_S3_SECRET_KEY is missing or guessable. "
                 "Set both to the store's own credentials."
             )
+        if self.s3_endpoint and self.upload_part_bytes < 5 * 2**20:
+            raise ValueError(
+                "RETORT_UPLOAD_PART_BYTES is below 5 MiB, which S3 servers refuse. Set it to 5242880 or more."
+            )
         if self.redis_url and self.resolved_database_url.startswith("sqlite"):
             raise ValueError(
                 "RETORT_REDIS_URL is set but the database is SQLite, which several machines cannot share. "
                 "Set RETORT_DATABASE_URL=postgresql+psycopg://..., or unset RETORT_REDIS_URL to run embedded."
+            )
+        url = make_url(self.resolved_database_url)
+        if url.host and url.host not in LOOPBACK and url.password is not None and str(url.password) in GUESSABLE:
+            raise ValueError(
+                "RETORT_DATABASE_URL has a guessable password and a host that others can reach. "
+                "Give the database user a random one."
             )
         key = self.api_key.get_secret_value()
         if self.host not in LOOPBACK and not key:
@@ -86,3 +115,11 @@ class Settings(BaseSettings):
         if key and (len(key) < 20 or key in GUESSABLE):
             raise ValueError("RETORT_API_KEY is guessable: use at least 20 random characters.")
         return self
+
+
+def read_settings() -> Settings:
+    """The environment's settings for a program's start; ends the process with each problem and its remedy."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))

@@ -12,6 +12,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from store.clock import UTCDateTime, db_now
 from store.states import STATUSES
 
+ALL_SCOPES = "read,write,admin"
+UPLOAD_STATUSES = ("open", "completing", "complete", "failed", "used", "expired")
+
 Json = dict[str, Any]
 JsonColumn = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite autoincrements INTEGER keys only
@@ -36,6 +39,10 @@ class Tenant(Base):
     __tablename__ = "tenants"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    # Quotas of its own; NULL: the settings', 0: none.
+    max_running_jobs: Mapped[int | None]
+    max_queued_jobs: Mapped[int | None]
+    max_stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
@@ -47,6 +54,7 @@ class ApiKey(Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    scopes: Mapped[str] = mapped_column(String(60), default=ALL_SCOPES)  # of read, write, admin; comma between
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
@@ -263,6 +271,37 @@ class CatalogueEntry(Base):
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     data: Mapped[Json]
     updated_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Upload(Base):
+    """A file that arrives in parts. `status`: open -> completing -> complete -> used; completing -> failed, and back to
+    open when the store is away; expired while its parts are being removed."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        CheckConstraint("status IN ({})".format(", ".join(f"'{s}'" for s in UPLOAD_STATUSES)), name="status"),
+        CheckConstraint("purpose IN ('teacher', 'dataset')", name="purpose"),
+        Index("ix_uploads_list", "tenant_id", "id"),
+        Index("ix_uploads_expiry", "status", "expires_at"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(String(20))
+    filename: Mapped[str] = mapped_column(String(200))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    part_bytes: Mapped[int] = mapped_column(BigInteger)
+    direct: Mapped[bool]  # clients may PUT parts to the store itself
+    declared_sha256: Mapped[str | None] = mapped_column(String(64))
+    sha256: Mapped[str | None] = mapped_column(String(64))  # of what the store holds, once complete
+    status: Mapped[str] = mapped_column(String(20), default="open")
+    object_key: Mapped[str] = mapped_column(String(500))
+    handle: Mapped[str] = mapped_column(String(1000))  # the store's name for the parts
+    error: Mapped[Json | None]
+    resource_id: Mapped[str | None] = mapped_column(String(40), index=True)  # the teacher or dataset that it became
+    lease_token: Mapped[str | None] = mapped_column(String(40))  # of whoever joins and verifies it
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    expires_at: Mapped[datetime]
 
 
 class IdempotencyKey(Base):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from store.settings import Settings
+from store.settings import read_settings
 
 
 def main() -> None:
-    settings = Settings()
+    settings = read_settings()
     if settings.embedded:
         sys.exit("RETORT_REDIS_URL is not set: this worker serves the full stack. `retort serve` needs no worker.")
     from worker.app import app

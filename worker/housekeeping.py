@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
+from store import expiry
 from store.database import Database
+from store.objects import ObjectStore
 from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
@@ -24,8 +26,11 @@ FORGOTTEN_SECONDS = 3600.0
 class Housekeeping:
     """`round()` does all of it once; every worker does it, and the database lets only one succeed."""
 
-    def __init__(self, settings: Settings, database: Database, worker_id: str, wake: Callable[[], None]) -> None:
-        self._settings, self._database, self._worker_id, self._wake = settings, database, worker_id, wake
+    def __init__(
+        self, settings: Settings, database: Database, objects: ObjectStore, worker_id: str, wake: Callable[[], None]
+    ) -> None:
+        self._settings, self._database, self._objects = settings, database, objects
+        self._worker_id, self._wake = worker_id, wake
 
     def round(self) -> None:
         """Raises one of `store.database.AWAY`."""
@@ -33,6 +38,8 @@ class Housekeeping:
         self.expire()
         self.look()
         scratch.sweep(self._settings.scratch)
+        for upload_id in expiry.sweep(self._database, self._objects):
+            log.info("%s expired and is removed", upload_id)
 
     def beat(self) -> None:
         """Note that we are alive, and forget workers that have not been for an hour."""

@@ -62,7 +62,7 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
 
 def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
     files = {
-        role: str(fetcher.get(file["object_key"], file["sha256"], f"dataset-{role}{_suffixes(file['object_key'])}"))
+        role: str(fetcher.get(file["object_key"], file["sha256"], f"dataset-{role}{_suffixes(file)}"))
         for role, file in row.files.items()
     }
     return DatasetInput.model_validate({"kind": row.kind, "name": row.name, "files": files, "digest": row.digest})
@@ -117,6 +117,6 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
     )
 
 
-def _suffixes(key: str) -> str:
-    """`.tar.gz` of `datasets/dst_1/all.tar.gz`: readers go by it."""
-    return "".join(Path(key).suffixes)
+def _suffixes(file: dict[str, Any]) -> str:
+    """`.tar` of `datasets/dst_1/all.tar`: readers go by it. An upload's key has none; its format is known otherwise."""
+    return f".{file['format']}" if "format" in file else "".join(Path(file["object_key"]).suffixes)

@@ -46,7 +46,7 @@ class SlotPool:
         self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
-        self._housekeeping = Housekeeping(settings, database, self.worker_id, self.wake)
+        self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
@@ -113,11 +113,12 @@ class SlotPool:
         return run_next
 
     def _claim(self) -> Lease | None:
+        most = self._settings.max_running_jobs
         with self._database.read() as session:
-            candidates = leases.queued(session)
+            candidates = leases.queued(session, max_running=most)
         for job_id in candidates:
             with self._database.write() as session:
-                lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds)
+                lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
             if lease is not None:
                 return lease
         return None

@@ -168,7 +168,8 @@ def parse_dataset(given: tuple[str, ...]) -> DatasetInput:
     first = Path(roles[0][2])
     if not first.exists():
         raise InvalidConfig(f"There is no {first}.", "Give a named set or a path that exists.")
-    return DatasetInput(kind=_kind(first), name=first.stem, files={role: path for role, _, path in roles})
+    named = first.resolve().parent.name if first.stem in ("train", "all") else first.stem  # cifar10/train.parquet
+    return DatasetInput(kind=_kind(first), name=named, files={role: path for role, _, path in roles})
 
 
 def _kind(path: Path) -> Literal["archive", "parquet", "folder"]:

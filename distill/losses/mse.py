@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from distill.errors import InvalidConfig
@@ -29,7 +30,7 @@ class MSE(FeatureLoss):
                 {"student": list(student.shape), "teacher": list(teacher.shape)},
             )
         if mask is None:
-            return (student - teacher).square().mean()
+            return F.mse_loss(student, teacher)  # one pass each way; written out it takes four
         error = (student - teacher).masked_fill(~mask.bool()[:, None], 0).square().sum()
         return error / (mask.sum().clamp(min=1) * student.shape[1])
 

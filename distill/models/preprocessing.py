@@ -8,7 +8,9 @@ import timm
 import torchvision.models
 
 from distill.data.preprocessing import Interpolation, Preprocessing
+from distill.errors import InvalidConfig
 from distill.models.names import Name, resolve
+from distill.models.small import FAMILY
 from distill.types import Architecture
 
 SMALL = 32
@@ -24,7 +26,8 @@ def preprocessing(
     """The network's preprocessing: timm's pretrained configuration, torchvision's weights, ours.
 
     Size: `image_size`, else the options' own, else for small-image networks (`retort:`) the dataset's `native_size`
-    (32 where that is None) and for the others what they were trained with. Networks of other than 3 `channels` get
+    (32 where that is None, at least what the network's pooling needs) and for the others what they were trained with.
+    Raises `InvalidConfig` for a given size below that. Networks of other than 3 `channels` get
     the mean of the three means and stds for each (**our choice**).
     """
     name = resolve(architecture.name)
@@ -43,12 +46,27 @@ def _size(
 ) -> tuple[int, int]:
     option = architecture.options.get("img_size", architecture.options.get("image_size"))
     if wanted != "auto":
+        _check_size(name, wanted)
         return (wanted, wanted)
     if isinstance(option, int):
         return (option, option)
     if name.library == "retort" and native is not None:
-        return (native, native) if isinstance(native, int) else native
+        height, width = (native, native) if isinstance(native, int) else native
+        return (max(height, _smallest(name)), max(width, _smallest(name)))
     return base.size
+
+
+def _smallest(name: Name) -> int:
+    return FAMILY[name.name].smallest if name.library == "retort" else 1
+
+
+def _check_size(name: Name, side: int) -> None:
+    if side < _smallest(name):
+        raise InvalidConfig(
+            f"{name} needs images of at least {_smallest(name)} pixels a side, not {side}.",
+            f"Set image_size to {_smallest(name)} or more, or to auto.",
+            {"field": "image_size", "value": side, "smallest": _smallest(name)},
+        )
 
 
 def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

@@ -114,11 +114,12 @@ Builder = Callable[[int, int, int], nn.Module]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One name of the family: `make(num_classes, in_channels, width)`."""
+    """One name of the family: `make(num_classes, in_channels, width)`. Images need `smallest` pixels a side."""
 
     family: str
     width: int
     make: Builder
+    smallest: int = 1
 
 
 def _resnet(*blocks: int, width: int, project: bool) -> Member:
@@ -135,7 +136,8 @@ def _plain(module: str, *arguments: int, width: int) -> Member:
         builder: Callable[..., nn.Module] = getattr(small_plain, module)
         return builder(num_classes, in_channels, width, *arguments)
 
-    return Member({"vgg": "vgg", "mobilenet_v2": "mobilenetv2"}[module], width, make)
+    family, smallest = {"vgg": ("vgg", 32), "mobilenet_v2": ("mobilenetv2", 1)}[module]  # VGG halves five times
+    return Member(family, width, make, smallest)
 
 
 FAMILY = MappingProxyType(

@@ -43,7 +43,15 @@ class Pair(nn.Module):
         if not self.project:
             return grid_rows(self.student.canonise(student), self.grid), target
         pooled, target = self.common.match(self.common.student(student), target)
-        return self.projector(pooled).flatten(1), target.flatten(1)
+        return rows(self.projector(pooled), target)
+
+
+def rows(student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Two features of one shape as (n, d) each, elements in the same order: that in which the student's lie in memory,
+    so that maps in channels_last are not copied."""
+    if student.dim() == 4 and student.is_contiguous(memory_format=torch.channels_last):
+        student, target = student.movedim(1, -1), target.movedim(1, -1)
+    return student.flatten(1), target.flatten(1)
 
 
 class FeaturePairs(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distill.curve import reading
 from distill.evaluate import Predictions, accuracy, difference, predictions, price
 from distill.models import save
 from distill.report import SCHEMA, environment, verdict
@@ -60,6 +61,7 @@ def evaluate(
         "verdict": verdict(difference(found, compared) if compared else None, given.label if given else ""),
         "against_teacher": difference(found, taught).to_dict() if taught else None,
         "selection": selection,
+        "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
         "training": {
             "ending": outcome.ending,
             "steps": outcome.step,

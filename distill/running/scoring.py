@@ -15,6 +15,7 @@ from distill.control import Control
 from distill.quality import digest, score, stratified_sample
 from distill.running.pairing import candidates, check_counts
 from distill.running.prepare import Network, Prepared
+from distill.training import distributed
 from distill.types import Event, Layer, LayerQuality, QCurve
 
 FILE = "q-curve.json"
@@ -31,20 +32,22 @@ def score_teacher(
     layers = candidates(prepared, teacher)
     sample = _sample(prepared)
     frame = _frame(prepared, layers, sample)
-    reused = _reusable(frame, carried, folder, prepared.spec.reuse_curve)
+    reused = distributed.agree(lambda: _reusable(frame, carried, folder, prepared.spec.reuse_curve))
     yield Event("layers", _frame_event(reused or frame))
     if reused is not None:
         for layer in reused.layers:
             yield Event("layer_quality", layer.to_dict())
         return reused
+    if distributed.rank() > 0:
+        return distributed.agree(lambda: None)
     curve = frame
     for layer in _scores(prepared, teacher, layers, sample):
         curve = replace(curve, layers=(*curve.layers, layer))
         yield Event("layer_quality", layer.to_dict())
         if control.handover:
-            return None
+            return distributed.agree(lambda: None)
     _keep(folder, curve)
-    return curve
+    return distributed.agree(lambda: curve)
 
 
 def _sample(prepared: Prepared) -> Tensor:

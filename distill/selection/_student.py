@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from distill.selection._rule import check_count, even_positions
 from distill.types import Layer
@@ -16,12 +17,18 @@ def student_layers(layers: Sequence[Layer], k: int) -> tuple[Layer, ...]:
     head's). Where fewer than k layers remain, the whole list is used. Raises `InvalidConfig` for k out of range.
     """
     check_count(k, len(layers), "student")
-    backbone = layers[: _backbone_length(layers)]
+    backbone = layers[: backbone_length(layers)]
     pool = backbone if len(backbone) >= k else layers
     return tuple(pool[position] for position in even_positions(len(pool), k))
 
 
-def _backbone_length(layers: Sequence[Layer]) -> int:
+class _Kinded(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+
+def backbone_length(layers: Sequence[_Kinded]) -> int:
+    """How many layers stand up to the deepest block, or before the flattened feature of a plain network."""
     blocks = [i for i, layer in enumerate(layers) if layer.kind == "block"]
     if blocks:
         return blocks[-1] + 1

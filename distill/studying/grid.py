@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from distill import recipes
 from distill.control import Control
 from distill.errors import RetortError
 from distill.run import run
+from distill.selection import choose
 from distill.training import checkpoint
 from distill.types import Architecture, DatasetInput, DistillConfig, QCurve, RunSpec, TeacherInput
 
@@ -98,6 +99,7 @@ def describe(outcome: dict[str, Any]) -> str:
     if outcome["status"] != "finished":
         return f"{outcome['status']}: {outcome['message']}"
     kept = " (finished before)" if outcome.get("kept") else ""
+    kept += f" (the layers of {outcome['same_as']}, not run again)" if "same_as" in outcome else ""
     return f"{100 * outcome['accuracy']:.2f} % in {outcome['seconds']:.0f} s{kept}"
 
 
@@ -107,6 +109,10 @@ def run_cell(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     found = _finished(place, spec)
     if found is not None:
         return found | {"kept": True}
+    twin = _twin(study, cell, folder)
+    if twin is not None:
+        _write(place / MARK, twin | {"fingerprint": fingerprint(spec)})
+        return twin
     about: dict[str, Any] = {"fingerprint": fingerprint(spec), "recipe": str(cell.variant), "selection": cell.selection}
     about |= {"seed": cell.seed}
     try:
@@ -118,6 +124,24 @@ def run_cell(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
         outcome = about | {"status": status, "message": error.message, "details": error.details}
     _write(place / MARK, outcome)
     return outcome
+
+
+def _twin(study: Study, cell: Cell, folder: Path) -> dict[str, Any] | None:
+    """The outcome of a finished cell of the same recipe and seed whose rule chose the same layers.
+
+    The rule does nothing but choose, so training again would repeat the run (bit by bit where `deterministic`).
+    """
+    curve = _curve(folder / "curves" / f"seed{cell.seed}.json")
+    if not cell.selection or curve is None or study.config.teacher_layers is not None:
+        return None
+    parameters = study.config.selection_parameters
+    chosen = list(choose(QCurve.from_dict(curve), cell.selection, study.config.layers, parameters).chosen)
+    for selection in study.selections:
+        other = replace(cell, selection=selection)
+        done = _finished(folder / "cells" / other.name, study.spec(other))
+        if done and done.get("chosen") == chosen and done["digests"]["q_curve"] == curve["digest"]:
+            return done | {"selection": cell.selection, "same_as": done.get("same_as", selection)}
+    return None
 
 
 def _finished(place: Path, spec: RunSpec) -> dict[str, Any] | None:

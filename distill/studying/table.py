@@ -46,6 +46,7 @@ def _row(recipe: str, selection: str, outcomes: Sequence[dict[str, Any]], baseli
         "against_teacher": _spread([o["accuracy"] - o["teacher_accuracy"] for o in done])[0],
         "seconds": _spread([o["seconds"] for o in done])[0],
         "chosen": {str(o["seed"]): o["chosen"] for o in done if o["chosen"]},
+        "same_as": {str(o["seed"]): o["same_as"] for o in done if "same_as" in o},
     }
 
 
@@ -98,11 +99,16 @@ def _percent(value: float | None, sd: float | None, sign: bool = False) -> str:
 
 def _chosen(table: Sequence[Row]) -> list[str]:
     lines = [
-        f"* {row['recipe']}, {row['selection']}: " + "; ".join(f"seed {s}: {c}" for s, c in row["chosen"].items())
+        f"* {row['recipe']}, {row['selection']}: "
+        + "; ".join(f"seed {seed}: {layers}{_shared(row, seed)}" for seed, layers in row["chosen"].items())
         for row in table
         if row["chosen"]
     ]
     return ["", "## Chosen teacher layers (index on the Q curve)", "", *lines] if lines else []
+
+
+def _shared(row: Row, seed: str) -> str:
+    return f" (the run of {row['same_as'][seed]})" if seed in row["same_as"] else ""
 
 
 def _unfinished(outcomes: Sequence[dict[str, Any]]) -> list[str]:

@@ -89,14 +89,23 @@ class Cache:
         self._home = device if place == "device" else torch.device("cpu")
         self._row = self._row.to(self._home)
         self._tensors: Targets = {}
+        self._channels_last: dict[str, bool] = {}
 
     def put(self, batch: Batch, targets: Targets) -> None:
         rows = self._rows(batch)
         for name, value in targets.items():
             if name not in self._tensors:
-                self._tensors[name] = self._allocate(name, value)
+                self._channels_last[name] = _channels_last(value)
+                self._tensors[name] = self._allocate(name, self._stored(name, value))
             store = self._tensors[name]
-            store[rows] = value.detach().to(self._home, store.dtype)
+            store[rows] = self._stored(name, value).detach().to(self._home, store.dtype)
+
+    def _stored(self, name: str, value: Tensor) -> Tensor:
+        """Maps in channels_last are kept as (n, h, w, c), so that looking them up gives that layout again."""
+        return value.movedim(1, -1) if self._channels_last[name] else value
+
+    def _restored(self, name: str, stored: Tensor) -> Tensor:
+        return stored.movedim(-1, 1) if self._channels_last[name] else stored
 
     def _rows(self, batch: Batch) -> Tensor:
         """No synchronisation: the index is looked up where it already lies."""
@@ -105,7 +114,10 @@ class Cache:
     def get(self, batch: Batch) -> Targets:
         """The targets of a batch, features widened to fp32."""
         rows = self._rows(batch)
-        return {name: _widen(store[rows].to(self.device, non_blocking=True)) for name, store in self._tensors.items()}
+        return {
+            name: self._restored(name, _widen(store.index_select(0, rows).to(self.device, non_blocking=True)))
+            for name, store in self._tensors.items()
+        }
 
     def _allocate(self, name: str, value: Tensor) -> Tensor:
         shape, dtype = (self.count, *value.shape[1:]), stored_dtype(name, value)
@@ -120,6 +132,10 @@ class Cache:
         self._tensors.clear()
         if self.place == "disk":
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _channels_last(value: Tensor) -> bool:
+    return value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
 
 
 def _widen(value: Tensor) -> Tensor:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from store.objects.base import ObjectInfo, ObjectMissing, ObjectStore, StorageUnavailable
+from store.objects.base import ObjectInfo, ObjectMissing, ObjectStore, Part, StorageUnavailable
 from store.objects.folder import FolderStore
 from store.objects.s3 import S3Store
 from store.settings import Settings
 
-__all__ = ["FolderStore", "ObjectInfo", "ObjectMissing", "ObjectStore", "S3Store", "StorageUnavailable", "open_store"]
+__all__ = [
+    "FolderStore",
+    "ObjectInfo",
+    "ObjectMissing",
+    "ObjectStore",
+    "Part",
+    "S3Store",
+    "StorageUnavailable",
+    "open_store",
+]
 
 
 def open_store(settings: Settings) -> ObjectStore:

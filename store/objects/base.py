@@ -32,9 +32,44 @@ class ObjectInfo:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload that has arrived. Numbers begin at 1."""
+
+    number: int
+    size_bytes: int
+
+
+class PartStore(Protocol):
+    """Objects too large for one request: parts in any order, each replaceable, then joined by number. `handle` is the
+    store's name for the upload. Every method raises `StorageUnavailable`, and `ObjectMissing` for an unknown handle."""
+
+    def begin(self, key: str) -> str:
+        """Open an upload of the object `key`; its handle."""
+
+    def put(self, key: str, handle: str, number: int, path: Path) -> Part:
+        """Store the file at `path` as a part, replacing one of the same number. The file may be gone afterwards."""
+
+    def url(self, key: str, handle: str, number: int, seconds: int) -> str | None:
+        """A URL to which a client may PUT the part for `seconds`; None where clients cannot reach the store."""
+
+    def arrived(self, key: str, handle: str) -> list[Part]:
+        """The parts that have arrived, by number."""
+
+    def join(self, key: str, handle: str) -> None:
+        """Make the object of the parts and forget the handle."""
+
+    def abort(self, key: str, handle: str) -> None:
+        """Remove the parts; a handle that is not there is no error."""
+
+
 class ObjectStore(Protocol):
     """Keys are made by the server: lower-case letters, digits and `/._-`. A key is written once and whole: a reader
     sees the complete object or none. Every method raises `StorageUnavailable` when the store cannot be reached."""
+
+    @property
+    def parts(self) -> PartStore:
+        """Uploads in parts."""
 
     def put(self, key: str, path: Path) -> ObjectInfo:
         """Store the file at `path` under `key`, replacing what is there."""

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+from store.objects.folder_parts import FolderParts
 
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
@@ -21,6 +22,7 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root, self._incoming = root, root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self.parts = FolderParts(root, lambda key, path: _place(path, self._path(key)))
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

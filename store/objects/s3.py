@@ -15,6 +15,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
 from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+from store.objects.s3_parts import S3Parts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,11 @@ class S3Store:
         self.bucket = bucket
         self._client = _client(endpoint, region, access_key, secret_key)
         self._public = _client(public_endpoint, region, access_key, secret_key) if public_endpoint else None
+        self.parts = S3Parts(bucket, self._usable, self._public)
+
+    @_translated
+    def _usable(self) -> Minio:
+        return self._ready
 
     @cached_property
     def _ready(self) -> Minio:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import tarfile
 import threading
@@ -12,6 +13,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from store.objects import FolderStore
@@ -50,7 +52,7 @@ def nothing_left(client: TestClient, objects: FolderStore, settings: Settings) -
     assert client.get("/teachers").json()["items"] == []
     assert client.get("/datasets").json()["items"] == []
     assert list(objects.keys("")) == []
-    uploads = settings.scratch / "uploads"
+    uploads = settings.incoming
     assert not uploads.exists() or list(uploads.iterdir()) == []
 
 
@@ -237,6 +239,7 @@ def test_a_named_dataset_needs_no_upload(client: TestClient, driver: Driver) -> 
         (tarred("w:xz"), "archive", "tar"),
         (b"PAR1" + bytes(20) + b"PAR1", "parquet", "parquet"),
     ],
+    ids=["zip", "tar", "tar.gz", "tar.xz", "parquet"],  # a name made of content with a time in it changes every second
 )
 def test_the_kind_of_a_dataset_is_its_content(
     client: TestClient, objects: FolderStore, content: bytes, kind: str, suffix: str
@@ -268,6 +271,7 @@ def test_train_and_test_files_make_one_dataset(client: TestClient, objects: Fold
         ({"test": ("a", zipped())}, "/file"),
         ({"other": ("a", zipped())}, "/other"),
     ],
+    ids=["no archive", "empty", "two kinds", "whole and part", "test only", "unknown"],
 )
 def test_bad_dataset_files_are_pointed_at(
     client: TestClient, objects: FolderStore, settings: Settings, files: dict[str, Any], pointer: str
@@ -322,3 +326,14 @@ def test_lists_page_by_keyset(client: TestClient, driver: Driver) -> None:
     assert last["next_cursor"] is None
     assert pointers(problem(client.get("/datasets?cursor=!!"), 422)) == {"/cursor"}
     assert pointers(problem(client.get("/datasets?limit=0"), 422)) == {"/limit"}
+
+
+def test_what_a_killed_process_left_is_removed_at_start(app: FastAPI, settings: Settings) -> None:
+    old, young = settings.incoming / "old", settings.incoming / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "part1").touch()
+    os.utime(old, (0, 0))
+    with TestClient(app):
+        assert not old.exists()
+        assert young.exists()

@@ -55,11 +55,11 @@ def test_the_finished_curve_names_its_chosen_layers(client: TestClient, done: st
 @pytest.mark.parametrize(
     ("accept", "form", "media", "start"),
     [
-        ("text/csv", None, "text/csv; charset=utf-8", b"name,"),
+        ("text/csv", None, "text/csv; charset=utf-8", b"index,name,"),
         ("image/svg+xml", None, "image/svg+xml", b"<?xml"),
         ("image/png", None, "image/png", b"\x89PNG"),
         ("image/*;q=0.5, text/csv;q=0.4", None, "image/svg+xml", b"<?xml"),
-        ("application/json", "csv", "text/csv; charset=utf-8", b"name,"),
+        ("application/json", "csv", "text/csv; charset=utf-8", b"index,name,"),
         ("*/*", None, "application/json", b"{"),
     ],
 )

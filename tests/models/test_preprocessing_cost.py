@@ -9,6 +9,7 @@ from torch import nn
 from distill import models
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
+from distill.models.small import FAMILY
 from distill.types import Architecture
 
 
@@ -34,6 +35,21 @@ def test_every_name_has_one():
         assert len(found.mean) == len(found.std) == found.channels == 3
         assert min(found.std) > 0
         assert 0 < found.crop <= 1
+
+
+@pytest.mark.parametrize("name", sorted(FAMILY))
+@pytest.mark.parametrize("side", [8, 28])
+def test_small_networks_can_work_on_the_datasets_own_size(name, side):
+    architecture = Architecture(name=f"retort:{name}", options={"width": 4})
+    how = models.preprocessing(architecture, native_size=(side, side), channels=1)
+    network = models.build(architecture, 3, 1, how.size).eval()
+    assert network(torch.zeros(1, 1, *how.size)).shape == (1, 3)
+
+
+def test_an_image_too_small_for_the_network_is_refused():
+    assert preprocessing("retort:vgg11_small", native_size=(28, 40)).size == (32, 40)
+    with pytest.raises(InvalidConfig, match="at least 32"):
+        preprocessing("retort:vgg11_small", 28)
 
 
 def test_sizes():

@@ -143,8 +143,14 @@ def test_model_card_snippet_runs_as_it_stands(
 def test_onnx_file_is_written(tmp_path: Path) -> None:
     from distill.export.onnx import export as to_onnx
 
-    (artifact,) = to_onnx(context("retort:resnet8", width=4), tmp_path)
-    assert artifact.path.stat().st_size > 1000
+    made = context("retort:resnet8", width=4)
+    (artifact,) = to_onnx(made, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["student.onnx"]
+    runtime = pytest.importorskip("onnxruntime")
+    images = torch.randn(5, 3, 32, 32)  # another batch size than the exporter's example
+    (logits,) = runtime.InferenceSession(artifact.path).run(["logits"], {"image": images.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(logits), made.student(images), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.skipif(find_spec("onnx") is not None, reason="only where onnx is missing")

@@ -15,6 +15,7 @@ from distill import recipes
 from distill.control import Control
 from distill.data import open_dataset
 from distill.errors import (
+    Diverged,
     InvalidConfig,
     InvalidTeacher,
     LayersNotFound,
@@ -83,6 +84,16 @@ def test_the_report_is_about_the_test_set_and_says_who_wins(finished: tuple[list
     assert {"dataset", "teacher", "student", "q_curve"} == {key for key, value in report["digests"].items() if value}
     result = next(event.data for event in events if event.kind == "result")
     assert result["student"]["accuracy"] == report["student"]["accuracy"]
+
+
+def test_the_q_curve_is_packaged_with_its_choice(finished: tuple[list[Event], Path]) -> None:
+    events, folder = finished
+    curve = QCurve.from_dict(json.loads((folder / "artifacts" / "q-curve.json").read_text()))
+    selection = next(event.data for event in events if event.kind == "selection")
+    assert list(curve.chosen) == selection["chosen"]
+    assert [layer.to_dict() for layer in curve.layers] == [e.data for e in events if e.kind == "layer_quality"]
+    assert (folder / "artifacts" / "q-curve.csv").read_text().count("\n") == len(curve.layers) + 1
+    assert {"q-curve.svg", "q-curve.png"} <= {path.name for path in (folder / "artifacts").iterdir()}
 
 
 def test_the_downloaded_student_predicts_what_the_report_says(finished: tuple[list[Event], Path]) -> None:
@@ -200,6 +211,17 @@ def test_memory_errors_have_a_code_and_a_remedy(raised: Exception, becomes: type
     with pytest.raises(becomes) as caught, memory_errors():
         raise raised
     assert "batch_size" in caught.value.remedy
+
+
+def test_a_diverged_run_fails_with_the_norms_of_its_layers(tmp_path: Path, teacher: TeacherInput) -> None:
+    with pytest.raises(Diverged) as caught:
+        go(spec(teacher, learning_rate=1e18, epochs=30), tmp_path)
+    details = caught.value.details
+    assert details["step"] >= 1
+    assert details["last_losses"]
+    assert len(details["layer_norms"]["student"]) == 2
+    json.dumps(caught.value.to_dict(), allow_nan=False)
+    assert not (tmp_path / "artifacts").exists()
 
 
 def test_stop_finishes_with_the_best_so_far(tmp_path: Path, teacher: TeacherInput) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,59 @@ def test_the_anchor_is_the_layer_of_highest_separation_and_the_deepest_where_pos
     curve = make_curve(separation=(0.0, 0.1, 0.2, 0.3, 0.9, 0.3, 0.2))
     assert selection.get("anchored")(curve, 3) == (2, 3, 4)
     assert selection.get("anchored")(make_curve(separation=(0.0, 0.9) + (0.1,) * 5), 4) == (0, 1, 3, 5)
+
+
+def curve_of(kinds, shapes, quality, separation=None):
+    curve = make_curve(quality, separation)
+    layers = zip(curve.layers, kinds, shapes, strict=True)
+    return replace(curve, layers=tuple(replace(layer, kind=kind, shape=shape) for layer, kind, shape in layers))
+
+
+RESNET = ["stem", *["block"] * 6, "flatten"]
+MAPS = [(8, 32, 32)] * 3 + [(16, 16, 16)] * 2 + [(32, 8, 8)] * 2 + [(32,)]
+
+
+def test_the_block_anchor_is_the_deepest_block_and_not_the_pooled_feature():
+    curve = curve_of(RESNET, MAPS, (1.0, 1.1, 1.2, 1.9, 1.8, 1.3, 1.0, 2.0))
+    assert selection.get("anchored_block")(curve, 3) == (3, 4, 6)
+    assert selection.get("anchored_block")(curve, 8) == tuple(range(8))
+    plain = curve_of(["activation"] * 4 + ["flatten"] + ["activation"] * 3, MAPS, (*PILOT_Q, 2.0))
+    assert selection.get("anchored_block")(plain, 2) == (2, 3)
+    assert selection.get("anchored_block")(plain, 5) == (0, 1, 2, 3, 7)
+
+
+def test_the_unpooled_anchor_passes_over_layers_that_only_pool():
+    separation = (0.1, 0.1, 0.1, 0.1, 0.2, 0.3, 0.5, 0.9)
+    pooled = curve_of([*RESNET[:-1], "pooled"], MAPS, (1.0, 1.1, 1.2, 1.9, 1.8, 1.3, 1.0, 0.5), separation)
+    assert selection.get("anchored")(pooled, 3) == (3, 4, 7)
+    assert selection.get("anchored_unpooled")(pooled, 3) == (3, 4, 6)
+    plain = curve_of(["activation"] * 5 + ["flatten"] + ["activation"] * 2, MAPS, (*PILOT_Q, 0.5), separation)
+    assert selection.get("anchored_unpooled")(plain, 3) == selection.get("anchored")(plain, 3) == (3, 5, 7)
+    only = curve_of(["pooled"] * 8, MAPS, (*PILOT_Q, 0.5), separation)
+    assert selection.get("anchored_unpooled")(only, 1) == (7,)
+
+
+def test_bands_take_the_best_of_each_third():
+    curve = curve_of(RESNET, MAPS, (1.0, 1.9, 1.2, 1.1, 1.8, 1.3, 1.0, 2.0), (0.1,) * 6 + (0.6, 0.5))
+    assert selection.get("banded")(curve, 3) == (1, 4, 6)  # bands 0-2, 3-5, 6-7
+    assert selection.get("banded")(curve, 1) == (6,)
+
+
+def test_one_layer_of_every_resolution():
+    quality, separation = (1.0, 1.9, 1.2, 1.1, 1.8, 1.3, 1.9, 2.0), (0.1,) * 5 + (0.7, 0.6, 0.9)
+    curve = curve_of(RESNET, MAPS, quality, separation)
+    rule = selection.get("per_resolution")
+    assert rule(curve, 3) == (1, 4, 5)
+    assert rule(curve, 2) == (4, 5)
+    assert rule(curve, 5) == (1, 2, 4, 5, 6)
+    assert rule(curve, 8) == tuple(range(8))
+    last = curve_of(RESNET, [m[1:] + m[:1] if len(m) == 3 else m for m in MAPS], quality, separation)
+    assert rule(last, 3) == (1, 4, 5)  # channels last
+
+
+def test_a_network_of_one_resolution_keeps_its_most_separating_layer():
+    curve = curve_of(["block"] * 7, [(5, 8)] * 7, PILOT_Q, (0.1, 0.2, 0.9, 0.3, 0.3, 0.3, 0.3))
+    assert selection.get("per_resolution")(curve, 3) == (2, 3, 5)
 
 
 def test_explicit_takes_names_and_indices():

@@ -38,8 +38,9 @@ class S3:
         self.endpoint = f"http://127.0.0.1:{self.port}"
         fixed = [
             "server", "-s3", "-filer", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder / 'data'}",
-            f"-s3.config={folder / 's3.json'}", "-volume.max=100", "-master.volumeSizeLimitMB=64",
-            "-master.volumePreallocate=false", "-master.telemetry=false", "-volume.preStopSeconds=0", "-s3.iam=false", "-s3.port.iceberg=0",
+            f"-s3.config={folder / 's3.json'}", "-volume.max=5000", "-master.volumeSizeLimitMB=64",
+            "-master.volumePreallocate=false", "-master.telemetry=false", "-volume.preStopSeconds=0", "-s3.iam=false",
+            "-s3.port.iceberg=0", "-s3.port.lance=0",
         ]  # fmt: skip
         listeners = [f"-{name}={port}" for name, port in self._ports.items()]
         self.server = Server([program, "-logtostderr=true", *fixed, *listeners], folder)

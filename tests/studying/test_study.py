@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,39 @@ def test_grid_table_and_resumption(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert calls == []
 
 
+def test_rules_that_choose_the_same_layers_share_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    real = grid.run
+
+    def counted(spec: Any, folder: Path, control: Any) -> Any:
+        calls.append(folder.name)
+        return real(spec, folder, control)
+
+    monkeypatch.setattr(grid, "run", counted)
+    more = ["--recipes", "feature_only", "--seeds", "1", "--set", "layers=4"]
+    output = invoke(tmp_path, *more, "--selections", "last,even,top_s", "--set", "selection_parameters={}")
+    chosen = {o["selection"]: o["chosen"] for o in json.loads((tmp_path / "study.json").read_text())["runs"]}
+    assert len(calls) == 1 + len({tuple(layers) for layers in chosen.values()})
+    calls.clear()
+    again = invoke(tmp_path, *more, "--selections", "last,even,top_s", "--set", "seed=0")
+    assert calls == []
+    repeated = len(chosen) - len({tuple(layers) for layers in chosen.values()})
+    assert output.count("not run again") == again.count("not run again") == repeated
+
+
+def test_a_shared_run_names_the_rule_that_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "choose", lambda curve, *_: replace(curve, chosen=forced))
+    more = ["--recipes", "feature_only", "--seeds", "1"]
+    forced: tuple[int, ...] = (-1,)
+    invoke(tmp_path, *more)
+    forced = tuple(json.loads((tmp_path / "study.json").read_text())["runs"][0]["chosen"])
+    output = invoke(tmp_path, *more, "--selections", "even,last")
+    assert "the layers of even, not run again" in output
+    run = json.loads((tmp_path / "study.json").read_text())["runs"][1]
+    assert (run["selection"], run["same_as"]) == ("last", "even")
+    assert "(the run of even)" in (tmp_path / "study.md").read_text()
+
+
 def outcome(recipe: str, selection: str, seed: int, accuracy: float | None) -> dict[str, Any]:
     base = {"recipe": recipe, "selection": selection, "seed": seed}
     if accuracy is None:
@@ -115,6 +149,9 @@ def test_parsing(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").touch()
     assert parse_dataset((f"train={tmp_path / 'a.parquet'}", f"test={tmp_path}")).kind == "parquet"
     assert parse_dataset((str(tmp_path),)).files == {"all": str(tmp_path)}
+    (tmp_path / "train.parquet").touch()
+    assert parse_dataset((f"train={tmp_path / 'train.parquet'}",)).name == tmp_path.name
+    assert parse_dataset((f"train={tmp_path / 'a.parquet'}",)).name == "a"
     with pytest.raises(UnknownName):
         parse_recipes("lojit")
     with pytest.raises(InvalidConfig, match="no name=value"):

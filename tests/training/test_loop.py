@@ -204,3 +204,28 @@ def test_guard_forgives_a_single_spike() -> None:
     restored = Guard()
     restored.load(guard.state())
     assert restored.state() == guard.state()
+
+
+def test_the_loop_reads_the_device_only_when_a_metric_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    for name in ("item", "tolist", "__bool__", "__float__", "__int__"):
+        original = getattr(Tensor, name)
+
+        def counted(self: Tensor, *args: Any, _name: str = name, _original: Any = original) -> Any:
+            reads.append(_name)
+            return _original(self, *args)
+
+        monkeypatch.setattr(Tensor, name, counted)
+    from distill.training import loop
+
+    monkeypatch.setattr(loop, "METRICS_SHARE", 1.0)
+    settings = config(epochs=1, batch_size=2, clip_norm=1.0, ema_decay=0.9, checkpoint_seconds=1e6)
+    iterator = train(tiny_recipe(), tiny_data(), settings, tmp_path, Control())
+    events = []
+    for event in iterator:
+        events.append(event.kind)
+        if event.kind == "checkpoint" and len(events) < 5:
+            reads.clear()  # before the first step
+        if event.kind == "metrics":
+            break
+    assert len(reads) == 1, reads  # 20 steps, one reading

@@ -12,7 +12,7 @@ from typing import Any
 
 from store.database import Database
 from store.objects import ObjectStore
-from store.repositories import jobs, leases
+from store.repositories import jobs
 from store.repositories.leases import Lease
 from store.settings import Settings
 from store.states import Status
@@ -61,8 +61,11 @@ class World:
         thread = threading.Thread(target=lambda: ended.append(supervisor.supervise(lease)))
         thread.start()
         try:
-            wait_until(lambda: until in self.logs())
+            wait_until(lambda: any(until in line for line in self.logs()))
             yield ended
+        except BaseException:
+            self.leaving.set()
+            raise
         finally:
             thread.join(30)
             assert not thread.is_alive()
@@ -111,6 +114,3 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-
-
-__all__ = ["World", "leases", "program", "settings_for", "wait_until"]

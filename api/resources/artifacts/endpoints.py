@@ -22,11 +22,22 @@ Redirect = Annotated[
 ]
 
 
-def _file_responses(*media_types: str) -> Responses:
-    binary: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+BINARY: dict[str, Any] = {"application/octet-stream": _BYTES}
+ANY: dict[str, Any] = {"*/*": _BYTES}
+REPORT: dict[str, Any] = {
+    "text/markdown": {"schema": {"type": "string"}, "example": "# retort:resnet8 by feature_only on fashion-mnist"},
+    "application/json": {
+        "schema": {"type": "object"},
+        "example": {"title": "retort:resnet8 by feature_only on fashion-mnist", "student": {}, "verdict": {}},
+    },
+}
+
+
+def _file_responses(content: dict[str, Any]) -> Responses:
     answers: Responses = {
-        200: {"description": "The file.", "content": dict.fromkeys(media_types, binary)},
-        206: {"description": "The range asked for.", "content": dict.fromkeys(media_types, binary)},
+        200: {"description": "The file.", "content": content},
+        206: {"description": "The range asked for.", "content": content},
         304: {"description": "The client has this file already."},
         307: {"description": "The file is at this presigned URL."},
     }
@@ -51,7 +62,7 @@ def list_job_artifacts(context: ContextDep, tenant: TenantDep, job_id: str) -> A
     operation_id="download_job_artifact",
     summary="Download a file of a job",
     response_class=Response,
-    responses=_file_responses("application/octet-stream"),
+    responses=_file_responses(ANY),
 )
 def download_job_artifact(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, name: str, redirect: Redirect = True
@@ -67,7 +78,7 @@ def download_job_artifact(
     operation_id="download_job_student",
     summary="Download the student",
     response_class=Response,
-    responses=_file_responses("application/octet-stream"),
+    responses=_file_responses(BINARY),
 )
 def download_job_student(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, redirect: Redirect = True
@@ -81,7 +92,7 @@ def download_job_student(
     operation_id="download_job_report",
     summary="Download the report",
     response_class=Response,
-    responses=_file_responses(*service.REPORTS),
+    responses=_file_responses(REPORT),
 )
 def download_job_report(
     request: Request,

@@ -17,6 +17,7 @@ from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     NAMED_EXAMPLE,
+    DatasetFromUploads,
     DatasetOut,
     DatasetPage,
     NamedDataset,
@@ -36,7 +37,7 @@ router = APIRouter(tags=["datasets"])
     responses=documented(
         409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
     ),
-    openapi_extra=body(json=(NamedDataset, NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+    openapi_extra=body(json=((NamedDataset, DatasetFromUploads), NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
 )
 async def register_dataset(
     context: ContextDep,
@@ -46,7 +47,8 @@ async def register_dataset(
     prefer: Prefer = None,
     key: IdempotencyKeyHeader = None,
 ) -> DatasetOut:
-    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set.
+    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
+    uploads.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.

@@ -25,6 +25,7 @@ FORM_SCHEMA: dict[str, Any] = {
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
+UploadId = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -32,6 +33,16 @@ class NamedDataset(RequestModel):
     """A data set that the service knows by name; GET /catalogue/datasets lists them."""
 
     named: NamedSet
+    labels: Labels = Field(default_factory=dict)
+
+
+class DatasetFromUploads(RequestModel):
+    """Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`."""
+
+    upload: UploadId | None = Field(None, description="Id of the upload of the whole.")
+    train: UploadId | None = Field(None, description="Id of the upload of the training part.")
+    test: UploadId | None = Field(None, description="Id of the upload of the test part.")
+    name: Name = ""
     labels: Labels = Field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,32 +16,59 @@ from api.context import Context
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
 from api.registration import Key
-from api.resources.datasets.detection import KINDS, Format, detect
-from api.resources.datasets.schemas import DatasetForm, DatasetOut, NamedDataset
+from api.resources.datasets.detection import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect
+from api.resources.datasets.schemas import DatasetForm, DatasetFromUploads, DatasetOut, NamedDataset
 from api.uploads import ReceivedFile, Upload
 from store.ids import new_id
 from store.repositories import system
 from store.tables import Dataset
+from store.tables import Upload as StoredUpload
 
+T = TypeVar("T")
 KIND = "dataset"
 ROLES = frozenset({"file", "train", "test"})
 
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     """Store a dataset for inspection; its id, and whether an earlier request with this key had made it."""
+    if isinstance(upload.json, dict) and not {"upload", "train", "test"}.isdisjoint(upload.json):
+        return _from_uploads(context, tenant, parsed(DatasetFromUploads, upload.json), key)
     if upload.json is not None:
         body = parsed(NamedDataset, upload.json)
         return register_named(context, tenant, body, Key(key, request_hash("/datasets", body.model_dump())))
     form = parsed(DatasetForm, form_fields(upload, frozenset({"labels"})))
     only(upload.files, ROLES)
-    files = _by_role(upload.files)
-    formats = {role: _format(role, file) for role, file in files.items()}
-    if len({KINDS[found] for found in formats.values()}) > 1:
-        raise invalid("/test", "train and test are of different kinds.", "Send two archives or two parquet files.")
+    files = _by_role(upload.files, "file")
+    formats = {role: _known(role, "file", file.filename, detect(file.path)) for role, file in files.items()}
+    kind = _kind(formats)
     hashed = request_hash("/datasets", [form.model_dump(), {role: file.sha256 for role, file in files.items()}])
     name = form.name or next(iter(files.values())).filename
-    row = _row(tenant, name, KINDS[next(iter(formats.values()))], form.labels)
+    row = _row(tenant, name, kind, form.labels)
     return registration.add(context, row, _describe(row, files, formats), Key(key, hashed))
+
+
+def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: str | None) -> tuple[str, bool]:
+    given = {role: value for role in ("upload", "train", "test") if (value := getattr(body, role)) is not None}
+    with context.database.read() as session:
+        found = {
+            role: registration.find_upload(session, tenant, value, "dataset", f"/{role}")
+            for role, value in given.items()
+        }
+    files = _by_role(found, "upload")
+    formats = {role: _known(role, "upload", file.filename, _stored(context, file)) for role, file in files.items()}
+    row = _row(tenant, body.name or next(iter(files.values())).filename, _kind(formats), body.labels)
+    for role, file in files.items():
+        _add_file(row, role, formats[role], file.object_key, file.size_bytes, str(file.sha256), file.filename)
+    _finish(row)
+    hashed = request_hash("/datasets", body.model_dump())
+    return registration.add(context, row, {}, Key(key, hashed), list(files.values()))
+
+
+def _stored(context: Context, file: StoredUpload) -> Format | None:
+    def read(start: int, end: int) -> bytes:
+        return b"".join(context.objects.read(file.object_key, max(start, 0), min(end, file.size_bytes)))
+
+    return classify(read(0, HEAD_BYTES), read(file.size_bytes - TAIL_BYTES, file.size_bytes))
 
 
 def register_named(context: Context, tenant: str, body: NamedDataset, key: Key) -> tuple[str, bool]:
@@ -76,21 +104,29 @@ def _row(tenant: str, name: str, kind: str, labels: dict[str, str]) -> Dataset:
     )
 
 
-def _by_role(files: Mapping[str, ReceivedFile]) -> dict[str, ReceivedFile]:
-    if "file" in files and len(files) > 1:
-        raise invalid("/file", "`file` comes with `train` or `test`.", "Send either `file`, or `train` and `test`.")
-    if "file" not in files and "train" not in files:
-        raise invalid("/file", "The form has no file.", "Send `file`, or `train` and `test`, as file fields.")
-    return {"all" if name == "file" else name: file for name, file in files.items()}
+def _by_role(given: Mapping[str, T], whole: str) -> dict[str, T]:
+    """`whole` is what requests call the file that is not split yet."""
+    remedy = f"Send `{whole}`, or `train` with or without `test`."
+    if whole in given and len(given) > 1:
+        raise invalid(f"/{whole}", f"`{whole}` comes with `train` or `test`.", remedy)
+    if whole not in given and "train" not in given:
+        raise invalid(f"/{whole}", "The request has no file.", remedy)
+    return {"all" if name == whole else name: file for name, file in given.items()}
 
 
-def _format(role: str, file: ReceivedFile) -> Format:
-    found = detect(file.path)
+def _known(role: str, whole: str, filename: str, found: Format | None) -> Format:
     if found is None:
-        pointer = "/file" if role == "all" else f"/{role}"
-        message = f"{file.filename or 'The file'} is neither zip, tar nor parquet."
+        pointer = f"/{whole}" if role == "all" else f"/{role}"
+        message = f"{filename or 'The file'} is neither zip, tar nor parquet."
         raise invalid(pointer, message, "Send an ImageFolder as zip or tar, or an image parquet.", "invalid_dataset")
     return found
+
+
+def _kind(formats: Mapping[str, Format]) -> str:
+    kinds = {KINDS[found] for found in formats.values()}
+    if len(kinds) > 1:
+        raise invalid("/test", "train and test are of different kinds.", "Send two archives or two parquet files.")
+    return kinds.pop()
 
 
 def _describe(
@@ -100,13 +136,24 @@ def _describe(
     by_key: dict[str, ReceivedFile] = {}
     for role, file in files.items():
         object_key = f"datasets/{row.id}/{role}.{formats[role]}"
-        facts = {"size_bytes": file.size_bytes, "sha256": file.sha256, "filename": file.filename}
-        row.files[role] = {"object_key": object_key} | facts
+        _add_file(row, role, formats[role], object_key, file.size_bytes, file.sha256, file.filename)
         by_key[object_key] = file
-    row.size_bytes = sum(file.size_bytes for file in files.values())
-    lines = "".join(f"{role} {files[role].sha256}\n" for role in sorted(files))
-    row.digest = hashlib.sha256(lines.encode()).hexdigest()
+    _finish(row)
     return by_key
+
+
+def _add_file(
+    row: Dataset, role: str, found: Format, object_key: str, size_bytes: int, sha256: str, filename: str
+) -> None:
+    facts = {"size_bytes": size_bytes, "sha256": sha256, "filename": filename, "format": found}
+    row.files[role] = {"object_key": object_key} | facts
+
+
+def _finish(row: Dataset) -> None:
+    """Size and digest over all files."""
+    row.size_bytes = sum(file["size_bytes"] for file in row.files.values())
+    lines = "".join(f"{role} {row.files[role]['sha256']}\n" for role in sorted(row.files))
+    row.digest = hashlib.sha256(lines.encode()).hexdigest()
 
 
 def shown(row: Dataset) -> DatasetOut:

@@ -8,7 +8,7 @@ import json
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import registration
+from api import quotas, registration
 from api.context import Context
 from api.deps import Work
 from api.idempotency import replayed, request_hash
@@ -66,6 +66,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         earlier = replayed(session, tenant, key, hashed)
         if earlier is not None:
             return shown(session, find(session, tenant, earlier)), True
+        quotas.check_queue(session, context.settings, tenant)
         job = jobs.add(session, _row(context, tenant, body, check(session, tenant, body, dataset)))
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
@@ -133,6 +134,7 @@ def retry(work: Work, tenant: str, job_id: str) -> Job:
     if (job.error or {}).get("fault") == "user":
         remedy = "Correct what the error names, and submit a new job."
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
+    quotas.check_queue(work.session, work.context.settings, tenant)
     jobs.move(work.session, job, "queued", phase=None)
     _ring(work, job)
     return job
@@ -152,6 +154,7 @@ def resume(work: Work, tenant: str, job_id: str) -> Job:
     job = find(work.session, tenant, job_id)
     if job.status != "paused":
         raise IllegalTransition(job.status, "queued")
+    quotas.check_queue(work.session, work.context.settings, tenant)
     jobs.move(work.session, job, "queued")
     _ring(work, job)
     return job

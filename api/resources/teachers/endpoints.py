@@ -18,6 +18,7 @@ from api.resources.teachers.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     TeacherFromArtifact,
+    TeacherFromUpload,
     TeacherOut,
     TeacherPage,
 )
@@ -36,7 +37,9 @@ router = APIRouter(tags=["teachers"])
     responses=documented(
         409, 413, 415, 422, also={202: {"model": TeacherOut, "description": "Still being inspected; see Location."}}
     ),
-    openapi_extra=body(json=(TeacherFromArtifact, ARTIFACT_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+    openapi_extra=body(
+        json=((TeacherFromArtifact, TeacherFromUpload), ARTIFACT_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)
+    ),
 )
 async def register_teacher(
     context: ContextDep,
@@ -46,7 +49,8 @@ async def register_teacher(
     prefer: Prefer = None,
     key: IdempotencyKeyHeader = None,
 ) -> TeacherOut:
-    """Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made.
+    """Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made, or an
+    upload.
 
     A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
     that does not fit is answered with 422, which names the tensors, and nothing of it is kept.

@@ -46,6 +46,16 @@ class TeacherFromArtifact(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
+class TeacherFromUpload(RequestModel):
+    """Register an upload that is complete."""
+
+    upload: str = Field(max_length=60, description="Id of the upload.")
+    architecture: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
 class TeacherForm(RequestModel):
     """The fields beside the file of a multipart registration."""
 

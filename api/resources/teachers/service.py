@@ -13,15 +13,16 @@ from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
 from api.problems import Conflict
 from api.registration import Key
-from api.resources.teachers.schemas import TeacherForm, TeacherFromArtifact, TeacherOut
-from api.uploads import ReceivedFile, Upload
+from api.resources.teachers.schemas import TeacherForm, TeacherFromArtifact, TeacherFromUpload, TeacherOut
+from api.uploads import ReceivedFile, Upload, incoming
 from distill.errors import InvalidTeacher, UnknownName
-from distill.safetensors_header import read_header
+from distill.safetensors_header import DEFAULT_LIMITS, read_header
 from distill.types import Architecture
 from store.ids import new_id
 from store.objects.base import fetch
 from store.repositories import jobs
 from store.tables import Artifact, Job, Teacher
+from store.tables import Upload as StoredUpload
 
 JSON_FIELDS = frozenset({"options", "labels"})
 MODEL_SUFFIXES = (".safetensors",)
@@ -29,6 +30,8 @@ MODEL_SUFFIXES = (".safetensors",)
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     """Store a teacher for inspection; its id, and whether an earlier request with this key had made it."""
+    if isinstance(upload.json, dict) and "upload" in upload.json:
+        return _from_upload(context, tenant, parsed(TeacherFromUpload, upload.json), key)
     if upload.json is not None:
         return _from_artifact(context, tenant, parsed(TeacherFromArtifact, upload.json), key)
     only(upload.files, frozenset({"file"}))
@@ -53,13 +56,35 @@ def _from_artifact(context: Context, tenant: str, body: TeacherFromArtifact, key
         return _add(context, tenant, name, architecture, body.labels, file, Key(key, hashed))
 
 
+def _from_upload(context: Context, tenant: str, body: TeacherFromUpload, key: str | None) -> tuple[str, bool]:
+    with context.database.read() as session:
+        upload = registration.find_upload(session, tenant, body.upload, "teacher", "/upload")
+    architecture = _architecture(context, Architecture(name=body.architecture, options=body.options))
+    if upload.status == "complete":
+        _check_stored(context, upload)
+    row = _row(tenant, body.name or upload.filename, architecture, body.labels, upload.size_bytes, str(upload.sha256))
+    row.object_key = upload.object_key
+    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())), [upload])
+
+
+def _check_stored(context: Context, upload: StoredUpload) -> None:
+    """`_check_header` of an object: its beginning is read into a file with a hole where the tensors are."""
+    with incoming(context.settings) as folder:
+        path = Path(folder) / "header"
+        length = int.from_bytes(b"".join(context.objects.read(upload.object_key, 0, 8)), "little")
+        beginning = min(8 + length, 8 + DEFAULT_LIMITS.header_bytes, upload.size_bytes)
+        with path.open("wb") as file:
+            for chunk in context.objects.read(upload.object_key, 0, beginning):
+                file.write(chunk)
+            file.truncate(upload.size_bytes)
+        _check_header(path, "/upload")
+
+
 def _copy(context: Context, artifact: Artifact) -> TemporaryDirectory[str]:
     """A folder for the teacher's own copy: deleting the job must not take the teacher's weights along."""
     if not artifact.name.endswith(MODEL_SUFFIXES):
         raise invalid("/artifact/name", f"{artifact.name!r} holds no weights.", "Name the job's student.safetensors.")
-    folder = context.settings.scratch / "uploads"
-    folder.mkdir(parents=True, exist_ok=True)
-    return TemporaryDirectory(dir=folder)
+    return incoming(context.settings)
 
 
 def _source(session: Session, tenant: str, body: TeacherFromArtifact) -> tuple[Job, Artifact]:
@@ -94,29 +119,34 @@ def _add(
     file: ReceivedFile,
     key: Key,
 ) -> tuple[str, bool]:
-    _check_header(file)
+    _check_header(file.path, "/file")
+    row = _row(tenant, name, architecture, labels, file.size_bytes, file.sha256)
+    return registration.add(context, row, {row.object_key: file}, key)
+
+
+def _row(
+    tenant: str, name: str, architecture: Architecture, labels: dict[str, str], size_bytes: int, sha256: str
+) -> Teacher:
     teacher_id = new_id("tch")
-    object_key = f"teachers/{teacher_id}/weights.safetensors"
-    row = Teacher(
+    return Teacher(
         id=teacher_id,
         tenant_id=tenant,
         name=name,
         status="inspecting",
         architecture=architecture.model_dump(mode="json"),
-        object_key=object_key,
-        size_bytes=file.size_bytes,
-        sha256=file.sha256,
+        object_key=f"teachers/{teacher_id}/weights.safetensors",
+        size_bytes=size_bytes,
+        sha256=sha256,
         labels=labels,
     )
-    return registration.add(context, row, {object_key: file}, key)
 
 
-def _check_header(file: ReceivedFile) -> None:
-    """Refuse what is no safetensors file before it is stored."""
+def _check_header(path: Path, pointer: str) -> None:
+    """Refuse what is no safetensors file before a worker has to."""
     try:
-        read_header(file.path)
+        read_header(path)
     except InvalidTeacher as error:
-        raise invalid("/file", error.message, error.remedy, error.code, **error.details) from error
+        raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
 
 
 def shown(row: Teacher) -> TeacherOut:

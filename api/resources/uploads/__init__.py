@@ -1,0 +1,1 @@
+"""Files too large for one request."""

@@ -1,0 +1,1 @@
+"""Teachers for the studies under `benchmarks/results/`."""

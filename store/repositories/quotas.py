@@ -1,0 +1,70 @@
+"""What a tenant may use, and uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from store.settings import Settings
+from store.states import LEASED
+from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher, Tenant, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """0 means no limit."""
+
+    running_jobs: int
+    queued_jobs: int
+    stored_bytes: int
+
+
+def of(session: Session, settings: Settings, tenant_id: str) -> Quota:
+    """The tenant's own quotas; where it has none, those of the settings."""
+    row = session.get_one(Tenant, tenant_id)
+    return Quota(
+        _own(row.max_running_jobs, settings.max_running_jobs),
+        _own(row.max_queued_jobs, settings.max_queued_jobs),
+        _own(row.max_stored_bytes, settings.max_stored_bytes),
+    )
+
+
+def lock(session: Session, tenant_id: str) -> None:
+    """Until commit nobody else counts this tenant's jobs: two requests must not both take the last place. (SQLite has
+    one writer at a time anyway.)"""
+    session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(key_share=True))
+
+
+def queued(session: Session, tenant_id: str) -> int:
+    return _count(session, select(func.count()).where(Job.tenant_id == tenant_id, Job.status == "queued"))
+
+
+def running(session: Session, tenant_id: str) -> int:
+    """Jobs that a worker holds."""
+    return _count(session, select(func.count()).where(Job.tenant_id == tenant_id, Job.status.in_(LEASED)))
+
+
+def stored_bytes(session: Session, tenant_id: str) -> int:
+    """Bytes of inputs, of uploads by their declared size, and of what jobs have made and keep."""
+    pending = Upload.status.in_(("open", "completing", "complete"))  # used ones count as what they became
+    return sum(
+        _count(session, query)
+        for query in (
+            select(func.sum(Teacher.size_bytes)).where(Teacher.tenant_id == tenant_id),
+            select(func.sum(Dataset.size_bytes)).where(Dataset.tenant_id == tenant_id),
+            select(func.sum(Upload.size_bytes)).where(Upload.tenant_id == tenant_id, pending),
+            select(func.sum(Artifact.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
+            select(func.sum(Checkpoint.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
+        )
+    )
+
+
+def _own(own: int | None, general: int) -> int:
+    return general if own is None else own
+
+
+def _count(session: Session, query: Select[Any]) -> int:
+    return int(session.scalar(query) or 0)

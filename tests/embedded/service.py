@@ -1,0 +1,76 @@
+"""`retort serve` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.worker.support import wait_until
+
+COMMAND = (sys.executable, "-c", "from embedded.cli import serve; serve()")
+SHORT = {"RETORT_LEASE_SECONDS": "4", "RETORT_RENEW_SECONDS": "1", "RETORT_SWEEP_SECONDS": "1"}
+
+
+class Service:
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
+        self.log = folder.with_suffix(".log")
+        with self.log.open("ab") as log:
+            self.start = log.tell()
+            self.process = subprocess.Popen(
+                [*COMMAND, "--data-dir", str(folder), "--port", "0", *arguments],
+                stdout=log,
+                stderr=log,
+                env=kept | SHORT | environment,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_bytes()[self.start :].decode()
+
+    @property
+    def url(self) -> str:
+        """Waits until the service says where it is."""
+        wait_until(lambda: "serves at" in self.said or self.process.poll() is not None, 120)
+        found = re.search(r"serves at (\S+)", self.said)
+        assert found is not None, self.said
+        return found.group(1)
+
+    def client(self) -> httpx.Client:
+        client = httpx.Client(base_url=self.url, timeout=60)
+        wait_until(lambda: answers(client), 60)
+        return client
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Signal the service's own process and wait for its end."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(client: httpx.Client, job_id: str, seconds: float, **wanted: Any) -> dict[str, Any]:
+    """Poll until the job has these values."""
+    deadline = time.monotonic() + seconds
+    while True:
+        job: dict[str, Any] = client.get(f"/jobs/{job_id}").raise_for_status().json()
+        if all(job.get(name) == value for name, value in wanted.items()):
+            return job
+        assert time.monotonic() < deadline, job
+        assert job["status"] != "failed", job["error"]
+        time.sleep(0.2)

@@ -1,0 +1,212 @@
+"""Teachers and datasets get their verdict from a real inspector process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distill.types import Architecture
+from store.ids import new_id
+from store.objects.base import describe
+from store.repositories import system
+from store.repositories.tenants import DEFAULT_TENANT
+from store.tables import Dataset, Teacher
+from tests.store.support import new_dataset
+from tests.worker.support import World, settings_for
+from worker import catalogue
+from worker.inspections import COMMAND, Inspections
+
+
+@pytest.fixture
+def inspect(world: World) -> Inspections:
+    return inspections_for(world, COMMAND)
+
+
+def inspections_for(world: World, command: tuple[str, ...], **values: Any) -> Inspections:
+    settings = settings_for(world.settings.data_dir, **values)
+    return Inspections(settings, world.database, world.objects, "wrk_test", world.leaving, command)
+
+
+def registered_teacher(world: World, path: Path, architecture: str = "retort:resnet8") -> str:
+    teacher_id = new_id("tch")
+    info = world.objects.put(f"teachers/{teacher_id}/weights.safetensors", path)
+    row = Teacher(
+        id=teacher_id, tenant_id=DEFAULT_TENANT, name="t", architecture={"name": architecture, "options": {}},
+        object_key=info.key, size_bytes=info.size_bytes, sha256=info.sha256,
+    )  # fmt: skip
+    with world.database.write() as session:
+        session.add(row)
+    return teacher_id
+
+
+def registered_dataset(world: World, path: Path, suffix: str = "zip") -> str:
+    dataset_id = new_id("dst")
+    info = world.objects.put(f"datasets/{dataset_id}/all.{suffix}", path)
+    files = {"all": {"object_key": info.key, "size_bytes": info.size_bytes, "sha256": info.sha256}}
+    row = Dataset(
+        id=dataset_id, tenant_id=DEFAULT_TENANT, name="d", kind="archive", files=files, size_bytes=info.size_bytes,
+        digest="0" * 64,
+    )  # fmt: skip
+    with world.database.write() as session:
+        session.add(row)
+    return dataset_id
+
+
+def row_of(world: World, table: Any, row_id: str) -> Any:
+    with world.database.read() as session:
+        return session.get_one(table, row_id)
+
+
+def image_zip(path: Path, classes: int = 2) -> Path:
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for label in range(classes):
+            for number in range(6):
+                buffer = BytesIO()
+                Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(buffer, "PNG")
+                archive.writestr(f"class{label}/{number}.png", buffer.getvalue())
+    return path
+
+
+def test_a_good_teacher_becomes_ready(world: World, inspect: Inspections, tmp_path: Path) -> None:
+    from distill.models import build, save
+
+    architecture = Architecture(name="retort:resnet8")
+    path = tmp_path / "weights.safetensors"
+    save(build(architecture, 3, 3), path)
+    teacher_id = registered_teacher(world, path)
+    assert inspect.run_next()
+    row = row_of(world, Teacher, teacher_id)
+    assert (row.status, row.error, row.lease_token) == ("ready", None, None)
+    assert row.report["num_classes"] == 3
+    assert row.report["architecture"]["name"] == "retort:resnet8"
+    assert not inspect.run_next()
+    assert not list(world.settings.scratch.glob("*"))
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_with_the_reason(
+    world: World, inspect: Inspections, tmp_path: Path
+) -> None:
+    (tmp_path / "junk").write_bytes(b"not safetensors at all")
+    teacher_id = registered_teacher(world, tmp_path / "junk")
+    assert inspect.run_next()
+    row = row_of(world, Teacher, teacher_id)
+    assert row.status == "invalid"
+    assert (row.error["code"], row.error["fault"]) == ("invalid_teacher", "user")
+
+
+def test_an_archive_becomes_ready(world: World, inspect: Inspections, tmp_path: Path) -> None:
+    dataset_id = registered_dataset(world, image_zip(tmp_path / "images.zip"))
+    assert inspect.run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.error) == ("ready", None)
+    assert row.report["classes"] == ["class0", "class1"]
+
+
+def test_an_archive_with_one_class_is_refused(world: World, inspect: Inspections, tmp_path: Path) -> None:
+    dataset_id = registered_dataset(world, image_zip(tmp_path / "images.zip", classes=1))
+    assert inspect.run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.error["code"]) == ("invalid", "invalid_dataset")
+
+
+def test_named_sets_are_looked_for_on_this_machine(world: World, inspect: Inspections) -> None:
+    good = new_dataset(world.database, name="digits", status="inspecting")
+    bad = new_dataset(world.database, name="no-such-set", status="inspecting")
+    assert inspect.run_next()
+    assert inspect.run_next()
+    assert row_of(world, Dataset, good).report["name"] == "digits"
+    assert row_of(world, Dataset, bad).error["code"] == "unknown_name"
+
+
+SCRIPTS = {
+    "dies": "import os; os.kill(os.getpid(), 11)",
+    "is killed": "import os; os.kill(os.getpid(), 9)",
+    "says nothing": "",
+    "waits": "import time; time.sleep(600)",
+}
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [("dies", "trainer_crashed"), ("is killed", "oom_host"), ("says nothing", "trainer_crashed")],
+)
+def test_an_inspector_that_dies_is_a_refusal(world: World, script: str, code: str) -> None:
+    dataset_id = new_dataset(world.database, status="inspecting")
+    assert inspections_for(world, (sys.executable, "-c", SCRIPTS[script])).run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.error["code"]) == ("invalid", code)
+
+
+def test_an_input_that_kills_every_worker_is_given_up(world: World, inspect: Inspections) -> None:
+    dataset_id = new_dataset(world.database, status="inspecting", attempt=world.settings.max_attempts)
+    assert inspect.run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.error["code"]) == ("invalid", "internal")
+
+
+def test_leaving_lets_another_inspect(world: World) -> None:
+    dataset_id = new_dataset(world.database, status="inspecting")
+    waiting = inspections_for(world, (sys.executable, "-c", SCRIPTS["waits"]))
+    timer = threading.Timer(0.5, world.leaving.set)
+    timer.start()
+    assert waiting.run_next()
+    timer.join()
+    assert row_of(world, Dataset, dataset_id).status == "inspecting"
+    world.leaving.clear()
+    assert inspections_for(world, COMMAND).run_next()
+    assert row_of(world, Dataset, dataset_id).status == "ready"
+
+
+def test_deleted_while_it_is_inspected(world: World) -> None:
+    dataset_id = new_dataset(world.database, status="inspecting")
+    waiting = inspections_for(world, (sys.executable, "-c", SCRIPTS["waits"]), renew_seconds=0.1)
+
+    def delete() -> None:
+        with world.database.write() as session:
+            session.delete(session.get_one(Dataset, dataset_id))
+
+    timer = threading.Timer(0.5, delete)
+    timer.start()
+    assert waiting.run_next()
+    timer.join()
+    assert not list(world.settings.scratch.glob("*"))
+
+
+def test_bytes_that_the_store_changed_are_not_inspected(world: World, inspect: Inspections, tmp_path: Path) -> None:
+    dataset_id = registered_dataset(world, image_zip(tmp_path / "images.zip"))
+    (tmp_path / "other").write_bytes(b"other")
+    world.objects.put(f"datasets/{dataset_id}/all.zip", tmp_path / "other")
+    assert inspect.run_next()
+    assert row_of(world, Dataset, dataset_id).error["code"] == "input_damaged"
+    assert describe("k", tmp_path / "other").size_bytes == 5
+
+
+def test_the_catalogue_is_published(world: World) -> None:
+    assert not catalogue.published(world.database)
+    assert catalogue.publish(world.settings, world.database, lambda: None)
+    assert catalogue.published(world.database)
+    with world.database.read() as session:
+        assert system.in_catalogue(session, "architecture", "retort:resnet8")
+        assert system.in_catalogue(session, "architecture", "torchvision:resnet18")
+        assert "digits" in system.catalogue_names(session, "dataset")
+
+
+def test_without_an_answer_nothing_is_published(world: World) -> None:
+    assert not catalogue.publish(world.settings, world.database, lambda: None, (sys.executable, "-c", "1/0"))
+    assert not catalogue.published(world.database)
+
+
+def test_workers_own_process_loads_no_torch() -> None:
+    import subprocess
+
+    code = "import sys, worker.pool, worker.app; print([m for m in sys.modules if m == 'torch'])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
