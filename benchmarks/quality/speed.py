@@ -9,6 +9,7 @@ time it used instead of the wall clock: what other programs on the machine do th
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import subprocess
 import time
