@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import handlers, openapi
 from api.context import Context, open_context
+from api.dashboard import mount_dashboard
 from api.guard import Guard
 from api.head import Head
 from api.resources.artifacts.endpoints import router as artifacts
@@ -18,16 +19,18 @@ from api.resources.curves.endpoints import router as curves
 from api.resources.datasets.endpoints import router as datasets
 from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
+from api.resources.keys.endpoints import router as keys
 from api.resources.system.endpoints import router as system
 from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
+from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, keys, tenants, system)
 
 
 def create_app(
@@ -49,6 +52,7 @@ def create_app(
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
+    mount_dashboard(app)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)
     handlers.install(app)
