@@ -19,16 +19,18 @@ from api.resources.curves.endpoints import router as curves
 from api.resources.datasets.endpoints import router as datasets
 from api.resources.history.endpoints import router as history
 from api.resources.jobs.endpoints import router as jobs
+from api.resources.keys.endpoints import router as keys
 from api.resources.system.endpoints import router as system
 from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
+from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, keys, tenants, system)
 
 
 def create_app(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from api import incoming
+from api.limiting import Limiter
+from api.remembering import Memory
+from api.watching import Watch
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
 from store.objects import ObjectStore, open_store
 from store.repositories import tenants
 from store.settings import Settings
+
+KEY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -19,10 +25,14 @@ class Context:
     database: Database
     objects: ObjectStore
     doorbell: Doorbell
-    noted_keys: dict[str, float] = field(default_factory=dict)  # key's hash -> when its use was last written down
+    limiter: Limiter
+    watch: Watch
+    known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
+    noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 
     def prepare(self) -> None:
-        """Make the first tenant, and its key where the settings have one. The schema must be there."""
+        """Remove what a killed process left; make the first tenant and its key. The schema must be there."""
+        incoming.sweep(self.settings)
         key = self.settings.api_key.get_secret_value()
         with self.database.write() as session:
             tenant = tenants.ensure_default(session)
@@ -35,9 +45,12 @@ def open_context(
 ) -> Context:
     """A context; what is None is opened from the settings."""
     settings = settings or Settings()
+    database = database or Database(settings.resolved_database_url)
     return Context(
         settings,
-        database or Database(settings.resolved_database_url),
+        database,
         objects or open_store(settings),
         doorbell or open_doorbell(settings),
+        limiter=Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
+        watch=Watch(database),
     )

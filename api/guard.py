@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -19,11 +20,11 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """Refuses NUL in URLs, large bodies that are no uploads and, where there are no keys, other people's pages.
+    """Refuses NUL in URLs, large bodies that are no uploads and, where there are no keys, other people and their pages.
 
-    Without keys the loopback address is the only protection. A web page elsewhere can send requests there too: by a
-    name that it points at 127.0.0.1 (so `Host` must be loopback) or across origins (so a write's `Origin` must be
-    the service itself).
+    Without keys the loopback address is the only protection, also where whoever started the server let it listen
+    elsewhere (so the client must be this machine). A web page elsewhere can send requests there too: by a name that it
+    points at 127.0.0.1 (so `Host` must be loopback) or across origins (so a write's `Origin` must be the service).
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -34,7 +35,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = _nul(scope) or (_foreign(scope["method"], headers) if self.keyless else None)
+        problem = _nul(scope) or (_foreign(scope, headers) if self.keyless else None)
         if problem is not None:
             await respond(scope["path"].replace("\0", "%00"), problem)(scope, receive, send)
             return
@@ -54,18 +55,44 @@ def _nul(scope: Scope) -> Problem | None:
     return None
 
 
-def _foreign(method: str, headers: Headers) -> Problem | None:
-    host = headers.get("host", "")
-    if urlsplit(f"//{host}").hostname not in LOOPBACK:
+def _foreign(scope: Scope, headers: Headers) -> Problem | None:
+    if not _here(scope.get("client")):
+        remedy = "Set RETORT_API_KEY to serve other machines."
+        return Forbidden("Without keys this service answers to its own machine only.", remedy, code="client_not_local")
+    hosts = headers.getlist("host")
+    host = hosts[0] if len(hosts) == 1 else ""
+    if _hostname(host) not in LOOPBACK:
         remedy = "Use http://127.0.0.1 or localhost, or set RETORT_API_KEY to serve other names."
         return Forbidden(
             f"Without keys this service answers to loopback names only, not {host!r}.", remedy, code="host_not_allowed"
         )
     origin = headers.get("origin")
-    if method not in SAFE and origin is not None and urlsplit(origin).netloc != host:
+    if scope["method"] not in SAFE and origin is not None and _netloc(origin) != host:
         remedy = "Send writes from the service's own pages, or from a program without an Origin header."
         return Forbidden(f"A page of {origin!r} may not write here.", remedy, code="origin_not_allowed")
     return None
+
+
+def _here(client: tuple[str, int] | None) -> bool:
+    """A socket of the file system has no client address; it is this machine's too."""
+    try:
+        return client is None or ipaddress.ip_address(client[0].partition("%")[0]).is_loopback
+    except ValueError:  # a name, as in-process clients have
+        return True
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _bounded(receive: Receive) -> Receive:

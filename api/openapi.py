@@ -24,6 +24,7 @@ TAGS = [
     {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
     {"name": "results", "description": "What a job has found and made."},
     {"name": "catalogue", "description": "Names that a job may use."},
+    {"name": "keys", "description": "Who may do what, and how much of it."},
     {"name": "system", "description": "The service itself."},
 ]
 
@@ -66,7 +67,7 @@ def keep_examples(model: M) -> M:
 
 
 #: Any endpoint may answer these.
-COMMON = documented(400, 401, 403, 422, 500, 503)
+COMMON = documented(400, 401, 403, 422, 429, 500, 503)
 
 
 What = type[BaseModel] | tuple[type[BaseModel], ...] | dict[str, Any]

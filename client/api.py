@@ -22,7 +22,7 @@ from uuid import uuid4
 import httpx
 
 from client import download as downloads
-from client import sse
+from client import sse, uploads
 from client.errors import NotThere, Refused, Unreachable
 from client.transport import PAUSE_SECONDS, Transport
 from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Teacher
@@ -84,10 +84,12 @@ class Retort:
         options: Mapping[str, Any] | None = None,
         name: str = "",
         labels: Mapping[str, str] | None = None,
+        progress: uploads.Progress | None = None,
     ) -> Teacher:
-        """Upload a safetensors checkpoint. Comes back once it is inspected; raises `ProblemError` if it is refused."""
-        fields = {"architecture": architecture, "options": json.dumps(dict(options or {})), "name": name}
-        teacher: Teacher = self._upload("/teachers", {"file": Path(file)}, fields, labels)
+        """Upload a safetensors checkpoint, in parts if it is large. Comes back once it is inspected; raises
+        `ProblemError` if it is refused."""
+        fields = {"architecture": architecture, "options": dict(options or {}), "name": name}
+        teacher: Teacher = self._register("/teachers", {"file": Path(file)}, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)
 
     def teacher_from_job(
@@ -122,11 +124,12 @@ class Retort:
         test: str | Path | None = None,
         name: str = "",
         labels: Mapping[str, str] | None = None,
+        progress: uploads.Progress | None = None,
     ) -> Dataset:
         """Upload an ImageFolder zip or tar or an image parquet: `file`, or `train` with or without `test`."""
         given = {"file": file, "train": train, "test": test}
         files = {role: Path(path) for role, path in given.items() if path is not None}
-        dataset: Dataset = self._upload("/datasets", files, {"name": name}, labels)
+        dataset: Dataset = self._register("/datasets", files, {"name": name}, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
     def named_dataset(self, named: str, labels: Mapping[str, str] | None = None) -> Dataset:
@@ -270,10 +273,24 @@ class Retort:
         found: dict[str, Any] = self.get("/system")
         return found
 
-    def _upload(
-        self, path: str, files: Mapping[str, Path], fields: Mapping[str, str], labels: Mapping[str, str] | None
+    def _register(
+        self,
+        path: str,
+        files: Mapping[str, Path],
+        fields: Mapping[str, Any],
+        labels: Mapping[str, str] | None,
+        progress: uploads.Progress | None,
     ) -> Any:
-        form = {**fields, "labels": json.dumps(dict(labels or {}))}
+        body = {**fields, "labels": dict(labels or {})}
+        if all(file.stat().st_size <= uploads.LARGE_BYTES for file in files.values()):
+            return self._send_form(path, files, body)
+        purpose = path.strip("/").removesuffix("s")
+        for role, file in files.items():
+            body["upload" if role == "file" else role] = uploads.upload(self._transport, file, purpose, progress)
+        return self._post(path, body, {"Idempotency-Key": uuid4().hex})
+
+    def _send_form(self, path: str, files: Mapping[str, Path], body: Mapping[str, Any]) -> Any:
+        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
         with ExitStack() as stack:
             parts = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
             return self._transport.request("POST", path, data=form, files=parts).json()

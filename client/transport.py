@@ -14,7 +14,7 @@ from client.errors import ProblemError, Unreachable
 TRIES = 4
 PAUSE_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
-REPEATABLE = frozenset({"GET", "HEAD", "DELETE"})
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 class Transport:
@@ -31,9 +31,11 @@ class Transport:
     def close(self) -> None:
         self._client.close()
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, repeatable: bool = False, **options: Any) -> httpx.Response:
         """The answer. Raises `ProblemError` for 4xx and 5xx, `Unreachable`."""
-        tries = TRIES if method in REPEATABLE or "Idempotency-Key" in (options.get("headers") or {}) else 1
+        tries = (
+            TRIES if repeatable or method in REPEATABLE or "Idempotency-Key" in (options.get("headers") or {}) else 1
+        )
         for left in range(tries - 1, -1, -1):
             response = self._once(method, path, left, options)
             if response is not None and (response.status_code != 503 or not left):

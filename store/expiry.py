@@ -6,7 +6,7 @@ import logging
 
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
-from store.repositories import uploads
+from store.repositories import idempotency, uploads
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,8 @@ def remove(database: Database, objects: ObjectStore, upload_id: str) -> bool:
     `StorageUnavailable`; then it stays marked, and the next sweep removes it."""
     with database.write() as session:
         row = uploads.mark_expired(session, upload_id)
+        if row is not None:
+            idempotency.release(session, row.tenant_id, upload_id)
     if row is None:
         return False
     objects.parts.abort(row.object_key, row.handle)

@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -98,6 +99,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "RETORT_REDIS_URL is set but the database is SQLite, which several machines cannot share. "
                 "Set RETORT_DATABASE_URL=postgresql+psycopg://..., or unset RETORT_REDIS_URL to run embedded."
+            )
+        url = make_url(self.resolved_database_url)
+        if url.host and url.host not in LOOPBACK and url.password is not None and str(url.password) in GUESSABLE:
+            raise ValueError(
+                "RETORT_DATABASE_URL has a guessable password and a host that others can reach. "
+                "Give the database user a random one."
             )
         key = self.api_key.get_secret_value()
         if self.host not in LOOPBACK and not key:

@@ -113,11 +113,12 @@ class SlotPool:
         return run_next
 
     def _claim(self) -> Lease | None:
+        most = self._settings.max_running_jobs
         with self._database.read() as session:
-            candidates = leases.queued(session)
+            candidates = leases.queued(session, max_running=most)
         for job_id in candidates:
             with self._database.write() as session:
-                lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds)
+                lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
             if lease is not None:
                 return lease
         return None

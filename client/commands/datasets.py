@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from client import render
+from client import progress, render
 from client.api import Retort
 from client.session import Session, command, pairs
 
@@ -42,7 +43,8 @@ def add(
     if named is not None:
         made = retort.named_dataset(named, labels)
     else:
-        made = retort.add_dataset(file, train=train, test=test, name=name, labels=labels)
+        with progress.bar(Console(stderr=True), "sending") as show:
+            made = retort.add_dataset(file, train=train, test=test, name=name, labels=labels, progress=show)
     session.show(made, lambda: render.details(dict(made)))
 
 

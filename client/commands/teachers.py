@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from client import render
+from client import progress, render
 from client.api import Retort
 from client.session import Session, command, pairs, typed_pairs
 
@@ -41,7 +42,8 @@ def add(
     if from_job is not None:
         made = retort.teacher_from_job(from_job, name=name, labels=labels)
     elif file is not None and architecture is not None:
-        made = retort.add_teacher(file, architecture, options, name, labels)
+        with progress.bar(Console(stderr=True), "sending") as show:
+            made = retort.add_teacher(file, architecture, options, name, labels, show)
     else:
         raise click.UsageError("Give FILE with --architecture, or --from-job.")
     session.show(made, lambda: render.details(dict(made)))

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select, type_coerce, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.expression import ColumnElement
 
 from store.clock import UTCDateTime, db_now
 from store.ids import new_id
 from store.repositories import events
 from store.states import LEASED, IllegalTransition, Status, sources
-from store.tables import Artifact, Attempt, Checkpoint, Job
+from store.tables import Artifact, Attempt, Checkpoint, Job, Tenant
 
 
 class LeaseLost(Exception):
@@ -37,15 +38,28 @@ class Lease:
     worker_id: str
 
 
-def queued(session: Session, limit: int = 20) -> list[str]:
-    """Ids of jobs that may start now: highest priority first, then oldest."""
+def queued(session: Session, limit: int = 20, max_running: int = 0) -> list[str]:
+    """Ids of jobs that may start now: highest priority first, then oldest. `max_running`: how many of one tenant's jobs
+    may run side by side where it has no quota of its own; 0: any number."""
     due = or_(Job.not_before.is_(None), Job.not_before <= db_now())
-    query = select(Job.id).where(Job.status == "queued", due).order_by(Job.priority.desc(), Job.id).limit(limit)
-    return list(session.scalars(query))
+    query = select(Job.id).where(Job.status == "queued", due, _room(max_running))
+    return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
 
 
-def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float) -> Lease | None:
-    """Take a queued job by one conditional UPDATE; None when there is nothing to take."""
+def _room(max_running: int) -> ColumnElement[bool]:
+    """Whether the job's tenant has fewer jobs under lease than it may."""
+    held = aliased(Job)
+    count = select(func.count()).where(held.tenant_id == Job.tenant_id, held.status.in_(LEASED))
+    most = select(func.coalesce(Tenant.max_running_jobs, max_running)).where(Tenant.id == Job.tenant_id)
+    limit = most.correlate(Job).scalar_subquery()
+    return or_(limit == 0, count.correlate(Job).scalar_subquery() < limit)
+
+
+def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float, max_running: int = 0) -> Lease | None:
+    """Take a queued job by one conditional UPDATE; None when there is nothing to take, or its tenant has no room."""
+    # Until commit nobody else counts this tenant's jobs. SQLite has one writer at a time anyway.
+    owner = select(Tenant.id).join(Job, Job.tenant_id == Tenant.id).where(Job.id == job_id)
+    session.execute(owner.with_for_update(of=Tenant, key_share=True))
     token = new_id("lse")
     values: dict[str, Any] = {
         "status": "running",
@@ -58,7 +72,7 @@ def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float) -
         "not_before": None,
         "started_at": func.coalesce(Job.started_at, db_now()),
     }
-    taken = update(Job).where(Job.id == job_id, Job.status == "queued").values(**values)
+    taken = update(Job).where(Job.id == job_id, Job.status == "queued", _room(max_running)).values(**values)
     returned = session.execute(
         taken.returning(Job.attempt, Job.stop_requested), execution_options={"synchronize_session": False}
     ).first()

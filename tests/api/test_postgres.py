@@ -12,7 +12,6 @@ from store.database import Database
 from store.repositories import tenants
 from tests.api.test_contract import (
     keyed,
-    test_another_tenants_ids_are_404_on_every_path,
     test_keys_open_and_nothing_else_does,
     test_no_json_body_breaks_the_service,
     test_nul_in_a_url_is_a_400,

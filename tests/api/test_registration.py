@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import tarfile
 import threading
@@ -12,6 +13,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from store.objects import FolderStore
@@ -324,3 +326,14 @@ def test_lists_page_by_keyset(client: TestClient, driver: Driver) -> None:
     assert last["next_cursor"] is None
     assert pointers(problem(client.get("/datasets?cursor=!!"), 422)) == {"/cursor"}
     assert pointers(problem(client.get("/datasets?limit=0"), 422)) == {"/limit"}
+
+
+def test_what_a_killed_process_left_is_removed_at_start(app: FastAPI, settings: Settings) -> None:
+    old, young = settings.incoming / "old", settings.incoming / "young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "part1").touch()
+    os.utime(old, (0, 0))
+    with TestClient(app):
+        assert not old.exists()
+        assert young.exists()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import registration
+from api import quotas, registration
 from api.context import Context
 from api.deps import Work
 from api.idempotency import replayed, request_hash
@@ -66,10 +67,10 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         earlier = replayed(session, tenant, key, hashed)
         if earlier is not None:
             return shown(session, find(session, tenant, earlier)), True
+        quotas.check_queue(session, context.settings, tenant)
         job = jobs.add(session, _row(context, tenant, body, check(session, tenant, body, dataset)))
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
-        session.refresh(job)
         answer = shown(session, job)
     context.doorbell.ring("job", job.id)
     return answer, False
@@ -133,6 +134,7 @@ def retry(work: Work, tenant: str, job_id: str) -> Job:
     if (job.error or {}).get("fault") == "user":
         remedy = "Correct what the error names, and submit a new job."
         raise Conflict("The job failed by its own input; the same input fails again.", remedy, code="not_retryable")
+    quotas.check_queue(work.session, work.context.settings, tenant)
     jobs.move(work.session, job, "queued", phase=None)
     _ring(work, job)
     return job
@@ -152,6 +154,7 @@ def resume(work: Work, tenant: str, job_id: str) -> Job:
     job = find(work.session, tenant, job_id)
     if job.status != "paused":
         raise IllegalTransition(job.status, "queued")
+    quotas.check_queue(work.session, work.context.settings, tenant)
     jobs.move(work.session, job, "queued")
     _ring(work, job)
     return job
@@ -192,6 +195,16 @@ def etag(job: JobOut, event_seq: int) -> str:
 
 
 def shown(session: Session, job: Job) -> JobOut:
+    return _shown(job, jobs.queue_position(session, job))
+
+
+def shown_all(session: Session, rows: Sequence[Job]) -> list[JobOut]:
+    """`shown` of each, with one query for all."""
+    places = jobs.queue_positions(session, rows)
+    return [_shown(job, places.get(job.id)) for job in rows]
+
+
+def _shown(job: Job, queue_position: int | None) -> JobOut:
     return JobOut(
         id=job.id,
         name=job.name,
@@ -212,7 +225,7 @@ def shown(session: Session, job: Job) -> JobOut:
         selection=job.selection,
         result=job.result,
         error=job.error,
-        queue_position=jobs.queue_position(session, job),
+        queue_position=queue_position,
         not_before=job.not_before,
         created_at=job.created_at,
         started_at=job.started_at,

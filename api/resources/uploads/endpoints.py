@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.auth import TenantDep
+from api.auth import CallerDep, TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
 from api.idempotency import IdempotencyKeyHeader
 from api.negotiation import Prefer, wait_seconds
@@ -57,11 +57,11 @@ def get_upload(session: ReadSession, tenant: TenantDep, upload_id: str) -> Uploa
     "/uploads/{upload_id}/parts", operation_id="list_upload_parts", summary="List parts", responses=documented(404, 422)
 )
 def list_upload_parts(
-    context: ContextDep, tenant: TenantDep, upload_id: str, cursor: NumberCursor, limit: Limit = 100
+    context: ContextDep, caller: CallerDep, upload_id: str, cursor: NumberCursor, limit: Limit = 100
 ) -> PartPage:
     """Every part with its place in the file, whether it has arrived, and where to PUT it: for the first time or to go
     on after an interruption."""
-    items, more = service.parts(context, tenant, upload_id, cursor, limit)
+    items, more = service.parts(context, caller, upload_id, cursor, limit)
     return PartPage(items=items, next_cursor=encode(items[-1].number) if more else None)
 
 

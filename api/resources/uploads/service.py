@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from api import quotas, waiting
+from api.auth import Caller
 from api.context import Context
 from api.deps import Work
 from api.idempotency import replayed, request_hash
@@ -99,16 +100,17 @@ def _insert(context: Context, row: Upload, key: str | None, hashed: str) -> str:
         return row.id
 
 
-def parts(context: Context, tenant: str, upload_id: str, after: int, limit: int) -> tuple[list[PartOut], bool]:
-    """Parts numbered above `after`, with where to send them; and whether more follow."""
-    row = look(context, tenant, upload_id)
+def parts(context: Context, caller: Caller, upload_id: str, after: int, limit: int) -> tuple[list[PartOut], bool]:
+    """Parts numbered above `after`, with where to send them for who may; and whether more follow."""
+    row, writes = look(context, caller.tenant, upload_id), caller.may("write")
     cut = Layout(row.size_bytes, row.part_bytes)
     arrived = cut.complete(_arrived(context, row, cut))
-    if row.status == "open":
+    if row.status == "open" and writes:
         with context.database.write() as session:
             uploads.touch(session, row.id, context.settings.upload_expiry_seconds)
     numbers = range(after + 1, min(after + limit, cut.count) + 1)
-    return [_part(context, row, cut, number, number in arrived) for number in numbers], after + limit < cut.count
+    items = [_part(context, row, cut, number, number in arrived, writes) for number in numbers]
+    return items, after + limit < cut.count
 
 
 def _arrived(context: Context, row: Upload, cut: Layout) -> Iterator[Part]:
@@ -118,9 +120,9 @@ def _arrived(context: Context, row: Upload, cut: Layout) -> Iterator[Part]:
     return (Part(number, cut.size(number)) for number in range(1, cut.count + 1) if there)
 
 
-def _part(context: Context, row: Upload, cut: Layout, number: int, received: bool) -> PartOut:
+def _part(context: Context, row: Upload, cut: Layout, number: int, received: bool, writes: bool = True) -> PartOut:
     url, expires_at = None, None
-    if row.status == "open":
+    if row.status == "open" and writes:
         url = f"/uploads/{row.id}/parts/{number}"
         signed = context.objects.parts.url(row.object_key, row.handle, number, URL_SECONDS) if row.direct else None
         if signed is not None:

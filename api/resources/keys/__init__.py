@@ -1,0 +1,1 @@
+"""Bearer keys of a tenant."""

@@ -1,0 +1,42 @@
+"""/tenants."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.auth import AdminDep, CallerDep
+from api.deps import ContextDep, ReadSession, WorkDep
+from api.openapi import documented
+from api.paging import Cursor, Limit, encode
+from api.resources.tenants import service
+from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
+
+router = APIRouter(tags=["keys"])
+
+
+@router.get("/tenants", operation_id="list_tenants", summary="List tenants", responses=documented(422))
+def list_tenants(
+    context: ContextDep, session: ReadSession, caller: CallerDep, cursor: Cursor, limit: Limit = 50
+) -> TenantPage:
+    """Your own with its quotas and what it uses of them; all of them for the operator. A tenant is made with its first
+    key."""
+    rows, more = service.page(session, caller, cursor, limit)
+    items = [service.shown(session, context.settings, row) for row in rows]
+    return TenantPage(items=items, next_cursor=encode(rows[-1].id) if more else None)
+
+
+@router.get("/tenants/{tenant_id}", operation_id="get_tenant", summary="Show a tenant", responses=documented(404))
+def get_tenant(context: ContextDep, session: ReadSession, caller: CallerDep, tenant_id: str) -> TenantOut:
+    """One tenant with its quotas and what it uses of them."""
+    return service.shown(session, context.settings, service.find(session, caller, tenant_id))
+
+
+@router.put(
+    "/tenants/{tenant_id}/quotas",
+    operation_id="set_tenant_quotas",
+    summary="Set quotas",
+    responses=documented(403, 404, 413, 415, 422),
+)
+def set_tenant_quotas(context: ContextDep, work: WorkDep, caller: AdminDep, tenant_id: str, body: Quotas) -> TenantOut:
+    """For the operator: replace a tenant's own limits."""
+    return service.shown(work.session, context.settings, service.set_quotas(work, caller, tenant_id, body))

@@ -1,0 +1,75 @@
+"""The API as a process of its own, as it is deployed, and how much memory it has needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from store.database import Database
+from store.settings import Settings
+from tests.services.processes import Server, free_ports, port_answers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ApiProcess:
+    """`url` answers."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        self.url, self.pid = url, pid
+
+    def resident_bytes(self) -> int:
+        return self._status("VmRSS")
+
+    def peak_bytes(self) -> int:
+        """The most that was resident since `forget_peak`."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, name: str) -> int:
+        found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found is not None
+        return int(found[1]) * 1024
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings that differ from the defaults, as the environment that makes them."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    plain = {n: v.get_secret_value() if hasattr(v, "get_secret_value") else str(v) for n, v in given.items()}
+    return os.environ | {"PYTHONPATH": str(ROOT)} | {f"RETORT_{name.upper()}": value for name, value in plain.items()}
+
+
+@contextmanager
+def api_process(settings: Settings, folder: Path, workers: int = 1) -> Iterator[ApiProcess]:
+    """A migrated database and uvicorn over it."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.resolved_database_url)
+    database.migrate()
+    database.close()
+    (port,) = free_ports(1)
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "--factory",
+        "api.app:create_app",
+        "--port",
+        str(port),
+        "--no-access-log",
+    ]
+    server = Server([*command, "--workers", str(workers)], folder, environment(settings))
+    server.start(lambda: port_answers(port))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        httpx.get(f"{url}/readyz").raise_for_status()
+        yield ApiProcess(url, server.pid)
+    finally:
+        server.stop()
