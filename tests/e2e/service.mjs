@@ -23,8 +23,9 @@ const freePort = () =>
   });
 
 export class Service {
-  static async start(folder = mkdtempSync(join(tmpdir(), "retort-e2e-"))) {
+  static async start(folder = mkdtempSync(join(tmpdir(), "retort-e2e-")), key = "") {
     const service = new Service();
+    service.key = key;
     service.folder = folder;
     service.port = await freePort();
     service.url = `http://127.0.0.1:${service.port}`;
@@ -33,7 +34,7 @@ export class Service {
   }
 
   environment() {
-    return { ...process.env, OMP_NUM_THREADS: "1", PYTHONPATH: ROOT, RETORT_DATA_DIR: join(this.folder, "data") };
+    return { ...process.env, OMP_NUM_THREADS: "1", PYTHONPATH: ROOT, RETORT_DATA_DIR: join(this.folder, "data"), RETORT_API_KEY: this.key };
   }
 
   async run() {
@@ -62,14 +63,18 @@ export class Service {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  authorization() {
+    return this.key ? { Authorization: `Bearer ${this.key}` } : {};
+  }
+
   async get(path) {
-    const answer = await fetch(this.url + path);
+    const answer = await fetch(this.url + path, { headers: this.authorization() });
     if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }
 
   async post(path, body) {
-    const headers = { "Content-Type": "application/json" };
+    const headers = { "Content-Type": "application/json", ...this.authorization() };
     const answer = await fetch(this.url + path, { method: "POST", headers, body: JSON.stringify(body ?? {}) });
     if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
     return answer.json();

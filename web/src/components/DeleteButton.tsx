@@ -9,9 +9,13 @@ interface Props {
   name: string;
   remove: () => Promise<unknown>;
   onDone: () => void;
+  verb?: string;
+  note?: string;
 }
 
-export function DeleteButton({ what, name, remove, onDone }: Props) {
+const NOTE = "Its files are removed from the store. It cannot be deleted while jobs refer to it.";
+
+export function DeleteButton({ what, name, remove, onDone, verb = "Delete", note = NOTE }: Props) {
   const [asking, setAsking] = useState(false);
   const attempt = useTry();
   const say = useSay();
@@ -19,20 +23,20 @@ export function DeleteButton({ what, name, remove, onDone }: Props) {
     const ok = await attempt(() => remove().then(() => true));
     setAsking(false);
     if (!ok) return;
-    say("Deleted.");
+    say("Done.");
     onDone();
   }
   return (
     <>
       <button type="button" className="button danger-quiet" onClick={() => setAsking(true)}>
-        <Icon name="trash" size={16} /> Delete
+        <Icon name="trash" size={16} /> {verb}
       </button>
       {asking && (
-        <Dialog title={`Delete this ${what}?`} confirm="Delete" tone="danger" onConfirm={() => void run()} onClose={() => setAsking(false)}>
+        <Dialog title={`${verb} this ${what}?`} confirm={verb} tone="danger" onConfirm={() => void run()} onClose={() => setAsking(false)}>
           <p>
             <strong>{name}</strong>
           </p>
-          <p>Its files are removed from the store. It cannot be deleted while jobs refer to it.</p>
+          <p>{note}</p>
         </Dialog>
       )}
     </>

@@ -1,5 +1,6 @@
 import { api, reach, unwrap } from "../api/client";
 import type { Ready, Status as StatusName, System as SystemData } from "../api/types";
+import { Keys } from "../components/Keys";
 import { Card, Facts, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Status } from "../components/Status";
@@ -39,6 +40,7 @@ export function System() {
             </Card>
           </div>
           <Workers system={data} />
+          <Keys />
         </>
       )}
     </Page>
