@@ -47,15 +47,20 @@ export function Welcome() {
   );
 }
 
+const BULB = "M40 72C48 34 92 18 124 42L200 112L190 123L120 76C110 69 106 76 112 88A47 47 0 1 1 40 72Z";
+
 /** A retort: what is heavy stays behind, what matters comes over in drops. */
 function Picture() {
   return (
     <svg className="welcome-picture" viewBox="0 0 220 180" aria-hidden="true">
       <g fill="none" stroke="currentColor" strokeWidth={5} strokeLinecap="round" strokeLinejoin="round">
-        <path d="M40 72C48 34 92 18 124 42L200 112L190 123L120 76C110 69 106 76 112 88A47 47 0 1 1 40 72Z" />
+        <path d={BULB} />
         <path d="M180 142h34l-3 28a6 6 0 0 1-6 5h-16a6 6 0 0 1-6-5z" />
       </g>
-      <path className="welcome-liquid" d="M32 116a43 43 0 0 0 87 0c-17 9-29-7-45-4s-26 11-42 4z" />
+      <clipPath id="bulb">
+        <path d={BULB} />
+      </clipPath>
+      <path className="welcome-liquid" clipPath="url(#bulb)" d="M20 116c26 10 44-8 68-3 18 4 32 8 46-1v56H20z" />
       <path className="welcome-liquid" d="M186 158h22l-1 9a4 4 0 0 1-4 3h-12a4 4 0 0 1-4-3z" />
       <circle className="welcome-drop" cx={197} cy={130} r={4} />
     </svg>
