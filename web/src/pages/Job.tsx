@@ -82,7 +82,7 @@ function Headline({ job, names }: { job: JobData; names: Map<string, string> }) 
   return (
     <div className="headline">
       <Status status={job.status} />
-      <span className="muted">{explain(job)}</span>
+      {explain(job) && <span className="muted">{explain(job)}</span>}
       <span>
         <b>{words(job.recipe)}</b>
         {job.teacher && (
