@@ -99,6 +99,12 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
 	$(PYTEST) -m gpu $(ARGS)
 
+.PHONY: fuzz-api
+fuzz-api: $(INSTALLED) ## schemathesis against the live service in both storage modes (its own environment)
+	@scripts/system-packages postgresql
+	test -x .venv-schemathesis/bin/schemathesis || { $(PYTHON) -m venv .venv-schemathesis && .venv-schemathesis/bin/pip install -q schemathesis; }
+	RETORT_REQUIRE_SERVICES=1 $(PYTEST) -m slow tests/api/test_schemathesis.py $(ARGS)
+
 # ---- benchmarks
 
 .PHONY: bench-quality
@@ -106,7 +112,7 @@ bench-quality: $(INSTALLED) ## the Q metric against a row loop and the bare matr
 	$(PY) -m benchmarks.quality.speed $(ARGS)
 
 .PHONY: bench-api
-bench-api: $(INSTALLED) ## requests/s and latencies of the API on Postgres
+bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgres with 10,000 jobs (loopback, about 2 minutes)
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.api $(ARGS)
 

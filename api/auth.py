@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from api.context import Context
 from api.deps import ContextDep
@@ -30,7 +31,7 @@ _bearer = HTTPBearer(auto_error=False, description="An API key. Embedded mode on
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and what that may do. Without keys everybody is the first tenant and may do everything."""
+    """Who asks, and what that may do."""
 
     tenant: str
     key_id: str | None
@@ -45,7 +46,11 @@ class Caller:
         return self.tenant == tenants.DEFAULT_TENANT and self.may("admin")
 
 
-def caller(
+#: Without keys everybody is the first tenant and may do everything.
+EVERYBODY = Caller(tenants.DEFAULT_TENANT, None, IMPLIED["admin"])
+
+
+async def caller(
     request: Request,
     context: ContextDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
@@ -53,17 +58,27 @@ def caller(
     """Whose key the request carries. Raises `Unauthorized`, `TooManyRequests`, and `Forbidden` for a key that may not
     use the request's method."""
     if not context.settings.api_key.get_secret_value():
-        return Caller(tenants.DEFAULT_TENANT, None, IMPLIED["admin"])
+        return EVERYBODY
     if credentials is None:
         raise _unauthorized("This service needs an API key.")
-    with context.database.read() as session:
-        key = tenants.find_key(session, credentials.credentials)
-    if key is None:
+    hashed = tenants.key_hash(credentials.credentials)
+    found: Caller | None = context.known_keys.get(hashed) or await run_in_threadpool(_look_up, context, hashed)
+    if found is None:
         raise _unauthorized("This API key is unknown or has expired.")
-    _check_rate(context, key)
+    _check_rate(context, str(found.key_id))
+    require(found, "read" if request.method in SAFE else "write")
+    return found
+
+
+def _look_up(context: Context, hashed: str) -> Caller | None:
+    """From the database, and remembered for a second: a client in a hurry costs one look a second."""
+    with context.database.read() as session:
+        key = tenants.find_key(session, hashed)
+    if key is None:
+        return None
     _note_use(context, key)
     found = Caller(key.tenant_id, key.id, frozenset(key.scopes.split(",")))
-    require(found, "read" if request.method in SAFE else "write")
+    context.known_keys.put(hashed, found)
     return found
 
 
@@ -96,8 +111,8 @@ def _unauthorized(detail: str) -> Unauthorized:
     return Unauthorized(detail, remedy, headers={"WWW-Authenticate": 'Bearer realm="retort"'})
 
 
-def _check_rate(context: Context, key: ApiKey) -> None:
-    seconds = context.limiter.take(key.id)
+def _check_rate(context: Context, key_id: str) -> None:
+    seconds = context.limiter.take(key_id)
     if seconds:
         settings = context.settings
         detail = f"This key sends more than {settings.rate_limit_per_second:g} requests a second."

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 from api import incoming
 from api.limiting import Limiter
+from api.remembering import Memory
+from api.watching import Watch
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
 from store.objects import ObjectStore, open_store
 from store.repositories import tenants
 from store.settings import Settings
+
+KEY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Context:
     objects: ObjectStore
     doorbell: Doorbell
     limiter: Limiter
+    watch: Watch
+    known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 
     def prepare(self) -> None:
@@ -39,10 +45,12 @@ def open_context(
 ) -> Context:
     """A context; what is None is opened from the settings."""
     settings = settings or Settings()
+    database = database or Database(settings.resolved_database_url)
     return Context(
         settings,
-        database or Database(settings.resolved_database_url),
+        database,
         objects or open_store(settings),
         doorbell or open_doorbell(settings),
-        Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
+        limiter=Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
+        watch=Watch(database),
     )

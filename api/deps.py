@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.context import Context
 
 
-def get_context(request: Request) -> Context:
+async def get_context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 

@@ -40,11 +40,11 @@ def decode(cursor: str) -> str:
     return text
 
 
-def _position(cursor: CursorText = None) -> str | None:
+async def _position(cursor: CursorText = None) -> str | None:
     return decode(cursor) if cursor else None
 
 
-def _number(cursor: CursorText = None) -> int:
+async def _number(cursor: CursorText = None) -> int:
     if not cursor:
         return 0
     text = decode(cursor)

@@ -9,6 +9,7 @@ from sqlalchemy import DateTime
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator
 
 
@@ -36,7 +37,9 @@ class db_now(ColumnElement[datetime]):  # noqa: N801 - reads as the SQL function
     """The database's current time, plus `seconds`. Evaluated by the server at execution, not at transaction start."""
 
     type = UTCDateTime()
-    inherit_cache = False
+    # Statements with it are compiled once for every number of seconds, not once an execution (0.6 ms each).
+    inherit_cache = True
+    _traverse_internals = [("seconds", InternalTraversal.dp_plain_obj)]  # noqa: RUF012 - SQLAlchemy's own protocol
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = float(seconds)

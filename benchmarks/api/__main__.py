@@ -14,6 +14,7 @@ import platform
 import secrets
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 import psutil
 from pydantic import SecretStr
 
-from benchmarks.api.load import Connection, Result, closed, paced
+from benchmarks.api.load import Ask, Connection, Result, closed, paced
 from benchmarks.api.stock import fill
 from store.database import Database
 from store.repositories import events
@@ -31,7 +32,8 @@ from tests.api.process import api_process
 from tests.services import postgres
 
 SSE_CLIENTS, SSE_JOBS = 200, 20
-HEAD = "| What | requests/s | p50 ms | p95 ms | p99 ms | answers |\n|---|---|---|---|---|---|"
+COLUMNS = ("What", "requests/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms each: API / Postgres", "answers")
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
 def main() -> None:
@@ -39,19 +41,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--only", default="", help="questions with this in their name; `streams` for the last")
     parser.add_argument("--write", type=Path, help="append the figures to this file")
     given = parser.parse_args()
     with TemporaryDirectory() as name, postgres.running(Path(name)) as server:
         folder = Path(name) / "api"
         folder.mkdir()
-        text = run(given, server.new_database(), folder)
+        text = run(given, server.new_database(), folder, server.server.pid)
     print(text)
     if given.write:
         with given.write.open("a") as file:
             file.write(f"\n{text}")
 
 
-def run(given: argparse.Namespace, url: str, folder: Path) -> str:
+def run(given: argparse.Namespace, url: str, folder: Path, postgres_pid: int) -> str:
     key = secrets.token_urlsafe(32)
     settings = Settings(
         data_dir=folder, database_url=url, api_key=SecretStr(key), rate_limit_per_second=0, log_level="WARNING"
@@ -60,47 +63,65 @@ def run(given: argparse.Namespace, url: str, folder: Path) -> str:
     with api_process(settings, folder, given.processes) as process:
         database = Database(url)
         ids = fill(database, given.jobs)
-        where = urlsplit(process.url)
-        bench = Bench(lambda: Connection(str(where.hostname), int(where.port or 0), key), database, ids, given.seconds)
-        used = _processor_seconds(process.pid)
-        lines = asyncio.run(bench.all())
-        used, peak = _processor_seconds(process.pid) - used, process.peak_bytes()
+        bench = Bench(process.url, key, database, ids, given.seconds)
+        bench.watch(API=process.pid, Postgres=postgres_pid)
+        lines = asyncio.run(bench.all(given.only))
+        peak = process.peak_bytes()
+        version = _version(database)
         database.close()
-    facts = [
-        f"## {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {given.processes} API process(es)",
-        "",
-        f"{platform.machine()}, {os.cpu_count()} cores shared by API, Postgres {_version(url)}, load generator; "
-        f"Python {platform.python_version()}; load before {load_before[0]:.1f}, after {os.getloadavg()[0]:.1f}; "
-        f"{given.jobs} jobs stored; API processor time {used:.0f} s, first one's peak memory {peak / 2**20:.0f} MiB.",
-        "",
-        HEAD,
-    ]
-    return "\n".join([*facts, *lines, ""])
+    load_after = os.getloadavg()[0]
+    facts = (
+        f"{platform.machine()}, {os.cpu_count()} cores shared by API, Postgres {version} and the load generator; "
+        f"Python {platform.python_version()}; load average before {load_before[0]:.1f}, after {load_after:.1f}; "
+        f"{given.jobs} jobs stored; API's peak memory {peak / 2**20:.0f} MiB."
+    )
+    title = f"## {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {given.processes} API process(es)"
+    return "\n".join([title, "", facts, "", HEAD, *lines, ""])
 
 
 class Bench:
     """The questions, each for `seconds`."""
 
-    def __init__(self, connect: object, database: Database, ids: dict[str, list[str]], seconds: float) -> None:
-        self.connect, self.database, self.ids, self.seconds = connect, database, ids, seconds
+    def __init__(self, url: str, key: str, database: Database, ids: dict[str, list[str]], seconds: float) -> None:
+        self._url, self._key, self.database, self.ids, self.seconds = urlsplit(url), key, database, ids, seconds
+        self._watched: dict[str, int] = {}
 
-    async def all(self) -> list[str]:
-        await closed(self.connect, self.job, 4, 2)  # warm
-        lines = [
-            self.row("GET /livez, 16 connections", await closed(self.connect, self.alive, 16, self.seconds / 2)),
-            self.row("GET /jobs/{id}, 16 connections", await closed(self.connect, self.job, 16, self.seconds)),
-            self.row("GET /jobs/{id}, 200/s", await paced(self.connect, self.job, 200, self.seconds)),
-            self.row(
-                "GET /jobs/{queued id}, 16 connections", await closed(self.connect, self.queued, 16, self.seconds)
-            ),
-            self.row("GET /jobs?limit=50, 8 connections", await closed(self.connect, self.page, 8, self.seconds)),
-            self.row(
-                "GET /jobs/{id}/events, 16 connections", await closed(self.connect, self.events, 16, self.seconds)
-            ),
-            self.row("POST /jobs, 100/s", await paced(self.connect, self.submit, 100, self.seconds)),
-            self.row("POST /jobs, 8 connections", await closed(self.connect, self.submit, 8, self.seconds)),
+    def watch(self, **processes: int) -> None:
+        """Count the processor time of these processes and of all that they started."""
+        self._watched = processes
+
+    def connect(self) -> Connection:
+        return Connection(str(self._url.hostname), int(self._url.port or 0), self._key)
+
+    async def all(self, only: str) -> list[str]:
+        plan: list[tuple[str, Callable[[], Awaitable[Result]]]] = [
+            ("GET /livez, 16 connections", lambda: self.full(self.alive, 16)),
+            ("GET /jobs/{id}, 16 connections", lambda: self.full(self.job, 16)),
+            ("GET /jobs/{id}, 200/s", lambda: self.at(self.job, 200)),
+            ("GET /jobs/{id of a queued one}, 16 connections", lambda: self.full(self.queued, 16)),
+            ("GET /jobs?limit=50, 8 connections", lambda: self.full(self.page, 8)),
+            ("GET /jobs/{id}/events, 16 connections", lambda: self.full(self.events, 16)),
+            ("POST /jobs, 100/s", lambda: self.at(self.submit, 100)),
+            ("POST /jobs, 8 connections", lambda: self.full(self.submit, 8)),
         ]
-        return [*lines, *await self.streams()]
+        await closed(self.connect, self.job, 4, 1)  # warm
+        lines = [await self._measured(what, ask) for what, ask in plan if only in what]
+        return lines + (await self.streams() if only in "streams" else [])
+
+    async def full(self, ask: Ask, connections: int) -> Result:
+        return await closed(self.connect, ask, connections, self.seconds)
+
+    async def at(self, ask: Ask, per_second: float) -> Result:
+        return await paced(self.connect, ask, per_second, self.seconds)
+
+    async def _measured(self, what: str, ask: Callable[[], Awaitable[Result]]) -> str:
+        before = self._used()
+        result = await ask()
+        result.processor = {name: used - before[name] for name, used in self._used().items()}
+        return self.row(what, result)
+
+    def _used(self) -> dict[str, float]:
+        return {name: _processor_seconds(pid) for name, pid in self._watched.items()}
 
     async def alive(self, connection: Connection, number: int) -> tuple[int, bytes]:
         return await connection.request("GET", "/livez")
@@ -141,7 +162,7 @@ class Bench:
         ]
         await asyncio.sleep(3)
         started = time.perf_counter()
-        reads = asyncio.create_task(paced(self.connect, self.job, 50, self.seconds))
+        before, reads = self._used(), asyncio.create_task(paced(self.connect, self.job, 50, self.seconds))
         rounds = 0
         while time.perf_counter() - started < self.seconds:
             for job_id in watched:
@@ -155,6 +176,7 @@ class Bench:
         open_still = sum(not client.done() for client in clients)
         for client in clients:
             client.cancel()
+        arrived.processor = {name: used - before[name] for name, used in self._used().items()}
         expected = rounds * SSE_CLIENTS
         return [
             self.row(f"event to SSE client, {open_still} clients on {SSE_JOBS} jobs ({expected} expected)", arrived),
@@ -182,12 +204,9 @@ def _commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def _version(url: str) -> str:
-    database = Database(url)
+def _version(database: Database) -> str:
     with database.engine.connect() as connection:
-        version = connection.exec_driver_sql("SHOW server_version").scalar()
-    database.close()
-    return str(version).split(" ")[0]
+        return str(connection.exec_driver_sql("SHOW server_version").scalar()).split(" ")[0]
 
 
 if __name__ == "__main__":

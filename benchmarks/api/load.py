@@ -17,6 +17,7 @@ class Result:
     elapsed: float = 0.0
     seconds: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)  # seconds by what used them
 
     @property
     def per_second(self) -> float:
@@ -29,9 +30,10 @@ class Result:
 
     def line(self) -> str:
         wrong = {status: count for status, count in self.statuses.items() if status >= 400}
+        each = " / ".join(f"{1000 * used / max(1, len(self.seconds)):.2f}" for used in self.processor.values())
         return (
             f"{self.per_second:.0f} | {self.percentile(50):.1f} | {self.percentile(95):.1f} | "
-            f"{self.percentile(99):.1f} | {len(self.seconds)}{f' ({wrong})' if wrong else ''}"
+            f"{self.percentile(99):.1f} | {each} | {len(self.seconds)}{f' ({wrong})' if wrong else ''}"
         )
 
 

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from store.tables import Job, JobEvent
 
+MOST = 2**31 - 1  # of an INTEGER: PostgreSQL refuses to compare with more
+
 
 def append(session: Session, job_id: str, kind: str, data: dict[str, Any], attempt: int = 0) -> int:
     """Add one event and return its number. The job's row is locked until commit, so numbers have no gap and a
@@ -22,5 +24,6 @@ def append(session: Session, job_id: str, kind: str, data: dict[str, Any], attem
 
 def after(session: Session, job_id: str, seq: int, limit: int) -> list[JobEvent]:
     """Events with a number above `seq`, in order."""
+    seq = min(seq, MOST)
     query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > seq).order_by(JobEvent.seq).limit(limit)
     return list(session.scalars(query))

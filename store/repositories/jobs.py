@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
@@ -12,14 +13,17 @@ from store.clock import db_now
 from store.repositories import events
 from store.repositories.page import newest_first
 from store.states import IllegalTransition, Status, check_request
-from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
+from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, JobEvent, LogLine, Metric
 
 
 def add(session: Session, job: Job) -> Job:
     """Insert a queued job with its first event."""
+    # Nobody else knows the row yet, so its first event needs no lock to get its number.
+    job.event_seq = 1
     session.add(job)
     session.flush()
-    events.append(session, job.id, "status", {"status": "queued"})
+    session.add(JobEvent(job_id=job.id, seq=1, kind="status", data={"status": "queued"}, attempt=0))
+    session.flush()
     return job
 
 
@@ -83,6 +87,16 @@ def queue_position(session: Session, job: Job) -> int | None:
     return session.scalar(select(func.count()).select_from(Job).where(Job.status == "queued", ahead))
 
 
+def queue_positions(session: Session, rows: Sequence[Job]) -> dict[str, int]:
+    """`queue_position` of every waiting job among `rows`, in one query."""
+    waiting = [job.id for job in rows if job.status == "queued"]
+    if not waiting:
+        return {}
+    place = func.row_number().over(order_by=(Job.priority.desc(), Job.id)) - 1
+    queue = select(Job.id, place.label("place")).where(Job.status == "queued").subquery()
+    return {row[0]: row[1] for row in session.execute(select(queue).where(queue.c.id.in_(waiting)))}
+
+
 def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:
     """How many jobs are in which status; None: of all tenants."""
     query = select(Job.status, func.count()).group_by(Job.status)
@@ -102,7 +116,7 @@ def curve_points(session: Session, job_id: str) -> list[dict[str, Any]]:
 
 
 def metrics(session: Session, job_id: str, split: str | None, after_step: int, limit: int) -> list[Metric]:
-    query = select(Metric).where(Metric.job_id == job_id, Metric.step > after_step)
+    query = select(Metric).where(Metric.job_id == job_id, Metric.step > min(after_step, events.MOST))
     if split:
         query = query.where(Metric.split == split)
     return list(session.scalars(query.order_by(Metric.step, Metric.split).limit(limit)))

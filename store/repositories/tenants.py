@@ -72,10 +72,10 @@ def ensure_key(session: Session, tenant_id: str, name: str, key: str) -> None:
         session.add(ApiKey(id=new_id("key"), tenant_id=tenant_id, name=name, key_hash=key_hash(key)))
 
 
-def find_key(session: Session, key: str) -> ApiKey | None:
-    """The row of a key that is valid now."""
+def find_key(session: Session, hashed: str) -> ApiKey | None:
+    """The row of the key with this `key_hash`, if it is valid now."""
     valid = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > db_now())
-    return session.scalar(select(ApiKey).where(ApiKey.key_hash == key_hash(key), valid))
+    return session.scalar(select(ApiKey).where(ApiKey.key_hash == hashed, valid))
 
 
 def key_page(session: Session, tenant_id: str, before: str | None, limit: int) -> tuple[list[ApiKey], bool]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
+from api.context import KEY_SECONDS
 from api.limiting import Limiter
 from store.repositories import tenants
 from store.settings import Settings
@@ -84,6 +85,7 @@ def test_a_key_ends_when_it_was_to_end(service: Service) -> None:
     with service.database.write() as session:
         ours = update(ApiKey).where(ApiKey.id == created["id"])
         session.execute(ours.values(expires_at=ApiKey.created_at))
+    time.sleep(KEY_SECONDS)
     problem(service.client.get("/jobs", headers=bearer(created["key"])), 401, "unauthorized")
 
 

@@ -47,7 +47,7 @@ class Two:
         elif body:
             given = {"content": b"x", "headers": {"Content-Type": next(iter(body))}}
         given["headers"] = given.get("headers", {}) | headers
-        return self.service.client.request(method, path.format(**(ids or self.owned)), **given)
+        return self.service.client.request(method, path.format(**(ids or self.owned)), follow_redirects=False, **given)
 
     def rows(self) -> dict[str, list[str]]:
         """Everything in the database, but for when keys were used."""

@@ -283,6 +283,8 @@ def test_the_same_key_begins_one_upload(service: Service) -> None:
         ({"purpose": "other"}, "/purpose"),
         ({"sha256": "A" * 64}, "/sha256"),
         ({"more": 1}, "/more"),
+        ({"direct": 0}, "/direct"),
+        ({"size_bytes": True}, "/size_bytes"),
     ],
 )
 def test_a_bad_beginning_is_pointed_at(service: Service, values: dict[str, Any], pointer: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -16,10 +15,11 @@ from api.context import Context
 from api.resources.history import service as history
 from api.resources.history.schemas import EventOut
 from api.resources.jobs import service
+from api.watching import Watched
 from store.repositories import events
 from store.states import TERMINAL
 
-POLL_SECONDS = 0.5
+GONE_SECONDS = 2.0  # after which a client that has gone away is noticed
 HEARTBEAT_SECONDS = 15.0
 BATCH = 200
 
@@ -51,6 +51,14 @@ async def stream(request: Request, context: Context, tenant: str, job_id: str, a
 
     Besides the numbered events there is `progress` without an id: the latest only, and not repeated on resume.
     """
+    with context.watch.job(job_id) as watched:
+        async for text in _messages(request, context, tenant, job_id, after, watched):
+            yield text
+
+
+async def _messages(
+    request: Request, context: Context, tenant: str, job_id: str, after: int, watched: Watched
+) -> AsyncIterator[str]:
     progress, spoken = None, time.monotonic()
     while not await request.is_disconnected():
         found = await run_in_threadpool(look, context, tenant, job_id, after)
@@ -68,7 +76,13 @@ async def stream(request: Request, context: Context, tenant: str, job_id: str, a
             yield ": heartbeat\n\n"
             spoken = time.monotonic()
         if len(found.events) < BATCH:
-            await asyncio.sleep(POLL_SECONDS)
+            await _wait(watched, found, after, spoken)
+
+
+async def _wait(watched: Watched, found: Look, after: int, spoken: float) -> None:
+    """Until there is something new, or something to do: a heartbeat, a look whether the client is still there."""
+    left = min(GONE_SECONDS, HEARTBEAT_SECONDS - (time.monotonic() - spoken))
+    await watched.differs((max(after, found.last), found.status, found.progress), max(left, 0.05))
 
 
 def _numbered(event: EventOut) -> str:

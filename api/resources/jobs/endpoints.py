@@ -69,8 +69,7 @@ def list_jobs(
     """Your jobs, newest first."""
     statuses = [str(each) for each in status or []]
     rows, more = jobs.page(session, tenant, cursor, limit, statuses, recipe, labels_filter(label))
-    items = [service.shown(session, row) for row in rows]
-    return JobPage(items=items, next_cursor=encode(rows[-1].id) if more else None)
+    return JobPage(items=service.shown_all(session, rows), next_cursor=encode(rows[-1].id) if more else None)
 
 
 @router.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -70,7 +71,6 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         job = jobs.add(session, _row(context, tenant, body, check(session, tenant, body, dataset)))
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
-        session.refresh(job)
         answer = shown(session, job)
     context.doorbell.ring("job", job.id)
     return answer, False
@@ -195,6 +195,16 @@ def etag(job: JobOut, event_seq: int) -> str:
 
 
 def shown(session: Session, job: Job) -> JobOut:
+    return _shown(job, jobs.queue_position(session, job))
+
+
+def shown_all(session: Session, rows: Sequence[Job]) -> list[JobOut]:
+    """`shown` of each, with one query for all."""
+    places = jobs.queue_positions(session, rows)
+    return [_shown(job, places.get(job.id)) for job in rows]
+
+
+def _shown(job: Job, queue_position: int | None) -> JobOut:
     return JobOut(
         id=job.id,
         name=job.name,
@@ -215,7 +225,7 @@ def shown(session: Session, job: Job) -> JobOut:
         selection=job.selection,
         result=job.result,
         error=job.error,
-        queue_position=jobs.queue_position(session, job),
+        queue_position=queue_position,
         not_before=job.not_before,
         created_at=job.created_at,
         started_at=job.started_at,

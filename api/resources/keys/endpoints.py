@@ -56,5 +56,5 @@ def get_api_key(session: ReadSession, caller: AdminDep, key_id: str) -> KeyOut:
     responses=documented(404, 409),
 )
 def revoke_api_key(work: WorkDep, caller: AdminDep, key_id: str) -> None:
-    """The key opens nothing from the next request on, in every API process."""
+    """The key opens nothing from the next request on; in other API processes after a second at most."""
     service.revoke(work, caller, key_id)

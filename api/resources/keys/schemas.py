@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from api.auth import Scope
 from api.paging import PageInfo
@@ -17,6 +17,8 @@ KeyName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 class KeyCreate(RequestModel):
     """A key to make."""
+
+    model_config = ConfigDict(strict=True)  # as the schema says: 0 is no boolean, and false no number
 
     name: KeyName = Field(description="Yours, to know it by.", examples=["training scripts"])
     scopes: list[Scope] = Field(

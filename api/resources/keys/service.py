@@ -59,6 +59,7 @@ def revoke(work: Work, caller: Caller, key_id: str) -> None:
         raise Conflict("This is the key that you are using.", "Revoke it with another admin's.", code="own_key")
     log.info("%s (%s of %s, last used %s) is revoked", row.id, row.name, row.tenant_id, row.last_used_at)
     work.session.delete(row)
+    work.after_commit(work.context.known_keys.forget)
 
 
 def shown(row: ApiKey) -> KeyOut:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.paging import PageInfo
 from api.schemas import RequestModel, ResponseModel
@@ -16,6 +16,8 @@ Bytes = Annotated[int, Field(ge=0, le=2**62)]
 
 class Quotas(RequestModel):
     """A tenant's own limits. Null: those of the settings; 0: none."""
+
+    model_config = ConfigDict(strict=True)  # as the schema says: 0 is no boolean, and false no number
 
     running_jobs: Jobs | None = Field(None, description="Jobs that run side by side; more wait.", examples=[2])
     queued_jobs: Jobs | None = Field(None, description="Jobs that wait; one more is a 429.", examples=[100])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from api.paging import PageInfo
 from api.schemas import RequestModel, ResponseModel
@@ -18,6 +18,8 @@ _ID = "upl_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
 
 class UploadCreate(RequestModel):
     """What will be sent."""
+
+    model_config = ConfigDict(strict=True)  # as the schema says: 0 is no boolean, and false no number
 
     filename: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
         examples=["resnet152.safetensors"]
