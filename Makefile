@@ -30,10 +30,36 @@ env: $(INSTALLED) ## make .venv with everything in it (torch first, then the res
 clean: ## remove what the commands made, the environment included
 	rm -rf $(VENV) retort-data demo-output build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+# ---- dashboard
+
+WEB := web/dist/index.html
+# Without npm the service runs all the same, without its dashboard.
+$(WEB): web/package.json web/package-lock.json $(shell find web/src web/public web/index.html -type f 2>/dev/null)
+	@if command -v npm >/dev/null; then cd web && npm install --no-save --loglevel=error && npm run --silent build \
+		|| echo "NOTE: the dashboard could not be built (see above); the service runs without it." >&2; \
+	else echo "NOTE: npm (Node 20) is not installed, so there will be no dashboard." >&2; fi
+
+.PHONY: web
+web: $(WEB) ## build the dashboard, which `retort serve` then shows at /ui/
+
+.PHONY: web-test
+web-test: $(WEB) ## component tests of the dashboard
+	cd web && npm test
+
+.PHONY: e2e
+e2e: $(INSTALLED) $(WEB) ## the dashboard in a real browser against the real service
+	@scripts/system-packages chromium
+	PYTHON=$(abspath $(PY)) node --test --test-concurrency=1 tests/e2e/main.test.mjs tests/e2e/accessibility.test.mjs
+
+.PHONY: screenshots
+screenshots: $(INSTALLED) $(WEB) ## pictures of every page, light and dark, into docs/images
+	@scripts/system-packages chromium
+	PYTHON=$(abspath $(PY)) node tests/e2e/screenshots.mjs
+
 # ---- the two commands
 
 .PHONY: demo
-demo: $(INSTALLED) ## train a teacher on Fashion-MNIST, distil it, compare; all over the HTTP API
+demo: $(INSTALLED) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; all over the HTTP API
 	@scripts/system-packages dataset-fashion-mnist
 	$(VENV)/bin/retort demo
 
@@ -80,6 +106,10 @@ fuzz-api: $(INSTALLED) ## schemathesis against the live service in both storage 
 	RETORT_REQUIRE_SERVICES=1 $(PYTEST) -m slow tests/api/test_schemathesis.py $(ARGS)
 
 # ---- benchmarks
+
+.PHONY: bench-quality
+bench-quality: $(INSTALLED) ## the Q metric against a row loop and the bare matrix product
+	$(PY) -m benchmarks.quality.speed $(ARGS)
 
 .PHONY: bench-api
 bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgres with 10,000 jobs (loopback, about 2 minutes)

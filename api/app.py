@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import handlers, openapi
 from api.context import Context, open_context
+from api.dashboard import mount_dashboard
 from api.guard import Guard
 from api.head import Head
 from api.resources.artifacts.endpoints import router as artifacts
@@ -51,6 +52,7 @@ def create_app(
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
+    mount_dashboard(app)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)
     handlers.install(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,8 +197,20 @@ def _say_where(console: Console, output: Path, data: Path | None) -> None:
         f"{output}/q-curve.svg           the Q curve; also as .png, .csv and .json",
         "Go on:",
     ]
+    retort = _program()
     if data is not None:
         environment = "" if data == Path("retort-data") else f"RETORT_DATA_DIR={data} "
-        lines += [f"  {environment}retort serve          the same service, with these jobs, at http://127.0.0.1:8000"]
-    lines += ["  retort jobs list      what has run", "  retort jobs submit --help"]
+        lines += [
+            f"  {environment}{retort} serve",
+            "      the same service with these jobs; its dashboard is http://127.0.0.1:8000/ui/ (built by `make web`)",
+        ]
+    lines += [f"  {retort} jobs list      what has run, while the service runs", f"  {retort} jobs submit --help"]
     console.print("\n".join(lines), highlight=False, markup=False)
+
+
+def _program() -> str:
+    """How to call this program from here: its name where the shell finds it, else its path."""
+    if shutil.which("retort"):
+        return "retort"
+    called = Path(sys.argv[0]).absolute()
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

@@ -27,6 +27,7 @@ from distill.train import carried, train
 from distill.training import distributed
 from distill.training.loop import Outcome
 from distill.training.rng import seed_everything
+from distill.training.threads import settle
 from distill.types import Event, QCurve, RunSpec
 
 Events = Iterator[Event]
@@ -80,7 +81,9 @@ class _Job:
         self.resolved: dict[str, Any] = {}
 
     def events(self) -> Events:
+        threads = settle()
         prepared = prepare(self.spec, self.folder / "work")
+        prepared.reasons["threads"] = threads
         curve, pairs = yield from self._layers(prepared)
         if self._leaving():
             return

@@ -139,7 +139,8 @@ class _Run:
             "device": _device_reason(self.config, self.device),
             "cache_teacher": f"{place.place}: {place.reason}",
         }
-        return Resolved(self.config, rate, str(self.device), choice.student, choice.teacher, place.place, reasons)
+        device, threads = str(self.device), torch.get_num_threads()
+        return Resolved(self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads)
 
     def _choose(self, example: Example) -> Choice:
         return choose(self.recipe, example, self.config, self.device, self.length.total_steps)
@@ -148,6 +149,7 @@ class _Run:
         before = Resolved.from_dict(json.loads(saved["resolved"]))
         check_same(self.config, before.given)
         reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
+        torch.set_num_threads(before.threads)
         place = before.cache
         if place != "live":  # where the cache lies changes no number, so it may follow the new machine
             place = self._plan(before.teacher, self._example(), True).place

@@ -27,11 +27,12 @@ def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str,
 
 
 def slot_environment(settings: Settings, slot: int) -> dict[str, str]:
-    """One GPU a slot where there are any; the processor cores shared evenly unless the operator set a number."""
+    """One GPU a slot where there are any; the processor cores shared evenly among several slots unless the operator
+    set a number. A single slot's trainer looks for itself at how many cores are free."""
     gpus = visible_gpus()
     device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
     threads = max(1, len(os.sched_getaffinity(0)) // settings.slots)
-    return device if THREADS in os.environ else device | {THREADS: str(threads)}
+    return device if THREADS in os.environ or settings.slots == 1 else device | {THREADS: str(threads)}
 
 
 def visible_gpus(proc: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:

@@ -31,9 +31,10 @@ class Journal:
         """A line of the job's log."""
         self.add(Event("log", {"level": level, "message": message}))
 
-    def flush_if_due(self) -> None:
-        """Write what waits, if it is time; a database that is away costs nothing but delay. Raises `LeaseLost`."""
-        if not self._waiting or time.monotonic() < self._next_flush:
+    def flush_if_due(self, now: bool = False) -> None:
+        """Write what waits, if it is time (or `now`); a database that is away costs nothing but delay. Raises
+        `LeaseLost`."""
+        if not self._waiting or (not now and time.monotonic() < self._next_flush):
             return
         self._next_flush = time.monotonic() + FLUSH_SECONDS
         try:

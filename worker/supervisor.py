@@ -253,7 +253,7 @@ class Attempt:
         """A line of the job's log that the user should see while we wait."""
         log.info("%s: %s", self._holding.lease.job_id, message)
         self._journal.note(level, message)
-        self._journal.flush_if_due()
+        self._journal.flush_if_due(now=True)
         if level == "warning" and self._boss.leaving.is_set():
             raise Interrupted(HANDED_OVER)
 

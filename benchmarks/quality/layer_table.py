@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
-
-import timm
-import torchvision
 
 from benchmarks.quality.families import NAMES, build
 from distill.layers import Layer, discover
@@ -38,7 +36,7 @@ def _shape(layer: Layer) -> str:
 
 
 def main() -> None:
-    head = HEAD.format(timm=timm.__version__, torchvision=torchvision.__version__)
+    head = HEAD.format(timm=version("timm"), torchvision=version("torchvision").partition("+")[0])
     TARGET.write_text(head + "".join(row(name) for name in NAMES), encoding="utf-8")
 
 

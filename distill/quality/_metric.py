@@ -50,6 +50,7 @@ def knowledge_quality(features: Tensor, labels: Tensor, train_size: int) -> Know
             f"Features of shape {tuple(features.shape)} do not fit {len(labels)} labels.",
             "Give one feature row, of at least one value, for every label.",
         )
+    features = features.cpu() if features.device.type == "mps" else features  # no float64 there
     classes = group(labels.cpu()).to(features.device)
     columns = MatrixColumns(features.detach().flatten(1), classes.order)
     kernel = gram(columns, len(features), features.device)

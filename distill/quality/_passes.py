@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +12,24 @@ from torch.nn import functional as F
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.layers._forward import batch_size, forward, tensors, to_device
+from distill.layers._forward import batch_size, forward, replace_tensors, tensors, to_device
 from distill.layers._trace import evaluating
 from distill.quality._classes import Classes
 from distill.quality._gram import MatrixColumns
 from distill.quality._plan import Stored, is_channels_last
 
 Batches = Callable[[], Iterable[Any]]
+ALIGNMENT = 64  # bytes
 FORWARD_SAFETY = 3  # live tensors and workspaces, in units of the largest module's input and output
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What the first batch tells: bytes a value by layer, and an estimate of a forward pass's own memory."""
+    """What the first batch tells: bytes a value by layer, its rows, and an estimate of a forward pass's bytes a row."""
 
     item_bytes: dict[str, int]
-    forward_bytes: int
+    rows: int
+    row_bytes: int
 
 
 class Passes:
@@ -41,9 +43,11 @@ class Passes:
         self.device = self._model_device if self._model_device.type != "mps" else torch.device("cpu")
         self.classes = classes.to(self.device)
         self._rows = torch.argsort(self.classes.order)  # where each sample goes
+        self.rows_at_once: int | None = None  # None: whole batches
+        self._arena = torch.empty(0, dtype=torch.uint8, device=self.device)
 
     def probe(self, names: Sequence[str]) -> Probe:
-        """Run the first batch. Layers that do not run raise `LayersNotFound`."""
+        """Run two samples of the first batch. Layers that do not run raise `InvalidConfig`."""
         sizes: dict[str, int] = {}
         largest = [0]
 
@@ -54,58 +58,80 @@ class Passes:
         leaves = [module for module in self._model.modules() if not any(True for _ in module.children())]
         handles = [leaf.register_forward_hook(measure) for leaf in leaves]
         try:
-            self._run(names, lambda name, feature: sizes.__setitem__(name, feature.element_size()), only_first=True)
+            rows = self._first_two(names, lambda name, feature: sizes.__setitem__(name, feature.element_size()))
         finally:
             for handle in handles:
                 handle.remove()
-        return Probe(sizes, FORWARD_SAFETY * largest[0])
+        self._check_layers(names, sizes)
+        return Probe(sizes, rows, FORWARD_SAFETY * largest[0] // min(rows, 2))
+
+    def _first_two(self, names: Sequence[str], sink: Any) -> int:
+        """Run two samples; the rows of the batch that they were taken from, 1 where there is none."""
+        with torch.inference_mode(), evaluating(self._model):
+            for inputs in self._batches():
+                self._forward(names, rows_of(inputs, 0, 2), sink)
+                return max(batch_size(inputs) or 0, 1)
+        return 1
 
     def fill(self, wanted: Sequence[tuple[Stored, slice]]) -> dict[str, Tensor]:
-        """One pass: layer name -> features (N, columns of the slice) of every wanted layer."""
+        """One pass: layer name -> features (N, columns of the slice) of every wanted layer.
+
+        They lie in one block of memory that the next pass uses again: many large tensors that come and go between
+        forward passes would leave holes in the heap, and the peak would be no longer what was planned."""
         filled: dict[str, Tensor] = {}
         by_name = {stored.layer.name: (stored, part) for stored, part in wanted}
+        sizes = [self._bytes(stored, part) for stored, part in wanted]
+        places = dict(zip(by_name, self._rooms(sizes), strict=True))
         done = [0]
 
         def keep(name: str, feature: Tensor) -> None:
             stored, part = by_name[name]
             values = _pooled(feature, stored)[:, part].to(self.device)
             if name not in filled:
-                shape = (self.classes.samples, values.shape[1])
-                filled[name] = torch.empty(shape, dtype=values.dtype, device=self.device)
+                room = places[name][: self.classes.samples * values.shape[1] * values.element_size()]
+                filled[name] = room.view(values.dtype).view(self.classes.samples, -1)
             filled[name].index_copy_(0, self._rows[done[0] : done[0] + len(values)], values)
 
-        self._run(list(by_name), keep, done=done)
+        self._run(list(by_name), keep, done)
+        self._check_layers(list(by_name), filled)
         return filled
 
-    def _run(self, names: Sequence[str], sink: Any, only_first: bool = False, done: list[int] | None = None) -> None:
-        done = [0] if done is None else done
-        seen: set[str] = set()
+    def _bytes(self, stored: Stored, part: slice) -> int:
+        columns = len(range(*part.indices(stored.dims)))
+        return -(-self.classes.samples * columns * stored.item_bytes // ALIGNMENT) * ALIGNMENT
 
-        def note(name: str, feature: Tensor) -> None:
-            seen.add(name)
-            sink(name, feature)
+    def _rooms(self, sizes: Sequence[int]) -> list[Tensor]:
+        """Places of these sizes in the arena, which grows where it must."""
+        if sum(sizes) > len(self._arena):
+            self._arena = self._arena.new_empty(0)  # let go first
+            self._arena = torch.empty(sum(sizes), dtype=torch.uint8, device=self.device)
+        return list(self._arena[: sum(sizes)].split_with_sizes(list(sizes)))
 
+    def _run(self, names: Sequence[str], sink: Any, done: list[int]) -> None:
+        """The whole sample, at most `rows_at_once` at a time; `done` counts the samples before the present ones."""
         with torch.inference_mode(), evaluating(self._model):
             for inputs in self._batches():
-                done[0] += self._run_batch(names, inputs, note, done[0])
-                if only_first:
-                    break
-        self._check(names, seen, None if only_first else done[0])
+                size = batch_size(inputs) or 0
+                if done[0] + size > self.classes.samples:
+                    self._check_samples(done[0] + size)
+                step = self.rows_at_once or max(size, 1)
+                for start in range(0, size, step):
+                    done[0] += self._forward(names, rows_of(inputs, start, start + step), sink)
+        self._check_samples(done[0])
 
-    def _run_batch(self, names: Sequence[str], inputs: Any, sink: Any, done: int) -> int:
-        size = batch_size(inputs) or 0
-        if done + size > self.classes.samples:
-            self._check((), set(), done + size)
+    def _forward(self, names: Sequence[str], inputs: Any, sink: Any) -> int:
         with capture(self._model, names, stop=True, sink=sink):
             forward(self._model, to_device(inputs, self._model_device))
-        return size
+        return batch_size(inputs) or 0
 
-    def _check(self, names: Sequence[str], seen: set[str], samples: int | None) -> None:
-        if samples is not None and samples != self.classes.samples:
+    def _check_samples(self, samples: int) -> None:
+        if samples != self.classes.samples:
             raise InvalidConfig(
                 f"The batches hold {samples} samples or more, the labels {self.classes.samples}.",
                 "Give one label a sample, and the same samples in the same order on every call.",
             )
+
+    def _check_layers(self, names: Sequence[str], seen: Container[str]) -> None:
         missing = [name for name in names if name not in seen]
         if missing:
             raise InvalidConfig(
@@ -113,6 +139,12 @@ class Passes:
                 "Discover the layers with an input like those of the batches.",
                 {"layers": missing},
             )
+
+
+def rows_of(inputs: Any, start: int, stop: int) -> Any:
+    """Samples start..stop of a batch: every tensor that has one row a sample is cut, the rest stays."""
+    size = batch_size(inputs)
+    return replace_tensors(inputs, lambda t: t[start:stop] if t.ndim and t.shape[0] == size else t)
 
 
 def _pooled(feature: Tensor, stored: Stored) -> Tensor:

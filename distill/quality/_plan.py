@@ -13,16 +13,18 @@ from distill.quality._statistics import CHUNK_ELEMENTS
 from distill.types import Layer
 
 Oversize = Literal["auto", "blocks", "pool"]
-BUFFER_BYTES = 64 * 2**20
+BUFFER_BYTES = 32 * 2**20
+OVERHEAD_BYTES = 32 * 2**20  # workspaces of the libraries, and their code touched for the first time (measured: 20)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A layer as it is kept: `extent` is the spatial size it is pooled to (None: as it is), `dims` its columns,
-    `bytes` of all samples, `pieces` the forward passes it takes (1: kept whole)."""
+    """A layer as it is kept: `extent` is the spatial size it is pooled to (None: as it is), `dims` its columns of
+    `item_bytes` each, `bytes` of all samples, `pieces` the forward passes it takes (1: kept whole)."""
 
     layer: Layer
     dims: int
+    item_bytes: int
     bytes: int
     extent: tuple[int, ...] | None = None
     pieces: int = 1
@@ -41,12 +43,12 @@ class Plan:
 
 
 def working_bytes(classes: Classes, buffer_bytes: int) -> int:
-    """What one layer's statistics take beside its features: the Gram matrix and a centred one, the class blocks, row
-    chunks, and a column block in both precisions."""
+    """What is taken beside features and forward pass: the Gram matrix and a centred one, the class blocks, row chunks,
+    a column block in both precisions, and the libraries' own."""
     samples = classes.samples
     largest = max(rows.shape[0] * rows.shape[1] ** 2 for _, rows, _ in classes.blocks())
     chunk = max(min(samples**2, CHUNK_ELEMENTS), samples)
-    return 8 * (2 * samples**2 + max(3 * largest, 3 * chunk)) + 2 * buffer_bytes
+    return OVERHEAD_BYTES + 8 * (2 * samples**2 + max(3 * largest, 3 * chunk)) + 2 * buffer_bytes
 
 
 def make_plan(
@@ -105,7 +107,7 @@ def _stored(layer: Layer, item_bytes: int, samples: int, usable: int, cap: float
         if extent is not None:
             dims, item_bytes = math.prod(extent) * _channels(layer.shape), 4
     total = samples * dims * item_bytes
-    return Stored(layer, dims, total, extent, -(-total // usable))
+    return Stored(layer, dims, item_bytes, total, extent, -(-total // usable))
 
 
 def _grouped(stored: Sequence[Stored], usable: int) -> tuple[tuple[Stored, ...], ...]:

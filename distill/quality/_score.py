@@ -16,6 +16,8 @@ from distill.quality._passes import Batches, PassColumns, Passes
 from distill.quality._plan import Oversize, Plan, Stored, make_plan
 from distill.types import Layer, LayerQuality
 
+FORWARD_SHARE = 0.25  # of the budget: larger batches are run in parts
+
 
 def score(
     model: nn.Module,
@@ -34,10 +36,11 @@ def score(
 
     `layers`: from `discover`; `batches`: called once a forward pass, gives an iterator of model inputs (tensor, tuple
     or mapping) for the same N samples in the same order; `labels` (N,); `train_size`: M of METHODS section 1.
-    `memory_bytes`: peak memory beyond what is held before (model, sample), on the model's device. Layers that fit
-    together share one forward pass. One that does not fit alone is cut into column blocks, one pass each, which is
-    exact (`blocks`), or average-pooled until it fits, marked `pooled` (`pool`); `auto` is exact where the whole curve
-    takes at most `max_passes` passes, and otherwise pools the largest layers first until it does (**our choice**).
+    `memory_bytes`: peak memory beyond what is held before (model, sample), on the model's device; batches that would
+    take more than a quarter of it are run in parts. Layers that fit together share one forward pass. One that does
+    not fit alone is cut into column blocks, one pass each, which is exact (`blocks`), or average-pooled until it fits,
+    marked `pooled` (`pool`); `auto` is exact where the whole curve takes at most `max_passes` passes, and otherwise
+    pools the largest layers first until it does (**our choice**).
     `bootstrap`: replicates for standard errors, 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
@@ -56,7 +59,10 @@ def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversiz
         raise InvalidConfig("The layers to score are none, or one is named twice.", "Use `discover`'s layers.")
     probe = passes.probe(names)
     item_bytes = [probe.item_bytes[name] for name in names]
-    return make_plan(layers, item_bytes, passes.classes, probe.forward_bytes, memory_bytes, oversize, max_passes)
+    most = int(memory_bytes * FORWARD_SHARE) // max(probe.row_bytes, 1)
+    passes.rows_at_once = max(min(most, probe.rows), 1)
+    forward_bytes = passes.rows_at_once * probe.row_bytes
+    return make_plan(layers, item_bytes, passes.classes, forward_bytes, memory_bytes, oversize, max_passes)
 
 
 def _columns(passes: Passes, members: Sequence[Stored], buffer_bytes: int) -> Iterator[tuple[Stored, Columns]]:

@@ -25,6 +25,7 @@ class Resolved:
     teacher: Mode
     cache: str
     reasons: dict[str, str]
+    threads: int  # more or fewer would sum in another order: a continued run takes the number it began with
 
     def config(self) -> dict[str, Any]:
         """The configuration as run: `auto` replaced in every field that training decides."""
@@ -47,6 +48,7 @@ class Resolved:
             "teacher": self.teacher.to_dict(),
             "cache": self.cache,
             "reasons": self.reasons,
+            "threads": self.threads,
         }
 
     @classmethod

@@ -80,6 +80,15 @@ def test_one_forward_pass_scores_all_layers_that_fit(sample):
     assert len(log) == 2  # the probe of the first batch, and the pass
 
 
+def test_large_batches_run_in_parts_with_the_same_result(sample, monkeypatch):
+    from distill.quality import _score
+
+    whole = scored(sample)
+    monkeypatch.setattr(_score, "FORWARD_SHARE", 1e-9)  # one row at a time
+    for part, exact in zip(scored(sample), whole, strict=True):
+        assert part.quality == pytest.approx(exact.quality, rel=1e-5)
+
+
 @pytest.mark.parametrize("oversize", ["blocks", "pool", "auto"])
 def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatch):
     from distill.quality import _passes, _plan
@@ -99,6 +108,23 @@ def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatc
         assert point.shape == exact.shape
         if not point.pooled:
             assert point.quality == pytest.approx(exact.quality, rel=1e-9)
+
+
+def test_near_duplicates_across_classes_are_exact_in_column_blocks_too(sample, monkeypatch):
+    from distill.quality import _plan
+
+    images, labels = sample[0].clone().double(), sample[1].clone()
+    images[1], labels[0], labels[1] = images[0] + 1e-9, 0, 1
+    model = make_model().double().eval()
+    monkeypatch.setattr(_plan, "working_bytes", lambda classes, buffer: BUDGET - 2_300_000)
+    curve = scored((images, labels), model, oversize="blocks")
+    for point in curve:
+        with torch.no_grad():
+            feature = run_until(model, [point.name], images)[point.name].flatten(1)
+        distances = torch.cdist(feature, feature, compute_mode="donot_use_mm_for_euclid_dist")
+        distances[labels[:, None] == labels] = torch.inf
+        direct = torch.stack([distances[labels == c].min() for c in range(CLASSES)]).mean()
+        assert point.nearest_distance == pytest.approx(float(direct), rel=1e-6)
 
 
 def test_a_pooled_layer_has_the_values_of_the_pooled_feature(sample, monkeypatch):

@@ -105,6 +105,17 @@ def test_the_block_anchor_is_the_deepest_block_and_not_the_pooled_feature():
     assert selection.get("anchored_block")(plain, 5) == (0, 1, 2, 3, 7)
 
 
+def test_the_unpooled_anchor_passes_over_layers_that_only_pool():
+    separation = (0.1, 0.1, 0.1, 0.1, 0.2, 0.3, 0.5, 0.9)
+    pooled = curve_of([*RESNET[:-1], "pooled"], MAPS, (1.0, 1.1, 1.2, 1.9, 1.8, 1.3, 1.0, 0.5), separation)
+    assert selection.get("anchored")(pooled, 3) == (3, 4, 7)
+    assert selection.get("anchored_unpooled")(pooled, 3) == (3, 4, 6)
+    plain = curve_of(["activation"] * 5 + ["flatten"] + ["activation"] * 2, MAPS, (*PILOT_Q, 0.5), separation)
+    assert selection.get("anchored_unpooled")(plain, 3) == selection.get("anchored")(plain, 3) == (3, 5, 7)
+    only = curve_of(["pooled"] * 8, MAPS, (*PILOT_Q, 0.5), separation)
+    assert selection.get("anchored_unpooled")(only, 1) == (7,)
+
+
 def test_bands_take_the_best_of_each_third():
     curve = curve_of(RESNET, MAPS, (1.0, 1.9, 1.2, 1.1, 1.8, 1.3, 1.0, 2.0), (0.1,) * 6 + (0.6, 0.5))
     assert selection.get("banded")(curve, 3) == (1, 4, 6)  # bands 0-2, 3-5, 6-7

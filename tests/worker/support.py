@@ -61,8 +61,11 @@ class World:
         thread = threading.Thread(target=lambda: ended.append(supervisor.supervise(lease)))
         thread.start()
         try:
-            wait_until(lambda: until in self.logs())
+            wait_until(lambda: any(until in line for line in self.logs()))
             yield ended
+        except BaseException:
+            self.leaving.set()
+            raise
         finally:
             thread.join(30)
             assert not thread.is_alive()

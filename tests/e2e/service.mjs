@@ -1,0 +1,94 @@
+// A real `retort serve` in a folder of its own, that can be stopped and started again on the same data.
+import { spawn } from "node:child_process";
+import { createWriteStream, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
+const START_SECONDS = 240;
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+export class Service {
+  static async start(folder = mkdtempSync(join(tmpdir(), "retort-e2e-"))) {
+    const service = new Service();
+    service.folder = folder;
+    service.port = await freePort();
+    service.url = `http://127.0.0.1:${service.port}`;
+    await service.run();
+    return service;
+  }
+
+  environment() {
+    return { ...process.env, OMP_NUM_THREADS: "1", PYTHONPATH: ROOT, RETORT_DATA_DIR: join(this.folder, "data") };
+  }
+
+  async run() {
+    const program = "from embedded.cli import serve; serve()";
+    this.process = spawn(PYTHON, ["-c", program, "--port", String(this.port)], { cwd: ROOT, env: this.environment() });
+    const log = createWriteStream(join(this.folder, "service.log"), { flags: "a" });
+    this.process.stdout.pipe(log);
+    this.process.stderr.pipe(log);
+    this.ended = new Promise((resolve) => this.process.once("exit", resolve));
+    for (let waited = 0; waited < START_SECONDS; waited += 0.5) {
+      if (this.process.exitCode !== null) break;
+      const found = await this.get("/catalogue").catch(() => null);
+      if (found?.architectures > 0) return;
+      await sleep(500);
+    }
+    throw new Error(`The service did not come up; see ${join(this.folder, "service.log")}`);
+  }
+
+  async stop(signal = "SIGTERM") {
+    this.process.kill(signal);
+    await this.ended;
+  }
+
+  async remove() {
+    await this.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async get(path) {
+    const answer = await fetch(this.url + path);
+    if (!answer.ok) throw new Error(`GET ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  async post(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    const answer = await fetch(this.url + path, { method: "POST", headers, body: JSON.stringify(body ?? {}) });
+    if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+
+  /** The job, once `done` says so of it. */
+  async until(id, done, seconds = 240) {
+    for (let waited = 0; waited < seconds; waited += 0.5) {
+      const job = await this.get(`/jobs/${id}`);
+      if (done(job)) return job;
+      if (["failed", "cancelled", "succeeded"].includes(job.status)) throw new Error(`${id} is ${job.status}: ${JSON.stringify(job.error)}`);
+      await sleep(500);
+    }
+    throw new Error(`${id} did not get there in ${seconds} s`);
+  }
+
+  /** A job on the bundled digits, small enough for seconds. */
+  submit(config, more = {}) {
+    const student = { name: "retort:resnet8", options: { width: 8 } };
+    return this.post("/jobs", { dataset: { named: "digits" }, student, config, ...more });
+  }
+}

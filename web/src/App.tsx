@@ -1,0 +1,60 @@
+import { type ReactNode, useMemo } from "react";
+
+import { Boundary } from "./components/Boundary";
+import { DemoFollower } from "./components/DemoFollower";
+import { Page } from "./components/Layout";
+import { Shell } from "./components/Shell";
+import { Toasts } from "./components/Toasts";
+import { Compare } from "./pages/Compare";
+import { Dataset } from "./pages/Dataset";
+import { Datasets } from "./pages/Datasets";
+import { Job } from "./pages/Job";
+import { Jobs } from "./pages/Jobs";
+import { NewJob } from "./pages/NewJob";
+import { System } from "./pages/System";
+import { Teacher } from "./pages/Teacher";
+import { Teachers } from "./pages/Teachers";
+import { Link, match, usePlace } from "./router";
+
+type Route = [pattern: string, page: (found: Record<string, string>) => ReactNode];
+
+const ROUTES: Route[] = [
+  ["/", () => <Jobs />],
+  ["/new", () => <NewJob />],
+  ["/jobs/:id", ({ id = "" }) => <Job id={id} />],
+  ["/compare", () => <Compare />],
+  ["/datasets", () => <Datasets />],
+  ["/datasets/:id", ({ id = "" }) => <Dataset id={id} />],
+  ["/teachers", () => <Teachers />],
+  ["/teachers/:id", ({ id = "" }) => <Teacher id={id} />],
+  ["/system", () => <System />],
+];
+
+export function App() {
+  const { path } = usePlace();
+  const page = useMemo(() => {
+    for (const [pattern, make] of ROUTES) {
+      const found = match(pattern, path);
+      if (found) return make(found);
+    }
+    return <Missing />;
+  }, [path]);
+  return (
+    <Toasts>
+      <Shell>
+        <DemoFollower />
+        <Boundary key={path}>{page}</Boundary>
+      </Shell>
+    </Toasts>
+  );
+}
+
+function Missing() {
+  return (
+    <Page title="There is no such page">
+      <p>
+        The address may be old. <Link to="/">All jobs</Link>
+      </p>
+    </Page>
+  );
+}

@@ -1,0 +1,90 @@
+/** `Job.result` is an open object in OpenAPI; this reads out of it what the page shows, and nothing it does not find. */
+import type { Job } from "./types";
+
+export interface Share {
+  value: number;
+  low?: number;
+  high?: number;
+  n?: number;
+}
+
+export interface Column {
+  title: string;
+  architecture: string;
+  recipe: string;
+  accuracy: Share | null;
+  top5: Share | null;
+  agreement: Share | null;
+  loss: number | null;
+  parameters: number | null;
+  flops: number | null;
+  bytes: number | null;
+  latencyMs: number | null;
+  latencyNote: string;
+}
+
+export interface Result {
+  columns: Column[];
+  verdict: string;
+  beats: boolean | null;
+  againstTeacher: Share | null;
+  ending: string;
+}
+
+type Bag = Record<string, unknown>;
+const bag = (value: unknown): Bag | null => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Bag) : null);
+const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+const string = (value: unknown): string => (typeof value === "string" ? value : "");
+
+export function share(value: unknown): Share | null {
+  const plain = number(value);
+  if (plain !== null) return { value: plain };
+  const found = bag(value);
+  const middle = number(found?.value);
+  if (found === null || middle === null) return null;
+  return { value: middle, low: number(found.low) ?? undefined, high: number(found.high) ?? undefined, n: number(found.n) ?? undefined };
+}
+
+const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison" };
+
+function column(name: string, value: unknown): Column | null {
+  const found = bag(value);
+  if (found === null) return null;
+  const recipe = string(found.recipe);
+  const latency = bag(found.latency);
+  const threads = number(latency?.threads);
+  const note = latency ? [string(latency.device), string(latency.dtype), threads === null ? "" : `${threads} threads`] : [];
+  return {
+    title: name === "comparison" && recipe === "cross_entropy" ? "Cross-entropy student" : (TITLES[name] ?? name),
+    architecture: string(bag(found.architecture)?.name) || string(found.architecture),
+    recipe,
+    accuracy: share(found.accuracy),
+    top5: share(found.top5),
+    agreement: share(found.agreement),
+    loss: number(found.loss),
+    parameters: number(found.parameters),
+    flops: number(found.flops),
+    bytes: number(found.bytes),
+    latencyMs: number(latency?.median_ms),
+    latencyNote: note.filter(Boolean).join(", "),
+  };
+}
+
+export function readResult(job: Pick<Job, "result">): Result | null {
+  const found = bag(job.result);
+  if (found === null) return null;
+  const columns = ["teacher", "student", "comparison"].map((name) => column(name, found[name])).filter((each) => each !== null);
+  if (columns.length === 0) return null;
+  const verdict = bag(found.verdict);
+  const beats = verdict?.beats;
+  return {
+    columns,
+    verdict: string(verdict?.text),
+    beats: typeof beats === "boolean" ? beats : null,
+    againstTeacher: share(found.against_teacher),
+    ending: string(bag(found.training)?.ending),
+  };
+}
+
+export const studentOf = (result: Result | null): Column | undefined => result?.columns.find((each) => each.title === "Student");
+export const teacherOf = (result: Result | null): Column | undefined => result?.columns.find((each) => each.title === "Teacher");

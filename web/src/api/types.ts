@@ -1,0 +1,28 @@
+/** Short names for the generated types. Nothing here repeats a shape that OpenAPI has. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Job = Schemas["JobOut"];
+export type JobCreate = Schemas["JobCreate"];
+export type DryRun = Schemas["DryRun"];
+export type Curve = Schemas["CurveOut"];
+export type CurvePoint = Schemas["CurvePointOut"];
+export type JobEvent = Schemas["EventOut"];
+export type LogLine = Schemas["LogOut"];
+export type Attempt = Schemas["AttemptOut"];
+export type Checkpoint = Schemas["CheckpointOut"];
+export type Artifact = Schemas["ArtifactOut"];
+export type Teacher = Schemas["TeacherOut"];
+export type Dataset = Schemas["DatasetOut"];
+export type Architecture = Schemas["Architecture"];
+export type ArchitectureEntry = Schemas["ArchitectureOut"];
+export type Catalogue = Schemas["CatalogueOut"];
+export type Recipe = Schemas["RecipeOut"];
+export type Entry = Schemas["EntryOut"];
+export type System = Schemas["SystemOut"];
+export type Ready = Schemas["Ready"];
+export type Problem = Schemas["ProblemDocument"];
+export type Status = Job["status"];
+
+export const ACTIVE: readonly Status[] = ["queued", "running", "pausing", "paused", "stopping", "cancelling"];
+export const isActive = (status: Status): boolean => ACTIVE.includes(status);

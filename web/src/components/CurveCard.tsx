@@ -1,0 +1,180 @@
+import { useRef, useState } from "react";
+
+import { text } from "../api/client";
+import { loadCurve } from "../api/curve";
+import type { Curve, CurvePoint, Job } from "../api/types";
+import { QCurve } from "../charts/QCurve";
+import { saveSvg, savePng } from "../charts/exporting";
+import { usePoll } from "../hooks/usePoll";
+import { save } from "../lib/download";
+import { count, figure } from "../lib/format";
+import { title } from "../lib/jobs";
+import type { History } from "../live/history";
+import { Card } from "./Layout";
+import { Prose } from "./Prose";
+import { useTry } from "./Toasts";
+
+/** The Q curve as it fills, what it says in words, and its ways out. */
+export function CurveCard({ job, history }: { job: Job; history: History }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [asTable, setAsTable] = useState(false);
+  const attempt = useTry();
+  const { layers, frame, selection } = history;
+  const complete = frame !== null && layers.length === frame.total_layers;
+  // The reading is the service's own words; it has none before the last layer.
+  const { data: curve } = usePoll(`curve ${job.id} ${complete} ${selection?.rule}`, () =>
+    complete ? loadCurve(job.id) : Promise.resolve(null),
+  );
+  const name = `q-curve-${job.id}`;
+  const exportCsv = (): Promise<unknown> => attempt(async () => save(await text(`/jobs/${job.id}/q-curve`, "text/csv"), `${name}.csv`, "text/csv"));
+  const chosen = selection?.chosen ?? [];
+  const exports = layers.length > 0 && (
+    <>
+      <button type="button" className="button small ghost" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
+        {asTable ? "As a picture" : "As a table"}
+      </button>
+      {!asTable && (
+        <>
+          <button type="button" className="button small" onClick={() => void attempt(() => savePng(box.current as HTMLElement, name))}>
+            PNG
+          </button>
+          <button type="button" className="button small" onClick={() => void attempt(async () => saveSvg(box.current as HTMLElement, name))}>
+            SVG
+          </button>
+        </>
+      )}
+      <button type="button" className="button small" onClick={() => void exportCsv()}>
+        CSV
+      </button>
+    </>
+  );
+  return (
+    <Card title="Q curve" aside={exports}>
+      <p className="muted curve-note">{note(job, history)}</p>
+      <div ref={box}>
+        {layers.length === 0 ? (
+          <p className="none tall">{waiting(job)}</p>
+        ) : asTable ? (
+          <CurveTable layers={layers} chosen={chosen} />
+        ) : (
+          <QCurve layers={layers} totalLayers={frame?.total_layers ?? null} chosen={chosen} title={`Q curve of ${title(job)}`} />
+        )}
+      </div>
+      <div className="curve-words">
+        {curve && <Reading reading={curve.reading} />}
+        {selection && <Pairs history={history} />}
+      </div>
+    </Card>
+  );
+}
+
+function note(job: Job, { layers, frame, selection }: History): string {
+  if (!frame) return "";
+  const scored = layers.length < frame.total_layers ? `${layers.length} of ${frame.total_layers} layers scored` : `${frame.total_layers} layers`;
+  const sample = frame.samples ? `, ${count(frame.samples)} samples of ${frame.classes} classes` : "";
+  const reused = frame.reused ? ", taken from an earlier job with the same teacher, data and parameters" : "";
+  const rule = selection ? `; ${selection.chosen.length} chosen by ${selection.rule}` : "";
+  return `${scored}${sample}${reused}${rule}.${job.status === "running" && job.phase === "scoring" ? " Filling in." : ""}`;
+}
+
+function waiting(job: Job): string {
+  if (job.status === "queued") return "The curve fills in when the job starts.";
+  if (job.finished_at) return "The job ended before a layer was scored.";
+  return "The first layer appears as soon as it is scored.";
+}
+
+/** The service says it as sentences, in whatever structure; every string in it is one. */
+export function sentences(reading: unknown): string[] {
+  if (typeof reading === "string") return reading.split(/\n{2,}/).filter(Boolean);
+  if (Array.isArray(reading)) return reading.flatMap(sentences);
+  if (typeof reading === "object" && reading !== null) return Object.values(reading).flatMap(sentences);
+  return [];
+}
+
+function Reading({ reading }: { reading: Curve["reading"] }) {
+  const found = sentences(reading);
+  if (found.length === 0) return null;
+  return (
+    <div className="reading">
+      <h3>What it says</h3>
+      {found.map((sentence) => (
+        <p key={sentence}>
+          <Prose text={sentence} />
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function Pairs({ history: { selection, layers } }: { history: History }) {
+  if (!selection) return null;
+  return (
+    <div className="pairs">
+      <h3>Distilled pairs</h3>
+      <table className="plain">
+        <thead>
+          <tr>
+            <th scope="col">Teacher layer</th>
+            <th scope="col">Student layer</th>
+            <th scope="col" className="numbers">
+              Q
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {selection.teacher_layers.map((name, at) => (
+            <tr key={name}>
+              <td>
+                <code>{name}</code>
+              </td>
+              <td>
+                <code>{selection.student_layers[at]}</code>
+              </td>
+              <td className="numbers">{figure(layers.find((layer) => layer.name === name)?.quality)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {selection.reason && (
+        <p className="muted small">
+          <Prose text={selection.reason} />
+        </p>
+      )}
+    </div>
+  );
+}
+
+function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[] }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Q curve as a table">
+      <table className="plain">
+        <thead>
+          <tr>
+            {["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", "Chosen"].map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {layers.map((layer) => (
+            <tr key={layer.index}>
+              <th scope="row">
+                <code>{layer.name}</code>
+              </th>
+              <td>{layer.kind}</td>
+              <td>{layer.shape.join(" × ")}</td>
+              <td>{figure(layer.relative_depth, 3)}</td>
+              <td>{figure(layer.quality)}</td>
+              <td>{figure(layer.separation)}</td>
+              <td>{figure(layer.information)}</td>
+              <td>{figure(layer.efficiency)}</td>
+              <td>{chosen.includes(layer.index) ? "yes" : ""}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

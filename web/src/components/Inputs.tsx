@@ -1,0 +1,75 @@
+import { api, unwrap } from "../api/client";
+import type { Job } from "../api/types";
+import { usePoll } from "../hooks/usePoll";
+import { bytes, clock, options } from "../lib/format";
+import { Link } from "../router";
+import { Copy } from "./Copy";
+import { Facts } from "./Layout";
+import { Problem } from "./Problem";
+
+async function load(job: Job) {
+  const teacher = job.teacher ? unwrap(api.GET("/teachers/{teacher_id}", { params: { path: { teacher_id: job.teacher } } })) : null;
+  const dataset = unwrap(api.GET("/datasets/{dataset_id}", { params: { path: { dataset_id: job.dataset } } }));
+  return { teacher: await teacher, dataset: await dataset };
+}
+
+/** What went in, by digest: enough to say whether two jobs saw the same. */
+export function Inputs({ job, names }: { job: Job; names: Map<string, string> }) {
+  const { data, problem, reload } = usePoll(`inputs ${job.id}`, () => load(job));
+  if (problem && !data) return <Problem error={problem} onRetry={reload} />;
+  return (
+    <div className="columns">
+      <section>
+        <h3>Teacher</h3>
+        {job.teacher === null && <p className="muted">None: this recipe trains the student alone.</p>}
+        {data?.teacher && (
+          <Facts
+            facts={[
+              ["Name", <Link to={`/teachers/${data.teacher.id}`}>{data.teacher.name || data.teacher.id}</Link>],
+              ["Architecture", <code>{data.teacher.architecture.name}</code>],
+              ["Options", options(data.teacher.architecture.options)],
+              ["Size", bytes(data.teacher.size_bytes)],
+              ["sha256", <Digest value={data.teacher.sha256} of="the teacher" />],
+            ]}
+          />
+        )}
+      </section>
+      <section>
+        <h3>Dataset</h3>
+        {data && (
+          <Facts
+            facts={[
+              ["Name", <Link to={`/datasets/${data.dataset.id}`}>{data.dataset.name || names.get(job.dataset)}</Link>],
+              ["Kind", data.dataset.kind],
+              ["Size", data.dataset.size_bytes ? bytes(data.dataset.size_bytes) : ""],
+              ["Digest", data.dataset.digest ? <Digest value={data.dataset.digest} of="the dataset" /> : ""],
+            ]}
+          />
+        )}
+      </section>
+      <section>
+        <h3>Job</h3>
+        <Facts
+          facts={[
+            ["Student", <code>{job.student.name}</code>],
+            ["Options", options(job.student.options)],
+            ["Compared with", job.compare_with ? <Link to={`/jobs/${job.compare_with}`}>{job.compare_with}</Link> : ""],
+            ["Priority", job.priority || ""],
+            ["Created", clock(job.created_at)],
+            ["Started", job.started_at ? clock(job.started_at) : ""],
+            ["Finished", job.finished_at ? clock(job.finished_at) : ""],
+          ]}
+        />
+      </section>
+    </div>
+  );
+}
+
+export function Digest({ value, of }: { value: string; of: string }) {
+  return (
+    <span className="digest">
+      <code>{value}</code>
+      <Copy text={value} what={`the digest of ${of}`} />
+    </span>
+  );
+}

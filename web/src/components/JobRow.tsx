@@ -1,0 +1,97 @@
+import { Sparkline } from "../charts/Sparkline";
+import { readResult, studentOf, teacherOf } from "../api/result";
+import type { Curve, Job } from "../api/types";
+import { ago, bare, clock, duration, options, percent, words } from "../lib/format";
+import { curveLabel, progressOf, title } from "../lib/jobs";
+import { Link } from "../router";
+import { RowActions } from "./JobActions";
+import { Bar, Labels } from "./Layout";
+import { explain, Status } from "./Status";
+
+interface Props {
+  job: Job;
+  curve: Curve | undefined;
+  names: Map<string, string>;
+  now: number;
+  picked: boolean;
+  onPick: () => void;
+  onChange: () => void;
+}
+
+export function JobRow({ job, curve, names, now, picked, onPick, onChange }: Props) {
+  const chosen = new Set(curve?.chosen);
+  return (
+    <tr className={picked ? "picked" : undefined}>
+      <td className="pick">
+        <input type="checkbox" checked={picked} onChange={onPick} aria-label={`Select ${title(job)}`} />
+      </td>
+      <td className="job-name">
+        <Link to={`/jobs/${job.id}`}>{title(job)}</Link>
+        <span className="muted small">
+          {words(job.recipe)} · {bare(job.student.name)}
+          {options(job.student.options) && ` (${options(job.student.options)})`}
+          {job.teacher && ` from ${names.get(job.teacher) ?? "a teacher"}`} · {names.get(job.dataset) ?? "a dataset"}
+        </span>
+        <Labels labels={job.labels} />
+      </td>
+      <td data-title="Status">
+        <Status status={job.status} />
+        <span className="muted small">{job.error ? String(job.error.code ?? "") : explain(job)}</span>
+      </td>
+      <td data-title="Progress">
+        <RowProgress job={job} now={now} />
+      </td>
+      <td data-title="Q curve" className="spark">
+        {curve && curve.layers.length > 1 ? (
+          <Sparkline points={curve.layers.map((l) => ({ x: l.relative_depth, y: l.quality, marked: chosen.has(l.index) }))} label={curveLabel(curve)} />
+        ) : (
+          <span className="muted">–</span>
+        )}
+      </td>
+      <td data-title="Accuracy" className="numbers">
+        <Accuracy job={job} />
+      </td>
+      <td data-title="Created" className="muted small nowrap" title={clock(job.created_at)}>
+        {ago(job.created_at, now)}
+      </td>
+      <td className="actions">
+        <RowActions job={job} onChange={onChange} />
+      </td>
+    </tr>
+  );
+}
+
+function RowProgress({ job, now }: { job: Job; now: number }) {
+  const { fraction, etaSeconds } = progressOf(job.progress);
+  if (job.status === "queued") return <span className="muted">waiting</span>;
+  if (job.finished_at && job.started_at) {
+    return <span className="muted small">took {duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}</span>;
+  }
+  const distilling = job.phase === "distilling" && fraction !== null;
+  return (
+    <>
+      <span>{job.phase ?? "starting"}</span>
+      {distilling && <Bar fraction={fraction} label={`${job.phase} of ${title(job)}`} />}
+      <span className="muted small">
+        {distilling && etaSeconds !== null
+          ? `${duration(etaSeconds)} left`
+          : job.started_at
+            ? `for ${duration((now - Date.parse(job.started_at)) / 1000)}`
+            : ""}
+      </span>
+    </>
+  );
+}
+
+function Accuracy({ job }: { job: Job }) {
+  const result = readResult(job);
+  const student = studentOf(result)?.accuracy;
+  const teacher = teacherOf(result)?.accuracy;
+  if (!student) return <span className="muted">–</span>;
+  return (
+    <>
+      <strong>{percent(student.value)}</strong>
+      {teacher && <span className="muted small">teacher {percent(teacher.value)}</span>}
+    </>
+  );
+}

@@ -1,0 +1,91 @@
+import { useMemo, useState } from "react";
+
+import { type Mark, type Series, TimeChart } from "../charts/TimeChart";
+import { csv } from "../lib/csv";
+import { save } from "../lib/download";
+import { words } from "../lib/format";
+import type { Columns, History } from "../live/history";
+import { Card } from "./Layout";
+
+const RATE = "learning_rate";
+const isAccuracy = (name: string): boolean => name.includes("accuracy") || name.includes("agreement");
+
+/** Loss parts, accuracy and learning rate over steps. */
+export function TrainingCharts({ history, version }: { history: History; version: number }) {
+  const [log, setLog] = useState(false);
+  const train = history.metrics.get("train");
+  const validation = history.metrics.get("validation");
+  const merged = useMemo(() => merge(train, validation), [train, validation, version]);
+  const losses = pick(train, (name) => !isAccuracy(name) && name !== RATE);
+  const rates = pick(train, (name) => name === RATE);
+  const marks: Mark[] = history.attemptStarts.map(({ attempt, step }) => ({ x: step, label: `attempt ${attempt}` }));
+  if (!train && !validation) return null;
+  return (
+    <Card
+      title="Training"
+      aside={
+        <>
+          <label className="check">
+            <input type="checkbox" checked={log} onChange={(event) => setLog(event.target.checked)} /> logarithmic loss
+          </label>
+          <button type="button" className="button small" onClick={() => save(metricsCsv(history), "metrics.csv", "text/csv")}>
+            CSV
+          </button>
+        </>
+      }
+    >
+      <div className="charts">
+        {train && <TimeChart title="Loss" x={train.step} series={losses} marks={marks} log={log} version={version} />}
+        <TimeChart title="Accuracy" x={merged.step} series={merged.series} marks={marks} percent version={version} />
+        {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
+      </div>
+      <p className="muted small hint">Drag across a chart to look closer, double-click to see all.</p>
+    </Card>
+  );
+}
+
+function pick(columns: Columns | undefined, wanted: (name: string) => boolean): Series[] {
+  const names = [...(columns?.values.keys() ?? [])].filter(wanted);
+  names.sort((a, b) => Number(b === "loss") - Number(a === "loss"));
+  return names.map((name) => ({ name: words(name), values: columns?.values.get(name) ?? [] }));
+}
+
+/** Accuracy in training and in validation on one axis of steps. */
+export function merge(train: Columns | undefined, validation: Columns | undefined): { step: number[]; series: Series[] } {
+  const step = union(train?.step ?? [], validation?.step ?? []);
+  const spread = (columns: Columns, name: string): (number | null)[] => {
+    const column = columns.values.get(name) ?? [];
+    let next = 0;
+    return step.map((each) => {
+      if (columns.step[next] !== each) return null;
+      next += 1;
+      return column[next - 1] ?? null;
+    });
+  };
+  const series: Series[] = [];
+  for (const [split, columns] of [["validation", validation], ["training", train]] as const) {
+    for (const name of columns?.values.keys() ?? []) {
+      if (columns && isAccuracy(name)) series.push({ name: `${split} ${words(name)}`, values: spread(columns, name), points: split === "validation", dash: split === "training" ? [5, 4] : undefined });
+    }
+  }
+  return { step, series };
+}
+
+/** Of two ascending lists, in one pass: this runs whenever new metrics are drawn. */
+function union(first: number[], second: number[]): number[] {
+  const all: number[] = [];
+  for (let i = 0, j = 0; i < first.length || j < second.length; ) {
+    const a = first[i] ?? Infinity;
+    const b = second[j] ?? Infinity;
+    all.push(Math.min(a, b));
+    if (a <= b) i += 1;
+    if (b <= a) j += 1;
+  }
+  return all;
+}
+
+export function metricsCsv(history: History): string {
+  const names = [...new Set([...history.metrics.values()].flatMap((columns) => [...columns.values.keys()]))];
+  const rows = [...history.metrics].flatMap(([split, columns]) => columns.step.map((step, at) => [split, step, ...names.map((name) => columns.values.get(name)?.[at] ?? null)]));
+  return csv([["split", "step", ...names], ...rows]);
+}

@@ -1,0 +1,126 @@
+import { render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { expect, test, vi } from "vitest";
+
+import { ProblemError } from "../api/problem";
+import { readResult } from "../api/result";
+import type { Problem as ProblemData } from "../api/types";
+import { emptyHistory } from "../live/history";
+import { job, layer, RESULT } from "../testing/samples";
+import { sentences } from "./CurveCard";
+import { FileDrop } from "./FileDrop";
+import { RowActions } from "./JobActions";
+import { JobRow } from "./JobRow";
+import { Phases, stateOf } from "./Phases";
+import { Problem } from "./Problem";
+import { ResultCard, resultCsv } from "./ResultCard";
+import { SchemaField } from "./SchemaField";
+import { explain, Status } from "./Status";
+import { Tabs } from "./Tabs";
+
+test("a status is a word beside its colour", () => {
+  render(<Status status="cancelling" />);
+  expect(screen.getByText("cancelling")).toBeTruthy();
+  expect(explain(job({ status: "queued", queue_position: 2 }))).toBe("2 ahead of it in the queue.");
+});
+
+test("a problem says what, whose, what to do, and where", () => {
+  const problem = { detail: "There is no architecture 'x'.", remedy: "Search the catalogue.", code: "unknown_name", status: 422, fault: "user", errors: [{ pointer: "/student", message: "unknown", in: "body" }] };
+  render(<Problem error={new ProblemError(problem as unknown as ProblemData)} />);
+  const alert = within(screen.getByRole("alert"));
+  for (const text of ["There is no architecture 'x'.", "Search the catalogue.", "/student", "unknown_name"]) expect(alert.getByText(text, { exact: false })).toBeTruthy();
+});
+
+test("tabs are one stop for Tab, with arrows between them", async () => {
+  const tabs = ["One", "Two", "Three"].map((title) => ({ id: title, title, content: () => <p>content {title}</p> }));
+  render(<Tabs label="Parts" tabs={tabs} />);
+  const user = userEvent.setup();
+  await user.tab();
+  await user.keyboard("{ArrowLeft}");
+  expect(document.activeElement?.textContent).toBe("Three");
+  expect(screen.getByRole("tabpanel").textContent).toBe("content Three");
+  await user.keyboard("{Home}");
+  expect(screen.getByRole("tab", { selected: true }).textContent).toBe("One");
+});
+
+test("phases: what is done, what goes on, where it ended", () => {
+  const running = job({ phase: "scoring" });
+  expect(["fetching", "scoring", "distilling"].map((phase) => stateOf(running, phase, "scoring", true))).toEqual(["done", "now", "next"]);
+  expect(stateOf(job({ status: "failed" }), "scoring", "scoring", false)).toBe("failed");
+  expect(stateOf(job({ status: "failed" }), "distilling", "scoring", false)).toBe("skipped");
+  const history = emptyHistory();
+  history.phases.push({ phase: "scoring", attempt: 1, startedAt: "2026-01-31T12:00:00Z", endedAt: null });
+  history.frame = { total_layers: 4 };
+  history.layers = [layer(0, 4)];
+  render(<Phases job={running} history={history} />);
+  expect(screen.getByRole("progressbar", { name: "Layers scored" }).getAttribute("aria-valuenow")).toBe("25");
+  expect(screen.getByText("scoring").closest("li")?.getAttribute("aria-current")).toBe("step");
+});
+
+test("a row tells the job, and its accuracy beside its teacher's", () => {
+  const done = job({ status: "succeeded", finished_at: "2026-01-31T12:01:01Z", result: RESULT, labels: { team: "vision" } });
+  render(
+    <table>
+      <tbody>
+        <JobRow job={done} curve={undefined} names={new Map([["tch_01", "our teacher"]])} now={Date.parse("2026-01-31T13:00:00Z")} picked={false} onPick={() => {}} onChange={() => {}} />
+      </tbody>
+    </table>,
+  );
+  const row = screen.getByRole("row");
+  for (const text of ["resnet8 by feature only", "our teacher", "97.00 %", "teacher 98.00 %", "took 1 min 00 s", "vision", "1 h ago"]) expect(row.textContent).toContain(text);
+});
+
+test("an ETA is shown once it is stable, not before", () => {
+  const row = (eta: number | null) => (
+    <table>
+      <tbody>
+        <JobRow job={job({ progress: { fraction: 0.5, eta_seconds: eta } })} curve={undefined} names={new Map()} now={0} picked={false} onPick={() => {}} onChange={() => {}} />
+      </tbody>
+    </table>
+  );
+  const { rerender } = render(row(null));
+  expect(screen.queryByText(/left/)).toBeNull();
+  rerender(row(90));
+  expect(screen.getByText("1 min 30 s left")).toBeTruthy();
+});
+
+test("cancelling asks first and says what is kept", async () => {
+  render(<RowActions job={job()} onChange={() => {}} />);
+  await userEvent.click(screen.getByRole("button", { name: /^Cancel/ }));
+  expect(screen.getByText(/no student is kept/)).toBeTruthy();
+  expect(screen.queryByRole("button", { name: /^Delete/ })).toBeNull();
+});
+
+test("the result card: side by side, with intervals, and as CSV", () => {
+  const result = readResult({ result: RESULT });
+  if (!result) throw new Error("no result");
+  render(<ResultCard job={job({ status: "succeeded" })} result={result} />);
+  expect(screen.getAllByRole("columnheader").map((head) => head.textContent)).toEqual(["Teacherresnet14", "Studentresnet8, feature only", "Cross-entropy studentresnet8"]);
+  expect(screen.getByText("96.0 to 98.0", { exact: false })).toBeTruthy();
+  expect(screen.getByText("21.3 M")).toBeTruthy();
+  expect(resultCsv(result).split("\r\n")).toHaveLength(5);
+});
+
+test("a setting shows its default, its help and what is wrong with it", async () => {
+  const onChange = vi.fn();
+  render(<SchemaField name="batch_size" schema={{ type: "integer", default: 128, minimum: 1, description: "Images a step." }} value="" error="Too large." onChange={onChange} />);
+  const input = screen.getByLabelText("batch size");
+  expect(input.getAttribute("placeholder")).toBe("128");
+  expect(document.getElementById(input.getAttribute("aria-describedby") ?? "")?.textContent).toMatch(/Too large\. Images a step\. \(at least 1\)/);
+  await userEvent.type(input, "6");
+  expect(onChange).toHaveBeenCalledWith("6");
+});
+
+test("a file is chosen by the same control that it can be dropped on", async () => {
+  const onFile = vi.fn();
+  render(<FileDrop label="Drop it" accept=".zip" hint="zip" file={null} onFile={onFile} />);
+  const file = new File(["x"], "photos.zip");
+  await userEvent.upload(screen.getByLabelText(/Drop it/), file);
+  expect(onFile).toHaveBeenCalledWith(file);
+});
+
+test("the reading is sentences, in whatever structure they come", () => {
+  expect(sentences("One.\n\nTwo.")).toEqual(["One.", "Two."]);
+  expect(sentences({ a: ["One.", null], b: "Two." })).toEqual(["One.", "Two."]);
+  expect(sentences(null)).toEqual([]);
+});

@@ -1,0 +1,134 @@
+/** The new-job form as typed, and the request it stands for. */
+import type { Job, JobCreate } from "../api/types";
+import { ask, parse, type Schema } from "./schema";
+
+export interface Draft {
+  name: string;
+  labels: string;
+  teacher: string;
+  /** A dataset's id, or `named:` and a catalogue name. */
+  dataset: string;
+  student: string;
+  options: string;
+  compareWith: string;
+  priority: string;
+  recipe: string;
+  recipeParameters: Record<string, string>;
+  selection: string;
+  selectionParameters: Record<string, string>;
+  config: Record<string, string>;
+}
+
+export const EMPTY: Draft = {
+  name: "",
+  labels: "",
+  teacher: "",
+  dataset: "",
+  student: "",
+  options: "",
+  compareWith: "",
+  priority: "",
+  recipe: "feature_only",
+  recipeParameters: {},
+  selection: "",
+  selectionParameters: {},
+  config: {},
+};
+
+export interface Schemas {
+  config: Record<string, Schema>;
+  recipe: Record<string, Schema>;
+  selection: Record<string, Schema>;
+}
+
+export interface Built {
+  body: JobCreate;
+  /** JSON pointer -> what is wrong with what was typed. */
+  errors: Map<string, string>;
+}
+
+export const NAMED = "named:";
+/** Asked for by the form itself, or given by one that it has. */
+export const OWN_FIELDS = ["recipe", "recipe_parameters", "selection", "selection_parameters"];
+
+export function build(draft: Draft, schemas: Schemas, needsTeacher: boolean): Built {
+  const errors = new Map<string, string>();
+  const config: Record<string, unknown> = { recipe: draft.recipe, ...typed(draft.config, schemas.config, "/config", errors) };
+  const recipe = typed(draft.recipeParameters, schemas.recipe, "/config/recipe_parameters", errors);
+  if (Object.keys(recipe).length > 0) config.recipe_parameters = recipe;
+  if (draft.selection) config.selection = draft.selection;
+  const selection = typed(draft.selectionParameters, schemas.selection, "/config/selection_parameters", errors);
+  if (Object.keys(selection).length > 0) config.selection_parameters = selection;
+  const options = pairs(draft.options);
+  const body: Record<string, unknown> = {
+    ...(needsTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
+    dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
+    student: Object.keys(options).length > 0 ? { name: draft.student, options } : draft.student,
+    config,
+  };
+  if (draft.name) body.name = draft.name;
+  const labels = Object.fromEntries(Object.entries(pairs(draft.labels)).map(([name, value]) => [name, String(value)]));
+  if (Object.keys(labels).length > 0) body.labels = labels;
+  if (draft.compareWith) body.compare_with = draft.compareWith;
+  if (draft.priority) body.priority = Number(draft.priority);
+  return { body: body as unknown as JobCreate, errors };
+}
+
+function typed(given: Record<string, string>, schemas: Record<string, Schema>, pointer: string, errors: Map<string, string>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(given)) {
+    const schema = schemas[name];
+    if (!schema) continue;
+    try {
+      const value = parse(ask(schema), text);
+      if (value !== undefined) values[name] = value;
+    } catch (error) {
+      errors.set(`${pointer}/${name}`, error instanceof SyntaxError ? "This is not JSON." : (error as Error).message);
+    }
+  }
+  return values;
+}
+
+/** "width=8, blocks=1 2 3" -> { width: 8, blocks: [1, 2, 3] }. */
+export function pairs(text: string): Record<string, string | number | boolean | number[]> {
+  const found: Record<string, string | number | boolean | number[]> = {};
+  for (const pair of text.split(/[,\n]/)) {
+    const [name = "", ...rest] = pair.split(/[=:]/);
+    const value = rest.join("=").trim();
+    if (!name.trim()) continue;
+    const numbers = value.split(/\s+/).map(Number);
+    if (numbers.length > 1 && numbers.every(Number.isFinite)) found[name.trim()] = numbers;
+    else found[name.trim()] = plain(value);
+  }
+  return found;
+}
+
+function plain(value: string): string | number | boolean {
+  if (value === "true" || value === "false") return value === "true";
+  return value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
+}
+
+const asText = (value: unknown): string => (value === null ? "none" : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value));
+
+/** A draft that asks for what `job` was asked for. Settings at their default stay at their default. */
+export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
+  const config = job.config as unknown as Record<string, unknown>;
+  const changed = Object.entries(config).filter(([name, value]) => !OWN_FIELDS.includes(name) && JSON.stringify(value) !== JSON.stringify(schema[name]?.default ?? null));
+  const texts = (values: unknown): Record<string, string> => Object.fromEntries(Object.entries((values ?? {}) as object).map(([name, value]) => [name, asText(value)]));
+  return {
+    ...EMPTY,
+    name: job.name ? `${job.name} (copy)` : "",
+    labels: Object.entries(job.labels).map(([name, value]) => `${name}=${value}`).join(", "),
+    teacher: job.teacher ?? "",
+    dataset: job.dataset,
+    student: job.student.name,
+    options: Object.entries(job.student.options ?? {}).map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(" ") : String(value)}`).join(", "),
+    compareWith: job.compare_with ?? "",
+    priority: job.priority ? String(job.priority) : "",
+    recipe: job.recipe,
+    recipeParameters: texts(config.recipe_parameters),
+    selection: config.selection === "auto" ? "" : String(config.selection ?? ""),
+    selectionParameters: texts(config.selection_parameters),
+    config: Object.fromEntries(changed.map(([name, value]) => [name, asText(value)])),
+  };
+}

@@ -1,0 +1,151 @@
+/** What a job's events add up to. Mutable on purpose: a hundred thousand metrics are appended, never copied. */
+import type { CurvePoint, JobEvent } from "../api/types";
+
+export interface PhaseSpan {
+  phase: string;
+  attempt: number;
+  startedAt: string;
+  endedAt: string | null;
+}
+
+export interface Frame {
+  total_layers: number;
+  samples?: number;
+  classes?: number;
+  reused?: boolean;
+}
+
+export interface Selection {
+  rule: string;
+  chosen: number[];
+  teacher_layers: string[];
+  student_layers: string[];
+  reason: string;
+}
+
+/** One split's metrics as columns, in step order. */
+export interface Columns {
+  step: number[];
+  values: Map<string, (number | null)[]>;
+}
+
+export interface History {
+  lastSeq: number;
+  lastEventAt: string | null;
+  status: string | null;
+  phases: PhaseSpan[];
+  frame: Frame | null;
+  layers: CurvePoint[];
+  selection: Selection | null;
+  metrics: Map<string, Columns>;
+  /** Step at which an attempt after the first went on: the first metrics it wrote. */
+  attemptStarts: { attempt: number; step: number; split: string }[];
+  checkpoints: number;
+  artifacts: number;
+  version: number;
+}
+
+export function emptyHistory(): History {
+  return {
+    lastSeq: 0,
+    lastEventAt: null,
+    status: null,
+    phases: [],
+    frame: null,
+    layers: [],
+    selection: null,
+    metrics: new Map(),
+    attemptStarts: [],
+    checkpoints: 0,
+    artifacts: 0,
+    version: 0,
+  };
+}
+
+/** Add one event. Events that were seen before change nothing, so a reconnect may repeat them. */
+export function add(history: History, event: JobEvent): boolean {
+  if (event.seq <= history.lastSeq) return false;
+  history.lastSeq = event.seq;
+  history.lastEventAt = event.created_at;
+  history.version += 1;
+  RULES[event.kind]?.(history, event);
+  return true;
+}
+
+type Rule = (history: History, event: JobEvent) => void;
+
+const RULES: Record<string, Rule> = {
+  status: onStatus,
+  phase: onPhase,
+  layers: (history, event) => {
+    history.frame = event.data as unknown as Frame;
+  },
+  layer_quality: onLayer,
+  selection: (history, event) => {
+    history.selection = event.data as unknown as Selection;
+  },
+  metrics: onMetrics,
+  checkpoint: (history) => {
+    history.checkpoints += 1;
+  },
+  artifact: (history) => {
+    history.artifacts += 1;
+  },
+};
+
+function endPhase(history: History, at: string): void {
+  const open = history.phases.at(-1);
+  if (open && open.endedAt === null) open.endedAt = at;
+}
+
+function onStatus(history: History, event: JobEvent): void {
+  const status = String(event.data.status);
+  history.status = status;
+  if (status === "running") {
+    endPhase(history, event.created_at);
+    history.phases.push({ phase: "fetching", attempt: event.attempt, startedAt: event.created_at, endedAt: null });
+  } else if (["succeeded", "failed", "cancelled", "queued", "paused"].includes(status)) {
+    endPhase(history, event.created_at);
+  }
+}
+
+function onPhase(history: History, event: JobEvent): void {
+  const phase = String(event.data.phase);
+  const open = history.phases.at(-1);
+  if (open && open.endedAt === null && open.phase === phase && open.attempt === event.attempt) return;
+  endPhase(history, event.created_at);
+  history.phases.push({ phase, attempt: event.attempt, startedAt: event.created_at, endedAt: null });
+}
+
+function onLayer(history: History, event: JobEvent): void {
+  const point = event.data as unknown as CurvePoint;
+  const others = history.layers.filter((layer) => layer.index !== point.index);
+  history.layers = [...others, point].sort((a, b) => a.index - b.index);
+}
+
+function onMetrics(history: History, event: JobEvent): void {
+  const { step, split, values } = event.data as { step: number; split: string; values: Record<string, unknown> };
+  const columns = history.metrics.get(split) ?? { step: [], values: new Map<string, (number | null)[]>() };
+  history.metrics.set(split, columns);
+  noteAttempt(history, event.attempt, step, split);
+  const at = place(columns.step, step);
+  columns.step.splice(at, 0, step);
+  for (const name of Object.keys(values)) if (!columns.values.has(name)) columns.values.set(name, new Array<null>(columns.step.length - 1).fill(null));
+  for (const [name, column] of columns.values) {
+    const value = values[name];
+    column.splice(at, 0, typeof value === "number" && Number.isFinite(value) ? value : null);
+  }
+}
+
+/** Where `step` belongs; nearly always the end. */
+function place(steps: number[], step: number): number {
+  let at = steps.length;
+  while (at > 0 && (steps[at - 1] ?? 0) > step) at -= 1;
+  return at;
+}
+
+function noteAttempt(history: History, attempt: number, step: number, split: string): void {
+  if (attempt > 1 && !history.attemptStarts.some((start) => start.attempt === attempt)) {
+    history.attemptStarts.push({ attempt, step, split });
+  }
+}

@@ -1,0 +1,204 @@
+import { useMemo, useState } from "react";
+
+import { api, unwrap } from "../api/client";
+import { loadCurve } from "../api/curve";
+import { type Column, readResult, studentOf } from "../api/result";
+import type { Curve, Job } from "../api/types";
+import { type Overlay, OverlayChart } from "../charts/OverlayChart";
+import { FIELDS, type Field } from "../charts/QCurvePicture";
+import { Icon } from "../components/Icon";
+import { Card, Loading, Page } from "../components/Layout";
+import { Problem } from "../components/Problem";
+import { ROWS } from "../components/ResultCard";
+import { Status } from "../components/Status";
+import { useSay } from "../components/Toasts";
+import { usePoll } from "../hooks/usePoll";
+import { csv, markdown } from "../lib/csv";
+import { copy, save } from "../lib/download";
+import { bare, MISSING, words } from "../lib/format";
+import { title } from "../lib/jobs";
+import { settings, shownValue } from "../lib/settings";
+import { Link, navigate, usePlace } from "../router";
+
+interface Compared {
+  job: Job;
+  curve: Curve | null;
+}
+
+async function one(id: string): Promise<Compared> {
+  const params = { params: { path: { job_id: id } } };
+  const job = await unwrap(api.GET("/jobs/{job_id}", params));
+  const curve = await loadCurve(id).catch(() => null); // recipes without layers have none
+  return { job, curve };
+}
+
+export function Compare() {
+  const { query } = usePlace();
+  const ids = useMemo(() => (query.get("jobs") ?? "").split(",").filter(Boolean), [query]);
+  const { data, problem, reload } = usePoll(`compare ${ids.join()}`, () => Promise.all(ids.map(one)), 8000);
+  const all = usePoll("jobs to compare", () => unwrap(api.GET("/jobs", { params: { query: { limit: 100 } } })));
+  const change = (next: string[]): void => navigate(`/compare${next.length ? `?jobs=${next.join(",")}` : ""}`, { replace: true });
+  return (
+    <Page title="Compare">
+      <div className="compare-picks">
+        {data?.map(({ job }, at) => (
+          <span key={job.id} className={`chip series-${at % 8}`}>
+            <Link to={`/jobs/${job.id}`}>{title(job)}</Link>
+            <button type="button" aria-label={`Leave out ${title(job)}`} onClick={() => change(ids.filter((id) => id !== job.id))}>
+              ×
+            </button>
+          </span>
+        ))}
+        <label className="inline">
+          <span className="visually-hidden">Add a job</span>
+          <select value="" onChange={(event) => change([...ids, event.target.value])}>
+            <option value="">Add a job…</option>
+            {all.data?.items
+              .filter((job) => !ids.includes(job.id))
+              .map((job) => (
+                <option key={job.id} value={job.id}>
+                  {title(job)} ({job.status}, {job.id.slice(-6)})
+                </option>
+              ))}
+          </select>
+        </label>
+      </div>
+      {problem && !data && <Problem error={problem} onRetry={reload} />}
+      {!data && !problem && ids.length > 0 && <Loading what="the jobs" />}
+      {ids.length === 0 && <p className="none card">Add jobs above, or select several in the list of jobs.</p>}
+      {data && data.length > 0 && <Compared jobs={data} />}
+    </Page>
+  );
+}
+
+function Compared({ jobs }: { jobs: Compared[] }) {
+  return (
+    <>
+      <Curves jobs={jobs} />
+      <Results jobs={jobs.map(({ job }) => job)} />
+      <Settings jobs={jobs.map(({ job }) => job)} />
+    </>
+  );
+}
+
+function Curves({ jobs }: { jobs: Compared[] }) {
+  const [field, setField] = useState<Field>("quality");
+  const overlays: Overlay[] = jobs.map(({ job, curve }) => ({ name: title(job), layers: curve?.layers ?? [], chosen: curve?.chosen ?? [] }));
+  if (overlays.every(({ layers }) => layers.length === 0)) return null;
+  const aside = (
+    <div className="segments" role="group" aria-label="Shown">
+      {FIELDS.map((each) => (
+        <button key={each.field} type="button" aria-pressed={each.field === field} title={each.name} onClick={() => setField(each.field)}>
+          {each.letter}
+        </button>
+      ))}
+    </div>
+  );
+  return (
+    <Card title="Q curves" aside={aside}>
+      <OverlayChart overlays={overlays} field={field} />
+    </Card>
+  );
+}
+
+function rows(jobs: Job[]): string[][] {
+  const students: (Column | undefined)[] = jobs.map((job) => studentOf(readResult(job)));
+  const teachers = jobs.map((job) => readResult(job)?.columns.find((column) => column.title === "Teacher"));
+  return [
+    ["Status", ...jobs.map((job) => job.status)],
+    ["Recipe", ...jobs.map((job) => words(job.recipe))],
+    ["Student", ...jobs.map((job) => bare(job.student.name))],
+    ["Layers chosen by", ...jobs.map((job) => String(job.selection?.rule ?? MISSING))],
+    ...ROWS.map((row) => [row.name, ...students.map((column) => (column ? row.value(column) : MISSING))]),
+    ["Teacher's accuracy", ...teachers.map((column) => (column ? (ROWS[0]?.value(column) ?? MISSING) : MISSING))],
+  ];
+}
+
+function Results({ jobs }: { jobs: Job[] }) {
+  const say = useSay();
+  const head = ["", ...jobs.map(title)];
+  const body = rows(jobs).filter(([, ...cells]) => cells.some((cell) => cell !== MISSING));
+  return (
+    <Card
+      title="Results"
+      aside={
+        <>
+          <button type="button" className="button small" onClick={() => save(csv([head, ...body]), "comparison.csv", "text/csv")}>
+            CSV
+          </button>
+          <button type="button" className="button small" onClick={() => void copy(markdown([head, ...body])).then(() => say("Copied as Markdown."))}>
+            <Icon name="copy" size={15} /> Markdown
+          </button>
+        </>
+      }
+    >
+      <div className="scroll" tabIndex={0} role="region" aria-label="Results">
+        <table className="plain results">
+          <thead>
+            <tr>
+              <td />
+              {jobs.map((job) => (
+                <th key={job.id} scope="col">
+                  <Link to={`/jobs/${job.id}`}>{title(job)}</Link>
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {body.map(([name, ...cells]) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {cells.map((cell, at) => (
+                  <td key={jobs[at]?.id}>{name === "Status" ? <Status status={cell as Job["status"]} /> : cell}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Card>
+  );
+}
+
+function Settings({ jobs }: { jobs: Job[] }) {
+  const columns = jobs.map((job) => new Map(settings(job).map((row) => [row.name, shownValue(row.value)])));
+  const names = [...new Set(columns.flatMap((column) => [...column.keys()]))];
+  const differing = names.filter((name) => new Set(columns.map((column) => column.get(name))).size > 1);
+  if (jobs.length < 2) return null;
+  return (
+    <Card title="Settings that differ">
+      {differing.length === 0 ? (
+        <p className="none">Every setting is the same.</p>
+      ) : (
+        <div className="scroll" tabIndex={0} role="region" aria-label="Settings that differ">
+          <table className="plain settings">
+            <thead>
+              <tr>
+                <th scope="col">Setting</th>
+                {jobs.map((job) => (
+                  <th key={job.id} scope="col">
+                    {title(job)}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {differing.map((name) => (
+                <tr key={name}>
+                  <th scope="row">
+                    <code>{name}</code>
+                  </th>
+                  {columns.map((column, at) => (
+                    <td key={jobs[at]?.id}>
+                      <code>{column.get(name) ?? MISSING}</code>
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,134 @@
+import { api, unwrap } from "../api/client";
+import type { Dataset as DatasetData } from "../api/types";
+import { DeleteButton } from "../components/DeleteButton";
+import { ErrorNote } from "../components/ErrorNote";
+import { Digest } from "../components/Inputs";
+import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
+import { Problem } from "../components/Problem";
+import { Readiness } from "../components/Status";
+import { usePoll } from "../hooks/usePoll";
+import { bytes, clock, count } from "../lib/format";
+import { type DatasetFindings, datasetFindings } from "../lib/report";
+import { Link, navigate } from "../router";
+
+export function Dataset({ id }: { id: string }) {
+  const params = { params: { path: { dataset_id: id } } };
+  const { data, problem, reload } = usePoll(`dataset ${id}`, () => unwrap(api.GET("/datasets/{dataset_id}", params)), 5000);
+  if (!data) return <Page title="Dataset">{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the dataset" />}</Page>;
+  const found = datasetFindings(data.report);
+  const remove = (): Promise<unknown> => unwrap(api.DELETE("/datasets/{dataset_id}", params).then((answer) => ({ ...answer, data: true })));
+  return (
+    <Page
+      title={data.name || id}
+      above={
+        <p className="crumbs">
+          <Link to="/datasets">Datasets</Link> <span aria-hidden="true">/</span> <code>{id}</code>
+        </p>
+      }
+      actions={
+        <>
+          <Link className="button primary" to={`/new?dataset=${id}`}>
+            Use it in a job
+          </Link>
+          <DeleteButton what="dataset" name={data.name || id} remove={remove} onDone={() => navigate("/datasets")} />
+        </>
+      }
+    >
+      <div className="headline">
+        <Readiness status={data.status} />
+        {data.status === "inspecting" && <span className="muted">A worker reads it through.</span>}
+        <Labels labels={data.labels} />
+      </div>
+      {data.error && <ErrorNote error={data.error} />}
+      <Overview dataset={data} found={found} />
+      {found && found.classes.length > 0 && <Classes found={found} />}
+      {found && <Concerns found={found} />}
+    </Page>
+  );
+}
+
+function Overview({ dataset, found }: { dataset: DatasetData; found: DatasetFindings | null }) {
+  return (
+    <Card title="What it is">
+      <Facts
+        facts={[
+          ["Kind", dataset.kind],
+          ["Classes", found ? found.classes.length : ""],
+          ...(found?.counts ?? []).map(({ split, counts }): [string, string] => [`${split} images`, count(counts.reduce((a, b) => a + b, 0))]),
+          ["Image size", found?.sizes],
+          ["Colour", found?.modes],
+          ["Size", dataset.size_bytes ? bytes(dataset.size_bytes) : ""],
+          ["Registered", clock(dataset.created_at)],
+          ["Digest", dataset.digest ? <Digest value={dataset.digest} of="the dataset" /> : ""],
+          ...Object.entries(dataset.files).map(([role, file]): [string, string] => [`File (${role})`, `${String(file.filename ?? "")}, ${bytes(Number(file.size_bytes))}`]),
+        ]}
+      />
+    </Card>
+  );
+}
+
+const DRAWN = 200;
+
+function Classes({ found }: { found: DatasetFindings }) {
+  const most = Math.max(1, ...found.counts.flatMap(({ counts }) => counts));
+  return (
+    <Card title="Images by class" aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
+      <table className="bars">
+        <thead className="visually-hidden">
+          <tr>
+            <th scope="col">Class</th>
+            {found.counts.map(({ split }) => (
+              <th key={split} scope="col">
+                {split}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {found.classes.slice(0, DRAWN).map((name, at) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {found.counts.map(({ split, counts }, which) => (
+                <td key={split}>
+                  <span className={`amount series-${which}`} style={{ width: `${(72 * (counts[at] ?? 0)) / most}%` }} aria-hidden="true" />
+                  {count(counts[at])}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {found.classes.length > DRAWN && <p className="muted small">The first {DRAWN} of {count(found.classes.length)} classes.</p>}
+    </Card>
+  );
+}
+
+function Concerns({ found }: { found: DatasetFindings }) {
+  const lines = [
+    ...(found.corrupt ? [`${count(found.corrupt)} images cannot be read and are left out.`] : []),
+    ...(found.duplicates ? [`${count(found.duplicates)} test images are also among the training images: scores on them flatter every model.`] : []),
+    ...found.notes,
+  ];
+  if (lines.length === 0) return null;
+  return (
+    <Card title="Worth knowing">
+      <ul>
+        {lines.map((line) => (
+          <li key={line}>{line}</li>
+        ))}
+      </ul>
+      {found.corruptExamples.length > 0 && (
+        <details>
+          <summary>Images that cannot be read</summary>
+          <ul>
+            {found.corruptExamples.map(([name, reason]) => (
+              <li key={name}>
+                <code>{name}</code> {reason}
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </Card>
+  );
+}

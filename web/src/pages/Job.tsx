@@ -1,0 +1,100 @@
+import { useEffect, useState } from "react";
+
+import { api, unwrap } from "../api/client";
+import { readResult } from "../api/result";
+import { isActive, type Job as JobData } from "../api/types";
+import { CurveCard } from "../components/CurveCard";
+import { FailureCard } from "../components/FailureCard";
+import { JobActions } from "../components/JobActions";
+import { JobDetails } from "../components/JobDetails";
+import { Card, Labels, Loading, Page } from "../components/Layout";
+import { LiveNote } from "../components/LiveNote";
+import { Phases } from "../components/Phases";
+import { Problem } from "../components/Problem";
+import { ResultCard } from "../components/ResultCard";
+import { explain, Status } from "../components/Status";
+import { TrainingCharts } from "../components/TrainingCharts";
+import { Vitals } from "../components/Vitals";
+import { useNames } from "../hooks/useNames";
+import { usePoll } from "../hooks/usePoll";
+import { bare, options, words } from "../lib/format";
+import { title } from "../lib/jobs";
+import { useJobHistory } from "../live/useJobHistory";
+import { Link } from "../router";
+
+export function Job({ id }: { id: string }) {
+  const [restart, setRestart] = useState(0);
+  const live = useJobHistory(id, restart);
+  const [active, setActive] = useState(true);
+  const { data: job, problem, reload } = usePoll(`job ${id}`, () => unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: id } } })), active ? 4000 : null);
+  const names = useNames();
+
+  useEffect(() => {
+    if (job) setActive(isActive(job.status));
+  }, [job]);
+  useEffect(() => {
+    if (live.history.status) reload();
+  }, [live.history.status, live.history.selection, live.mode, reload]);
+
+  if (!job) {
+    return <Page title={`Job ${id}`}>{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the job" />}</Page>;
+  }
+  const result = readResult(job);
+  return (
+    <Page
+      title={title(job)}
+      above={
+        <p className="crumbs">
+          <Link to="/">Jobs</Link> <span aria-hidden="true">/</span> <code>{id}</code>
+        </p>
+      }
+      actions={
+        <JobActions
+          job={job}
+          onChange={reload}
+          onRetried={() => {
+            setActive(true);
+            setRestart((n) => n + 1);
+            reload();
+          }}
+        />
+      }
+    >
+      <Headline job={job} names={names} />
+      <LiveNote job={job} live={live} problem={problem} />
+      <Phases job={job} history={live.history} />
+      {job.status === "failed" && <FailureCard job={job} />}
+      {result && <ResultCard job={job} result={result} />}
+      <Vitals job={job} live={live} />
+      {hasCurve(job, live.history.layers.length) && <CurveCard job={job} history={live.history} />}
+      <TrainingCharts history={live.history} version={live.version} />
+      <Card className="flush">
+        <JobDetails job={job} names={names} history={live.history} />
+      </Card>
+    </Page>
+  );
+}
+
+/** A recipe without a teacher scores no layers, so there is no curve to wait for. */
+const hasCurve = (job: JobData, layers: number): boolean => layers > 0 || (job.teacher !== null && job.recipe !== "logit" && job.recipe !== "logit_standardized");
+
+function Headline({ job, names }: { job: JobData; names: Map<string, string> }) {
+  return (
+    <div className="headline">
+      <Status status={job.status} />
+      <span className="muted">{explain(job)}</span>
+      <span>
+        <b>{words(job.recipe)}</b>
+        {job.teacher && (
+          <>
+            {" "}
+            from <Link to={`/teachers/${job.teacher}`}>{names.get(job.teacher) ?? job.teacher}</Link>
+          </>
+        )}{" "}
+        into <b>{bare(job.student.name)}</b>
+        {options(job.student.options) && <span className="muted"> ({options(job.student.options)})</span>} on <Link to={`/datasets/${job.dataset}`}>{names.get(job.dataset) ?? job.dataset}</Link>
+      </span>
+      <Labels labels={job.labels} />
+    </div>
+  );
+}

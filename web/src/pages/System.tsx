@@ -1,0 +1,169 @@
+import { api, reach, unwrap } from "../api/client";
+import type { Ready, Status as StatusName, System as SystemData } from "../api/types";
+import { Card, Facts, Loading, Page } from "../components/Layout";
+import { Problem } from "../components/Problem";
+import { Status } from "../components/Status";
+import { Updated } from "../components/Updated";
+import { useNow } from "../hooks/useNow";
+import { usePoll } from "../hooks/usePoll";
+import { ago, between, bytes, duration } from "../lib/format";
+import { Link } from "../router";
+
+/** /readyz answers 503 with the same body when something is missing: that too is an answer. */
+const readiness = async (): Promise<Ready> => (await (await reach("/readyz")).json()) as Ready;
+
+export function System() {
+  const { data, problem, updatedAt, reload } = usePoll("system", () => unwrap(api.GET("/system")), 4000);
+  const ready = usePoll("ready", readiness, 8000);
+  return (
+    <Page title="System" actions={<Updated at={updatedAt} failing={problem !== null} />}>
+      {problem && !data && <Problem error={problem} onRetry={reload} />}
+      {!data && !problem && <Loading what="the system's state" />}
+      {data && (
+        <>
+          <div className="cards3">
+            <Card title="Service">
+              <Facts
+                facts={[
+                  ["Version", data.version],
+                  ["Mode", data.mode === "embedded" ? "embedded: one process, nothing to install" : "full: several services"],
+                  ["Largest upload", bytes(data.max_upload_bytes)],
+                  ["API", <a href="/docs">Reference</a>],
+                ]}
+              />
+            </Card>
+            <Card title="Parts">
+              {ready.data ? <Parts ready={ready.data} /> : ready.problem ? <Problem error={ready.problem} /> : <Loading what="their state" />}
+            </Card>
+            <Card title="Queue">
+              <Queue system={data} />
+            </Card>
+          </div>
+          <Workers system={data} />
+        </>
+      )}
+    </Page>
+  );
+}
+
+const PARTS: [keyof Ready, string, string][] = [
+  ["database", "Database", "the record of everything"],
+  ["objects", "Object store", "teachers, datasets, students"],
+  ["doorbell", "Doorbell", "wakes workers; without it work starts at the next sweep"],
+];
+
+function Parts({ ready }: { ready: Ready }) {
+  return (
+    <ul className="parts">
+      {PARTS.map(([name, title, note]) => {
+        const ok = ready[name] === "ok";
+        return (
+          <li key={name}>
+            <span className={`status tone-${ok ? "good" : "bad"}`}>
+              <span aria-hidden="true" className="status-mark">
+                {ok ? "✓" : "✕"}
+              </span>
+              {ready[name]}
+            </span>
+            <span>
+              <b>{title}</b> <span className="muted small">{note}</span>
+            </span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Queue({ system }: { system: SystemData }) {
+  const counts = Object.entries(system.jobs) as [StatusName, number][];
+  return (
+    <>
+      <p className="big-number">
+        {system.queue_length} <span className="muted">waiting</span>
+      </p>
+      <ul className="parts">
+        {counts.map(([status, n]) => (
+          <li key={status}>
+            <Status status={status} /> <b>{n}</b>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Workers({ system }: { system: SystemData }) {
+  const now = useNow();
+  if (system.workers.length === 0) {
+    return (
+      <Card title="Workers">
+        <p className="none">
+          No worker was heard of lately: jobs wait. <code>retort serve</code> has one inside; in full mode start the worker service.
+        </p>
+      </Card>
+    );
+  }
+  const slots = system.workers.reduce((sum, worker) => sum + worker.slots, 0);
+  return (
+    <Card title="Workers" aside={<span className="muted">{slots === 1 ? "1 slot" : `${slots} slots`} in all</span>}>
+      <div className="scroll" tabIndex={0} role="region" aria-label="Workers">
+        <table className="plain">
+          <thead>
+            <tr>
+              <th scope="col">Machine</th>
+              <th scope="col">Slots</th>
+              <th scope="col">Up for</th>
+              <th scope="col">Last heard</th>
+              <th scope="col">About it</th>
+            </tr>
+          </thead>
+          <tbody>
+            {system.workers.map((worker) => (
+              <tr key={worker.id}>
+                <th scope="row">
+                  {worker.hostname}
+                  <code className="muted small">{worker.id}</code>
+                </th>
+                <td>{worker.slots}</td>
+                <td className="nowrap">{duration(between(worker.started_at, now))}</td>
+                <td className="nowrap">{ago(worker.heartbeat_at, now)}</td>
+                <td>
+                  <About info={worker.info} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="muted small">
+        Jobs of these workers: <Link to="/?show=active">active jobs</Link>
+      </p>
+    </Card>
+  );
+}
+
+/** Whatever a worker tells of itself, flattened to names and values. */
+function About({ info }: { info: Record<string, unknown> }) {
+  const facts = flat(info);
+  return (
+    <span className="labels">
+      {facts.map(([name, value]) => (
+        <span key={name} className="label">
+          {name}
+          <b>{value}</b>
+        </span>
+      ))}
+    </span>
+  );
+}
+
+export function flat(value: Record<string, unknown>, prefix = ""): [string, string][] {
+  return Object.entries(value).flatMap(([name, each]): [string, string][] => {
+    const path = prefix ? `${prefix} ${name}` : name;
+    if (each === null || each === undefined || each === "") return [];
+    if (Array.isArray(each)) return each.length ? [[path, each.map((item) => (typeof item === "object" ? JSON.stringify(item) : String(item))).join(", ")]] : [];
+    if (typeof each === "object") return flat(each as Record<string, unknown>, path);
+    return [[path.replaceAll("_", " "), typeof each === "number" && name.endsWith("bytes") ? bytes(each) : String(each)]];
+  });
+}

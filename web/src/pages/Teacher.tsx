@@ -1,0 +1,83 @@
+import { api, unwrap } from "../api/client";
+import { DeleteButton } from "../components/DeleteButton";
+import { ErrorNote } from "../components/ErrorNote";
+import { Digest } from "../components/Inputs";
+import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
+import { Problem } from "../components/Problem";
+import { Readiness, Status } from "../components/Status";
+import { usePoll } from "../hooks/usePoll";
+import { bytes, clock, count, options, words } from "../lib/format";
+import { title } from "../lib/jobs";
+import { teacherFindings } from "../lib/report";
+import { Link, navigate } from "../router";
+
+export function Teacher({ id }: { id: string }) {
+  const params = { params: { path: { teacher_id: id } } };
+  const { data, problem, reload } = usePoll(`teacher ${id}`, () => unwrap(api.GET("/teachers/{teacher_id}", params)), 5000);
+  if (!data) return <Page title="Teacher">{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the teacher" />}</Page>;
+  const found = teacherFindings(data.report);
+  const remove = (): Promise<unknown> => unwrap(api.DELETE("/teachers/{teacher_id}", params).then((answer) => ({ ...answer, data: true })));
+  return (
+    <Page
+      title={data.name || id}
+      above={
+        <p className="crumbs">
+          <Link to="/teachers">Teachers</Link> <span aria-hidden="true">/</span> <code>{id}</code>
+        </p>
+      }
+      actions={
+        <>
+          <Link className="button primary" to={`/new?teacher=${id}`}>
+            Distil it
+          </Link>
+          <DeleteButton what="teacher" name={data.name || id} remove={remove} onDone={() => navigate("/teachers")} />
+        </>
+      }
+    >
+      <div className="headline">
+        <Readiness status={data.status} />
+        {data.status === "inspecting" && <span className="muted">A worker checks every tensor.</span>}
+        <Labels labels={data.labels} />
+      </div>
+      {data.error && <ErrorNote error={data.error} />}
+      <Card title="What it is">
+        <Facts
+          facts={[
+            ["Architecture", <code>{data.architecture.name}</code>],
+            ["Options", options(data.architecture.options)],
+            ["Parameters", found?.parameters === null ? "" : count(found?.parameters)],
+            ["Classes", found?.classes],
+            ["Input channels", found?.channels],
+            ["Tensors", found?.tensors],
+            ["Stored as", found?.dtypes],
+            ["Not loaded", found?.ignored.length ? found.ignored.join(", ") : ""],
+            ["Size", bytes(data.size_bytes)],
+            ["Registered", clock(data.created_at)],
+            ["sha256", <Digest value={data.sha256} of="the teacher" />],
+            ...(found?.metadata ?? []).map(([name, value]): [string, string] => [name, value]),
+          ]}
+        />
+      </Card>
+      <UsedBy id={id} />
+    </Page>
+  );
+}
+
+function UsedBy({ id }: { id: string }) {
+  const { data } = usePoll("jobs by teacher", () => unwrap(api.GET("/jobs", { params: { query: { limit: 200 } } })));
+  const jobs = data?.items.filter((job) => job.teacher === id) ?? [];
+  if (jobs.length === 0) return null;
+  return (
+    <Card title="Distilled in">
+      <ul className="known">
+        {jobs.map((job) => (
+          <li key={job.id}>
+            <Status status={job.status} />
+            <Link to={`/jobs/${job.id}`}>{title(job)}</Link>
+            <span className="muted small">{words(job.recipe)}</span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
