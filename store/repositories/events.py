@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from store.tables import Job, JobEvent
 
-
 MOST = 2**31 - 1  # of an INTEGER: PostgreSQL refuses to compare with more
 
 
