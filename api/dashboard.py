@@ -1,4 +1,4 @@
-"""Serves the built dashboard under /ui/ (docs/decisions/0009). Without a build, the API is as it was."""
+"""Serves the built dashboard under /ui/ (docs/decisions/0009); without a build the API is as it was."""
 
 from __future__ import annotations
 

@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from distill import selection
 from distill.types import LayerQuality, QCurve
 
 DIP = 0.02  # a fall of less than this share of Q's range does not interrupt a rise (our choice)
-
-REASONS = {
-    "top_q": "the layers of highest quality Q",
-    "top_s": "the layers of highest separation S",
-    "top_i": "the layers of highest information I",
-    "top_e": "the layers of highest efficiency E",
-    "top_ie": "the layers of highest sqrt(I E)",
-    "even": "layers at even depths, whatever their Q",
-    "last": "the deepest layers, whatever their Q",
-    "explicit": "the layers that were named by hand",
-    "anchored": (
-        "the layer of highest separation S as the deepest pair, with the layers of highest Q before it (and after it "
-        "where those are too few)"
-    ),
-}
-REASONS["auto"] = f"{REASONS['anchored']} (rule `anchored`)"
 
 
 def reading(curve: QCurve) -> str:
@@ -108,9 +93,9 @@ def _no_turn(curve: QCurve) -> str:
 
 def _chosen(curve: QCurve) -> str:
     layers = [layer for layer in curve.layers if layer.index in curve.chosen]
-    reason = REASONS.get(curve.rule, f"by the rule `{curve.rule}`")
+    reason = selection.registry.summary(curve.rule) if curve.rule in selection.names() else "A list of layers."
     listed = "; ".join(f"{_name(layer)} with Q = {layer.quality:.3g}" for layer in layers)
-    return f"Chosen by `{curve.rule}`, {reason}: {listed}."
+    return f"Chosen by the rule `{curve.rule}` ({reason.rstrip('.')}): {listed}."
 
 
 def _warning() -> str:

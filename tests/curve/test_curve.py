@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from distill.curve import reading, to_csv, to_png, to_svg
-from distill.curve._reading import REASONS, rises_to_the_end, turning_point
-from distill.selection import choose, names
+from distill.curve._reading import rises_to_the_end, turning_point
+from distill.selection import choose, names, registry
 from distill.types import LayerQuality, QCurve
 
 ERRORS = {"separation": 0.01, "information": 0.02, "efficiency": 0.03, "quality": 0.04}
@@ -86,9 +86,13 @@ def test_the_reading_says_where_extraction_turns_into_compression():
 
 @pytest.mark.parametrize("rule", [rule for rule in names() if rule != "explicit"])
 def test_the_reading_says_what_was_chosen_and_why(rule):
-    text = reading(choose(make(), rule, 2))
-    assert REASONS[rule] in text
-    assert all(f"layer{i}.0" in text for i in choose(make(), rule, 2).chosen)
+    curve = choose(make(), rule, 2)
+    assert registry.summary(rule).rstrip(".") in reading(curve)
+    assert all(f"layer{i}.0" in reading(curve) for i in curve.chosen)
+
+
+def test_a_choice_by_no_rule_is_said_to_be_a_list():
+    assert "A list of layers" in reading(replace(make(), chosen=(1,), rule="teacher_layers"))
 
 
 def test_the_reading_warns_when_quality_rises_to_the_last_layer():

@@ -139,7 +139,7 @@ test("a distillation is watched: the Q curve fills in, is chosen from, read, wal
   await page.getByLabel("Options").fill("width=8");
   await page.getByLabel("epochs", { exact: true }).fill("4");
   await page.getByText("More settings").click();
-  await page.getByLabel("quality bootstrap").fill("1000"); // standard errors, and time enough to watch
+  await page.getByLabel("quality bootstrap").fill("60"); // standard errors, and time enough to watch
   await page.evaluate(() => {
     window.seen = [];
     new MutationObserver(() => {

@@ -29,9 +29,16 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
+let moved = false;
+window.addEventListener("popstate", () => (moved = true));
+
+/** Whether a page was reached from within; the first one keeps the browser's own focus, so that Tab finds the skip link. */
+export const hasMoved = (): boolean => moved;
+
 export const usePlace = (): Place => useSyncExternalStore(subscribe, read);
 
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
+  moved = true;
   window.history[options.replace ? "replaceState" : "pushState"](null, "", BASE + to);
   if (!options.replace) window.scrollTo(0, 0);
   for (const listener of listeners) listener();

@@ -4,6 +4,7 @@ import type { Job, LogLine } from "../api/types";
 import { useLog } from "../hooks/useLog";
 import { bytes } from "../lib/format";
 import { LogLines } from "./LogLines";
+import { Prose } from "./Prose";
 
 interface Advice {
   says: string;
@@ -15,7 +16,7 @@ const ADVICE: Record<string, Advice> = {
   worker_lost: { says: "The machine that ran this job stopped answering.", change: "Retry: it goes on from the last checkpoint, perhaps on another machine." },
   oom_gpu: { says: "The job needed more memory than the GPU has.", change: "Clone it with a smaller batch, and more gradient accumulation to keep the effective batch." },
   oom_host: { says: "The job needed more memory than the machine has.", change: "Clone it with a smaller batch or a smaller teacher cache." },
-  diverged: { says: "Training diverged: the loss stopped being a usable number.", change: "Clone it with a lower learning rate, or let the features be normalised; the layers named below are the first suspects." },
+  diverged: { says: "Training diverged: the loss stopped being a usable number.", change: "Clone it with a lower learning rate, or let the features be normalised; the layers that the details name are the first suspects." },
   at_chance: { says: "The student learned nothing: it guesses.", change: "Clone it with another learning rate, more epochs or other layers." },
   max_runtime_exceeded: { says: "The job ran for longer than it was allowed to.", change: "Clone it with fewer epochs, or allow it more time." },
   max_attempts_exceeded: { says: "The job was started again as often as it may be, and did not finish.", change: "Look at the workers' logs, then retry: it goes on from its last checkpoint." },
@@ -42,8 +43,12 @@ export function FailureCard({ job }: { job: Job }) {
       <div className="what-now">
         <h3>What to do</h3>
         <ul>
-          {remedy && <li>{remedy}</li>}
-          {advice && advice.change !== remedy && <li>{advice.change}</li>}
+          {remedy && (
+            <li>
+              <Prose text={remedy} />
+            </li>
+          )}
+          {!remedy && advice && <li>{advice.change}</li>}
           {!remedy && !advice && <li>{user ? "Clone the job, change what the message names, and submit it." : "Retry it. If it fails again, the log below says where."}</li>}
         </ul>
       </div>

@@ -164,7 +164,7 @@ export function JobActions(props: Props & { onRetried: () => void }) {
       )}
       {"student" in job.links && <AsTeacher job={job} />}
       <button type="button" className="button" title="A new job that starts from this one's settings" onClick={() => navigate(`/new?from=${job.id}`)}>
-        <Icon name="fork" size={16} /> Clone
+        <Icon name="copy" size={16} /> Clone
       </button>
       {!isActive(job.status) && (
         <button type="button" className="button ghost icon-only" aria-label="Delete this job" title="Delete" onClick={() => ask("delete")}>

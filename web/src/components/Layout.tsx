@@ -1,5 +1,7 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 
+import { hasMoved } from "../router";
+
 interface PageProps {
   title: string;
   /** For the tab; the title where it is left out. */
@@ -17,7 +19,7 @@ export function Page({ title, short, actions, above, children }: PageProps) {
     document.title = `${name} · Retort`;
   }, [name]);
   useEffect(() => {
-    if (document.activeElement === document.body || document.activeElement === null || !document.activeElement.closest("main")) heading.current?.focus({ preventScroll: true });
+    if (hasMoved()) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
     <>

@@ -60,7 +60,8 @@ export function Log({ job }: { job: Job }) {
         {found.length === 0 && <p className="none">{lines.length === 0 ? (live ? "Nothing written yet." : "The trainer wrote nothing.") : "No line matches."}</p>}
       </div>
       <p className="muted small">
-        {search || level ? `${count(found.length)} of ${count(lines.length)} lines` : `${count(lines.length)} lines`}
+        {search || level ? `${count(found.length)} of ` : ""}
+        {lines.length === 1 ? "1 line" : `${count(lines.length)} lines`}
         {!complete && ", loading more"}
       </p>
     </div>

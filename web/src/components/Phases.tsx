@@ -9,11 +9,10 @@ type State = "done" | "now" | "next" | "failed" | "skipped";
 const WORDS: Record<State, string> = { done: "done", now: "in progress", next: "to come", failed: "ended here", skipped: "not reached" };
 
 /** The job's way, with the time each part took; the newest attempt's where there were several. */
-export function Phases({ job, history }: { job: Job; history: History }) {
+export function Phases({ job, history, scores }: { job: Job; history: History; scores: boolean }) {
   const now = useNow();
   const active = isActive(job.status) && job.status !== "queued";
   const last = history.phases.at(-1)?.phase;
-  const scores = job.teacher !== null || history.layers.length > 0;
   const shown = PHASES.filter((phase) => phase !== "scoring" || scores || history.phases.some((span) => span.phase === phase));
   return (
     <ol className="phases" aria-label="Phases">

@@ -2,6 +2,7 @@ import { useId } from "react";
 
 import { ask, defaultText, type Schema } from "../lib/schema";
 import { words } from "../lib/format";
+import { Prose } from "./Prose";
 
 interface Props {
   name: string;
@@ -37,7 +38,7 @@ export function SchemaField({ name, schema, registries, value, error, onChange }
       )}
       <p id={`${id}-help`} className="help">
         {error ? <span className="error">{error} </span> : null}
-        {asked.description} {asked.bounds && <span className="muted">({asked.bounds})</span>}
+        <Prose text={asked.description} /> {asked.bounds && <span className="muted">({asked.bounds})</span>}
       </p>
     </div>
   );

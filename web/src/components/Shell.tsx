@@ -53,7 +53,7 @@ export function Shell({ children }: { children: ReactNode }) {
 const isHere = (path: string, to: string): boolean => (to === "/" ? path === "/" || path.startsWith("/jobs/") : path.startsWith(to));
 
 function Mark() {
-  return <img src={`${BASE}/retort.svg`} width={26} height={26} alt="" />;
+  return <img src={`${BASE}/retort.svg`} width={36} height={28} alt="" />;
 }
 
 /** Whether the service answers, told by its last answer and not by hope. */

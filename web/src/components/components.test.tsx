@@ -52,7 +52,7 @@ test("phases: what is done, what goes on, where it ended", () => {
   history.phases.push({ phase: "scoring", attempt: 1, startedAt: "2026-01-31T12:00:00Z", endedAt: null });
   history.frame = { total_layers: 4 };
   history.layers = [layer(0, 4)];
-  render(<Phases job={running} history={history} />);
+  render(<Phases job={running} history={history} scores />);
   expect(screen.getByRole("progressbar", { name: "Layers scored" }).getAttribute("aria-valuenow")).toBe("25");
   expect(screen.getByText("scoring").closest("li")?.getAttribute("aria-current")).toBe("step");
 });

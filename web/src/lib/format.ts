@@ -2,7 +2,7 @@
 export const MISSING = "–";
 
 export function count(value: number | null | undefined): string {
-  return value === null || value === undefined ? MISSING : Math.round(value).toLocaleString("en-GB").replaceAll(",", "\u2009");
+  return value === null || value === undefined ? MISSING : Math.round(value).toLocaleString("en-GB");
 }
 
 const UNITS = ["", "k", "M", "G", "T"];

@@ -14,7 +14,7 @@ import { settings } from "./settings";
 import { curlDownload, curlJob, python } from "./snippets";
 
 test("numbers, sizes and times", () => {
-  expect([count(21289802), short(21289802), short(999), short(1999.6), short(null)]).toEqual(["21\u2009289\u2009802", "21.3 M", "999", "2.00 k", "–"]);
+  expect([count(21289802), short(21289802), short(999), short(1999.6), short(null)]).toEqual(["21,289,802", "21.3 M", "999", "2.00 k", "–"]);
   expect([bytes(0), bytes(999), bytes(81_100), bytes(1_234_000_000)]).toEqual(["0 B", "999 B", "81.1 kB", "1.2 GB"]);
   expect([percent(0.97214), figure(0.00001234), figure(1.23456), figure(NaN)]).toEqual(["97.21 %", "1.23e-5", "1.235", "–"]);
   expect([duration(0.2), duration(61), duration(3700), duration(200_000)]).toEqual(["< 1 s", "1 min 01 s", "1 h 01 min", "2 d 7 h"]);

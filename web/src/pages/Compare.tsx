@@ -28,7 +28,9 @@ interface Compared {
 async function one(id: string): Promise<Compared> {
   const params = { params: { path: { job_id: id } } };
   const job = await unwrap(api.GET("/jobs/{job_id}", params));
-  const curve = await loadCurve(id).catch(() => null); // recipes without layers have none
+  const recipes = await unwrap(api.GET("/catalogue/recipes"));
+  const scores = recipes.items.find(({ name }) => name === job.recipe)?.needs_layers ?? false;
+  const curve = scores ? await loadCurve(id) : null;
   return { job, curve };
 }
 

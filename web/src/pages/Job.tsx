@@ -15,6 +15,7 @@ import { ResultCard } from "../components/ResultCard";
 import { explain, Status } from "../components/Status";
 import { TrainingCharts } from "../components/TrainingCharts";
 import { Vitals } from "../components/Vitals";
+import { useLayered } from "../hooks/useLayered";
 import { useNames } from "../hooks/useNames";
 import { usePoll } from "../hooks/usePoll";
 import { bare, options, words } from "../lib/format";
@@ -28,6 +29,7 @@ export function Job({ id }: { id: string }) {
   const [active, setActive] = useState(true);
   const { data: job, problem, reload } = usePoll(`job ${id}`, () => unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: id } } })), active ? 4000 : null);
   const names = useNames();
+  const layered = useLayered();
 
   useEffect(() => {
     if (job) setActive(isActive(job.status));
@@ -40,6 +42,7 @@ export function Job({ id }: { id: string }) {
     return <Page title={`Job ${id}`}>{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the job" />}</Page>;
   }
   const result = readResult(job);
+  const scores = (layered?.get(job.recipe) ?? false) || live.history.layers.length > 0;
   return (
     <Page
       title={title(job)}
@@ -62,11 +65,11 @@ export function Job({ id }: { id: string }) {
     >
       <Headline job={job} names={names} />
       <LiveNote job={job} live={live} problem={problem} />
-      <Phases job={job} history={live.history} />
+      <Phases job={job} history={live.history} scores={scores} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       <Vitals job={job} live={live} />
-      {hasCurve(job, live.history.layers.length) && <CurveCard job={job} history={live.history} />}
+      {scores && <CurveCard job={job} history={live.history} />}
       <TrainingCharts history={live.history} version={live.version} />
       <Card className="flush">
         <JobDetails job={job} names={names} history={live.history} />
@@ -75,14 +78,11 @@ export function Job({ id }: { id: string }) {
   );
 }
 
-/** A recipe without a teacher scores no layers, so there is no curve to wait for. */
-const hasCurve = (job: JobData, layers: number): boolean => layers > 0 || (job.teacher !== null && job.recipe !== "logit" && job.recipe !== "logit_standardized");
-
 function Headline({ job, names }: { job: JobData; names: Map<string, string> }) {
   return (
     <div className="headline">
       <Status status={job.status} />
-      <span className="muted">{explain(job)}</span>
+      {explain(job) && <span className="muted">{explain(job)}</span>}
       <span>
         <b>{words(job.recipe)}</b>
         {job.teacher && (

@@ -9,6 +9,7 @@ import { Problem } from "../components/Problem";
 import { Updated } from "../components/Updated";
 import { Welcome } from "../components/Welcome";
 import { useCurves } from "../hooks/useCurves";
+import { useLayered } from "../hooks/useLayered";
 import { useNames } from "../hooks/useNames";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
@@ -45,10 +46,10 @@ export function Jobs() {
   const [picked, setPicked] = useState<string[]>([]);
   const now = useNow();
   const names = useNames();
-  const { data: catalogue } = usePoll("recipes", () => unwrap(api.GET("/catalogue/recipes")));
+  const layered = useLayered();
   const { data, problem, updatedAt, reload } = usePoll(`jobs ${filter?.id} ${recipe} ${wanted}`, () => load(filter?.statuses ?? [], recipe, wanted), 3000);
   const shown = useMemo(() => (data?.items ?? []).filter((job) => matches(job, search, names)), [data, search, names]);
-  const curves = useCurves(shown);
+  const curves = useCurves(useMemo(() => shown.filter((job) => layered?.get(job.recipe) ?? false), [shown, layered]));
 
   function set(name: string, value: string): void {
     const next = new URLSearchParams(query);
@@ -77,7 +78,7 @@ export function Jobs() {
             </div>
             <select aria-label="Recipe" value={recipe} onChange={(event) => set("recipe", event.target.value)}>
               <option value="">Every recipe</option>
-              {catalogue?.items.map(({ name }) => <option key={name}>{name}</option>)}
+              {[...(layered?.keys() ?? [])].map((name) => <option key={name}>{name}</option>)}
             </select>
             <label className="search grow">
               <Icon name="search" size={16} />

@@ -7,6 +7,7 @@ import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
+import { Prose } from "../components/Prose";
 import { SchemaField } from "../components/SchemaField";
 import { Snippets } from "../components/Snippets";
 import { useSay } from "../components/Toasts";
@@ -347,7 +348,7 @@ function SelectionChoice({ selections, draft, schemas, at, set }: SelectionProps
             </option>
           ))}
         </select>
-        <span className="help">{at("/config/selection") ? <span className="error">{at("/config/selection")}</span> : (chosen ?? selections.find((each) => each.name === "auto"))?.summary}</span>
+        <span className="help">{at("/config/selection") ? <span className="error">{at("/config/selection")}</span> : <Prose text={(chosen ?? selections.find((each) => each.name === "auto"))?.summary ?? ""} />}</span>
       </label>
       <div className="fields">
         {Object.entries(schemas.selection).map(([name, schema]) => (

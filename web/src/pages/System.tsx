@@ -7,7 +7,6 @@ import { Updated } from "../components/Updated";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, between, bytes, duration } from "../lib/format";
-import { Link } from "../router";
 
 /** /readyz answers 503 with the same body when something is missing: that too is an answer. */
 const readiness = async (): Promise<Ready> => (await (await reach("/readyz")).json()) as Ready;
@@ -28,7 +27,7 @@ export function System() {
                   ["Version", data.version],
                   ["Mode", data.mode === "embedded" ? "embedded: one process, nothing to install" : "full: several services"],
                   ["Largest upload", bytes(data.max_upload_bytes)],
-                  ["API", <a href="/docs">Reference</a>],
+                  ["API", <a href="/openapi.json">OpenAPI document</a>],
                 ]}
               />
             </Card>
@@ -136,9 +135,6 @@ function Workers({ system }: { system: SystemData }) {
           </tbody>
         </table>
       </div>
-      <p className="muted small">
-        Jobs of these workers: <Link to="/?show=active">active jobs</Link>
-      </p>
     </Card>
   );
 }

@@ -54,9 +54,14 @@ export function Teacher({ id }: { id: string }) {
             ["Size", bytes(data.size_bytes)],
             ["Registered", clock(data.created_at)],
             ["sha256", <Digest value={data.sha256} of="the teacher" />],
-            ...(found?.metadata ?? []).map(([name, value]): [string, string] => [name, value]),
           ]}
         />
+        {found && found.metadata.length > 0 && (
+          <details>
+            <summary>What the file says of itself</summary>
+            <Facts facts={found.metadata} />
+          </details>
+        )}
       </Card>
       <UsedBy id={id} />
     </Page>
