@@ -14,6 +14,7 @@ from client.errors import ProblemError, Unreachable
 TRIES = 4
 PAUSE_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
+LIMITED_TRIES, LIMITED_SECONDS = 5, 30.0
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
@@ -32,18 +33,26 @@ class Transport:
         self._client.close()
 
     def request(self, method: str, path: str, repeatable: bool = False, **options: Any) -> httpx.Response:
-        """The answer. Raises `ProblemError` for 4xx and 5xx, `Unreachable`."""
-        tries = (
-            TRIES if repeatable or method in REPEATABLE or "Idempotency-Key" in (options.get("headers") or {}) else 1
-        )
+        """The answer. Waits where the service says that we ask too often. Raises `ProblemError` for 4xx and 5xx,
+        `Unreachable`."""
+        for _ in range(LIMITED_TRIES):
+            response = self._repeated(method, path, repeatable, options)
+            if not _limited(response):
+                break
+            time.sleep(min(float(response.headers.get("Retry-After", 1)), LIMITED_SECONDS))
+        if response.is_error:
+            raise ProblemError.of(response)
+        return response
+
+    def _repeated(self, method: str, path: str, repeatable: bool, options: dict[str, Any]) -> httpx.Response:
+        repeatable = repeatable or method in REPEATABLE or "Idempotency-Key" in (options.get("headers") or {})
+        tries = TRIES if repeatable else 1
         for left in range(tries - 1, -1, -1):
             response = self._once(method, path, left, options)
             if response is not None and (response.status_code != 503 or not left):
                 break
             time.sleep(PAUSE_SECONDS * 2 ** (tries - 1 - left))
         assert response is not None
-        if response.is_error:
-            raise ProblemError.of(response)
         return response
 
     def _once(self, method: str, path: str, left: int, options: dict[str, Any]) -> httpx.Response | None:
@@ -65,3 +74,8 @@ class Transport:
                 response.read()
                 raise ProblemError.of(response)
             yield response
+
+
+def _limited(response: httpx.Response) -> bool:
+    """Refused by a rate limit, which passes by itself; a quota is a 429 too, and may stay full for days."""
+    return response.status_code == httpx.codes.TOO_MANY_REQUESTS and ProblemError.of(response).code == "rate_limited"

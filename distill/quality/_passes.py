@@ -96,6 +96,14 @@ class Passes:
         self._check_layers(list(by_name), filled)
         return filled
 
+    def reserve(self, groups: Iterable[Sequence[Stored]]) -> None:
+        """Take the memory of the largest group at once: growing later would hold the old block beside the new."""
+
+        def piece(stored: Stored) -> int:
+            return self._bytes(stored, slice(-(-stored.dims // stored.pieces)))
+
+        self._rooms([max(sum(map(piece, members)) for members in groups)])
+
     def _bytes(self, stored: Stored, part: slice) -> int:
         columns = len(range(*part.indices(stored.dims)))
         return -(-self.classes.samples * columns * stored.item_bytes // ALIGNMENT) * ALIGNMENT

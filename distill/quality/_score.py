@@ -48,6 +48,7 @@ def score(
     """
     passes = Passes(model, batches, group(labels.cpu()))
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
+    passes.reserve(plan.groups)
     for members in plan.groups:
         for stored, columns in _columns(passes, members, plan.buffer_bytes):
             yield _measured(stored, columns, passes, train_size, bootstrap, seed)

@@ -20,6 +20,7 @@ from api.resources.uploads.layout import MAX_PARTS, MIB, Layout, layout
 from store import expiry
 from store.objects import Part
 from store.repositories import uploads
+from store.repositories.leases import LeaseLost
 from store.tables import Upload
 from tests.api.checks import pointers, problem
 from tests.api.driver import refuse
@@ -141,6 +142,46 @@ def test_joining_that_broke_off_is_taken_up(service: Service) -> None:
     assert complete(service, made).json()["sha256"] == sha256(CONTENT)
 
 
+def test_joined_but_open_again_is_completed(service: Service) -> None:
+    """The store went away after joining, before the bytes were read back."""
+    made = begin(service)
+    send(service, made)
+    context: Any = service.client.app.state.context  # type: ignore[attr-defined]
+    with service.database.read() as session:
+        finishing.join(context, session.get_one(Upload, made["id"]))
+    assert [part["received"] for part in parts(service, made)] == [True, True]
+    assert complete(service, made).json()["sha256"] == sha256(CONTENT)
+
+
+def test_an_upload_that_the_store_has_forgotten(service: Service) -> None:
+    """A bucket's rule aborts what takes too long."""
+    made = begin(service)
+    send(service, made)
+    with service.database.read() as session:
+        row = session.get_one(Upload, made["id"])
+        service.objects.parts.abort(row.object_key, row.handle)
+    path = f"/uploads/{made['id']}/parts"
+    for answer in (service.client.get(path), service.client.put(f"{path}/2", content=b"the end")):
+        problem(answer, 409, "upload_forgotten")
+    problem(complete(service, made), 409, "upload_forgotten")
+    assert service.client.get(f"/uploads/{made['id']}").json()["status"] == "open"
+    assert service.client.delete(f"/uploads/{made['id']}").status_code == 204
+    nothing_left(service)
+
+
+def test_a_completion_that_lost_its_turn_leaves_the_upload_alone(service: Service) -> None:
+    made = begin(service)
+    send(service, made)
+    context: Any = service.client.app.state.context  # type: ignore[attr-defined]
+    with service.database.write() as session:
+        assert uploads.claim(session, made["id"], -1)  # whose lease has ended while it waited
+        row = session.get_one(Upload, made["id"])
+        session.expunge(row)
+    with pytest.raises(LeaseLost):
+        finishing.finish(context, row, "lse_of_another")
+    assert complete(service, made).json()["status"] == "complete"
+
+
 def test_other_bytes_than_declared_end_the_upload(service: Service) -> None:
     made = begin(service, sha256=sha256(b"something else"))
     send(service, made)
@@ -222,9 +263,10 @@ def test_uploads_become_a_dataset(service: Service) -> None:
         "train": ("a.zip", "zip"),
         "test": ("b.zip", "zip"),
     }
-    whole = uploaded(service, zipped(), purpose="dataset")
+    archive = zipped()
+    whole = uploaded(service, archive, purpose="dataset")
     single = service.client.post("/datasets", json={"upload": whole})
-    multipart = service.client.post("/datasets", files={"file": ("f.bin", zipped())})
+    multipart = service.client.post("/datasets", files={"file": ("f.bin", archive)})
     assert single.json()["digest"] == multipart.json()["digest"]
     for made in (answer, single, multipart):
         assert service.client.delete(made.headers["location"]).status_code == 204

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from api.resources.uploads import receiving
 from client import uploads
@@ -163,3 +165,16 @@ def test_the_commands_send_large_files_in_parts(
     assert code == 0, printed
     with Retort(url) as retort:
         assert [row["status"] for row in retort.get("/uploads")["items"]] == ["used", "used"]
+
+
+def test_a_client_that_asks_too_often_waits(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    key = "a-long-and-random-first-key"
+    limits = {"rate_limit_per_second": 2, "rate_limit_burst": 2, "api_key": SecretStr(key)}
+    with (
+        running("embedded", settings_of("embedded", request, tmp_path, **limits), tmp_path) as service,
+        serving(service.client.app) as url,  # type: ignore[arg-type]
+        Retort(url, key) as retort,
+    ):
+        started = time.monotonic()
+        assert [list(retort.jobs()) for _ in range(4)] == [[]] * 4
+        assert time.monotonic() - started > 0.5

@@ -54,7 +54,10 @@ def get_upload(session: ReadSession, tenant: TenantDep, upload_id: str) -> Uploa
 
 
 @router.get(
-    "/uploads/{upload_id}/parts", operation_id="list_upload_parts", summary="List parts", responses=documented(404, 422)
+    "/uploads/{upload_id}/parts",
+    operation_id="list_upload_parts",
+    summary="List parts",
+    responses=documented(404, 409, 422),
 )
 def list_upload_parts(
     context: ContextDep, caller: CallerDep, upload_id: str, cursor: NumberCursor, limit: Limit = 100

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import Future
 
 from api.context import Context
 from api.problems import Conflict, Unprocessable
 from api.resources.uploads.layout import Layout
-from store.objects import ObjectMissing
+from store.objects import ObjectMissing, Part
 from store.repositories import uploads
 from store.tables import Upload
 
@@ -20,21 +20,35 @@ LEASE_SECONDS, RENEW_SECONDS = 120.0, 15.0
 MISSING_SHOWN = 100
 
 
-@cache
-def _executor() -> ThreadPoolExecutor:
-    """Its own threads: verifying a few uploads must not take those that serve requests."""
-    return ThreadPoolExecutor(2, "uploads")
+_few = threading.BoundedSemaphore(2)  # a disk reads one file after the other faster than many at once
 
 
 def start(context: Context, row: Upload, token: str) -> Future[None]:
-    """Join and verify in the background, under the lease `token`. The future raises what `finish` raises."""
-    return _executor().submit(finish, context, row, token)
+    """Join and verify in the background, under the lease `token`. The future raises what `finish` raises.
+
+    In a thread of its own, not one of those that serve requests, and one that nobody waits for at the end of the
+    process: the lease ends too, and the next `complete` takes over."""
+    future: Future[None] = Future()
+    threading.Thread(target=_run, args=(future, context, row, token), name=row.id, daemon=True).start()
+    return future
+
+
+def _run(future: Future[None], context: Context, row: Upload, token: str) -> None:
+    try:
+        with _few:
+            finish(context, row, token)
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(None)
 
 
 def finish(context: Context, row: Upload, token: str) -> None:
     """Join, verify and write the outcome. Raises `Conflict` for missing parts and `Unprocessable` for other bytes than
     declared, which end the upload; whatever else goes wrong leaves it open, to complete again."""
     outcome: dict[str, object] = {"status": "open"}
+    with context.database.write() as session:  # it may have waited long for its turn
+        uploads.renew(session, row.id, token, LEASE_SECONDS)
     try:
         join(context, row)
         sha256 = _read_back(context, row, token)
@@ -52,18 +66,35 @@ def finish(context: Context, row: Upload, token: str) -> None:
 
 def join(context: Context, row: Upload) -> None:
     """Make one object of the parts, unless an earlier try has. Raises `Conflict`."""
+    if not joined(context, row):
+        check_parts(context, row)
+        context.objects.parts.join(row.object_key, row.handle)
+
+
+def joined(context: Context, row: Upload) -> bool:
+    """Whether the object is there: an earlier try may have ended between joining and saying so."""
     try:
-        if context.objects.size(row.object_key) == row.size_bytes:
-            return
+        return context.objects.size(row.object_key) == row.size_bytes
     except ObjectMissing:
-        pass
-    check_parts(context, row)
-    context.objects.parts.join(row.object_key, row.handle)
+        return False
+
+
+def arrived_parts(context: Context, row: Upload) -> list[Part]:
+    """What the store has of an open upload. Raises `Conflict` when it does not know the upload (any more)."""
+    try:
+        return context.objects.parts.arrived(row.object_key, row.handle)
+    except ObjectMissing as error:
+        raise forgotten() from error
+
+
+def forgotten() -> Conflict:
+    """A bucket's rule, or somebody, has aborted it behind our back."""
+    return Conflict("The store has forgotten this upload.", "Make a new upload.", code="upload_forgotten")
 
 
 def check_parts(context: Context, row: Upload) -> None:
     """Raises `Conflict` unless every part is there and no other."""
-    layout, arrived = Layout(row.size_bytes, row.part_bytes), context.objects.parts.arrived(row.object_key, row.handle)
+    layout, arrived = Layout(row.size_bytes, row.part_bytes), arrived_parts(context, row)
     missing = list(layout.missing(arrived))
     extra = [part.number for part in arrived if part.number > layout.count]
     if missing or extra:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from api.resources.uploads.schemas import PartOut, UploadCreate, UploadOut
 from api.uploads import incoming
 from store import expiry
 from store.ids import new_id
-from store.objects import Part, StorageUnavailable
+from store.objects import ObjectMissing, Part, StorageUnavailable
 from store.repositories import idempotency, uploads
+from store.repositories.leases import LeaseLost
 from store.tables import Upload
 
 log = logging.getLogger(__name__)
@@ -115,8 +117,12 @@ def parts(context: Context, caller: Caller, upload_id: str, after: int, limit: i
 
 def _arrived(context: Context, row: Upload, cut: Layout) -> Iterator[Part]:
     if row.status == "open":
-        return iter(context.objects.parts.arrived(row.object_key, row.handle))
-    there = row.status in {"completing", "complete", "used"}
+        try:
+            return iter(finishing.arrived_parts(context, row))
+        except Conflict:
+            if not finishing.joined(context, row):
+                raise
+    there = row.status in {"open", "completing", "complete", "used"}
     return (Part(number, cut.size(number)) for number in range(1, cut.count + 1) if there)
 
 
@@ -155,7 +161,10 @@ def _store(context: Context, row: Upload, number: int, path: Path) -> None:
     with context.database.write() as session:
         if not uploads.touch(session, row.id, context.settings.upload_expiry_seconds):
             _check_open(find(session, row.tenant_id, row.id))
-    context.objects.parts.put(row.object_key, row.handle, number, path)
+    try:
+        context.objects.parts.put(row.object_key, row.handle, number, path)
+    except ObjectMissing as error:
+        raise finishing.forgotten() from error
 
 
 def _check_open(row: Upload) -> None:
@@ -171,8 +180,9 @@ async def complete(context: Context, tenant: str, upload_id: str, seconds: float
     future = await run_in_threadpool(_begin, context, row)
     if future is not None:
         done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
-        for task in done:
-            task.result()
+        with suppress(LeaseLost):  # another request has taken it over
+            for task in done:
+                task.result()
         return await run_in_threadpool(look, context, tenant, upload_id)
     row = await waiting.until(lambda: look(context, tenant, upload_id), lambda r: r.status != "completing", seconds)
     if row.status == "open":
