@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 
@@ -24,12 +25,26 @@ def folder(root: Path, resource_id: str, attempt: int) -> Iterator[Path]:
     """A new empty folder for the time of the block."""
     path = root / resource_id / str(attempt)
     remove(path)
-    path.mkdir(parents=True)
-    (path / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+    _place(root, path)
     try:
         yield path
     finally:
         remove(path)
+
+
+def _place(root: Path, path: Path) -> None:
+    """Make the folder with its owner's name in it in one step: one without is a dead worker's, to `sweep`."""
+    made = root / f".{uuid4().hex}"
+    made.mkdir(parents=True)
+    (made / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+    for last in (*[False] * 100, True):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made.rename(path)
+            return
+        except FileNotFoundError:  # `remove` of another attempt took the empty parent away in between
+            if last:
+                raise
 
 
 def remove(path: Path) -> None:
