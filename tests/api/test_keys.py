@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
-from api.context import KEY_SECONDS
+from api.context import KEY_SECONDS, open_context
 from api.limiting import Limiter
+from store.database import Database
+from store.doorbell import InProcessDoorbell
 from store.repositories import tenants
 from store.settings import Settings
 from store.tables import ApiKey, Base
@@ -136,6 +139,25 @@ def test_the_operator_makes_tenants_and_their_admins_do_not(service: Service) ->
 def test_without_keys_none_are_made(client: TestClient) -> None:
     problem(client.post("/api-keys", json={"name": "k"}), 409, "keyless")
     assert client.get("/api-keys").json()["items"] == []
+
+
+@pytest.mark.services
+def test_processes_that_start_at_once_make_one_first_tenant(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Eight threads with pools of their own, on a database that has nothing yet."""
+    for mode in ("embedded", "full"):
+        folder = tmp_path / mode
+        folder.mkdir()
+        settings = settings_of(mode, request, folder, api_key=SecretStr(FIRST_KEY))
+        settings.data_dir.mkdir(parents=True)
+        Database(settings.resolved_database_url).migrate()
+        contexts = [open_context(settings, None, None, InProcessDoorbell()) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(context.prepare) for context in contexts]:
+                done.result()
+        with contexts[0].database.read() as session:
+            assert session.scalars(select(ApiKey.tenant_id)).all() == [tenants.DEFAULT_TENANT]
+        for context in contexts:
+            context.database.close()
 
 
 # Quotas
