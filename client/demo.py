@@ -215,4 +215,6 @@ def _program() -> str:
     if shutil.which("retort"):
         return "retort"
     called = Path(sys.argv[0]).absolute()
+    if called.name != "retort":  # started as `python -m client`
+        return "retort"
     return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

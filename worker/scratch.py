@@ -18,6 +18,7 @@ from worker.survivors import kill_all
 
 log = logging.getLogger(__name__)
 OWNER = "owner.json"
+RENAMES = 20
 
 
 @contextmanager
@@ -25,26 +26,24 @@ def folder(root: Path, resource_id: str, attempt: int) -> Iterator[Path]:
     """A new empty folder for the time of the block."""
     path = root / resource_id / str(attempt)
     remove(path)
-    _place(root, path)
+    _make(root, path)
     try:
         yield path
     finally:
         remove(path)
 
 
-def _place(root: Path, path: Path) -> None:
-    """Make the folder with its owner's name in it in one step: one without is a dead worker's, to `sweep`."""
-    made = root / f".{uuid4().hex}"
-    made.mkdir(parents=True)
-    (made / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
-    for last in (*[False] * 100, True):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            made.rename(path)
+def _make(root: Path, path: Path) -> None:
+    """Make the folder with its owner's name in it, in one step: a sweep that saw it without would take it away."""
+    staged = root / f".new-{uuid4().hex}"
+    staged.mkdir(parents=True)
+    (staged / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+    for _ in range(RENAMES):
+        path.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # a sweep removed the parent, which was empty until now
+            staged.rename(path)
             return
-        except FileNotFoundError:  # `remove` of another attempt took the empty parent away in between
-            if last:
-                raise
+    staged.rename(path)
 
 
 def remove(path: Path) -> None:
@@ -55,12 +54,20 @@ def remove(path: Path) -> None:
 
 def sweep(root: Path) -> list[Path]:
     """End what runs in folders whose worker is dead, and remove them."""
-    left = [path for path in root.glob("*/*") if path.is_dir() and not _owned(path)]
+    left = [path for path in _attempts(root) if path.is_dir() and not _owned(path)]
     for path in left:
         log.warning("removing %s, left by a worker that is gone", path)
         kill_all(str(path))
         remove(path)
     return left
+
+
+def _attempts(root: Path) -> Iterator[Path]:
+    """All attempts' folders; not what is still being made, nor what goes away while we look."""
+    for resource in list(root.iterdir()) if root.is_dir() else []:
+        if not resource.name.startswith("."):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield from list(resource.iterdir())
 
 
 def _owned(path: Path) -> bool:

@@ -61,7 +61,8 @@ def main() -> None:
     if arguments.cpu_time:
         torch.set_num_threads(1)
         CLOCK.now = time.process_time
-    print(header(device))
+    facts = header(device)  # once, before the run: the commit and load that were measured
+    print(facts)
     print(line(HEADINGS))
     rows = []
     for samples, dims in QUICK if arguments.quick else SIZES:
@@ -69,7 +70,7 @@ def main() -> None:
         print(line(rows[-1].cells()), flush=True)
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(report(rows, device), encoding="utf-8")
+        arguments.output.write_text(report(rows, device, facts), encoding="utf-8")
 
 
 class Clock:
@@ -154,12 +155,12 @@ def line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def report(rows: list[Row], device: torch.device) -> str:
+def report(rows: list[Row], device: torch.device, facts: str) -> str:
     rule = "|" + "---:|" * len(HEADINGS)
     table = "\n".join([line(HEADINGS), rule, *(line(row.cells()) for row in rows)])
     option = " --cpu-time" if CLOCK.now is time.process_time else f" --device {device.type}"
     command = f"python -m benchmarks.quality.speed{option} --output <this file>"
-    return f"# Speed of the Q metric, one layer\n\n{header(device)}\n\n`{command}`\n\n{table}\n\n{TARGETS}\n"
+    return f"# Speed of the Q metric, one layer\n\n{facts}\n\n`{command}`\n\n{table}\n\n{TARGETS}\n"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+"""A sweep beside attempts that begin: it must never take a living worker's folder."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from worker import scratch
+
+
+def test_a_sweep_takes_no_folder_that_is_just_being_made(tmp_path: Path) -> None:
+    ended = threading.Event()
+    swept: list[Path] = []
+
+    broken: list[Exception] = []
+
+    def sweep() -> None:
+        try:
+            while not ended.is_set():
+                swept.extend(scratch.sweep(tmp_path))
+        except Exception as error:
+            broken.append(error)
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(2)]
+    for sweeper in sweepers:
+        sweeper.start()
+    try:
+        for attempt in range(300):
+            with scratch.folder(tmp_path, "job_x", attempt) as folder:
+                (folder / "inputs").mkdir()
+    finally:
+        ended.set()
+        for sweeper in sweepers:
+            sweeper.join()
+    assert broken == []
+    assert not any((path / "inputs").exists() for path in swept)
+    assert [path for path in tmp_path.rglob("*") if path.name != "job_x"] == []
