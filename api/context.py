@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import IntegrityError
+
 from api import incoming
 from api.limiting import Limiter
 from api.remembering import Memory
@@ -33,6 +35,12 @@ class Context:
     def prepare(self) -> None:
         """Remove what a killed process left; make the first tenant and its key. The schema must be there."""
         incoming.sweep(self.settings)
+        try:
+            self._make_first()
+        except IntegrityError:  # another process starts at the same moment, and was faster
+            self._make_first()
+
+    def _make_first(self) -> None:
         key = self.settings.api_key.get_secret_value()
         with self.database.write() as session:
             tenant = tenants.ensure_default(session)

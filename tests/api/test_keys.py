@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
-from api.context import KEY_SECONDS
+from api.context import KEY_SECONDS, open_context
 from api.limiting import Limiter
+from store.database import Database
+from store.doorbell import InProcessDoorbell
 from store.repositories import tenants
 from store.settings import Settings
 from store.tables import ApiKey, Base
@@ -138,6 +141,25 @@ def test_without_keys_none_are_made(client: TestClient) -> None:
     assert client.get("/api-keys").json()["items"] == []
 
 
+@pytest.mark.services
+def test_processes_that_start_at_once_make_one_first_tenant(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Eight threads with pools of their own, on a database that has nothing yet."""
+    for mode in ("embedded", "full"):
+        folder = tmp_path / mode
+        folder.mkdir()
+        settings = settings_of(mode, request, folder, api_key=SecretStr(FIRST_KEY))
+        settings.data_dir.mkdir(parents=True)
+        Database(settings.resolved_database_url).migrate()
+        contexts = [open_context(settings, None, None, InProcessDoorbell()) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(context.prepare) for context in contexts]:
+                done.result()
+        with contexts[0].database.read() as session:
+            assert session.scalars(select(ApiKey.tenant_id)).all() == [tenants.DEFAULT_TENANT]
+        for context in contexts:
+            context.database.close()
+
+
 # Quotas
 
 
@@ -224,7 +246,7 @@ def test_a_bucket_gives_its_burst_and_its_rate_and_no_more(rate: float, burst: i
         taken += wait == 0
         assert 0 <= wait <= 1 / rate + 1e-9
         if wait:
-            assert Limiter.take(limiter, "other", now) == 0
+            assert limiter.take(f"other {len(limiter._buckets)}", now) == 0
             assert taken >= burst
         assert taken <= burst + now * rate + 1e-6
 
