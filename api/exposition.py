@@ -47,9 +47,9 @@ class Exposition:
         registry.register(_Store(self._figures()))
         shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if shared:
-            MultiProcessCollector(registry, shared)
+            MultiProcessCollector(registry, shared)  # type: ignore[no-untyped-call]
         else:
-            registry.register(self._own)  # type: ignore[arg-type] # a registry collects as a collector does
+            registry.register(self._own)
         return generate_latest(registry)
 
     def _figures(self) -> Figures | None:
@@ -94,7 +94,9 @@ def _families(found: Figures) -> Iterator[Metric]:
 
 
 def _counters(counted: dict[str, dict[str, float]]) -> Iterator[Metric]:
-    attempts = CounterMetricFamily("retort_attempts", "Attempts that ended, by how and why.", labels=("outcome", "code"))
+    attempts = CounterMetricFamily(
+        "retort_attempts", "Attempts that ended, by how and why.", labels=("outcome", "code")
+    )
     for label, value in counted.get(tallies.ATTEMPTS, {}).items():
         outcome, _, code = label.partition("/")
         attempts.add_metric((outcome, code), value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,8 +68,13 @@ class Settings(BaseSettings):
     webhook_retry_seconds: float = Field(5, ge=0, description="Wait after the first; three times as long each time.")
     webhook_disable_seconds: float = Field(5 * 86400, gt=0, description="Failing for so long disables a webhook.")
     max_webhooks: int = Field(20, ge=0, description="Webhooks of one tenant.")
+    max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
+    runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = Field("text", description="json: a line of JSON each, with ids.")
+    otel_endpoint: str = Field("", description="OTLP/HTTP collector for traces, as http://host:4318. Empty: no traces.")
+    metrics_open: bool = Field(False, description="Whether /metrics needs no key.")
 
     @cached_property
     def resolved_database_url(self) -> str:
