@@ -441,7 +441,8 @@ export interface paths {
         };
         /**
          * Log of a job
-         * @description What the trainer wrote, all attempts, oldest first.
+         * @description What the trainer wrote, all attempts, oldest first. To watch it: `?tail=100` first, then `?after=` with `follow`
+         *     of the answer before, as often as you like.
          */
         get: operations["list_job_logs"];
         put?: never;
@@ -692,6 +693,135 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Yours, newest first.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Be told when jobs change
+         * @description The answer is the only place where the secret is ever shown. The URL must be https and lead to a public address,
+         *     unless the operator allows more.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a webhook
+         * @description Whether it is enabled, and since when it fails.
+         */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description With its deliveries, those that wait included.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message
+         * @description A message of type `webhook.test`, delivered as every other; its log tells how that went.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable a webhook that was disabled
+         * @description It is told again what happens from now on; redeliver what it has missed.
+         */
+        post: operations["enable_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deliveries of a webhook
+         * @description Every message with its tries, newest first.
+         */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message again
+         * @description Under the same id, with all its tries, whatever became of it.
+         */
+        post: operations["redeliver_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api-keys": {
         parameters: {
             query?: never;
@@ -862,6 +992,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Figures for Prometheus
+         * @description Jobs, queue, leases, attempts and webhooks of all tenants from the database, and this process's own latencies.
+         *     For keys of the operator's tenant with the scope `metrics` or `admin`.
+         */
+        get: operations["get_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1008,7 +1159,7 @@ export interface components {
             finished_at: string | null;
             /**
              * Outcome
-             * @description succeeded, failed, cancelled, handed_over, worker_lost; null: still going on.
+             * @description succeeded, failed, cancelled, paused, handed_over, worker_lost; null: still going on.
              * @example succeeded
              */
             outcome: string | null;
@@ -1026,6 +1177,7 @@ export interface components {
             exit_code: number | null;
             /**
              * Peak Memory Bytes
+             * @description Largest so far; of the trainer and all that it has started.
              * @example 900000000
              */
             peak_memory_bytes: number | null;
@@ -1318,6 +1470,85 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["DatasetOut"][];
+        };
+        /**
+         * DeliveryOut
+         * @description A message for a webhook, and what became of it.
+         */
+        DeliveryOut: {
+            /**
+             * Id
+             * @description The header webhook-id: the same at every try.
+             * @example msg_01KA1N3ZCZ0D6M3X
+             */
+            id: string;
+            /**
+             * Type
+             * @example job.succeeded
+             */
+            type: string;
+            /**
+             * Status
+             * @example delivered
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "failed";
+            /**
+             * Payload
+             * @example {
+             *       "data": {
+             *         "attempt": 1,
+             *         "job_id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+             *         "status": "succeeded"
+             *       },
+             *       "timestamp": "2026-01-31T12:00:00.000Z",
+             *       "type": "job.succeeded"
+             *     }
+             */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * Tries
+             * @description Since it was made or sent again.
+             * @example 1
+             */
+            tries: number;
+            /**
+             * Next Try At
+             * @example null
+             */
+            next_try_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @example 2026-01-31T12:00:01Z
+             */
+            finished_at: string | null;
+            /**
+             * Log
+             * @description The last tries, oldest first.
+             */
+            log: components["schemas"]["TryOut"][];
+        };
+        /**
+         * DeliveryPage
+         * @description Deliveries, newest first.
+         */
+        DeliveryPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["DeliveryOut"][];
         };
         /**
          * DistillConfig
@@ -1700,6 +1931,11 @@ export interface components {
              * @description Attempts at system faults; null: the service's.
              */
             max_attempts?: number | null;
+            /**
+             * Max Runtime Seconds
+             * @description Longest time under a worker, all attempts together. Then training stops and the best student so far is kept, or the job fails when there is none yet. Null: the service's limit.
+             */
+            max_runtime_seconds?: number | null;
         };
         /**
          * JobOut
@@ -1757,6 +1993,7 @@ export interface components {
          *         "self": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *       },
          *       "max_attempts": 3,
+         *       "max_runtime_seconds": null,
          *       "name": "resnet8 from resnet34",
          *       "not_before": null,
          *       "phase": "scoring",
@@ -1775,6 +2012,7 @@ export interface components {
          *       "selection": null,
          *       "started_at": "2026-01-31T12:00:01Z",
          *       "status": "running",
+         *       "stop_reason": null,
          *       "student": {
          *         "name": "retort:resnet8",
          *         "options": {
@@ -1826,6 +2064,13 @@ export interface components {
             attempt: number;
             /** Max Attempts */
             max_attempts: number;
+            /** Max Runtime Seconds */
+            max_runtime_seconds: number | null;
+            /**
+             * Stop Reason
+             * @description Why training was stopped early: user, max_runtime; null: it was not.
+             */
+            stop_reason: string | null;
             /**
              * Progress
              * @description {fraction, step, total_steps, images_per_second, eta_seconds} of the current phase.
@@ -1904,7 +2149,7 @@ export interface components {
             name: string;
             /**
              * Scopes
-             * @description `read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too.
+             * @description `read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too. `metrics`: /metrics alone.
              * @default [
              *       "read",
              *       "write"
@@ -1914,7 +2159,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Expires In Seconds
              * @description How long it is good for; null: until it is revoked.
@@ -1956,7 +2201,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Created At
              * Format: date-time
@@ -2008,7 +2253,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Created At
              * Format: date-time
@@ -2100,6 +2345,12 @@ export interface components {
              * @example null
              */
             next_cursor?: string | null;
+            /**
+             * Follow
+             * @description Pass it as `after` for what is written from now on.
+             * @example NDI
+             */
+            follow: string;
             /** Items */
             items: components["schemas"]["LogOut"][];
         };
@@ -2487,6 +2738,40 @@ export interface components {
             items: components["schemas"]["TenantOut"][];
         };
         /**
+         * TryOut
+         * @description One try of a delivery.
+         */
+        TryOut: {
+            /**
+             * At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            at: string;
+            /**
+             * Status Code
+             * @description Null: there was no answer.
+             * @example 200
+             */
+            status_code: number | null;
+            /**
+             * Error
+             * @example null
+             */
+            error: string | null;
+            /**
+             * Seconds
+             * @example 0.12
+             */
+            seconds: number;
+            /**
+             * Answer
+             * @description The beginning of the body.
+             * @example ok
+             */
+            answer: string;
+        };
+        /**
          * UploadCreate
          * @description What will be sent.
          */
@@ -2618,6 +2903,165 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["UploadOut"][];
+        };
+        /**
+         * WebhookCreate
+         * @description Whom to tell, and what of.
+         */
+        WebhookCreate: {
+            /**
+             * Url
+             * @description https, public address.
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @description Which changes of a job's status; `*`: all.
+             * @default [
+             *       "job.succeeded",
+             *       "job.failed",
+             *       "job.cancelled"
+             *     ]
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Secret
+             * @description whsec_ and base64 of 24 to 64 random bytes; null: one is made and shown in the answer, once.
+             * @example null
+             */
+            secret?: string | null;
+            /**
+             * Description
+             * @default
+             * @example tells the chat
+             */
+            description: string;
+        };
+        /**
+         * WebhookCreated
+         * @description A new webhook. `secret` is shown this once.
+         */
+        WebhookCreated: {
+            /**
+             * Id
+             * @example whk_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Description
+             * @example tells the chat
+             */
+            description: string;
+            /**
+             * Enabled
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Disabled Reason
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description No delivery has succeeded since.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Secret
+             * @example whsec_...
+             */
+            secret: string;
+        };
+        /**
+         * WebhookOut
+         * @description A webhook, without its secret.
+         */
+        WebhookOut: {
+            /**
+             * Id
+             * @example whk_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Description
+             * @example tells the chat
+             */
+            description: string;
+            /**
+             * Enabled
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Disabled Reason
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description No delivery has succeeded since.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+        };
+        /**
+         * WebhookPage
+         * @description Webhooks, newest first.
+         */
+        WebhookPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["WebhookOut"][];
         };
         /**
          * WorkerOut
@@ -8715,6 +9159,10 @@ export interface operations {
             query?: {
                 /** @description Entries of one page, at most. */
                 limit?: number;
+                /** @description `follow` of an earlier answer. */
+                after?: string | null;
+                /** @description Only the last so many lines; no pages. */
+                tail?: number | null;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
             };
@@ -11354,6 +11802,1583 @@ export interface operations {
             };
         };
     };
+    list_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    enable_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    redeliver_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: {
@@ -13265,6 +15290,170 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ready"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
         };
