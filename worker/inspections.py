@@ -19,7 +19,7 @@ from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
 from store.settings import Settings
 from store.tables import Dataset, Teacher
-from worker import scratch
+from worker import scratch, thumbnails
 from worker.endings import explain_exit
 from worker.environment import child_environment
 from worker.errors import Internal, StorageDown
@@ -86,13 +86,15 @@ class Inspections:
             self._release(row, AGAIN_SECONDS)
         except LeaseLost:
             log.warning("%s was deleted or taken over while it was inspected", row.id)
+            self._discard(row)
 
     def _answer(self, row: Teacher | Dataset) -> dict[str, Any]:
         with scratch.folder(self._settings.scratch, row.id, row.attempt) as folder:
             try:
                 keep = _Keeper(self._settings, self._database, row, self._leaving)
                 request = self._fetch(row, folder, keep)
-                return run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
+                answer = run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
+                return thumbnails.kept(self._objects, row, folder, answer)
             except StorageDown:
                 raise
             except RetortError as error:
@@ -108,9 +110,19 @@ class Inspections:
     def _write(self, row: Teacher | Dataset, answer: dict[str, Any]) -> None:
         answer = clean(answer)
         status = "ready" if "report" in answer else "invalid"
+        values = {"report": answer.get("report"), "error": answer.get("error")}
+        if isinstance(row, Dataset) and not row.digest:  # no files to take one over: that of the content
+            values["digest"] = (answer.get("report") or {}).get("digest", "")
         with self._database.write() as session:
-            resources.finish(session, row, status, report=answer.get("report"), error=answer.get("error"))
+            resources.finish(session, row, status, **values)
         log.info("%s is %s", row.id, status)
+
+    def _discard(self, row: Teacher | Dataset) -> None:
+        """Remove what this inspection has stored, if its row was deleted; another worker's is left alone."""
+        with self._database.read() as session:
+            gone = session.get(type(row), row.id) is None
+        if gone and isinstance(row, Dataset):
+            self._objects.delete(thumbnails.object_key(row.id))
 
     def _release(self, row: Teacher | Dataset, seconds: float) -> None:
         """Let another try, in a while."""

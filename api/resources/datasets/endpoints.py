@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import registration
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
+from api.files import respond
 from api.idempotency import IdempotencyKeyHeader
 from api.negotiation import Prefer
 from api.openapi import body, documented
@@ -25,7 +26,9 @@ from api.resources.datasets.schemas import (
 from api.uploads import UploadDep
 from store.repositories import resources
 from store.tables import Dataset
+from store.thumbnails import MEDIA_TYPE
 
+_WEBP = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
 router = APIRouter(tags=["datasets"])
 
 
@@ -70,6 +73,25 @@ def list_datasets(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit
 def get_dataset(session: ReadSession, tenant: TenantDep, dataset_id: str) -> DatasetOut:
     """One dataset with what its inspection found: classes, counts, image sizes."""
     return service.shown(registration.find(session, Dataset, tenant, dataset_id))
+
+
+@router.get(
+    "/datasets/{dataset_id}/thumbnails",
+    operation_id="get_dataset_thumbnails",
+    summary="Show a dataset's thumbnails",
+    response_class=Response,
+    responses=documented(404)
+    | {
+        200: {"description": "A contact sheet; the dataset's `thumbnails` say how it is laid out.", "content": _WEBP},
+        304: {"description": "Not modified since the answer with that ETag."},
+    },
+)
+def get_dataset_thumbnails(
+    context: ContextDep, session: ReadSession, tenant: TenantDep, request: Request, dataset_id: str
+) -> Response:
+    """One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles."""
+    row = registration.find(session, Dataset, tenant, dataset_id)
+    return respond(context.objects, service.sheet(row), request.headers, redirect=False)
 
 
 @router.delete(

@@ -53,6 +53,18 @@ class DatasetForm(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
+class Thumbnails(ResponseModel):
+    """A contact sheet of `rows` x `columns` square tiles: row i shows the first training images of class i. Tiles
+    without an image are white."""
+
+    href: str = Field(examples=["/datasets/dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/thumbnails"])
+    rows: int = Field(examples=[10])
+    columns: int = Field(examples=[8])
+    tile: int = Field(description="Side of a tile in pixels.", examples=[64])
+    size_bytes: int = Field(examples=[45_924])
+    sha256: str = Field(examples=["0" * 64])
+
+
 class DatasetOut(ResponseModel):
     """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
 
@@ -66,7 +78,10 @@ class DatasetOut(ResponseModel):
     )
     size_bytes: int = Field(examples=[1024])
     digest: str = Field(examples=["0" * 64])
-    report: dict[str, Any] | None = Field(examples=[{"classes": 10}])
+    report: dict[str, Any] | None = Field(
+        examples=[{"classes": ["cat", "dog"], "counts": {"train": [400, 380], "test": [100, 95]}}]
+    )
+    thumbnails: Thumbnails | None = Field(description="None for a dataset without images or not inspected yet.")
     error: dict[str, Any] | None = Field(examples=[None])
     labels: dict[str, str] = Field(examples=[{"team": "vision"}])
     created_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])

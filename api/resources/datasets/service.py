@@ -13,16 +13,19 @@ from sqlalchemy.orm import Session
 from api import registration
 from api.architectures import no_catalogue
 from api.context import Context
+from api.files import StoredFile
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
+from api.problems import NotFound
 from api.registration import Key
 from api.resources.datasets.detection import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect
-from api.resources.datasets.schemas import DatasetForm, DatasetFromUploads, DatasetOut, NamedDataset
+from api.resources.datasets.schemas import DatasetForm, DatasetFromUploads, DatasetOut, NamedDataset, Thumbnails
 from api.uploads import ReceivedFile, Upload
 from store.ids import new_id
 from store.repositories import system
 from store.tables import Dataset
 from store.tables import Upload as StoredUpload
+from store.thumbnails import MEDIA_TYPE, object_key
 
 T = TypeVar("T")
 KIND = "dataset"
@@ -156,6 +159,20 @@ def _finish(row: Dataset) -> None:
     row.digest = hashlib.sha256(lines.encode()).hexdigest()
 
 
+def sheet(row: Dataset) -> StoredFile:
+    """The dataset's contact sheet. Raises `NotFound` where the inspection made none."""
+    layout = (row.report or {}).get("thumbnails")
+    if not layout:
+        raise NotFound(f"{row.id} has no thumbnails.", "Datasets of images have them once they are inspected.")
+    size, sha256 = layout["size_bytes"], layout["sha256"]
+    return StoredFile(object_key(row.id), "thumbnails.webp", MEDIA_TYPE, size, sha256, inline=True)
+
+
+def _thumbnails(row: Dataset) -> Thumbnails | None:
+    layout = (row.report or {}).get("thumbnails")
+    return Thumbnails(href=f"/datasets/{row.id}/thumbnails", **layout) if layout else None
+
+
 def shown(row: Dataset) -> DatasetOut:
     files = {role: {k: v for k, v in file.items() if k != "object_key"} for role, file in row.files.items()}
     return DatasetOut(
@@ -167,6 +184,7 @@ def shown(row: Dataset) -> DatasetOut:
         size_bytes=row.size_bytes,
         digest=row.digest,
         report=row.report,
+        thumbnails=_thumbnails(row),
         error=row.error,
         labels=row.labels,
         created_at=row.created_at,
