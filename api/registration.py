@@ -22,7 +22,7 @@ from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.problems import Conflict, NotFound, Unprocessable
 from api.uploads import ReceivedFile
-from store import thumbnails
+from store import references, thumbnails
 from store.doorbell import Noun
 from store.objects import ObjectStore
 from store.repositories import idempotency, resources, uploads
@@ -167,7 +167,8 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
 def object_keys(row: Teacher | Dataset) -> list[str]:
     if isinstance(row, Teacher):
         return [row.object_key]
-    return [*(file["object_key"] for file in row.files.values() if "object_key" in file), thumbnails.object_key(row.id)]
+    files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
+    return [*files, thumbnails.object_key(row.id)]
 
 
 def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:

@@ -52,6 +52,12 @@ class Policy:
     http_hosts: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
 
+    @classmethod
+    def read(cls, hosts: str = "*", http_hosts: str = "", networks: str = "") -> Policy:
+        """From settings: each a list with commas between. Raises ValueError for what is no network."""
+        given = tuple(ipaddress.ip_network(each) for each in _listed(networks))
+        return cls(_listed(hosts), _listed(http_hosts), given)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -79,6 +85,12 @@ def resolve_and_pin(url: str, policy: Policy) -> Target:
                 {"host": host},
             )
     return Target(url, scheme, host, port, tuple(str(address) for address in addresses))
+
+
+def check_name(url: str, policy: Policy) -> None:
+    """As far as a URL can be judged without asking for addresses. Raises `UrlRefused`."""
+    scheme, host, _ = _parsed(url)
+    _check_name(scheme, host, policy)
 
 
 def reachable(address: Address, policy: Policy) -> bool:
@@ -148,7 +160,7 @@ def _parsed(url: str) -> tuple[str, str, int]:
         found = httpx.URL(url)
         plain = urlsplit(url)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
-        raise UrlRefused(f"This is not a URL: {error}", "Send it whole, as https://host/path.") from error
+        raise UrlRefused(f"This is not a URL ({error}).", "Send it whole, as https://host/path.") from error
     if found.scheme not in PORTS or not found.host or plain.scheme.lower() != found.scheme:
         raise UrlRefused(f"{url!r} is not an http or https URL with a host.", "Send it whole, as https://host/path.")
     if found.userinfo:
@@ -169,6 +181,10 @@ def _named(host: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(host.lower().rstrip("."), pattern.lower()) for pattern in patterns)
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _resolve(host: str, port: int) -> list[Address]:
     """Every address of the host. The system's resolver knows no time limit, so a thread asks it."""
     found: list[tuple[object, ...]] = []
@@ -185,7 +201,7 @@ def _resolve(host: str, port: int) -> list[Address]:
     thread.join(RESOLVE_SECONDS)
     if not found:
         why = failed[0] if failed else f"no answer in {RESOLVE_SECONDS:g} s"
-        raise NameNotResolved(f"{host} cannot be resolved: {why}", "Check the name.", {"host": host})
+        raise NameNotResolved(f"{host} cannot be resolved ({why}).", "Check the name.", {"host": host})
     return list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0])) for entry in found))  # type: ignore[index]
 
 

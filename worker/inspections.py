@@ -14,12 +14,14 @@ from typing import Any
 from distill.errors import RetortError
 from store.database import AWAY, Database
 from store.objects import ObjectStore
+from store.references import object_key
 from store.repositories import resources
 from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
 from store.settings import Settings
 from store.tables import Dataset, Teacher
 from worker import scratch, thumbnails
+from worker.adopting import adopt
 from worker.endings import explain_exit
 from worker.environment import child_environment
 from worker.errors import Internal, StorageDown
@@ -103,6 +105,7 @@ class Inspections:
     def _fetch(self, row: Teacher | Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:
         fetcher = Fetcher(self._objects, folder, keep.check, lambda level, message: log.info("%s: %s", row.id, message))
         if isinstance(row, Dataset):
+            adopt(self._settings, self._database, self._objects, row, folder, keep.check)
             return dataset_input(row, fetcher).model_dump(mode="json")
         weights = fetcher.get(row.object_key, row.sha256, "teacher.safetensors")
         return {"architecture": row.architecture, "weights": str(weights)}
@@ -122,7 +125,8 @@ class Inspections:
         with self._database.read() as session:
             gone = session.get(type(row), row.id) is None
         if gone and isinstance(row, Dataset):
-            self._objects.delete(thumbnails.object_key(row.id))
+            for key in (thumbnails.object_key(row.id), *(object_key(row.id, role) for role in row.files)):
+                self._objects.delete(key)
 
     def _release(self, row: Teacher | Dataset, seconds: float) -> None:
         """Let another try, in a while."""

@@ -18,6 +18,7 @@ from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     NAMED_EXAMPLE,
+    DatasetFromReferences,
     DatasetFromUploads,
     DatasetOut,
     DatasetPage,
@@ -28,6 +29,7 @@ from store.repositories import resources
 from store.tables import Dataset
 from store.thumbnails import MEDIA_TYPE
 
+JSON_BODIES = (NamedDataset, DatasetFromUploads, DatasetFromReferences)
 _WEBP = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
 router = APIRouter(tags=["datasets"])
 
@@ -40,7 +42,10 @@ router = APIRouter(tags=["datasets"])
     responses=documented(
         409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
     ),
-    openapi_extra=body(json=((NamedDataset, DatasetFromUploads), NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+    openapi_extra=body(
+        json=((NamedDataset, DatasetFromUploads, DatasetFromReferences), NAMED_EXAMPLE),
+        form=(FORM_SCHEMA, FORM_EXAMPLE),
+    ),
 )
 async def register_dataset(
     context: ContextDep,
@@ -50,8 +55,8 @@ async def register_dataset(
     prefer: Prefer = None,
     key: IdempotencyKeyHeader = None,
 ) -> DatasetOut:
-    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
-    uploads.
+    """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
+    named set, uploads, or files that the service fetches from where the operator allows.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.

@@ -18,7 +18,7 @@ FORM_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "description": "Either `file` (split by the service), or `train` with or without `test`.",
     "properties": {
-        "file": _FILE | {"description": "ImageFolder zip or tar, or image parquet."},
+        "file": _FILE | {"description": "ImageFolder zip or tar, image parquet, CSV or JSON Lines."},
         "train": _FILE | {"description": "The training part."},
         "test": _FILE | {"description": "The test part; without it one is held out."},
         "name": {"type": "string", "maxLength": 200},
@@ -42,6 +42,32 @@ class DatasetFromUploads(RequestModel):
     upload: UploadId | None = Field(None, description="Id of the upload of the whole.")
     train: UploadId | None = Field(None, description="Id of the upload of the training part.")
     test: UploadId | None = Field(None, description="Id of the upload of the test part.")
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
+class Reference(RequestModel):
+    """A file that a worker fetches once, when the dataset is inspected; jobs run on the copy that it keeps."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="https://... of a host, or s3://bucket/key of a bucket, that the operator allows; where the hub is "
+        "allowed, hf://datasets/OWNER/NAME@COMMIT/PATH.",
+        examples=["https://data.example.org/flowers.zip"],
+    )
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="What the file must have; refused where it has another."
+    )
+
+
+class DatasetFromReferences(RequestModel):
+    """Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
+    without `test_reference`."""
+
+    reference: Reference | None = None
+    train_reference: Reference | None = None
+    test_reference: Reference | None = None
     name: Name = ""
     labels: Labels = Field(default_factory=dict)
 
@@ -70,7 +96,9 @@ class DatasetOut(ResponseModel):
 
     id: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     name: str = Field(examples=["fashion-mnist"])
-    kind: Literal["named", "archive", "parquet"] = Field(examples=["named"])
+    kind: Literal["named", "archive", "parquet", "table", "reference"] = Field(
+        description="`reference` until a worker has fetched the files and looked what they are.", examples=["named"]
+    )
     status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
     files: dict[str, dict[str, Any]] = Field(
         description="Role -> size, sha256 and name of the file.",
