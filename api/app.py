@@ -25,12 +25,13 @@ from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
 from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
+from api.resources.webhooks.endpoints import router as webhooks
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, keys, tenants, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, webhooks, keys, tenants, system)
 
 
 def create_app(

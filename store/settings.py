@@ -61,6 +61,14 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = Field(30, ge=0, description="From SIGTERM to SIGKILL of a trainer.")
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
     retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
+    webhook_hosts: str = Field("*", description="Hosts that webhooks may call, comma between, * any part; empty: none.")
+    webhook_http_hosts: str = Field("", description="Which of them also by plain http.")
+    webhook_networks: str = Field("", description="Networks that webhooks may reach though not public: 10.0.0.0/8, ...")
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60, description="Longest time that one delivery may take.")
+    webhook_tries: int = Field(12, ge=1, le=50, description="Tries of one delivery, before it is given up.")
+    webhook_retry_seconds: float = Field(5, ge=0, description="Wait after the first; three times as long each time.")
+    webhook_disable_seconds: float = Field(5 * 86400, gt=0, description="Failing for so long disables a webhook.")
+    max_webhooks: int = Field(20, ge=0, description="Webhooks of one tenant.")
     dataset_hosts: str = Field(
         "", description="Hosts that datasets may be fetched from, comma between, * any part; empty: none."
     )
@@ -85,6 +93,10 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """One process, nothing to install: no Redis, so the doorbell must be in process."""
         return not self.redis_url
+
+    @cached_property
+    def webhook_policy(self) -> Policy:
+        return Policy.read(self.webhook_hosts, self.webhook_http_hosts, self.webhook_networks)
 
     @cached_property
     def dataset_policy(self) -> Policy:
@@ -113,6 +125,12 @@ class Settings(BaseSettings):
                 f"renew_seconds ({self.renew_seconds:g}) must be at most half of lease_seconds "
                 f"({self.lease_seconds:g}), or one late renewal loses the job. Set RETORT_RENEW_SECONDS lower."
             )
+        try:
+            _ = self.webhook_policy
+        except ValueError as error:
+            raise ValueError(
+                f"RETORT_WEBHOOK_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
+            ) from error
         try:
             _ = self.dataset_policy
         except ValueError as error:

@@ -13,8 +13,9 @@ from sqlalchemy import select
 from api.app import ROUTERS
 from api.auth import SAFE
 from store.ids import new_id
-from store.repositories import tenants
-from store.tables import Base, Tenant
+from store.repositories import outbox, tenants
+from store.signing import new_secret
+from store.tables import Base, Tenant, Webhook
 from tests.api.checks import pointers, problem
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_contract import examples
@@ -79,6 +80,10 @@ def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
     driver.succeed(job_id)
     upload = {"filename": "f", "size_bytes": 1, "purpose": "teacher"}
     made = service.client.post("/uploads", json=upload, headers=headers)
+    with service.database.write() as session:
+        session.add(Webhook(id="whk_1", tenant_id=OWNER, url="https://1.1.1.1/", events="*", secret=new_secret()))
+        session.flush()
+        delivery_id = outbox.add(session, "whk_1", outbox.TEST, {}).id
     return {
         "job_id": job_id,
         "teacher_id": driver.teacher(OWNER),
@@ -86,6 +91,8 @@ def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
         "upload_id": made.json()["id"],
         "name": "student.safetensors",
         "number": "1",
+        "webhook_id": "whk_1",
+        "delivery_id": delivery_id,
     }
 
 

@@ -21,7 +21,7 @@ from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
 from api.resources.jobs.validation import Plan, check
 from distill.types import Architecture, DistillConfig
 from store.ids import new_id
-from store.repositories import idempotency, jobs
+from store.repositories import idempotency, jobs, shares
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job
 
@@ -200,7 +200,7 @@ def shown(session: Session, job: Job) -> JobOut:
 
 def shown_all(session: Session, rows: Sequence[Job]) -> list[JobOut]:
     """`shown` of each, with one query for all."""
-    places = jobs.queue_positions(session, rows)
+    places = shares.positions(session, rows)
     return [_shown(job, places.get(job.id)) for job in rows]
 
 
