@@ -19,7 +19,7 @@ from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
 from store.settings import Settings
 from store.tables import Dataset, Teacher
-from worker import scratch
+from worker import conversions, scratch
 from worker.endings import explain_exit
 from worker.environment import child_environment
 from worker.errors import Internal, StorageDown
@@ -86,13 +86,19 @@ class Inspections:
             self._release(row, AGAIN_SECONDS)
         except LeaseLost:
             log.warning("%s was deleted or taken over while it was inspected", row.id)
+            if isinstance(row, Teacher):
+                conversions.clear_if_gone(row, self._database, self._objects)
 
     def _answer(self, row: Teacher | Dataset) -> dict[str, Any]:
         with scratch.folder(self._settings.scratch, row.id, row.attempt) as folder:
             try:
                 keep = _Keeper(self._settings, self._database, row, self._leaving)
                 request = self._fetch(row, folder, keep)
-                return run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
+                answer = run(self._command, TABLES[type(row)], folder, request, self._settings, keep.check)
+                if isinstance(row, Teacher) and row.source and "report" in answer:
+                    facts = answer.get("converted", {})
+                    answer["values"] = conversions.keep(row, folder, facts, self._objects, keep.check)
+                return answer
             except StorageDown:
                 raise
             except RetortError as error:
@@ -102,6 +108,8 @@ class Inspections:
         fetcher = Fetcher(self._objects, folder, keep.check, lambda level, message: log.info("%s: %s", row.id, message))
         if isinstance(row, Dataset):
             return dataset_input(row, fetcher).model_dump(mode="json")
+        if row.source:
+            return {"architecture": row.architecture, "source": str(conversions.fetch(row, fetcher, folder))}
         weights = fetcher.get(row.object_key, row.sha256, "teacher.safetensors")
         return {"architecture": row.architecture, "weights": str(weights)}
 
@@ -109,8 +117,11 @@ class Inspections:
         answer = clean(answer)
         status = "ready" if "report" in answer else "invalid"
         with self._database.write() as session:
-            resources.finish(session, row, status, report=answer.get("report"), error=answer.get("error"))
+            facts = {"report": answer.get("report"), "error": answer.get("error")} | answer.get("values", {})
+            resources.finish(session, row, status, **facts)
         log.info("%s is %s", row.id, status)
+        if isinstance(row, Teacher) and status == "ready":
+            conversions.forget(row, self._objects)
 
     def _release(self, row: Teacher | Dataset, seconds: float) -> None:
         """Let another try, in a while."""
