@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import IntegrityError
 
 from api import incoming
+from api.in_flight import InFlight
 from api.limiting import Limiter
 from api.remembering import Memory
 from api.watching import Watch
@@ -29,6 +30,7 @@ class Context:
     doorbell: Doorbell
     limiter: Limiter
     watch: Watch
+    in_flight: InFlight = field(default_factory=InFlight)
     known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 

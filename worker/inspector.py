@@ -21,7 +21,8 @@ from distill.types import Architecture, DatasetInput
 from worker.errors import DiskFull, Internal, OutOfMemory
 from worker.isolation.inside import shut_in
 
-REQUEST, ANSWER, UNPACKED, THUMBNAILS = "request.json", "answer.json", "unpacked", "thumbnails.webp"
+REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
+UNPACKED, THUMBNAILS = "unpacked", "thumbnails.webp"
 CONFINED = frozenset({"teacher", "dataset"})
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
 DATA_BYTES = 12 * 2**30  # memory of its own: two splits of small images decoded, a row group of parquet, and room
@@ -31,14 +32,17 @@ FILE_BYTES = 64 * 2**30  # an inspection may unpack an archive into its folder
 def main(arguments: list[str]) -> int:
     """0 when there is an answer, be it an error."""
     what, folder = arguments
-    limit()
     request = json.loads((folder_path := Path(folder)).joinpath(REQUEST).read_text())
     (folder_path / UNPACKED).mkdir()
-    os.environ |= {"TMPDIR": folder, "TORCHINDUCTOR_CACHE_DIR": folder}  # torch makes its own on import, elsewhere
-    if what in CONFINED:
-        sys.stderr.write(f"{shut_in(readable(request), [folder]).summary()}\n")
+    answer: dict[str, Any] = {}
     try:
-        answer: dict[str, Any] = {"report": KINDS[what](request, folder_path)}
+        if "source" in request:
+            answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
+        limit()
+        if what in CONFINED:
+            os.environ |= {"TMPDIR": folder, "TORCHINDUCTOR_CACHE_DIR": folder}  # torch would make one on import
+            sys.stderr.write(f"{shut_in(readable(request), [folder]).summary()}\n")
+        answer["report"] = KINDS[what](request, folder_path)
     except Exception as error:
         traceback.print_exc()
         answer = {"error": explain(error).to_dict()}
@@ -76,6 +80,15 @@ def explain(error: Exception) -> RetortError:
     if isinstance(error, OSError) and error.errno == 28:
         return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
     return Internal(f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log.")
+
+
+def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make safetensors of what was sent, and `request` name them."""
+    from worker.converter import convert
+
+    made = convert(Path(request["source"]), folder / CONVERTED)
+    request["weights"] = str(made.paths[0])
+    return {"notes": list(made.notes), "isolation": made.isolation.summary()}
 
 
 def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:

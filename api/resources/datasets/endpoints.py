@@ -9,10 +9,11 @@ from api import registration
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
 from api.files import respond
-from api.idempotency import IdempotencyKeyHeader
-from api.negotiation import Prefer
+from api.idempotency import IdempotencyKeyDep
+from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
 from api.paging import Cursor, Limit, encode
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
@@ -24,6 +25,7 @@ from api.resources.datasets.schemas import (
     DatasetPage,
     NamedDataset,
 )
+from api.schemas import ResourcePatch
 from api.uploads import UploadDep
 from store.repositories import resources
 from store.tables import Dataset
@@ -50,10 +52,10 @@ router = APIRouter(tags=["datasets"])
 async def register_dataset(
     context: ContextDep,
     tenant: TenantDep,
+    key: IdempotencyKeyDep,
     upload: UploadDep,
     response: Response,
     prefer: Prefer = None,
-    key: IdempotencyKeyHeader = None,
 ) -> DatasetOut:
     """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
     named set, uploads, or files that the service fetches from where the operator allows.
@@ -74,10 +76,39 @@ def list_datasets(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit
     return DatasetPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
 
 
-@router.get("/datasets/{dataset_id}", operation_id="get_dataset", summary="Show a dataset", responses=documented(404))
-def get_dataset(session: ReadSession, tenant: TenantDep, dataset_id: str) -> DatasetOut:
+@router.get(
+    "/datasets/{dataset_id}",
+    operation_id="get_dataset",
+    summary="Show a dataset",
+    response_model=DatasetOut,
+    responses=documented(404, also=CONDITIONAL),
+)
+def get_dataset(
+    session: ReadSession, tenant: TenantDep, dataset_id: str, response: Response, if_none_match: IfNoneMatch = None
+) -> DatasetOut | Response:
     """One dataset with what its inspection found: classes, counts, image sizes."""
-    return service.shown(registration.find(session, Dataset, tenant, dataset_id))
+    return tagged(service.shown(registration.find(session, Dataset, tenant, dataset_id)), response, if_none_match)
+
+
+@router.patch(
+    "/datasets/{dataset_id}",
+    operation_id="update_dataset",
+    summary="Rename or label a dataset",
+    responses=documented(404, 409, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
+)
+def update_dataset(
+    work: WorkDep,
+    tenant: TenantDep,
+    dataset_id: str,
+    body: ResourcePatch,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DatasetOut:
+    """Change a dataset's name or labels. With `If-Match` only if nobody else has changed it."""
+    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
+    shown = service.shown(registration.patch(work, Dataset, tenant, dataset_id, body))
+    response.headers["ETag"] = tag_of(shown)
+    return shown
 
 
 @router.get(
@@ -104,8 +135,9 @@ def get_dataset_thumbnails(
     operation_id="delete_dataset",
     summary="Delete a dataset",
     status_code=204,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 412),
 )
-def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str) -> None:
+def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str, if_match: IfMatch = None) -> None:
     """Remove a dataset and its files. 409 while jobs refer to it."""
+    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
     registration.delete(work, Dataset, tenant, dataset_id)
