@@ -94,7 +94,9 @@ def _families(found: Figures) -> Iterator[Metric]:
 
 
 def _counters(counted: dict[str, dict[str, float]]) -> Iterator[Metric]:
-    attempts = CounterMetricFamily("retort_attempts", "Attempts that ended, by how and why.", labels=("outcome", "code"))
+    attempts = CounterMetricFamily(
+        "retort_attempts", "Attempts that ended, by how and why.", labels=("outcome", "code")
+    )
     for label, value in counted.get(tallies.ATTEMPTS, {}).items():
         outcome, _, code = label.partition("/")
         attempts.add_metric((outcome, code), value)
