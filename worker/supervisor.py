@@ -144,7 +144,8 @@ class Attempt:
         self._check()
         environment = child_environment(self._boss.settings, self._environment)
         self._process = process = TrainerProcess(self._boss.command, self._folder, environment)
-        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder)
+        journal = self._journal
+        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
         try:
             while not process.exited() and not self._lingers():
                 self._take_events(process, uploader, TICK_SECONDS)
@@ -153,6 +154,7 @@ class Attempt:
             process.end(0)
             self._take_events(process, uploader, 0)
             if not self._done:
+                self._journal.flush()
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
         finally:
             uploader.close()
@@ -183,7 +185,7 @@ class Attempt:
 
     def _save(self, data: dict[str, Any], uploader: CheckpointUploader) -> None:
         try:
-            uploader.submit(data)
+            uploader.submit(data, self._journal.said)
         except OSError as error:
             self._journal.note("warning", f"checkpoint of step {data.get('step')} not stored: {error}")
 

@@ -132,6 +132,8 @@ def succeeded(site: Site, job_id: str, undisturbed: Reference, outcomes: list[st
     assert mine.tensors.keys() == undisturbed.tensors.keys()
     for name, tensor in undisturbed.tensors.items():
         assert torch.equal(mine.tensors[name], tensor), f"{name} is not the undisturbed run's"
+    missing, more = undisturbed.metrics.keys() - mine.metrics.keys(), mine.metrics.keys() - undisturbed.metrics.keys()
+    assert not missing | more, f"lost: {sorted(missing)}, made up: {sorted(more)}"
     assert mine.metrics == undisturbed.metrics
     assert mine.curve == undisturbed.curve
     return story
