@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api import incoming
 from api.exposition import Exposition
+from api.in_flight import InFlight
 from api.limiting import Limiter
 from api.remembering import Memory
 from api.watching import Watch
@@ -31,6 +32,7 @@ class Context:
     limiter: Limiter
     watch: Watch
     exposition: Exposition
+    in_flight: InFlight = field(default_factory=InFlight)
     known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
 

@@ -87,6 +87,12 @@ def resolve_and_pin(url: str, policy: Policy) -> Target:
     return Target(url, scheme, host, port, tuple(str(address) for address in addresses))
 
 
+def check_name(url: str, policy: Policy) -> None:
+    """As far as a URL can be judged without asking for addresses. Raises `UrlRefused`."""
+    scheme, host, _ = _parsed(url)
+    _check_name(scheme, host, policy)
+
+
 def reachable(address: Address, policy: Policy) -> bool:
     """Whether the address is public, or in a network that the operator allows."""
     inner = _inner(address)

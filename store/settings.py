@@ -6,6 +6,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +69,19 @@ class Settings(BaseSettings):
     webhook_retry_seconds: float = Field(5, ge=0, description="Wait after the first; three times as long each time.")
     webhook_disable_seconds: float = Field(5 * 86400, gt=0, description="Failing for so long disables a webhook.")
     max_webhooks: int = Field(20, ge=0, description="Webhooks of one tenant.")
+    dataset_hosts: str = Field(
+        "", description="Hosts that datasets may be fetched from, comma between, * any part; empty: none."
+    )
+    dataset_http_hosts: str = Field("", description="Which of them also by plain http.")
+    dataset_networks: str = Field(
+        "", description="Networks that datasets may be fetched from though not public: 10.0.0.0/8, ..."
+    )
+    dataset_buckets: str = Field(
+        "", description="Buckets (or bucket/prefix) of the S3 server that any tenant may name datasets in; empty: none."
+    )
+    dataset_fetch_seconds: float = Field(3600, gt=0, description="Longest time that fetching one file may take.")
+    huggingface: bool = Field(False, description="Datasets by hf:// references with a pinned revision.")
+    huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
     max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
     runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
     keep_jobs_days: float = Field(0, ge=0, description="Ended jobs go with all they made after so long; 0: never.")
@@ -95,6 +109,17 @@ class Settings(BaseSettings):
     def webhook_policy(self) -> Policy:
         return Policy.read(self.webhook_hosts, self.webhook_http_hosts, self.webhook_networks)
 
+    @cached_property
+    def dataset_policy(self) -> Policy:
+        return Policy.read(self.dataset_hosts, self.dataset_http_hosts, self.dataset_networks)
+
+    @cached_property
+    def huggingface_policy(self) -> Policy:
+        """The hub answers a file's request by a redirect to where large files lie."""
+        host = urlsplit(self.huggingface_endpoint).hostname or ""
+        hosts = f"{host},*.hf.co,*.huggingface.co" if self.huggingface else ""
+        return Policy.read(hosts, self.dataset_http_hosts, self.dataset_networks)
+
     @property
     def scratch(self) -> Path:
         return (self.scratch_dir or self.data_dir / "scratch").absolute()
@@ -117,6 +142,20 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"RETORT_WEBHOOK_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
             ) from error
+        try:
+            _ = self.dataset_policy
+        except ValueError as error:
+            raise ValueError(
+                f"RETORT_DATASET_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
+            ) from error
+        if self.dataset_buckets and not self.s3_endpoint:
+            raise ValueError(
+                "RETORT_DATASET_BUCKETS is set but there is no S3 server. Set RETORT_S3_ENDPOINT, or unset it."
+            )
+        if self.s3_bucket in (entry.strip().partition("/")[0] for entry in self.dataset_buckets.split(",")):
+            raise ValueError(
+                f"RETORT_DATASET_BUCKETS names {self.s3_bucket}, where every tenant's objects lie. Use other buckets."
+            )
         if self.s3_endpoint and (not self.s3_access_key or self.s3_secret_key.get_secret_value() in GUESSABLE):
             raise ValueError(
                 "RETORT_S3_ENDPOINT is set but RETORT_S3_ACCESS_KEY or RETORT_S3_SECRET_KEY is missing or guessable. "

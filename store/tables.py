@@ -83,6 +83,7 @@ class Teacher(Leasable, Base):
     object_key: Mapped[str] = mapped_column(String(500))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
+    source: Mapped[Json | None]  # store.sources: what it was sent as, where that had to be converted
     report: Mapped[Json | None]  # distill.models.CheckpointReport: num_classes, parameters, ...
     error: Mapped[Json | None]  # RetortError.to_dict()
     labels: Mapped[Json] = mapped_column(default=dict)

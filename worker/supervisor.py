@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import queue
 import sys
@@ -27,7 +26,6 @@ from worker import endings, inputs, scratch
 from worker.curves import CurveCollector
 from worker.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
 from worker.environment import child_environment
-from worker.errors import DiskFull, Internal
 from worker.fetching import Fetcher
 from worker.holding import Holding
 from worker.journal import Journal
@@ -73,8 +71,7 @@ class Supervisor:
         try:
             with Holding(self.settings, self.database, lease) as holding:
                 self.holdings[lease.job_id] = holding
-                with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                    ending = Attempt(self, holding, folder, environment or {}).run()
+                ending = self._attempt(holding, environment or {})
                 status = holding.write(lambda session: leases.settle(session, lease, ending))
         except LeaseLost:
             log.warning("%s attempt %d: the lease is lost; nothing more is written", lease.job_id, lease.attempt)
@@ -83,6 +80,15 @@ class Supervisor:
         if status == "cancelled":
             self._drop_objects(lease.job_id)
         return status
+
+    def _attempt(self, holding: Holding, environment: Mapping[str, str]) -> Ending:
+        lease = holding.lease
+        try:
+            with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
+                return Attempt(self, holding, folder, environment).run()
+        except OSError as error:  # no folder, no attempt: a full disk, most likely
+            log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
+            return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
 
     def poke(self) -> None:
         """Somebody rang: look for requests now."""
@@ -153,7 +159,8 @@ class Attempt:
         environment = child_environment(self._boss.settings, self._environment)
         self._process = process = TrainerProcess(self._boss.command, self._folder, environment)
         self._memory = MemoryGauge(process.pid)
-        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder)
+        journal = self._journal
+        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
         try:
             while not process.exited() and not self._lingers():
                 self._take_events(process, uploader, TICK_SECONDS)
@@ -164,6 +171,7 @@ class Attempt:
             process.end(0)
             self._take_events(process, uploader, 0)
             if not self._done:
+                self._journal.flush()
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
         finally:
             uploader.close()
@@ -195,7 +203,7 @@ class Attempt:
 
     def _save(self, data: dict[str, Any], uploader: CheckpointUploader) -> None:
         try:
-            uploader.submit(data)
+            uploader.submit(data, self._journal.said)
         except OSError as error:
             self._journal.note("warning", f"checkpoint of step {data.get('step')} not stored: {error}")
 
@@ -304,15 +312,9 @@ class Attempt:
             self._process.end(grace_seconds)
 
     def _broken(self, error: Exception) -> Ending:
-        back_off = self._boss.settings.retry_back_off_seconds
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            error = DiskFull(
-                f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR."
-            )
         if not isinstance(error, RetortError):
             log.exception("%s attempt %d broke", self._holding.lease.job_id, self._holding.lease.attempt)
-            error = Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
-        return endings.failed(error.to_dict(), back_off)
+        return endings.failed(endings.explain_break(error).to_dict(), self._boss.settings.retry_back_off_seconds)
 
     def _note_tail(self, ending: Ending) -> None:
         """What the trainer printed last, kept where it may explain something."""

@@ -33,6 +33,11 @@ def get(session: Session, tenant_id: str, job_id: str) -> Job | None:
     return job if job is not None and job.tenant_id == tenant_id else None
 
 
+def lock(session: Session, job: Job) -> None:
+    """Nobody changes the job until commit; `job` is as it is now. (SQLite has one writer at a time anyway.)"""
+    session.refresh(job, with_for_update={"key_share": True})
+
+
 def page(
     session: Session,
     tenant_id: str,

@@ -63,6 +63,19 @@ class JobCreate(RequestModel):
     )
 
 
+class JobPatch(RequestModel):
+    """What may be changed of a job at any time; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"name": "the good one", "labels": {"keep": "yes"}}]},
+    )
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict, description="All of them: those that are left out go.")
+    priority: int = Field(0, ge=-1000, le=1000, description="Higher starts first.")
+
+
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "name": "resnet8 from resnet34",

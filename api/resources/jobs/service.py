@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
@@ -206,10 +204,9 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
         context.objects.delete(key)
 
 
-def etag(job: JobOut, event_seq: int) -> str:
-    """Changes with every event, step of progress and move in the queue; not with a heartbeat, so it is weak."""
-    facts = json.dumps([event_seq, job.status, job.progress, job.queue_position], sort_keys=True)
-    return f'W/"{event_seq}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"'
+def version(job: JobOut) -> str:
+    """What somebody who waits for a change waits for: everything but a heartbeat."""
+    return job.model_dump_json(exclude={"heartbeat_at"})
 
 
 def shown(session: Session, job: Job) -> JobOut:

@@ -131,11 +131,12 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made, or an
-         *     upload.
+         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
          *
-         *     A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
-         *     that does not fit is answered with 422, which names the tensors, and nothing of it is kept.
+         *     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
+         *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
+         *     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
+         *     which names the tensors, and nothing of it is kept.
          */
         post: operations["register_teacher"];
         delete?: never;
@@ -165,7 +166,11 @@ export interface paths {
         delete: operations["delete_teacher"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a teacher
+         * @description Change a teacher's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_teacher"];
         trace?: never;
     };
     "/datasets": {
@@ -183,8 +188,8 @@ export interface paths {
         put?: never;
         /**
          * Register a dataset
-         * @description Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
-         *     uploads.
+         * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
+         *     named set, uploads, or files that the service fetches from where the operator allows.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
          *     with 422, which says why, and nothing of it is kept.
@@ -215,6 +220,30 @@ export interface paths {
          * @description Remove a dataset and its files. 409 while jobs refer to it.
          */
         delete: operations["delete_dataset"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename or label a dataset
+         * @description Change a dataset's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_dataset"];
+        trace?: never;
+    };
+    "/datasets/{dataset_id}/thumbnails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a dataset's thumbnails
+         * @description One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles.
+         */
+        get: operations["get_dataset_thumbnails"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -267,7 +296,11 @@ export interface paths {
         delete: operations["delete_job"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a job
+         * @description Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job.
+         */
+        patch: operations["update_job"];
         trace?: never;
     };
     "/jobs/{job_id}/cancel": {
@@ -1389,10 +1422,11 @@ export interface components {
             name: string;
             /**
              * Kind
+             * @description `reference` until a worker has fetched the files and looked what they are.
              * @example named
              * @enum {string}
              */
-            kind: "named" | "archive" | "parquet";
+            kind: "named" | "archive" | "parquet" | "table" | "reference";
             /**
              * Status
              * @example ready
@@ -1428,12 +1462,27 @@ export interface components {
             /**
              * Report
              * @example {
-             *       "classes": 10
+             *       "classes": [
+             *         "cat",
+             *         "dog"
+             *       ],
+             *       "counts": {
+             *         "test": [
+             *           100,
+             *           95
+             *         ],
+             *         "train": [
+             *           400,
+             *           380
+             *         ]
+             *       }
              *     }
              */
             report: {
                 [key: string]: unknown;
             } | null;
+            /** @description None for a dataset without images or not inspected yet. */
+            thumbnails: components["schemas"]["Thumbnails"] | null;
             /**
              * Error
              * @example null
@@ -2137,6 +2186,39 @@ export interface components {
             items: components["schemas"]["JobOut"][];
         };
         /**
+         * JobPatch
+         * @description What may be changed of a job at any time; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "keep": "yes"
+         *       },
+         *       "name": "the good one"
+         *     }
+         */
+        JobPatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Priority
+             * @description Higher starts first.
+             * @default 0
+             */
+            priority: number;
+        };
+        /**
          * KeyCreate
          * @description A key to make.
          */
@@ -2580,6 +2662,54 @@ export interface components {
             needs_layers: boolean;
         };
         /**
+         * ResourcePatch
+         * @description What may be changed of a teacher or dataset; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "team": "vision"
+         *       },
+         *       "name": "ours"
+         *     }
+         */
+        ResourcePatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SentFile
+         * @description A file as it was sent.
+         */
+        SentFile: {
+            /**
+             * Filename
+             * @example pytorch_model.bin
+             */
+            filename: string;
+            /**
+             * Size Bytes
+             * @example 87000000
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @example 1111111111111111111111111111111111111111111111111111111111111111
+             */
+            sha256: string;
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2649,9 +2779,15 @@ export interface components {
             size_bytes: number;
             /**
              * Sha256
+             * @description Of the safetensors file; until one is made, of what was sent.
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
+            /**
+             * @description What was sent, where a worker converts it; null for a safetensors file.
+             * @example null
+             */
+            source: components["schemas"]["TeacherSource"] | null;
             /**
              * Report
              * @example {
@@ -2700,6 +2836,30 @@ export interface components {
             items: components["schemas"]["TeacherOut"][];
         };
         /**
+         * TeacherSource
+         * @description What the weights were made of, where they were not sent as one safetensors file.
+         */
+        TeacherSource: {
+            /** Files */
+            files: components["schemas"]["SentFile"][];
+            /**
+             * Notes
+             * @description What the conversion changed or left out.
+             * @default []
+             * @example [
+             *       "The weights were taken from 'model'."
+             *     ]
+             */
+            notes: string[];
+            /**
+             * Isolation
+             * @description What held the converter's process.
+             * @default
+             * @example own root, seccomp
+             */
+            isolation: string;
+        };
+        /**
          * TenantOut
          * @description A tenant, its limits and what it uses of them.
          */
@@ -2736,6 +2896,44 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["TenantOut"][];
+        };
+        /**
+         * Thumbnails
+         * @description A contact sheet of `rows` x `columns` square tiles: row i shows the first training images of class i. Tiles
+         *     without an image are white.
+         */
+        Thumbnails: {
+            /**
+             * Href
+             * @example /datasets/dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/thumbnails
+             */
+            href: string;
+            /**
+             * Rows
+             * @example 10
+             */
+            rows: number;
+            /**
+             * Columns
+             * @example 8
+             */
+            columns: number;
+            /**
+             * Tile
+             * @description Side of a tile in pixels.
+             * @example 64
+             */
+            tile: number;
+            /**
+             * Size Bytes
+             * @example 45924
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @example 0000000000000000000000000000000000000000000000000000000000000000
+             */
+            sha256: string;
         };
         /**
          * TryOut
@@ -3256,6 +3454,52 @@ export interface components {
             };
         };
         /**
+         * Reference
+         * @description A file that a worker fetches once, when the dataset is inspected; jobs run on the copy that it keeps.
+         */
+        Reference: {
+            /**
+             * Url
+             * @description https://... of a host, or s3://bucket/key of a bucket, that the operator allows; where the hub is allowed, hf://datasets/OWNER/NAME@COMMIT/PATH.
+             * @example https://data.example.org/flowers.zip
+             */
+            url: string;
+            /**
+             * Sha256
+             * @description What the file must have; refused where it has another.
+             * @default null
+             */
+            sha256: string | null;
+        };
+        /**
+         * DatasetFromReferences
+         * @description Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
+         *     without `test_reference`.
+         */
+        DatasetFromReferences: {
+            /** @default null */
+            reference: components["schemas"]["Reference"] | null;
+            /** @default null */
+            train_reference: components["schemas"]["Reference"] | null;
+            /** @default null */
+            test_reference: components["schemas"]["Reference"] | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
          * ArtifactReference
          * @description A file that one of your jobs made.
          */
@@ -3295,11 +3539,6 @@ export interface components {
          * @description Register an upload that is complete.
          */
         TeacherFromUpload: {
-            /**
-             * Upload
-             * @description Id of the upload.
-             */
-            upload: string;
             /** Architecture */
             architecture: string;
             /** Options */
@@ -3321,6 +3560,43 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * Upload
+             * @description Id of the upload.
+             */
+            upload: string;
+        };
+        /**
+         * TeacherFromUploads
+         * @description Register uploads that are complete: the shards of one checkpoint with their index.
+         */
+        TeacherFromUploads: {
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Uploads
+             * @description Ids of the uploads, each with its file's own name.
+             */
+            uploads: string[];
         };
     };
     responses: never;
@@ -3722,7 +3998,10 @@ export interface operations {
     get_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -3733,11 +4012,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -3912,7 +4202,10 @@ export interface operations {
     abort_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -4013,6 +4306,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -5029,18 +5346,20 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
                  *       "name": "ResNet-34",
                  *       "labels": "{\"team\": \"vision\"}",
-                 *       "file": "<bytes>"
+                 *       "file": [
+                 *         "<bytes>"
+                 *       ]
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description safetensors */
-                    file: string;
+                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. */
+                    file: string[];
                     /** @description Catalogue name. */
                     architecture: string;
                     /** @description JSON object: the constructor's keyword arguments. */
@@ -5291,7 +5610,10 @@ export interface operations {
     get_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -5302,11 +5624,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TeacherOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -5481,7 +5814,10 @@ export interface operations {
     delete_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -5582,6 +5918,325 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_teacher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                teacher_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeacherOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -5881,7 +6536,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"];
+                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -5890,7 +6545,7 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description ImageFolder zip or tar, or image parquet. */
+                    /** @description ImageFolder zip or tar, image parquet, CSV or JSON Lines. */
                     file?: string;
                     /** @description The training part. */
                     train?: string;
@@ -6142,7 +6797,10 @@ export interface operations {
     get_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -6153,11 +6811,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -6332,7 +7001,10 @@ export interface operations {
     delete_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -6433,6 +7105,522 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_dataset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_dataset_thumbnails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A contact sheet; the dataset's `thumbnails` say how it is laid out. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description Not modified since the answer with that ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -6992,7 +8180,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7003,7 +8191,7 @@ export interface operations {
             /** @description Nothing has changed since the ETag in If-None-Match. */
             304: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -7185,7 +8373,10 @@ export interface operations {
                 /** @description Cancel the job first if it is active. */
                 cancel?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7305,6 +8496,301 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Unprocessable content */
             422: {
                 headers: {
@@ -7406,7 +8892,10 @@ export interface operations {
     cancel_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7509,6 +8998,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7620,7 +9133,10 @@ export interface operations {
     stop_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7723,6 +9239,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7834,7 +9374,10 @@ export interface operations {
     pause_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7937,6 +9480,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8048,7 +9615,10 @@ export interface operations {
     resume_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -8151,6 +9721,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8262,7 +9856,10 @@ export interface operations {
     retry_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -8365,6 +9962,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -14388,7 +16009,10 @@ export interface operations {
     get_tenant: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -14399,11 +16023,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TenantOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -14578,7 +16213,10 @@ export interface operations {
     set_tenant_quotas: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -14593,6 +16231,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -14661,6 +16301,30 @@ export interface operations {
                      *       "detail": "Not found, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
