@@ -84,7 +84,7 @@ class Housekeeping:
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session)
+            waiting = _work_waits(session, self._settings.max_running_jobs)
         if waiting:
             self._wake()
 
@@ -103,12 +103,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session) -> bool:
+def _work_waits(session: Session, max_running: int) -> bool:
     from store.repositories import resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.queued(session, limit=1)
+        leases.any_queued(session, max_running)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
     )
