@@ -38,9 +38,7 @@ def test_tables_are_known_by_their_content(client: TestClient, content: bytes, f
     assert (answer.json()["kind"], answer.json()["files"]["all"]["format"]) == ("table", form)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello", b"a,b\0", b"\xff\xfea\0,\0", b"BZh91AY&SY", b"\xfd7zXZ\0\0"]
-)
+@pytest.mark.parametrize("content", [b"", b"hello", b"a,b\0", b"\xff\xfea\0,\0", b"BZh91AY&SY", b"\xfd7zXZ\0\0"])
 def test_other_files_are_refused_at_once(client: TestClient, content: bytes) -> None:
     answer = client.post("/datasets", files={"train": ("a.csv", content)})
     assert pointers(problem(answer, 422, "invalid_dataset")) == {"/train"}
