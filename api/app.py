@@ -11,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from api import handlers, openapi
 from api.context import Context, open_context
 from api.dashboard import mount_dashboard
+from api.exposition import Timing
 from api.guard import Guard
 from api.head import Head
+from api.requests import Requests
 from api.resources.artifacts.endpoints import router as artifacts
 from api.resources.catalogue.endpoints import router as catalogue
 from api.resources.curves.endpoints import router as curves
@@ -54,8 +56,10 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     mount_dashboard(app)
+    app.add_middleware(Timing, exposition=context.exposition)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)
+    app.add_middleware(Requests)
     handlers.install(app)
     openapi.install(app)
     return app

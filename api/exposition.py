@@ -47,9 +47,9 @@ class Exposition:
         registry.register(_Store(self._figures()))
         shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if shared:
-            MultiProcessCollector(registry, shared)
+            MultiProcessCollector(registry, shared)  # type: ignore[no-untyped-call]
         else:
-            registry.register(self._own)  # type: ignore[arg-type] # a registry collects as a collector does
+            registry.register(self._own)
         return generate_latest(registry)
 
     def _figures(self) -> Figures | None:

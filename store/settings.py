@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -82,8 +82,13 @@ class Settings(BaseSettings):
     dataset_fetch_seconds: float = Field(3600, gt=0, description="Longest time that fetching one file may take.")
     huggingface: bool = Field(False, description="Datasets by hf:// references with a pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
+    max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
+    runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = Field("text", description="json: a line of JSON each, with ids.")
+    otel_endpoint: str = Field("", description="OTLP/HTTP collector for traces, as http://host:4318. Empty: no traces.")
+    metrics_open: bool = Field(False, description="Whether /metrics needs no key.")
 
     @cached_property
     def resolved_database_url(self) -> str:

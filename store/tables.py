@@ -55,7 +55,7 @@ class ApiKey(Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    scopes: Mapped[str] = mapped_column(String(60), default=ALL_SCOPES)  # of read, write, admin; comma between
+    scopes: Mapped[str] = mapped_column(String(60), default=ALL_SCOPES)  # of read, write, admin, metrics; comma between
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -84,7 +84,7 @@ class Inspections:
             self._write(row, answer)
         except Leaving:
             self._release(row, 0)
-        except StorageDown as error:
+        except (StorageDown, OSError) as error:  # no store, or no room on our own disk
             log.warning("%s is inspected later: %s", row.id, error)
             self._release(row, AGAIN_SECONDS)
         except LeaseLost:
@@ -143,7 +143,7 @@ class Inspections:
     def _release(self, row: Teacher | Dataset, seconds: float) -> None:
         """Let another try, in a while."""
         with self._database.write() as session:
-            resources.renew(session, row, seconds)
+            resources.release(session, row, seconds)
 
 
 class _Keeper:

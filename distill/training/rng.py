@@ -59,8 +59,8 @@ def determinism(wanted: bool) -> Iterator[None]:
     Off: cuDNN may choose the fastest kernels by timing, which differ in rounding from run to run.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory: Any = torch.utils.deterministic  # a module with a property, which its type stub lacks
+    fill, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False
     torch.use_deterministic_algorithms(wanted, warn_only=True)
     torch.backends.cudnn.benchmark = not wanted
     try:
@@ -68,4 +68,4 @@ def determinism(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=True)
         torch.backends.cudnn.benchmark = before[1]
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill

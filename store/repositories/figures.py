@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select, type_coerce
 from sqlalchemy.orm import Session
@@ -62,7 +63,7 @@ def _queue_age(session: Session) -> float:
     """Since when the longest waiting job waits: its last event is that it was queued. Those that wait out a back-off
     wait for themselves."""
     due = Job.not_before.is_(None) | (Job.not_before <= db_now())
-    since = func.coalesce(func.max(Job.not_before, JobEvent.created_at), JobEvent.created_at)
+    since: Any = func.coalesce(func.max(Job.not_before, JobEvent.created_at), JobEvent.created_at)
     if session.get_bind().dialect.name == "postgresql":
         since = func.greatest(Job.not_before, JobEvent.created_at)
     last = (JobEvent.job_id == Job.id) & (JobEvent.seq == Job.event_seq)

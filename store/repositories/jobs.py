@@ -120,10 +120,10 @@ def logs(session: Session, job_id: str, after_id: int, limit: int) -> list[LogLi
     return list(session.scalars(query.order_by(LogLine.id).limit(limit)))
 
 
-def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
-    """The last lines, oldest first."""
-    query = select(LogLine).where(LogLine.job_id == job_id).order_by(LogLine.id.desc()).limit(lines)
-    return list(session.scalars(query))[::-1]
+def log_tail(session: Session, job_id: str, lines: int, after_id: int = 0) -> list[LogLine]:
+    """The last lines behind `after_id`, oldest first."""
+    query = select(LogLine).where(LogLine.job_id == job_id, LogLine.id > after_id)
+    return list(session.scalars(query.order_by(LogLine.id.desc()).limit(lines)))[::-1]
 
 
 def artifacts(session: Session, job_id: str) -> list[Artifact]:
