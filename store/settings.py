@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
     max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
     runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
+    keep_jobs_days: float = Field(0, ge=0, description="Ended jobs go with all they made after so long; 0: never.")
+    keep_files_days: float = Field(0, ge=0, description="Artifacts and checkpoints of ended jobs; 0: as the job.")
+    keep_history_days: float = Field(0, ge=0, description="Events, metrics and logs of ended jobs; 0: as the job.")
+    keep_deliveries_days: float = Field(30, gt=0, description="Webhook messages that were delivered or given up.")
+    orphan_grace_days: float = Field(3, ge=0, description="Objects that no row names go after so long; 0: never.")
+    tidy_seconds: float = Field(3600, gt=0, description="How often a worker looks for what is to go.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = Field("text", description="json: a line of JSON each, with ids.")
