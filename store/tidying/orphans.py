@@ -82,11 +82,15 @@ def _known(session: Session, prefix: str, owners: list[str]) -> tuple[set[str], 
         named = [select(table.object_key).where(table.job_id.in_(owners)) for table in (Artifact, Checkpoint)]
         active = select(Job.id).where(Job.id.in_(owners), Job.status.not_in(TERMINAL))
         return {key for query in named for key in session.scalars(query)}, set(session.scalars(active))
-    if prefix in ("teachers/", "datasets/"):
-        table: type[Teacher] | type[Dataset] = Teacher if prefix == "teachers/" else Dataset
-        rows = session.scalars(select(table).where(table.id.in_(owners)))
-        return {key for row in rows for key in resources.object_keys(row)}, set()
+    if prefix == "teachers/":
+        return _owned(session.scalars(select(Teacher).where(Teacher.id.in_(owners)))), set()
+    if prefix == "datasets/":
+        return _owned(session.scalars(select(Dataset).where(Dataset.id.in_(owners)))), set()
     return set(session.scalars(select(Upload.object_key).where(Upload.id.in_(owners)))), set()
+
+
+def _owned(rows: Iterable[Teacher | Dataset]) -> set[str]:
+    return {key for row in rows for key in resources.object_keys(row)}
 
 
 def _note(session: Session, unknown: Iterable[str], grace_seconds: float) -> list[str]:
