@@ -2710,6 +2710,35 @@ export interface components {
             sha256: string;
         };
         /**
+         * Storage
+         * @description What you keep in the object store, in bytes.
+         */
+        Storage: {
+            /**
+             * Used Bytes
+             * @example 131000000
+             */
+            used_bytes: number;
+            /**
+             * Max Bytes
+             * @description Your quota; null: none.
+             * @example null
+             */
+            max_bytes: number | null;
+            /**
+             * By Kind
+             * @description teachers, datasets, uploads (by the size they declare), artifacts, checkpoints.
+             * @example {
+             *       "artifacts": 4000000,
+             *       "datasets": 40000000,
+             *       "teachers": 87000000
+             *     }
+             */
+            by_kind: {
+                [key: string]: number;
+            };
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2749,6 +2778,15 @@ export interface components {
              * @example 21474836480
              */
             max_upload_bytes: number;
+            storage: components["schemas"]["Storage"];
+            /**
+             * Dataset References
+             * @description Kinds of URL that datasets may be fetched by.
+             * @example [
+             *       "https"
+             *     ]
+             */
+            dataset_references: ("https" | "s3" | "hf")[];
         };
         /**
          * TeacherOut
