@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +86,9 @@ def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **r
     with database.write() as session:
         job = session.get_one(Job, job_id)
         assert job.started_at is not None
-        job.result, job.finished_at = found | result, job.started_at + throughput_seconds(seconds)
+        job.result, job.finished_at = found | result, job.started_at + timedelta(seconds=seconds)
         for attempt in session.query(Attempt).filter_by(job_id=job_id):
             attempt.peak_memory_bytes = peak
-
-
-def throughput_seconds(seconds: float) -> Any:
-    from datetime import timedelta
-
-    return timedelta(seconds=seconds)
 
 
 def test_earlier_jobs_tell_time_and_memory(client: TestClient, driver: Driver, database: Database) -> None:
@@ -125,10 +121,13 @@ def test_other_tenants_jobs_count_and_are_not_told(client: TestClient, driver: D
 
 SMALL = st.integers(1, 10**6)
 COSTS = st.builds(NetworkCost, SMALL, st.integers(1, 10**9), st.integers(8, 10**7), st.integers(1, 500))
-CONFIGS = st.builds(
-    lambda epochs, batch, limit: DistillConfig.model_validate({"epochs": epochs, "batch_size": batch, "max_steps": limit}),
-    st.integers(1, 100), st.integers(1, 512), st.none() | st.integers(1, 1000),
-)  # fmt: skip
+
+
+def configured(epochs: int, batch: int, limit: int | None) -> DistillConfig:
+    return DistillConfig.model_validate({"epochs": epochs, "batch_size": batch, "max_steps": limit})
+
+
+CONFIGS = st.builds(configured, st.integers(1, 100), st.integers(1, 512), st.none() | st.integers(1, 1000))
 WORK = st.builds(
     Workload, CONFIGS, COSTS, st.none() | COSTS, st.booleans(), SMALL, SMALL, SMALL, st.integers(0, 10**4), SMALL
 )
@@ -136,14 +135,12 @@ WORK = st.builds(
 
 @given(WORK)
 def test_more_of_anything_never_costs_less(work: Workload) -> None:
-    from dataclasses import replace
-
     cost = work.student
     larger = replace(
         work, student=NetworkCost(cost.parameters * 2, cost.flops * 2, cost.activation_bytes * 2, cost.modules)
     )
     for figure in (training_flops, other_flops, memory_bytes, disk_bytes):
-        assert figure(larger) >= figure(work) > 0 or figure is training_flops
+        assert figure(larger) >= figure(work) > 0
     with_more = replace(work, input_bytes=work.input_bytes + 1)
     assert disk_bytes(with_more) == disk_bytes(work) + 1
     assert work.config.max_steps is None or work.steps <= work.config.max_steps
@@ -173,9 +170,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 #: How far the estimates of the tiny job below may be from what it then takes.
-FACTOR = 2.0
+FACTOR = 3.0
 
 
+@pytest.mark.slow
 def test_the_estimate_of_a_tiny_job_is_near_what_it_takes(service: Service) -> None:
     """Run once, asked about, run again: memory, minutes and disk against what was measured."""
     client = service.client()
@@ -217,8 +215,6 @@ def run(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def seconds_of(job: dict[str, Any]) -> float:
-    from datetime import datetime
-
     start, end = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
     return (end - start).total_seconds()
 
