@@ -14,7 +14,7 @@ from store.objects import ObjectStore
 from store.repositories import leases
 from store.repositories.leases import Lease
 from store.settings import Settings
-from worker import catalogue, inspections, scratch, supervisor
+from worker import catalogue, costs, inspections, scratch, supervisor
 from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
@@ -53,7 +53,7 @@ class SlotPool:
             threading.Thread(target=self._publish, name="catalogue"),
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
-            threading.Thread(target=self._loop, args=(self._inspections.run_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]
 
@@ -99,6 +99,15 @@ class SlotPool:
             except Exception:
                 log.exception("unexpected; going on")
                 self._leaving.wait(AWAY_SECONDS)
+
+    def _inspect_next(self) -> bool:
+        """Inputs first: somebody waits for them with a file in hand."""
+        if self._inspections.run_next():
+            return True
+        try:
+            return costs.answer_next(self._settings, self._database, self._check_leaving, self._inspector)
+        except Leaving:
+            return False
 
     def _slot(self, slot: int) -> Callable[[], bool]:
         environment = slot_environment(self._settings, slot)
