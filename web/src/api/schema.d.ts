@@ -266,6 +266,9 @@ export interface paths {
          * Submit a job
          * @description Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
          *     answer comes when the job is safely in the queue, with its `Location`.
+         *
+         *     A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+         *     about before are measured by a worker first (`Prefer: wait=N`).
          */
         post: operations["create_job"];
         delete?: never;
@@ -1809,6 +1812,7 @@ export interface components {
              * @example 87000000
              */
             input_bytes: number;
+            estimates: components["schemas"]["Estimates"];
         };
         /** EntryList */
         EntryList: {
@@ -1845,6 +1849,53 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+        };
+        /**
+         * Estimate
+         * @description A figure with its range and what it is based on.
+         */
+        Estimate: {
+            /**
+             * Value
+             * @example 12.5
+             */
+            value: number;
+            /**
+             * Low
+             * @description Probably not less.
+             * @example 8.3
+             */
+            low: number;
+            /**
+             * High
+             * @description Probably not more.
+             * @example 18.8
+             */
+            high: number;
+            /**
+             * Basis
+             * @example 2.1e+10 operations a second while training, in 5 earlier jobs with this student
+             */
+            basis: string;
+        };
+        /**
+         * Estimates
+         * @description What the job will take. A figure is null where too little is known; `notes` says what is missing.
+         */
+        Estimates: {
+            /** @description Peak of the trainer on the host. */
+            memory_bytes: components["schemas"]["Estimate"] | null;
+            /** @description On the worker's scratch disk and in the store together. */
+            disk_bytes: components["schemas"]["Estimate"] | null;
+            /** @description From when a worker takes the job to its end. */
+            minutes: components["schemas"]["Estimate"] | null;
+            /**
+             * Notes
+             * @example [
+             *       "Time in the queue is not included."
+             *     ]
+             */
+            notes: string[];
         };
         /**
          * EventOut
@@ -7945,7 +7996,7 @@ export interface operations {
     create_job: {
         parameters: {
             query?: {
-                /** @description Check everything, queue nothing. */
+                /** @description Check everything, estimate, queue nothing. */
                 dry_run?: boolean;
             };
             header?: {
