@@ -100,6 +100,11 @@ faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, ly
 	@scripts/system-packages postgresql redis-server faketime
 	$(PYTEST) -m slow tests/faults $(ARGS)
 
+.PHONY: soak
+soak: $(INSTALLED) ## MINUTES=30 of mixed load and random kills: nothing lost, memory flat; figures into benchmarks/results
+	@scripts/system-packages postgresql redis-server
+	MINUTES=$(or $(MINUTES),30) WRITE=1 $(PYTEST) -s -m slow tests/soak/endurance.py $(ARGS)
+
 .PHONY: test-gpu
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
 	$(PYTEST) -m gpu $(ARGS)

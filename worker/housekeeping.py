@@ -9,6 +9,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
@@ -72,6 +73,13 @@ class Housekeeping:
                 status = leases.expire(session, job_id, self._settings.retry_back_off_seconds)
             if status is not None:
                 log.warning("%s was lost by its worker and is %s now", job_id, status)
+            if status == "cancelled":
+                self._drop_objects(job_id)
+
+    def _drop_objects(self, job_id: str) -> None:
+        with suppress(StorageUnavailable):  # then they are orphans, for later
+            for key in list(self._objects.keys(f"jobs/{job_id}/")):
+                self._objects.delete(key)
 
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, type_coerce, update
+from sqlalchemy import and_, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.expression import ColumnElement
 
 from store.clock import UTCDateTime, db_now
 from store.ids import new_id
-from store.repositories import events, shares, tallies
+from store.repositories import events, jobs, shares, tallies
 from store.states import LEASED, IllegalTransition, Status, sources
-from store.tables import Artifact, Attempt, Checkpoint, Job, JobEvent, Tenant
+from store.tables import Attempt, Job, JobEvent, Tenant
 
 
 class LeaseLost(Exception):
@@ -212,7 +212,7 @@ def settle(session: Session, lease: Lease, ending: Ending) -> Status:
     which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
     session.execute(update(Attempt).where(which).values(**facts), execution_options={"synchronize_session": False})
     if ending.status == "cancelled":
-        _drop_files(session, lease.job_id)
+        jobs.drop_files(session, lease.job_id)
     return ending.status
 
 
@@ -232,12 +232,6 @@ def _allowed(job: Job, ending: Ending) -> tuple[Ending, dict[str, Any]]:
 
 def _next_start(back_off_seconds: float, faults: int) -> db_now:
     return db_now(min(back_off_seconds * 2 ** max(0, faults - 1), MAX_BACK_OFF_SECONDS))
-
-
-def _drop_files(session: Session, job_id: str) -> None:
-    """A cancelled job keeps no files: the caller removes the objects."""
-    for table in (Artifact, Checkpoint):
-        session.execute(delete(table).where(table.job_id == job_id), execution_options={"synchronize_session": False})
 
 
 def close_attempt(session: Session, job_id: str, number: int, outcome: str, error: dict[str, Any] | None) -> None:

@@ -202,6 +202,7 @@ def test_orphans_go_after_the_grace_and_nothing_else(
     strays = {"jobs/job_gone/x", f"jobs/{done}/artifacts/1/half", "teachers/tch_gone/w", "uploads/upl_gone/content"}
     kept = {f"jobs/{active}/artifacts/1/coming", "somebody/elses", f"datasets/{dataset_id}/all.zip", "teachers/tch_1/w"}
     kept |= {f"datasets/{dataset_id}/thumbnails.webp", f"datasets/{dataset_id}/test.fetched"}
+    kept |= {"teachers/tch_1/source/0", f"datasets/{dataset_id}/thumbnails.webp"}
     files = {key: put(any_objects, tmp_path, key) for key in strays | kept | {"uploads/upl_1/content"}}
     with any_database.write() as session:
         session.get_one(Dataset, dataset_id).files = {
