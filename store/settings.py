@@ -5,20 +5,23 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
+
+from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(BaseSettings):
-    """Read from the environment (`RETORT_...`). Refuses to start rather than run wrong."""
+    """Read from the environment (`RETORT_...`; `RETORT_..._FILE` names a file that holds the value). An empty variable
+    counts as unset. Refuses to start rather than run wrong."""
 
-    model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid", env_ignore_empty=True)
 
     data_dir: Path = Field(Path("retort-data"), description="Folder of the embedded database, objects and scratch.")
     database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite in data_dir.")
@@ -59,7 +62,16 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
     retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
+    alive_file: Path | None = Field(None, description="A worker touches it while it lives, for health checks.")
     log_level: str = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
     @cached_property
     def resolved_database_url(self) -> str:
@@ -117,9 +129,12 @@ class Settings(BaseSettings):
         return self
 
 
-def read_settings() -> Settings:
-    """The environment's settings for a program's start; ends the process with each problem and its remedy."""
+def read_settings(**given: Any) -> Settings:
+    """The environment's settings for a program's start, `given` ones instead; ends the process with each problem and its
+    remedy."""
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
+    except ValueError as error:  # a secret's file
+        sys.exit(str(error))

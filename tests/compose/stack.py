@@ -1,0 +1,95 @@
+"""docker-compose.yml as a user starts it, in a project and on ports of its own, asked from outside its network.
+
+RETORT_COMPOSE is the command (`docker compose`); `make compose-test` sets it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.services.processes import free_ports
+from tests.worker.support import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMPOSE = shlex.split(os.environ.get("RETORT_COMPOSE", ""))
+UP_SECONDS = 600.0
+Row = dict[str, Any]
+
+
+class Stack:
+    """`compose(...)` is the command line on this project; nothing here knows more than a user does."""
+
+    def __init__(self, project: str, files: tuple[str, ...] = ("docker-compose.yml",), **settings: str) -> None:
+        port, s3_port = free_ports(2)
+        self.project, self.url, self.s3 = project, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{s3_port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
+        self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)} | settings
+        self._command = [*COMPOSE, "-p", project, *(part for file in files for part in ("-f", file))]
+        self._key = ""
+
+    def compose(self, *arguments: str, content: bytes | None = None, seconds: float = UP_SECONDS) -> bytes:
+        """Standard output of the command; raises with both outputs when it fails."""
+        done = subprocess.run(
+            [*self._command, *arguments], cwd=ROOT, env=self._environment, input=content or b"", capture_output=True,
+            timeout=seconds,
+        )  # fmt: skip
+        said = done.stderr.decode(errors="replace")
+        assert done.returncode == 0, (
+            f"{arguments} ended with {done.returncode}\n{said[-4000:]}\n{done.stdout[-2000:]!r}"
+        )
+        return done.stdout
+
+    def up(self, *arguments: str) -> None:
+        """`docker compose up -d`, and wait until the API is ready, as a user does by reloading the page."""
+        self.compose("up", "-d", *arguments)
+        wait_until(self.ready, 180)
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def key(self) -> str:
+        """As the line in the log says."""
+        self._key = self._key or self.compose("exec", "-T", "api", "cat", "/run/retort/api_key").decode().strip()
+        return self._key
+
+    def client(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self.key()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=150)
+
+    def containers(self, service: str, everything: bool = False) -> list[Row]:
+        options = ["--all"] if everything else []
+        lines = self.compose("ps", *options, "--format", "json", service).decode().splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+
+    def kill(self, service: str) -> None:
+        """As a crash does: SIGKILL to the container, which the restart policy then starts again."""
+        docker("kill", "--signal", "KILL", self.containers(service)[0]["Name"])
+
+    def volumes(self) -> set[str]:
+        return set(docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={self.project}").split())
+
+    def leftovers(self) -> list[str]:
+        return docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").split()
+
+    def inspect(self, service: str) -> Row:
+        (container,) = self.containers(service, everything=True)
+        found: Row = json.loads(docker("inspect", container["Name"]))[0]
+        return found
+
+    def destroy(self) -> None:
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def docker(*arguments: str) -> str:
+    """The engine's own command, which comes with compose."""
+    return subprocess.run([COMPOSE[0], *arguments], check=True, capture_output=True, text=True, timeout=120).stdout
