@@ -34,21 +34,29 @@ RUN python -m venv --without-pip /opt/venv
 WORKDIR /build
 
 FROM libraries AS api-libraries
+RUN apt-get update -q && apt-get install -qy --no-install-recommends binutils
 COPY pyproject.toml constraints.txt ./
+# Tests, sources of extensions and debug symbols are half of what is installed. Libraries that wheels bring along
+# (*.libs) must not be stripped: patchelf has moved their parts.
 RUN --mount=type=cache,target=/root/.cache/pip touch README.md \
- && pip --python /opt/venv/bin/python install -q -c constraints.txt '.[api]' \
- && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} +
+ && pip --python /opt/venv/bin/python install -q --no-compile -c constraints.txt '.[api]' \
+ && cd /opt/venv/lib && find . -depth -type d \( -name tests -o -name SelfTest -o -name sample_data \) -exec rm -rf {} + \
+ && find . -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && find . -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
+
+# Wheels that are preferred to the index's: a build context of this name (`--build-context wheels=FOLDER`) replaces it.
+FROM scratch AS wheels
 
 FROM libraries AS worker-libraries
 # torch comes first and apart, as in the Makefile. TORCH_INDEX: another package index for these two alone.
 ARG TORCH=torch==2.13.0
 ARG TORCHVISION=torchvision==0.28.0
 ARG TORCH_INDEX=
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv/bin/python install -q ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$TORCH"
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels \
+    pip --python /opt/venv/bin/python install -q --find-links /wheels ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$TORCH"
 COPY pyproject.toml constraints.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip touch README.md \
- && pip --python /opt/venv/bin/python install -q -c constraints.txt \
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels touch README.md \
+ && pip --python /opt/venv/bin/python install -q -c constraints.txt --find-links /wheels \
     ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --no-deps "$TORCHVISION" \
  && pip --python /opt/venv/bin/python install -q -c constraints.txt '.[worker]' \
  && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} +
@@ -84,6 +92,11 @@ LABEL org.opencontainers.image.description="Retort's HTTP API, dashboard and com
 COPY --from=api-libraries /opt/venv /opt/venv
 COPY --from=web /web/dist /app/web/dist
 COPY --from=code /app /app
+# Compiles what a start imports, and nothing else: all of it would be 70 MB.
+RUN python -c "import api.__main__, api.health, store.prepare, store.backup.cli, store.backup.stream, client.cli; \
+    import alembic.command, matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, kombu.transport.redis; \
+    import celery.app.amqp, psycopg, uvloop, uvicorn.loops.auto, uvicorn.lifespan.on, \
+    uvicorn.protocols.http.httptools_impl" && rm -rf /tmp/* /tmp/.[!.]*
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "api.health"]

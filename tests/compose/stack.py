@@ -19,7 +19,9 @@ from tests.worker.support import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = shlex.split(os.environ.get("RETORT_COMPOSE", ""))
-UP_SECONDS = 600.0
+UP_SECONDS, BUILD_SECONDS = 600.0, 2400.0
+#: Settings of the caller that say how images are built.
+BUILDING = frozenset({"RETORT_WHEELS", "RETORT_TORCH", "RETORT_TORCHVISION", "RETORT_TORCH_INDEX", "RETORT_VERSION"})
 Row = dict[str, Any]
 
 
@@ -29,7 +31,7 @@ class Stack:
     def __init__(self, project: str, files: tuple[str, ...] = ("docker-compose.yml",), **settings: str) -> None:
         port, s3_port = free_ports(2)
         self.project, self.url, self.s3 = project, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{s3_port}"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
+        kept = {name: value for name, value in os.environ.items() if name in BUILDING or name[:7] != "RETORT_"}
         self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)} | settings
         self._command = [*COMPOSE, "-p", project, *(part for file in files for part in ("-f", file))]
         self._key = ""
@@ -46,6 +48,9 @@ class Stack:
         )
         return done.stdout
 
+    def build(self) -> None:
+        self.compose("build", seconds=BUILD_SECONDS)
+
     def up(self, *arguments: str) -> None:
         """`docker compose up -d`, and wait until the API is ready, as a user does by reloading the page."""
         self.compose("up", "-d", *arguments)
@@ -61,6 +66,10 @@ class Stack:
         """As the line in the log says."""
         self._key = self._key or self.compose("exec", "-T", "api", "cat", "/run/retort/api_key").decode().strip()
         return self._key
+
+    def forget_key(self) -> None:
+        """The volumes are others now."""
+        self._key = ""
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.key()}"}

@@ -19,7 +19,7 @@ from tests.worker.support import wait_until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(3000),
     pytest.mark.skipif(not COMPOSE, reason="RETORT_COMPOSE is not set: `make compose-test` runs these"),
 ]
 LONG = {
@@ -38,6 +38,7 @@ PREVIOUS = "-1"
 def stack() -> Iterator[Stack]:
     made = Stack(f"retort-test-{os.getpid()}")
     try:
+        made.build()
         yield made
     finally:
         made.destroy()
@@ -142,11 +143,13 @@ def test_a_crashed_worker_comes_back_by_itself(stack: Stack) -> None:
 
 def test_two_workers_share_the_work(stack: Stack, client: httpx.Client) -> None:
     stack.compose("up", "-d", "--scale", "worker=2", "--no-recreate")
-    wait_until(lambda: len(workers(client)) == 2, 120)
+    running = {container["ID"][:12] for container in stack.containers("worker")}
+    assert len(running) == 2
+    wait_until(lambda: {worker["hostname"] for worker in workers(client)} >= running, 120)
     ids = [submit_long(client, wait=False) for _ in range(2)]
     for job_id in ids:
         wait_for(client, job_id, 180, phase="distilling")
-    busy = {client.get(f"/jobs/{job_id}/attempts").json()["items"][-1]["worker"] for job_id in ids}
+    busy = {client.get(f"/jobs/{job_id}/attempts").json()["items"][-1]["worker_id"] for job_id in ids}
     assert len(busy) == 2
     places = stack.compose("exec", "-T", "worker", "sh", "-c", "ls /scratch").split()
     assert places == [b"0", b"1"]
@@ -205,3 +208,18 @@ def check_kept(client: httpx.Client, kept: dict[str, Any]) -> None:
     assert client.get(f"/jobs/{kept['job']}").raise_for_status().json()["status"] == "succeeded"
     again = client.get(f"/jobs/{kept['job']}/student", follow_redirects=True).raise_for_status().content
     assert again == kept["student"]
+
+
+def test_backup_wipe_restore(stack: Stack, kept: dict[str, Any]) -> None:
+    """On the same machine with new volumes, thus with other secrets: what was there is there again, to the byte."""
+    saved = stack.compose("exec", "-T", "api", "retort", "backup", "-")
+    old_key = stack.key()
+    stack.destroy()
+    assert stack.volumes() == set()
+    stack.compose("run", "--rm", "-T", "migrate", "retort", "restore", "-", content=saved)
+    stack.up()
+    stack.forget_key()
+    assert stack.key() != old_key
+    for key in (stack.key(), old_key):  # the old first key was in the backup: revoke it if it is known to others
+        with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+            check_kept(client, kept)
