@@ -17,7 +17,7 @@ MOST_BYTES = 64 * 1024
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Comes after the environment: a value that is set directly wins over its file, which is then not read."""
+    """A value that is set directly, and not empty, wins over its file, which is then not read."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{self.config.get('env_prefix', '')}{field_name}".upper()
