@@ -193,8 +193,8 @@ class Settings(BaseSettings):
 
 
 def read_settings(**given: Any) -> Settings:
-    """The environment's settings for a program's start, `given` ones instead; ends the process with each problem and its
-    remedy."""
+    """The environment's settings for a program's start, `given` ones in their place; ends the process with each problem
+    and its remedy."""
     try:
         return Settings(**given)
     except ValidationError as error:

@@ -17,7 +17,7 @@ from store.objects import FolderStore, ObjectStore
 
 Say = Callable[[str], None]
 #: What a service that was just started has by itself.
-MADE_AT_START = frozenset({"alembic_version", "tenants", "api_keys", "workers", "catalogue_entries"})
+MADE_AT_START = frozenset({"alembic_version", "tenants", "api_keys", "workers", "catalogue_entries", "tallies"})
 
 
 def check(folder: Path) -> Manifest:

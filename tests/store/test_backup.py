@@ -22,7 +22,8 @@ from store.ids import new_id
 from store.objects import FolderStore, ObjectStore, S3Store
 from store.objects.base import describe
 from store.repositories.tenants import DEFAULT_TENANT, new_key
-from store.tables import Artifact, Checkpoint, Job, JobEvent, LogLine, Metric, Teacher, Upload, Worker
+from store.tables import Artifact, Checkpoint, Dataset, Job, JobEvent, LogLine, Metric, Teacher, Upload, Worker
+from store.thumbnails import object_key
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.store.support import claimed, new_dataset, new_job
 
@@ -82,6 +83,11 @@ def fill(service: Service) -> str:
     service.add(
         Teacher(id=new_id("tch"), tenant_id=DEFAULT_TENANT, name="t", architecture={"name": "retort:tiny"},
                 status="ready", report={"parameters": 12, "share": 0.1}, **service.store("teachers/t", b"weights")),
+        Teacher(id=new_id("tch"), tenant_id=DEFAULT_TENANT, name="as it was sent", architecture={"name": "retort:tiny"},
+                object_key="teachers/later", size_bytes=1, sha256="0" * 64, source=sent(service)),
+        Teacher(id=new_id("tch"), tenant_id=DEFAULT_TENANT, name="refused", architecture={"name": "retort:tiny"},
+                status="invalid", object_key="teachers/refused", size_bytes=1, sha256="0" * 64),
+        sheeted(service),
         Artifact(job_id=done, name="student.safetensors", media_type="application/octet-stream",
                  **service.store(f"jobs/{done}/student.safetensors", os.urandom(100_000))),
         Checkpoint(job_id=running, step=7, epoch=0.5, attempt=1, **service.store(f"jobs/{running}/7", b"state")),
@@ -95,6 +101,19 @@ def fill(service: Service) -> str:
     with service.database.write() as session:
         session.get_one(Job, done).compare_with = running  # the later one: order of rows must not matter
     return done
+
+
+def sent(service: Service) -> dict[str, Any]:
+    return {"files": [service.store("teachers/sent/0", b"pickled") | {"filename": "model.pt"}]}
+
+
+def sheeted(service: Service) -> Dataset:
+    """A dataset with thumbnails, one of whose files has still to be fetched."""
+    row = Dataset(id=new_id("dst"), tenant_id=DEFAULT_TENANT, name="d", kind="reference", status="inspecting")
+    row.files = {"train": {"url": "https://example.org/a.zip", "filename": "a.zip"}}
+    stored = service.store(object_key(row.id), b"RIFFxxxxWEBP")
+    row.report = {"thumbnails": {"columns": 8, "size_bytes": stored["size_bytes"], "sha256": stored["sha256"]}}
+    return row
 
 
 def upload(status: str, stored: dict[str, Any]) -> Upload:
@@ -114,6 +133,10 @@ def test_everything_comes_back(service: Service, empty: Service, tmp_path: Path)
     assert {table for table, _ in empty.rows()} == set(made.rows)
     statuses = [row["status"] for table, row in empty.rows() if table == "uploads"]
     assert statuses == ["complete"]
+    named = {item.key for item in made.objects}
+    assert {"teachers/t", "teachers/sent/0", "datasets/dst_1/file.zip", "uploads/upl_done/content"} <= named
+    assert sum(key.endswith("thumbnails.webp") for key in named) == 1
+    assert not {"teachers/later", "teachers/refused", "uploads/upl_open/content"} & named
     key = f"jobs/{done}/student.safetensors"
     assert b"".join(empty.objects.read(key)) == b"".join(service.objects.read(key))
     assert set(empty.objects.keys("")) == {item.key for item in made.objects}
