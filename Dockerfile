@@ -39,7 +39,7 @@ COPY pyproject.toml constraints.txt ./
 # Tests, sources of extensions and debug symbols are half of what is installed. Libraries that wheels bring along
 # (*.libs) must not be stripped: patchelf has moved their parts.
 RUN --mount=type=cache,target=/root/.cache/pip touch README.md \
- && pip --python /opt/venv/bin/python install -q --no-compile -c constraints.txt '.[api]' \
+ && pip --python /opt/venv/bin/python install -q --no-compile -c constraints.txt '.[api,otel]' \
  && cd /opt/venv/lib && find . -depth -type d \( -name tests -o -name SelfTest -o -name sample_data \) -exec rm -rf {} + \
  && find . -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
  && find . -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
@@ -58,7 +58,7 @@ COPY pyproject.toml constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheels,target=/wheels touch README.md \
  && pip --python /opt/venv/bin/python install -q -c constraints.txt --find-links /wheels \
     ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --no-deps "$TORCHVISION" \
- && pip --python /opt/venv/bin/python install -q -c constraints.txt '.[worker]' \
+ && pip --python /opt/venv/bin/python install -q -c constraints.txt '.[worker,otel]' \
  && find /opt/venv/lib -depth -type d -name tests -exec rm -rf {} +
 
 # ---- what both run on
