@@ -1,6 +1,7 @@
 """`python -m store.prepare`: the one-shot step before API and workers start. Safe to run again, and by several at once.
 
-Brings the database to the newest tables and makes the bucket. With a revision as argument it stops there.
+Brings the database to the newest tables and makes the bucket. With a revision as argument it stops there. With --check
+it changes nothing: exit status 0 when the tables are as new as this version (or newer: changes only add), else 1.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from sqlalchemy import text
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.database import AWAY, Database
+from store.database import AWAY, Database, alembic_config
 from store.objects import StorageUnavailable, open_store
 from store.settings import Settings, read_settings
 
@@ -29,10 +32,37 @@ def prepare(settings: Settings, revision: str = "head", patience_seconds: float 
         _patiently(database.ping, patience_seconds)
         database.migrate(revision)
         _patiently(lambda: open_store(settings).ping(), patience_seconds)
-        with database.engine.connect() as connection:
-            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+        return _revision(database) or "none"
     finally:
         database.close()
+
+
+def complaint(settings: Settings) -> str | None:
+    """Why this version cannot run on the database yet, or None. Raises the database's errors."""
+    database = Database(settings.resolved_database_url)
+    try:
+        found = _revision(database)
+    finally:
+        database.close()
+    script = ScriptDirectory.from_config(alembic_config(database.url))
+    head = script.get_current_head()
+    if found == head or (found is not None and _unknown(script, found)):
+        return None
+    return f"The tables are at revision {found}, this version needs {head}: run `python -m store.prepare`."
+
+
+def _unknown(script: ScriptDirectory, revision: str) -> bool:
+    """A later version's."""
+    try:
+        script.get_revision(revision)
+    except CommandError:
+        return True
+    return False
+
+
+def _revision(database: Database) -> str | None:
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _patiently(step: Callable[[], None], seconds: float) -> None:
@@ -49,6 +79,8 @@ def _patiently(step: Callable[[], None], seconds: float) -> None:
 def main() -> None:
     settings = read_settings()
     try:
+        if sys.argv[1:] == ["--check"]:
+            sys.exit(complaint(settings))
         revision = prepare(settings, sys.argv[1] if len(sys.argv) > 1 else "head")
     except (SQLAlchemyError, StorageUnavailable) as error:
         sys.exit(f"Not prepared: {str(error).partition(chr(10))[0]}. Look at the server that it names, then run again.")

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import subprocess
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,26 @@ Row = dict[str, Any]
 class Stack:
     """`compose(...)` is the command line on this project; nothing here knows more than a user does."""
 
-    def __init__(self, project: str, files: tuple[str, ...] = ("docker-compose.yml",), **settings: str) -> None:
+    def __init__(self, project: str) -> None:
         port, s3_port = free_ports(2)
         self.project, self.url, self.s3 = project, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{s3_port}"
         kept = {name: value for name, value in os.environ.items() if name in BUILDING or name[:7] != "RETORT_"}
-        self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)} | settings
-        self._command = [*COMPOSE, "-p", project, *(part for file in files for part in ("-f", file))]
+        self._environment = kept | {"RETORT_PORT": str(port), "RETORT_S3_PORT": str(s3_port)}
+        self._command = [*COMPOSE, "-p", project]
         self._key = ""
+
+    def over(self, file: str, **settings: str) -> Stack:
+        """The same project with another file on top of docker-compose.yml."""
+        other = copy(self)
+        other._environment = self._environment | settings
+        other._command = [*self._command, "-f", "docker-compose.yml", "-f", file]
+        return other
+
+    def alone(self, file: str, settings: Path) -> Stack:
+        """A project of this file and these settings alone."""
+        other = copy(self)
+        other._command = [*self._command, "-f", file, "--env-file", str(settings)]
+        return other
 
     def compose(self, *arguments: str, content: bytes | None = None, seconds: float = UP_SECONDS) -> bytes:
         """Standard output of the command; raises with both outputs when it fails."""
@@ -42,10 +56,8 @@ class Stack:
             [*self._command, *arguments], cwd=ROOT, env=self._environment, input=content or b"", capture_output=True,
             timeout=seconds,
         )  # fmt: skip
-        said = done.stderr.decode(errors="replace")
-        assert done.returncode == 0, (
-            f"{arguments} ended with {done.returncode}\n{said[-4000:]}\n{done.stdout[-2000:]!r}"
-        )
+        said = f"{done.stderr.decode(errors='replace')[-4000:]}\n{done.stdout[-2000:]!r}"
+        assert done.returncode == 0, f"{arguments} ended with {done.returncode}\n{said}"
         return done.stdout
 
     def build(self) -> None:

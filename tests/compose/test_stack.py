@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from tests.compose.stack import COMPOSE, Stack, docker
 from tests.embedded.service import wait_for
 from tests.integration import main_job
+from tests.services.processes import free_ports
 from tests.worker.support import wait_until
 
 pytestmark = [
@@ -173,6 +176,57 @@ def test_down_leaves_nothing_running_and_all_data(stack: Stack, kept: dict[str, 
         wait_for(client, job_id, 300, status="succeeded")
         outcomes = [row["outcome"] for row in client.get(f"/jobs/{job_id}/attempts").json()["items"]]
         assert outcomes == ["handed_over", "succeeded"]
+
+
+def test_tls_before_both(stack: Stack, kept: dict[str, Any], tmp_path: Path) -> None:
+    """Presigned URLs name the store's own TLS port, and are signed for it."""
+    port, s3_port = free_ports(2)
+    certificate(tmp_path)
+    settings = {
+        "RETORT_CERTIFICATES": str(tmp_path),
+        "RETORT_HTTPS_PORT": str(port),
+        "RETORT_HTTPS_S3_PORT": str(s3_port),
+    }
+    over = stack.over("deploy/tls.yml", RETORT_S3_PUBLIC_ENDPOINT=f"https://localhost:{s3_port}", **settings)
+    over.up()
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
+    headers = {"Authorization": f"Bearer {stack.key()}"}
+    with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, headers=headers, timeout=60) as client:
+        wait_until(lambda: answers(client), 60)
+        check_kept(client, kept)
+        location = client.get(f"/jobs/{kept['job']}/student").headers["location"]
+        assert location.startswith(f"https://localhost:{s3_port}/")
+    stack.up("--remove-orphans")
+    assert stack.over("deploy/tls.yml", **settings).containers("tls", everything=True) == []
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def certificate(folder: Path) -> None:
+    options = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
+    subprocess.run(["openssl", "req", "-x509", *options, *names, *files], check=True, capture_output=True)
+
+
+def test_a_worker_on_another_machine(stack: Stack, client: httpx.Client, tmp_path: Path) -> None:
+    """As far as one engine can show it: another project, thus another network, joined by the host's address alone."""
+    address = docker("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}").strip()
+    stack.over("deploy/several-machines.yml", RETORT_PRIVATE_ADDRESS=address).up("--scale", "worker=0")
+    joining = tmp_path / "worker.env"
+    joining.write_bytes(stack.compose("exec", "-T", "api", "python", "-m", "store.joining", address))
+    far = Stack(f"{stack.project}-far").alone("deploy/worker.yml", joining)
+    try:
+        far.compose("up", "-d")
+        wait_for(client, submit_long(client, epochs=1, wait=False), 240, status="succeeded")
+    finally:
+        far.destroy()
+    stack.up()
 
 
 def test_upgrade_from_the_previous_migration(stack: Stack, kept: dict[str, Any]) -> None:

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from store.prepare import prepare
+from store.database import Database
+from store.prepare import complaint, prepare
 from store.settings import Settings
 from tests.services.postgres import Postgres
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
@@ -40,3 +42,17 @@ def test_a_server_that_is_away_is_waited_for_and_then_named(postgres: Postgres, 
     assert done.returncode == 1
     assert done.stderr.startswith("Not prepared: ")
     assert "Traceback" not in done.stderr
+
+
+def test_the_check_wants_tables_as_new_as_the_code(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    assert "revision None" in str(complaint(settings))
+    prepare(settings, "0001")
+    assert "revision 0001" in str(complaint(settings))
+    prepare(settings)
+    assert complaint(settings) is None
+    database = Database(settings.resolved_database_url)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert complaint(settings) is None  # an upgrade goes on, or was taken back
+    database.close()
