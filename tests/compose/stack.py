@@ -1,6 +1,6 @@
 """docker-compose.yml as a user starts it, in a project and on ports of its own, asked from outside its network.
 
-RETORT_COMPOSE is the command (`docker compose`); `make compose-test` sets it.
+RETORT_COMPOSE is the command (`docker compose`) and RETORT_DOCKER the engine's; `make compose-test` sets both.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.worker.support import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = shlex.split(os.environ.get("RETORT_COMPOSE", ""))
+DOCKER = shlex.split(os.environ.get("RETORT_DOCKER", "")) or COMPOSE[:1]
 UP_SECONDS, BUILD_SECONDS = 600.0, 2400.0
 #: Settings of the caller that say how images are built.
 BUILDING = frozenset({"RETORT_WHEELS", "RETORT_TORCH", "RETORT_TORCHVISION", "RETORT_TORCH_INDEX", "RETORT_VERSION"})
@@ -113,4 +114,4 @@ class Stack:
 
 def docker(*arguments: str) -> str:
     """The engine's own command, which comes with compose."""
-    return subprocess.run([COMPOSE[0], *arguments], check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run([*DOCKER, *arguments], check=True, capture_output=True, text=True, timeout=120).stdout

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.compose.stack import COMPOSE, Stack, docker
 from tests.embedded.service import wait_for
@@ -124,6 +126,18 @@ def test_upload_and_download_by_presigned_url(
     client.post(f"/uploads/{upload['id']}/complete").raise_for_status()
     teacher = client.post("/teachers", json={"upload": upload["id"], "architecture": "retort:resnet8"})
     assert teacher.status_code == 201, teacher.text
+
+
+def test_a_pickled_teacher_is_shut_in(client: httpx.Client, kept: dict[str, Any], tmp_path: Path) -> None:
+    """The converter's confinement within the container's own, which forbids it user namespaces."""
+    (tmp_path / "student.safetensors").write_bytes(kept["student"])
+    torch.save(load_file(tmp_path / "student.safetensors"), tmp_path / "student.pt")
+    with (tmp_path / "student.pt").open("rb") as file:
+        answer = client.post("/teachers", files={"file": ("student.pt", file)}, data={"architecture": "retort:resnet8"})
+    assert answer.status_code == 201, answer.text
+    held = answer.json()["source"]["isolation"]
+    assert "landlock" in held, held
+    assert "seccomp" in held, held
 
 
 def test_a_killed_worker_costs_only_time(stack: Stack, client: httpx.Client) -> None:
