@@ -94,12 +94,14 @@ def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed: Reference,
 
     lost = site.submit()
     site.checkpointed(lost)
-    holder = Path(site.trainer(lost).folder).relative_to(site.folder).parts[0]
+    holder = site.trainer(lost).folder.relative_to(site.folder).parts[0]
     killed = time.time()
     next(worker for worker in site.workers if worker.folder.name == holder).kill()
     site.wait(lost, 60, attempt=2)
     noticed = datetime.fromisoformat(site.items(lost, "attempts")[0]["finished_at"]).timestamp() - killed
     assert 3 < noticed < 15  # the lease is 4 s
+    site.worker(holder)
+    until(lambda: not list(site.data(holder).glob(f"scratch/{lost}/1")), 30)
     site.wait(lost, 120, status="succeeded")
     succeeded(site, lost, undisturbed, ["worker_lost", "succeeded"])
 

@@ -18,7 +18,7 @@ from store.repositories import jobs, resources
 from store.tables import Dataset
 from tests.store.support import new_dataset
 from tests.worker.support import World, wait_until
-from worker import endings, errors
+from worker import endings, errors, trainer
 from worker.holding import Holding
 from worker.journal import Journal
 from worker.survivors import descendants, kill_all
@@ -51,6 +51,16 @@ def test_a_full_disk_has_a_remedy(number: int) -> None:
     found = endings.explain_break(OSError(number, os.strerror(number)))
     assert (found.code, found.retryable) == ("disk_full", True)
     assert "RETORT_SCRATCH_DIR" in found.remedy
+
+
+def test_a_full_disk_is_seen_behind_other_libraries_errors() -> None:
+    """As torch.save (a RuntimeError while it cleans up behind the OSError) and safetensors (a text) report it."""
+    hidden = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 832 vs 726")
+    hidden.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    text = 'Error while serializing: IoError(Os { code: 28, kind: StorageFull, message: "No space left on device" })'
+    for error in (hidden, ValueError(text)):
+        assert trainer.explain(error).code == "disk_full"
+    assert trainer.explain(RuntimeError("something else")).code == "internal"
 
 
 def test_an_attempt_without_a_scratch_folder_ends_at_once(world: World) -> None:
