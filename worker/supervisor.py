@@ -15,7 +15,8 @@ from typing import Any
 
 from distill.errors import RetortError
 from distill.types import Event
-from store.database import Database
+from store import logs, tracing
+from store.database import AWAY, Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, recording
 from store.repositories.leases import Ending, Lease, LeaseLost
@@ -28,6 +29,8 @@ from worker.environment import child_environment
 from worker.fetching import Fetcher
 from worker.holding import Holding
 from worker.journal import Journal
+from worker.limits import Runtime
+from worker.memory import MemoryGauge
 from worker.process import TrainerProcess
 from worker.trainer import SPEC
 from worker.uploading import CheckpointUploader, upload_artifact
@@ -56,6 +59,14 @@ class Supervisor:
     def supervise(self, lease: Lease, environment: Mapping[str, str] | None = None) -> Status | None:
         """Bring the attempt to its end and return the job's new status; None when the lease was lost. When this
         returns, nothing of the attempt runs any more and its scratch folder is gone."""
+        ids = {"job_id": lease.job_id, "attempt": lease.attempt, "request_id": lease.request_id}
+        facts = {"job_id": lease.job_id, "attempt": lease.attempt, "worker_id": lease.worker_id}
+        with logs.bound(**ids), tracing.span("attempt", "consumer", lease.traceparent, **facts) as span:
+            status = self._supervise(lease, environment)
+            span.note(job_status=status or "lease lost")
+        return status
+
+    def _supervise(self, lease: Lease, environment: Mapping[str, str] | None) -> Status | None:
         status = None
         try:
             with Holding(self.settings, self.database, lease) as holding:
@@ -98,7 +109,8 @@ class Attempt:
         self._journal, self._curve = Journal(holding), CurveCollector()
         self._artifacts: dict[str, dict[str, Any]] = {}
         self._failure: dict[str, Any] | None = None
-        self._done, self._ordered_at, self._tenant_id = False, 0.0, ""
+        self._done, self._ordered_at, self._tenant_id, self._phase = False, 0.0, "", "fetching"
+        self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
 
     def run(self) -> Ending:
@@ -132,6 +144,8 @@ class Attempt:
         self._check()
         with self._boss.database.read() as session:
             needed = inputs.read(session, self._holding.lease.job_id)
+            used = leases.used_seconds(session, self._holding.lease)
+        self._runtime = Runtime.of(self._boss.settings, needed.job.max_runtime_seconds, used)
         self._tenant_id = needed.job.tenant_id
         folder = self._folder / "inputs"
         folder.mkdir()
@@ -144,6 +158,7 @@ class Attempt:
         self._check()
         environment = child_environment(self._boss.settings, self._environment)
         self._process = process = TrainerProcess(self._boss.command, self._folder, environment)
+        self._memory = MemoryGauge(process.pid)
         journal = self._journal
         uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
         try:
@@ -151,6 +166,8 @@ class Attempt:
                 self._take_events(process, uploader, TICK_SECONDS)
                 self._journal.flush_if_due()
                 self._obey(process)
+                self._keep_time(process)
+                self._note_memory()
             process.end(0)
             self._take_events(process, uploader, 0)
             if not self._done:
@@ -179,6 +196,7 @@ class Attempt:
         elif event.kind == "checkpoint":
             self._save(event.data, uploader)
         else:
+            self._phase = str(event.data.get("phase", self._phase)) if event.kind == "phase" else self._phase
             self._journal.add(event)
             if self._curve.feed(event):
                 self._keep_curve()
@@ -206,6 +224,28 @@ class Attempt:
             process.order("stop")
         if (status == "pausing" or self._boss.leaving.is_set()) and not self._done:
             self._hand_over(process)
+
+    def _keep_time(self, process: TrainerProcess) -> None:
+        """At the job's time limit: stop and keep the best student, or give up."""
+        verdict = self._runtime.verdict(self._phase)
+        if self._done or verdict == "goes_on":
+            return
+        if verdict == "fail":
+            process.end(self._boss.settings.cancel_grace_seconds)
+            raise Interrupted(self._runtime.failure(self._phase))
+        if process.order("stop"):
+            self._journal.note("warning", f"stopped after {self._runtime.limit_seconds:g} s; the best student is kept")
+            self._journal.flush()
+            self._holding.write(lambda session: leases.overtime(session, self._holding.lease))
+            self._holding.poke()
+
+    def _note_memory(self) -> None:
+        if not self._memory.sample():
+            return
+        lease, peak = self._holding.lease, self._memory.peak_bytes
+        with suppress(*AWAY):
+            self._holding.try_write(lambda session: recording.note_memory(session, lease, peak))
+            self._memory.noted()
 
     def _hand_over(self, process: TrainerProcess) -> None:
         if process.order("handover"):
@@ -244,6 +284,8 @@ class Attempt:
     def _check(self) -> None:
         """Raise when the attempt is to end before its trainer runs."""
         self._check_lease_and_cancel()
+        if self._runtime.verdict(self._phase) != "goes_on":
+            raise Interrupted(self._runtime.failure(self._phase))
         if self._boss.leaving.is_set() or self._holding.status == "pausing":
             raise Interrupted(HANDED_OVER)
 
@@ -283,4 +325,5 @@ class Attempt:
     def _with_facts(self, ending: Ending) -> Ending:
         if self._process is None:
             return ending
-        return replace(ending, exit_code=self._process.exit_code, peak_memory_bytes=self._process.peak_memory_bytes)
+        peak = max(self._process.peak_memory_bytes or 0, self._memory.peak_bytes)
+        return replace(ending, exit_code=self._process.exit_code, peak_memory_bytes=peak or None)

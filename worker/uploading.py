@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ class CheckpointUploader:
     def __init__(self, objects: ObjectStore, holding: Holding, folder: Path, written: Callable[[], int]) -> None:
         self._objects, self._holding, self._folder, self._written = objects, holding, folder, written
         self._changed, self._next, self._busy, self._closed = threading.Condition(), _none(), False, False
-        self._thread = threading.Thread(target=self._work, daemon=True, name=f"checkpoints-{holding.lease.job_id}")
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._work,), daemon=True, name=f"checkpoints-{holding.lease.job_id}"
+        )
         self._thread.start()
 
     def submit(self, data: dict[str, Any], said: int) -> None:

@@ -62,6 +62,11 @@ def renew(session: Session, row: Teacher | Dataset, lease_seconds: float) -> Non
     _fenced(session, row, {"lease_until": db_now(lease_seconds)})
 
 
+def amend(session: Session, row: Teacher | Dataset, **values: Any) -> None:
+    """Write what an inspection has learnt on its way. Raises `LeaseLost`."""
+    _fenced(session, row, values)
+
+
 def release(session: Session, row: Teacher | Dataset, seconds: float) -> None:
     """Give the row back after `seconds`, uninspected through no fault of its own, so that the attempt does not count.
     Raises `LeaseLost`."""

@@ -26,7 +26,8 @@ def test_03_kill_9_the_api_in_the_middle_of_a_stream(site: Site, undisturbed: Re
     site.worker("w")
     job_id = site.submit()
     ours = list[dict[str, Any]]()
-    follower = threading.Thread(target=lambda: ours.extend(dict(event) for event in site.retort.events(job_id)))
+    ours_told = (dict(event) for event in site.retort.events(job_id))
+    follower = threading.Thread(target=lambda: ours.extend(ours_told), daemon=True)
     follower.start()
     seen = list[int]()
     for number in (5, 40, 90):
