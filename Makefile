@@ -97,7 +97,7 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 
 .PHONY: faults
 faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
-	@scripts/system-packages postgresql redis-server faketime
+	@scripts/system-packages postgresql redis-server
 	$(PYTEST) -m slow tests/faults $(ARGS)
 
 .PHONY: soak
