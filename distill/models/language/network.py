@@ -85,5 +85,5 @@ def layers_path(network: nn.Module, count: int) -> str:
     """Path of the ModuleList of the blocks: the first that holds as many modules as there are layers."""
     for path, module in network.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
-            return path
+            return str(path)
     raise InvalidTeacher(f"The network has no list of {count} blocks.", "Use a model of a family on the list.")
