@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from distill.data.text.dataset import TextDataset, TextSamples, open_text
     from distill.data.text.loader import TextBatch, TextLoader
     from distill.data.text.opening import RawText, open_raw_text
+    from distill.data.text.preprocessing import TextPreprocessing
     from distill.data.text.report import TextReport, inspect_text
     from distill.data.text.tokens import TokenSamples, choose_length, tokenise
 
@@ -20,6 +21,7 @@ __all__ = [
     "TextBatch",
     "TextDataset",
     "TextLoader",
+    "TextPreprocessing",
     "TextReport",
     "TextSamples",
     "TokenSamples",
@@ -34,6 +36,7 @@ _HOMES = {
     "dataset": ("TextDataset", "TextSamples", "open_text"),
     "loader": ("TextBatch", "TextLoader"),
     "opening": ("RawText", "open_raw_text"),
+    "preprocessing": ("TextPreprocessing",),
     "report": ("TextReport", "inspect_text"),
     "tokens": ("TokenSamples", "choose_length", "tokenise"),
 }

@@ -14,7 +14,7 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from distill.errors import InvalidTeacher
 from distill.models.language.families import FAMILIES, Family
-from distill.models.language.folder import refuse
+from distill.models.language.folder import CONFIG, Folder, refuse
 
 CODE = ("trust_remote_code", "auto_map", "custom_pipelines", "custom_generate")
 """Keys that would have code of the folder run; a configuration that has one is refused, whatever its value."""
@@ -76,6 +76,12 @@ def _check_sizes(config: PreTrainedConfig) -> None:
         value = getattr(config, name, None)
         if value is not None and not (isinstance(value, int) and 0 < value <= most):
             raise InvalidTeacher(f"config.json says {name} = {str(value)[:50]}; it must be 1 to {most:,}.", REMEDY)
+
+
+def class_names(folder: Folder) -> tuple[str, ...]:
+    """What config.json calls the classes, by number."""
+    named = read_config(folder.json(CONFIG)).id2label or {}
+    return tuple(str(name) for _, name in sorted(named.items()))
 
 
 def family_of(config: PreTrainedConfig) -> Family:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distill.errors import InvalidTeacher
-from distill.models.language.config import family_of, positions, read_config
+from distill.models.language.config import class_names, family_of, positions, read_config
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.network import Task, base_of, build, for_task, parameters, skeleton
 from distill.models.language.tokenizer import Tokens
@@ -55,7 +55,7 @@ def examine(folder: Folder) -> Found:
     config = read_config(folder.json(CONFIG))
     Tokens.load(folder, config)
     decoder = family_of(config).decoder
-    classes = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
+    classes = class_names(folder)
     headed = _match(folder, "classify", classes)
     fit = headed if headed.headed or not decoder else _match(folder, "generate", ())
     for _ in _finite(folder, fit):
