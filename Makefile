@@ -93,7 +93,12 @@ check: lint types imports migrations ## all static checks
 .PHONY: test-slow
 test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 	@scripts/system-packages postgresql redis-server dataset-fashion-mnist
-	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" $(ARGS)
+	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" --ignore tests/faults $(ARGS)
+
+.PHONY: faults
+faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
+	@scripts/system-packages postgresql redis-server faketime
+	$(PYTEST) -m slow tests/faults $(ARGS)
 
 .PHONY: test-gpu
 test-gpu: $(INSTALLED) ## tests that need a CUDA device

@@ -11,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from api import handlers, openapi
 from api.context import Context, open_context
 from api.dashboard import mount_dashboard
+from api.exposition import Timing
 from api.guard import Guard
 from api.head import Head
+from api.requests import Requests
 from api.resources.artifacts.endpoints import router as artifacts
 from api.resources.catalogue.endpoints import router as catalogue
 from api.resources.curves.endpoints import router as curves
@@ -25,12 +27,13 @@ from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
 from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
+from api.resources.webhooks.endpoints import router as webhooks
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, keys, tenants, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, webhooks, keys, tenants, system)
 
 
 def create_app(
@@ -53,8 +56,10 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     mount_dashboard(app)
+    app.add_middleware(Timing, exposition=context.exposition)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)
+    app.add_middleware(Requests)
     handlers.install(app)
     openapi.install(app)
     return app

@@ -56,8 +56,10 @@ class Problem(Exception):
         errors: Sequence[FieldError] = (),
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(detail)
+        self.retryable = type(self).retryable if retryable is None else retryable
         self.detail, self.remedy = detail, remedy
         self.code = code or self.code
         self.errors, self.details, self.headers = list(errors), dict(details or {}), dict(headers or {})

@@ -6,11 +6,12 @@ that refuses the input, removal of both, so that a refused upload leaves nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Response
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -20,14 +21,19 @@ from api.deps import Work
 from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
+from api.preconditions import require, tag_of
 from api.problems import Conflict, NotFound, Unprocessable
+from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
+from store import references, thumbnails
 from store.doorbell import Noun
 from store.objects import ObjectStore
 from store.repositories import idempotency, resources, uploads
+from store.sources import files_of
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
+Show = Callable[[Any], BaseModel]
 NOUNS: dict[type[Teacher] | type[Dataset], Noun] = {Teacher: "teacher", Dataset: "dataset"}
 
 
@@ -163,10 +169,33 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
     work.after_commit(lambda: _remove(work.context.objects, keys))
 
 
+def unchanged(
+    work: Work, table: type[Resource], tenant: str, resource_id: str, if_match: str | None, shown: Show
+) -> None:
+    """Raise `PreconditionFailed` when the row is not as `If-Match` says; it stays so until commit."""
+    if if_match is not None:
+        row = find(work.session, table, tenant, resource_id)
+        work.session.refresh(row, with_for_update={"key_share": True})
+        require(if_match, tag_of(shown(row)))
+
+
+def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body: ResourcePatch) -> Resource:
+    """Write what the body names. Raises `Conflict` for a named set's name, which is what it is."""
+    row = find(work.session, table, tenant, resource_id)
+    if isinstance(row, Dataset) and row.kind == "named" and "name" in body.model_fields_set and body.name != row.name:
+        detail = f"{row.name!r} is a named set; its name says which."
+        raise Conflict(detail, "Change its labels instead.", code="name_fixed")
+    for name in body.model_fields_set:
+        setattr(row, name, getattr(body, name))
+    work.session.flush()
+    return row
+
+
 def object_keys(row: Teacher | Dataset) -> list[str]:
     if isinstance(row, Teacher):
-        return [row.object_key]
-    return [file["object_key"] for file in row.files.values()]
+        return [row.object_key, *(file.object_key for file in files_of(row.source))]
+    files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
+    return [*files, thumbnails.object_key(row.id)]
 
 
 def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:

@@ -31,6 +31,16 @@ class RequestModel(BaseModel):
         return data
 
 
+class ResourcePatch(RequestModel):
+    """What may be changed of a teacher or dataset; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"name": "ours", "labels": {"team": "vision"}}]}
+    )
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict, description="All of them: those that are left out go.")
+
+
 class ResponseModel(BaseModel):
     """A response body."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from store.settings import Settings
 BLOCK_BYTES = 1 << 20
 MAX_FIELD_BYTES = 1 << 16
 MAX_PARTS = 32
+MAX_REPEATED = 1100  # parts where a field of files may come again: the shards of one checkpoint
 
 
 @dataclass
@@ -41,25 +42,34 @@ class ReceivedFile:
 
 @dataclass
 class Upload:
-    """A body that was read: `json` for a JSON one, else the form's fields and files by name."""
+    """A body that was read: `json` for a JSON one, else the form's fields and files by name; `more` holds the files
+    behind the first of a name that came again."""
 
     json: Any = None
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, ReceivedFile] = field(default_factory=dict)
+    more: dict[str, list[ReceivedFile]] = field(default_factory=dict)
+
+    def all(self, name: str) -> list[ReceivedFile]:
+        """Every file of this name, in the order of the body."""
+        return [self.files[name], *self.more.get(name, [])] if name in self.files else []
 
 
-async def receive_upload(request: Request, context: ContextDep, tenant: TenantDep) -> AsyncIterator[Upload]:
-    """Read the body; its files are gone when the endpoint returns. The key is checked before the first byte is."""
-    media, options = parse_options_header(request.headers.get("content-type", ""))
-    if media == b"application/json":
-        yield Upload(json=await _json(request))
-    elif media == b"multipart/form-data" and options.get(b"boundary"):
-        with incoming(context.settings) as scratch:
-            form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes)
-            yield await _multipart(request, form)
-    else:
-        remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
-        raise UnsupportedMediaType("The body is neither multipart/form-data nor application/json.", remedy)
+def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], AsyncIterator[Upload]]:
+    async def receive(request: Request, context: ContextDep, tenant: TenantDep) -> AsyncIterator[Upload]:
+        """Read the body; its files are gone when the endpoint returns. The key is checked before the first byte is."""
+        media, options = parse_options_header(request.headers.get("content-type", ""))
+        if media == b"application/json":
+            yield Upload(json=await _json(request))
+        elif media == b"multipart/form-data" and options.get(b"boundary"):
+            with incoming(context.settings) as scratch:
+                form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes, repeated)
+                yield await _multipart(request, form)
+        else:
+            remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
+            raise UnsupportedMediaType("The body is neither multipart/form-data nor application/json.", remedy)
+
+    return receive
 
 
 def incoming(settings: Settings) -> TemporaryDirectory[str]:
@@ -68,7 +78,9 @@ def incoming(settings: Settings) -> TemporaryDirectory[str]:
     return TemporaryDirectory(dir=settings.incoming)
 
 
-UploadDep = Annotated[Upload, Depends(receive_upload, scope="function")]
+UploadDep = Annotated[Upload, Depends(_receiver(repeated=False), scope="function")]
+#: The same for forms in which a field of files may come again.
+UploadsDep = Annotated[Upload, Depends(_receiver(repeated=True), scope="function")]
 
 
 async def _json(request: Request) -> Any:
@@ -100,8 +112,9 @@ async def _multipart(request: Request, form: _Form) -> Upload:
 class _Form:
     """Takes a multipart body apart as it comes."""
 
-    def __init__(self, folder: Path, boundary: bytes, max_bytes: int) -> None:
+    def __init__(self, folder: Path, boundary: bytes, max_bytes: int, repeated: bool) -> None:
         self._folder, self._max_bytes, self._total = folder, max_bytes, 0
+        self._repeated, self._most_parts = repeated, MAX_REPEATED if repeated else MAX_PARTS
         self._upload, self._parts, self._complete = Upload(), 0, False
         self._file: BinaryIO | None = None
         self._digest = hashlib.sha256()
@@ -144,8 +157,8 @@ class _Form:
 
     def _begin(self) -> None:
         self._parts += 1
-        if self._parts > MAX_PARTS:
-            raise _malformed(f"it has more than {MAX_PARTS} parts")
+        if self._parts > self._most_parts:
+            raise _malformed(f"it has more than {self._most_parts} parts")
         self._headers, self._value, self._file = {}, bytearray(), None
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -161,7 +174,8 @@ class _Form:
     def _on_headers(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
-        if not self._name or self._name in self._upload.fields or self._name in self._upload.files:
+        twice = self._name in self._upload.files and not (self._repeated and b"filename" in options)
+        if not self._name or self._name in self._upload.fields or twice:
             raise _malformed(f"a part has no name, or {self._name!r} comes twice")
         if b"filename" in options:
             self._filename = options[b"filename"].decode("utf-8", "replace")
@@ -185,7 +199,11 @@ class _Form:
         size, path = self._file.tell(), self._folder / f"part{self._parts}"
         self._file.close()
         filename = Path(self._filename.replace("\\", "/")).name.replace("\0", "")[:200]
-        self._upload.files[self._name] = ReceivedFile(path, filename, size, self._digest.hexdigest())
+        file = ReceivedFile(path, filename, size, self._digest.hexdigest())
+        if self._name in self._upload.files:
+            self._upload.more.setdefault(self._name, []).append(file)
+        else:
+            self._upload.files[self._name] = file
 
     def _on_end(self) -> None:
         self._complete = True

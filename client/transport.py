@@ -14,7 +14,8 @@ from client.errors import ProblemError, Unreachable
 TRIES = 4
 PAUSE_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
-LIMITED_TRIES, LIMITED_SECONDS = 5, 30.0
+LIMITED_SECONDS = 30.0
+WAITS = {"rate_limited": 4, "idempotency_key_in_flight": 330}  # by code; the second as long as a POST may take
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
@@ -33,13 +34,12 @@ class Transport:
         self._client.close()
 
     def request(self, method: str, path: str, repeatable: bool = False, **options: Any) -> httpx.Response:
-        """The answer. Waits where the service says that we ask too often. Raises `ProblemError` for 4xx and 5xx,
-        `Unreachable`."""
-        for _ in range(LIMITED_TRIES):
-            response = self._repeated(method, path, repeatable, options)
-            if not _limited(response):
-                break
+        """The answer. Waits where the service says that we ask too often, or that it is still at our request.
+        Raises `ProblemError` for 4xx and 5xx, `Unreachable`."""
+        response, waits = self._repeated(method, path, repeatable, options), 0
+        while waits < _waits(response):
             time.sleep(min(float(response.headers.get("Retry-After", 1)), LIMITED_SECONDS))
+            response, waits = self._repeated(method, path, repeatable, options), waits + 1
         if response.is_error:
             raise ProblemError.of(response)
         return response
@@ -76,6 +76,9 @@ class Transport:
             yield response
 
 
-def _limited(response: httpx.Response) -> bool:
-    """Refused by a rate limit, which passes by itself; a quota is a 429 too, and may stay full for days."""
-    return response.status_code == httpx.codes.TOO_MANY_REQUESTS and ProblemError.of(response).code == "rate_limited"
+def _waits(response: httpx.Response) -> int:
+    """How often to ask again after what passes by itself: a rate limit (a quota is a 429 too, and may stay full for
+    days), or our own request, sent before on a connection that broke, that is still being answered."""
+    if response.status_code not in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.CONFLICT}:
+        return 0
+    return WAITS.get(ProblemError.of(response).code, 0)

@@ -31,6 +31,8 @@ from distill.training.threads import settle
 from distill.types import Event, QCurve, RunSpec
 
 Events = Iterator[Event]
+OF_ONE_KIND = frozenset({"image_size", "max_length", "text_features"})
+"""What only pictures or only texts have: it stays out of the resolved configuration of the other."""
 _HIGH = (
     "The features of teacher layer {} are far larger than those of most layers; the loss may diverge on them. If it "
     "does, leave the layer out, or normalise the teacher's features where the recipe can."
@@ -155,6 +157,7 @@ class _Job:
             self.metrics.append(event.data)
         if event.kind == "resolved":
             config = event.data["config"] | prepared.student.preprocessing.resolved()
+            config = {key: value for key, value in config.items() if not (key in OF_ONE_KIND and value == "auto")}
             self.resolved = {"config": config, "reasons": prepared.reasons | event.data["reasons"]}
             return Event("resolved", self.resolved)
         return event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from store import logs, tracing
 from store.settings import Settings
 
 
@@ -31,9 +31,8 @@ def serve(**options: Any) -> None:
     from embedded.service import serve as run
 
     settings = _settings({name: value for name, value in options.items() if value is not None})
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("alembic", "httpx", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.install(settings)
+    tracing.start(settings, "retort")
     signal.signal(signal.SIGTERM, _leave)
     try:
         listener = listen(settings.host, settings.port)

@@ -31,6 +31,12 @@ class DiskFull(RetortError):
     retryable = True
 
 
+class MaxRuntimeExceeded(UserError):
+    """The job's own time limit, or the service's, and nothing to keep."""
+
+    code = "max_runtime_exceeded"
+
+
 class OutOfMemory(RetortError):
     """The kernel (most likely) killed the trainer for its memory, or Python could get none."""
 

@@ -16,8 +16,7 @@ from store.objects import ObjectStore
 from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
-from worker import scratch
-from worker.environment import visible_gpus
+from worker import gpus, scratch
 
 log = logging.getLogger(__name__)
 FORGOTTEN_SECONDS = 3600.0
@@ -70,7 +69,7 @@ class Housekeeping:
             system.remove_worker(session, self._worker_id)
 
     def _row(self) -> Worker:
-        info = {"gpus": visible_gpus(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
         return Worker(
             id=self._worker_id,
             hostname=socket.gethostname(),

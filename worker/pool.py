@@ -19,6 +19,7 @@ from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
 from worker.supervisor import Supervisor
+from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
@@ -51,6 +52,7 @@ class SlotPool:
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
             threading.Thread(target=self._pass_on_rings, name="bell"),
+            threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspections.run_next, self._sweep), name="inspections"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]

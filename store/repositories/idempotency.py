@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.tables import IdempotencyKey
 
+LOCK_SEED = 6  # apart from other users of advisory locks
 KEEP_SECONDS = 24 * 3600.0
+
+
+def try_lock(session: Session, tenant_id: str, key: str) -> bool:
+    """Until commit, nobody else gets True for the key. SQLite has one writer at a time anyway."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    name = func.hashtextextended(f"{tenant_id} {key}", LOCK_SEED)
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(name))))
 
 
 def reserve(session: Session, tenant_id: str, key: str, request_hash: str) -> IdempotencyKey | None:

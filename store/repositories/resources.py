@@ -62,6 +62,17 @@ def renew(session: Session, row: Teacher | Dataset, lease_seconds: float) -> Non
     _fenced(session, row, {"lease_until": db_now(lease_seconds)})
 
 
+def amend(session: Session, row: Teacher | Dataset, **values: Any) -> None:
+    """Write what an inspection has learnt on its way. Raises `LeaseLost`."""
+    _fenced(session, row, values)
+
+
+def release(session: Session, row: Teacher | Dataset, seconds: float) -> None:
+    """Give the row back after `seconds`, uninspected through no fault of its own, so that the attempt does not count.
+    Raises `LeaseLost`."""
+    _fenced(session, row, {"lease_until": db_now(seconds), "attempt": type(row).attempt - 1})
+
+
 def finish(session: Session, row: Teacher | Dataset, status: str, **values: Any) -> None:
     """Write the inspection's outcome (`ready` with a report or `invalid` with an error) and let the row go."""
     _fenced(session, row, {"status": status, "lease_token": None, "lease_until": None} | values)

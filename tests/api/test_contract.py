@@ -65,7 +65,7 @@ def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     problem(client.get("/jobs/"), 404)
     for path, methods in {
         "/jobs": "GET, HEAD, POST",
-        "/jobs/job_1": "DELETE, GET, HEAD",
+        "/jobs/job_1": "DELETE, GET, HEAD, PATCH",
         "/jobs/1/stop": "POST",
     }.items():
         answer = client.put(path)

@@ -31,6 +31,13 @@ from tests.api.test_jobs import (
     test_queue_position_follows_priority_then_age,
     test_retry_gives_new_attempts_after_a_system_fault_only,
 )
+from tests.api.test_preconditions import (
+    test_a_key_in_flight_is_a_409_until_the_first_is_answered,
+    test_an_action_on_a_job_that_has_changed_is_a_412,
+    test_of_two_who_change_the_same_one_is_told,
+    test_uploads_and_quotas_have_tags_too,
+    test_what_a_client_names_can_be_changed_by_who_has_seen_it,
+)
 from tests.api.test_registration import (
     test_a_checkpoint_that_inspection_refuses_leaves_nothing,
     test_a_teacher_is_registered_shown_listed_and_deleted,

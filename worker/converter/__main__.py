@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from distill.container import HEAD_BYTES, container
 from distill.errors import InvalidTeacher
 from worker.converter.from_torch import convert_torch
 from worker.converter.limits import ConverterLimits
@@ -27,7 +28,7 @@ def _convert(path: Path, out: Path, limits: ConverterLimits) -> tuple[int, tuple
         shards = any(name.endswith(".safetensors") for name in names_in_zip(path, limits))
         return convert_shards(path, out, limits) if shards else convert_torch(path, out, limits, zipped=True)
     with path.open("rb") as file:
-        pickled = file.read(1) == b"\x80"
+        pickled = container(file.read(HEAD_BYTES)) == "pickle"
     return convert_torch(path, out, limits, zipped=False) if pickled else convert_shards(path, out, limits)
 
 

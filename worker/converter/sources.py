@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from distill.container import HEAD_BYTES, container
 from worker.converter.limits import ConverterLimits
 from worker.converter.refusal import SHARDS, refuse, shown
 from worker.converter.zip_container import open_member, read_members
@@ -36,14 +37,14 @@ def open_sources(path: Path, limits: ConverterLimits) -> Iterator[list[Source]]:
     """The upload's regular files in its order; readable while the context lasts. Raises `InvalidTeacher`."""
     if path.is_dir():
         yield _folder(path, limits)
-    elif (start := _start(path))[:4] == b"PK\x03\x04":
+    elif (kind := container(_start(path))) == "zip":
         members = read_members(path, limits, stored_only=False)
         with zipfile.ZipFile(path) as archive:
             yield [
                 Source(member.name, member.bytes, lambda member=member: open_member(archive, member))  # type: ignore[misc]
                 for member in members.values()
             ]
-    elif start[257:262] == b"ustar" or start[:2] == b"\x1f\x8b":
+    elif kind == "tar":
         yield from _tar(path, limits)
     else:
         yield [Source("model.safetensors", path.stat().st_size, lambda: path.open("rb"))]
@@ -51,7 +52,7 @@ def open_sources(path: Path, limits: ConverterLimits) -> Iterator[list[Source]]:
 
 def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(512)
+        return file.read(HEAD_BYTES)
 
 
 def _folder(path: Path, limits: ConverterLimits) -> list[Source]:

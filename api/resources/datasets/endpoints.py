@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import registration
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
-from api.idempotency import IdempotencyKeyHeader
-from api.negotiation import Prefer
+from api.files import respond
+from api.idempotency import IdempotencyKeyDep
+from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
 from api.paging import Cursor, Limit, encode
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     NAMED_EXAMPLE,
+    DatasetFromReferences,
     DatasetFromUploads,
     DatasetOut,
     DatasetPage,
     NamedDataset,
 )
+from api.schemas import ResourcePatch
 from api.uploads import UploadDep
 from store.repositories import resources
 from store.tables import Dataset
+from store.thumbnails import MEDIA_TYPE
 
+JSON_BODIES = (NamedDataset, DatasetFromUploads, DatasetFromReferences)
+_WEBP = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
 router = APIRouter(tags=["datasets"])
 
 
@@ -37,18 +44,21 @@ router = APIRouter(tags=["datasets"])
     responses=documented(
         409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
     ),
-    openapi_extra=body(json=((NamedDataset, DatasetFromUploads), NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+    openapi_extra=body(
+        json=((NamedDataset, DatasetFromUploads, DatasetFromReferences), NAMED_EXAMPLE),
+        form=(FORM_SCHEMA, FORM_EXAMPLE),
+    ),
 )
 async def register_dataset(
     context: ContextDep,
     tenant: TenantDep,
+    key: IdempotencyKeyDep,
     upload: UploadDep,
     response: Response,
     prefer: Prefer = None,
-    key: IdempotencyKeyHeader = None,
 ) -> DatasetOut:
-    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
-    uploads.
+    """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
+    named set, uploads, or files that the service fetches from where the operator allows.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.
@@ -66,10 +76,58 @@ def list_datasets(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit
     return DatasetPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
 
 
-@router.get("/datasets/{dataset_id}", operation_id="get_dataset", summary="Show a dataset", responses=documented(404))
-def get_dataset(session: ReadSession, tenant: TenantDep, dataset_id: str) -> DatasetOut:
+@router.get(
+    "/datasets/{dataset_id}",
+    operation_id="get_dataset",
+    summary="Show a dataset",
+    response_model=DatasetOut,
+    responses=documented(404, also=CONDITIONAL),
+)
+def get_dataset(
+    session: ReadSession, tenant: TenantDep, dataset_id: str, response: Response, if_none_match: IfNoneMatch = None
+) -> DatasetOut | Response:
     """One dataset with what its inspection found: classes, counts, image sizes."""
-    return service.shown(registration.find(session, Dataset, tenant, dataset_id))
+    return tagged(service.shown(registration.find(session, Dataset, tenant, dataset_id)), response, if_none_match)
+
+
+@router.patch(
+    "/datasets/{dataset_id}",
+    operation_id="update_dataset",
+    summary="Rename or label a dataset",
+    responses=documented(404, 409, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
+)
+def update_dataset(
+    work: WorkDep,
+    tenant: TenantDep,
+    dataset_id: str,
+    body: ResourcePatch,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DatasetOut:
+    """Change a dataset's name or labels. With `If-Match` only if nobody else has changed it."""
+    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
+    shown = service.shown(registration.patch(work, Dataset, tenant, dataset_id, body))
+    response.headers["ETag"] = tag_of(shown)
+    return shown
+
+
+@router.get(
+    "/datasets/{dataset_id}/thumbnails",
+    operation_id="get_dataset_thumbnails",
+    summary="Show a dataset's thumbnails",
+    response_class=Response,
+    responses=documented(404)
+    | {
+        200: {"description": "A contact sheet; the dataset's `thumbnails` say how it is laid out.", "content": _WEBP},
+        304: {"description": "Not modified since the answer with that ETag."},
+    },
+)
+def get_dataset_thumbnails(
+    context: ContextDep, session: ReadSession, tenant: TenantDep, request: Request, dataset_id: str
+) -> Response:
+    """One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles."""
+    row = registration.find(session, Dataset, tenant, dataset_id)
+    return respond(context.objects, service.sheet(row), request.headers, redirect=False)
 
 
 @router.delete(
@@ -77,8 +135,9 @@ def get_dataset(session: ReadSession, tenant: TenantDep, dataset_id: str) -> Dat
     operation_id="delete_dataset",
     summary="Delete a dataset",
     status_code=204,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 412),
 )
-def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str) -> None:
+def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str, if_match: IfMatch = None) -> None:
     """Remove a dataset and its files. 409 while jobs refer to it."""
+    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
     registration.delete(work, Dataset, tenant, dataset_id)

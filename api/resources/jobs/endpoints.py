@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import waiting
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
 from api.forms import labels_filter
-from api.idempotency import IdempotencyKeyHeader
+from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer, matches, wait_seconds
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
-from api.resources.jobs import service
-from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage
+from api.preconditions import CONDITIONAL, HEADERS, tag_of, tagged
+from api.resources.jobs import changing, service
+from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
 from store.repositories import jobs
 from store.states import TERMINAL, Status
 
 router = APIRouter(tags=["jobs"])
 EXAMPLES = {"feature_only": {"value": CREATE_EXAMPLES[0]}, "cross_entropy": {"value": CREATE_EXAMPLES[1]}}
-ETAG = {"ETag": {"description": "Weak; changes with every event and step.", "schema": {"type": "string"}}}
+UNCHANGED = [Depends(changing.unchanged)]
 
 
 @router.post(
@@ -37,10 +38,10 @@ ETAG = {"ETag": {"description": "Weak; changes with every event and step.", "sch
 async def create_job(
     context: ContextDep,
     tenant: TenantDep,
+    key: IdempotencyKeyDep,
     body: Annotated[JobCreate, Body(openapi_examples=EXAMPLES)],
     response: Response,
     prefer: Prefer = None,
-    key: IdempotencyKeyHeader = None,
     dry_run: Annotated[bool, Query(description="Check everything, queue nothing.")] = False,
 ) -> JobOut | DryRun:
     """Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
@@ -77,13 +78,7 @@ def list_jobs(
     operation_id="get_job",
     summary="Show a job",
     response_model=JobOut,
-    responses=documented(
-        404,
-        also={
-            200: {"headers": ETAG},
-            304: {"description": "Nothing has changed since the ETag in If-None-Match.", "headers": ETAG},
-        },
-    ),
+    responses=documented(404, also=CONDITIONAL),
 )
 async def get_job(
     context: ContextDep,
@@ -96,21 +91,31 @@ async def get_job(
     """One job. With `Prefer: wait=N` the answer comes when something has changed (since `If-None-Match`, or since
     the request), when the job has ended, or after N seconds."""
 
-    def look() -> tuple[JobOut, str]:
+    def look() -> JobOut:
         with context.database.read() as session:
-            job = service.find(session, tenant, job_id)
-            shown = service.shown(session, job)
-            return shown, service.etag(shown, job.event_seq)
+            return service.shown(session, service.find(session, tenant, job_id))
 
-    job, tag = await run_in_threadpool(look)
-    seconds, known = wait_seconds(prefer), if_none_match or tag
-    if seconds and matches(known, tag) and job.status not in TERMINAL:
-        job, tag = await waiting.until(look, lambda seen: not matches(known, seen[1]), seconds)
-    if matches(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    response.headers["ETag"] = tag
+    job, seconds = await run_in_threadpool(look), wait_seconds(prefer)
+    current = if_none_match is None or matches(if_none_match, tag_of(job))
+    if seconds and current and job.status not in TERMINAL:
+        seen = service.version(job)
+        job = await waiting.until(look, lambda now: service.version(now) != seen, seconds)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:g}"
+    return tagged(job, response, if_none_match)
+
+
+@router.patch(
+    "/jobs/{job_id}",
+    operation_id="update_job",
+    summary="Rename or label a job",
+    dependencies=UNCHANGED,
+    responses=documented(404, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
+)
+def update_job(work: WorkDep, tenant: TenantDep, job_id: str, body: JobPatch, response: Response) -> JobOut:
+    """Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job."""
+    job = service.shown(work.session, changing.patch(work, tenant, job_id, body))
+    response.headers["ETag"] = tag_of(job)
     return job
 
 
@@ -120,8 +125,9 @@ async def get_job(
     summary="Delete a job",
     status_code=204,
     response_model=None,
+    dependencies=UNCHANGED,
     responses=documented(
-        404, 409, 422, also={202: {"model": JobOut, "description": "Being cancelled; delete it again when it is."}}
+        404, 409, 412, 422, also={202: {"model": JobOut, "description": "Being cancelled; delete it again when it is."}}
     ),
 )
 def delete_job(
@@ -144,7 +150,8 @@ def delete_job(
     operation_id="cancel_job",
     summary="Cancel a job",
     status_code=202,
-    responses=documented(404, 409),
+    dependencies=UNCHANGED,
+    responses=documented(404, 409, 412),
 )
 def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     """End the job and keep nothing of its student. Cancelling again is no error."""
@@ -156,7 +163,8 @@ def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="stop_job",
     summary="Stop a job",
     status_code=202,
-    responses=documented(404, 409),
+    dependencies=UNCHANGED,
+    responses=documented(404, 409, 412),
 )
 def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     """End training now, keep the best student so far and finish the job with it. Stopping again is no error."""
@@ -168,7 +176,8 @@ def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="pause_job",
     summary="Pause a job",
     status_code=202,
-    responses=documented(404, 409),
+    dependencies=UNCHANGED,
+    responses=documented(404, 409, 412),
 )
 def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     """Free the worker and keep the training state. Pausing again is no error."""
@@ -180,7 +189,8 @@ def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="resume_job",
     summary="Resume a paused job",
     status_code=202,
-    responses=documented(404, 409),
+    dependencies=UNCHANGED,
+    responses=documented(404, 409, 412),
 )
 def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     """Queue a paused job again; it goes on from its last checkpoint."""
@@ -192,7 +202,8 @@ def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="retry_job",
     summary="Retry a failed job",
     status_code=202,
-    responses=documented(404, 409),
+    dependencies=UNCHANGED,
+    responses=documented(404, 409, 412),
 )
 def retry_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     """Queue a job that failed by a fault of the system again; it goes on from its last checkpoint."""

@@ -11,18 +11,31 @@ from api.paging import PageInfo
 from api.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import Architecture
 
+MOST_FILES = 1001
 ARTIFACT_EXAMPLE = {
     "artifact": {"job_id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES", "name": "student.safetensors"},
     "name": "our teacher",
     "labels": {"team": "vision"},
 }
-FORM_EXAMPLE = {"architecture": "timm:resnet34", "name": "ResNet-34", "labels": '{"team": "vision"}', "file": "<bytes>"}
+FORM_EXAMPLE = {
+    "architecture": "timm:resnet34",
+    "name": "ResNet-34",
+    "labels": '{"team": "vision"}',
+    "file": ["<bytes>"],
+}
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["file", "architecture"],
     "additionalProperties": False,
     "properties": {
-        "file": {"type": "string", "contentMediaType": "application/octet-stream", "description": "safetensors"},
+        "file": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_FILES,
+            "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+            "description": "A safetensors or `torch.save` file, an archive of shards, or (the field again and again) "
+            "`model.safetensors.index.json` with all its shards.",
+        },
         "architecture": {"type": "string", "minLength": 1, "maxLength": 200, "description": "Catalogue name."},
         "options": {"type": "string", "description": "JSON object: the constructor's keyword arguments."},
         "name": {"type": "string", "maxLength": 200},
@@ -46,16 +59,6 @@ class TeacherFromArtifact(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
-class TeacherFromUpload(RequestModel):
-    """Register an upload that is complete."""
-
-    upload: str = Field(max_length=60, description="Id of the upload.")
-    architecture: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
-    name: Name = ""
-    labels: Labels = Field(default_factory=dict)
-
-
 class TeacherForm(RequestModel):
     """The fields beside the file of a multipart registration."""
 
@@ -63,6 +66,38 @@ class TeacherForm(RequestModel):
     options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
     name: Name = ""
     labels: Labels = Field(default_factory=dict)
+
+
+class TeacherFromUpload(TeacherForm):
+    """Register an upload that is complete."""
+
+    upload: str = Field(max_length=60, description="Id of the upload.")
+
+
+class TeacherFromUploads(TeacherForm):
+    """Register uploads that are complete: the shards of one checkpoint with their index."""
+
+    uploads: list[Annotated[str, Field(max_length=60)]] = Field(
+        min_length=1, max_length=MOST_FILES, description="Ids of the uploads, each with its file's own name."
+    )
+
+
+class SentFile(ResponseModel):
+    """A file as it was sent."""
+
+    filename: str = Field(examples=["pytorch_model.bin"])
+    size_bytes: int = Field(examples=[87_000_000])
+    sha256: str = Field(examples=["1" * 64])
+
+
+class TeacherSource(ResponseModel):
+    """What the weights were made of, where they were not sent as one safetensors file."""
+
+    files: list[SentFile]
+    notes: list[str] = Field(
+        [], description="What the conversion changed or left out.", examples=[["The weights were taken from 'model'."]]
+    )
+    isolation: str = Field("", description="What held the converter's process.", examples=["own root, seccomp"])
 
 
 class TeacherOut(ResponseModel):
@@ -73,7 +108,12 @@ class TeacherOut(ResponseModel):
     status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
     architecture: Architecture
     size_bytes: int = Field(examples=[87_000_000])
-    sha256: str = Field(examples=["0" * 64])
+    sha256: str = Field(
+        description="Of the safetensors file; until one is made, of what was sent.", examples=["0" * 64]
+    )
+    source: TeacherSource | None = Field(
+        description="What was sent, where a worker converts it; null for a safetensors file.", examples=[None]
+    )
     report: dict[str, Any] | None = Field(examples=[{"num_classes": 10, "parameters": 21_289_802}])
     error: dict[str, Any] | None = Field(examples=[None])
     labels: dict[str, str] = Field(examples=[{"team": "vision"}])

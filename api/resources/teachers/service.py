@@ -7,22 +7,27 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.orm import Session
 
-from api import architectures, registration
+from api import architectures
 from api.context import Context
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
 from api.problems import Conflict
 from api.registration import Key
-from api.resources.teachers.schemas import TeacherForm, TeacherFromArtifact, TeacherFromUpload, TeacherOut
+from api.resources.teachers import sending
+from api.resources.teachers.schemas import (
+    TeacherForm,
+    TeacherFromArtifact,
+    TeacherFromUpload,
+    TeacherFromUploads,
+    TeacherOut,
+    TeacherSource,
+)
 from api.uploads import ReceivedFile, Upload, incoming
-from distill.errors import InvalidTeacher, UnknownName
-from distill.safetensors_header import DEFAULT_LIMITS, read_header
+from distill.errors import UnknownName
 from distill.types import Architecture
-from store.ids import new_id
 from store.objects.base import fetch
 from store.repositories import jobs
 from store.tables import Artifact, Job, Teacher
-from store.tables import Upload as StoredUpload
 
 JSON_FIELDS = frozenset({"options", "labels"})
 MODEL_SUFFIXES = (".safetensors",)
@@ -30,54 +35,38 @@ MODEL_SUFFIXES = (".safetensors",)
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     """Store a teacher for inspection; its id, and whether an earlier request with this key had made it."""
-    if isinstance(upload.json, dict) and "upload" in upload.json:
-        return _from_upload(context, tenant, parsed(TeacherFromUpload, upload.json), key)
-    if upload.json is not None:
+    if upload.json is None:
+        return _from_form(context, tenant, upload, key)
+    given = upload.json if isinstance(upload.json, dict) else {}
+    if not {"upload", "uploads"} & given.keys():
         return _from_artifact(context, tenant, parsed(TeacherFromArtifact, upload.json), key)
+    body = parsed(TeacherFromUploads, given) if "uploads" in given else parsed(TeacherFromUpload, given)
+    architecture = _architecture(context, Architecture(name=body.architecture, options=body.options))
+    return sending.from_uploads(context, tenant, body, architecture, key)
+
+
+def _from_form(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     only(upload.files, frozenset({"file"}))
-    form = parsed(TeacherForm, form_fields(upload, JSON_FIELDS))
-    if "file" not in upload.files:
+    form, files = parsed(TeacherForm, form_fields(upload, JSON_FIELDS)), upload.all("file")
+    if not files:
         raise invalid("/file", "The form has no file.", "Send the checkpoint as the form's file field `file`.")
-    file = upload.files["file"]
     architecture = _architecture(context, Architecture(name=form.architecture, options=form.options))
-    hashed = request_hash("/teachers", [form.model_dump(), file.sha256])
-    return _add(context, tenant, form.name or file.filename, architecture, form.labels, file, Key(key, hashed))
+    sent = [file.sha256 if len(files) == 1 else f"{file.filename} {file.sha256}" for file in files]
+    hashed = request_hash("/teachers", [form.model_dump(), sent])
+    return sending.from_form(context, tenant, form, architecture, files, Key(key, hashed))
 
 
 def _from_artifact(context: Context, tenant: str, body: TeacherFromArtifact, key: str | None) -> tuple[str, bool]:
     with context.database.read() as session:
         job, artifact = _source(session, tenant, body)
-    name = body.name or job.name or f"{job.student['name']} of {job.id}"
+    name = body.name or job.name or f"{job.student['name']} of {job.id}"[-200:]
+    form = TeacherForm(architecture=job.student["name"], name=name, labels=body.labels)
     hashed = request_hash("/teachers", body.model_dump())
     architecture = Architecture.model_validate(job.student)
     with _copy(context, artifact) as folder:
         file = ReceivedFile(Path(folder) / "weights", artifact.name, artifact.size_bytes, artifact.sha256)
         fetch(context.objects, artifact.object_key, file.path)
-        return _add(context, tenant, name, architecture, body.labels, file, Key(key, hashed))
-
-
-def _from_upload(context: Context, tenant: str, body: TeacherFromUpload, key: str | None) -> tuple[str, bool]:
-    with context.database.read() as session:
-        upload = registration.find_upload(session, tenant, body.upload, "teacher", "/upload")
-    architecture = _architecture(context, Architecture(name=body.architecture, options=body.options))
-    if upload.status == "complete":
-        _check_stored(context, upload)
-    row = _row(tenant, body.name or upload.filename, architecture, body.labels, upload.size_bytes, str(upload.sha256))
-    row.object_key = upload.object_key
-    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())), [upload])
-
-
-def _check_stored(context: Context, upload: StoredUpload) -> None:
-    """`_check_header` of an object: its beginning is read into a file with a hole where the tensors are."""
-    with incoming(context.settings) as folder:
-        path = Path(folder) / "header"
-        length = int.from_bytes(b"".join(context.objects.read(upload.object_key, 0, 8)), "little")
-        beginning = min(8 + length, 8 + DEFAULT_LIMITS.header_bytes, upload.size_bytes)
-        with path.open("wb") as file:
-            for chunk in context.objects.read(upload.object_key, 0, beginning):
-                file.write(chunk)
-            file.truncate(upload.size_bytes)
-        _check_header(path, "/upload")
+        return sending.from_form(context, tenant, form, architecture, [file], Key(key, hashed))
 
 
 def _copy(context: Context, artifact: Artifact) -> TemporaryDirectory[str]:
@@ -110,45 +99,6 @@ def _architecture(context: Context, architecture: Architecture) -> Architecture:
         raise invalid("/architecture", error.message, error.remedy, code, **details) from error
 
 
-def _add(
-    context: Context,
-    tenant: str,
-    name: str,
-    architecture: Architecture,
-    labels: dict[str, str],
-    file: ReceivedFile,
-    key: Key,
-) -> tuple[str, bool]:
-    _check_header(file.path, "/file")
-    row = _row(tenant, name, architecture, labels, file.size_bytes, file.sha256)
-    return registration.add(context, row, {row.object_key: file}, key)
-
-
-def _row(
-    tenant: str, name: str, architecture: Architecture, labels: dict[str, str], size_bytes: int, sha256: str
-) -> Teacher:
-    teacher_id = new_id("tch")
-    return Teacher(
-        id=teacher_id,
-        tenant_id=tenant,
-        name=name,
-        status="inspecting",
-        architecture=architecture.model_dump(mode="json"),
-        object_key=f"teachers/{teacher_id}/weights.safetensors",
-        size_bytes=size_bytes,
-        sha256=sha256,
-        labels=labels,
-    )
-
-
-def _check_header(path: Path, pointer: str) -> None:
-    """Refuse what is no safetensors file before a worker has to."""
-    try:
-        read_header(path)
-    except InvalidTeacher as error:
-        raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
-
-
 def shown(row: Teacher) -> TeacherOut:
     return TeacherOut(
         id=row.id,
@@ -157,8 +107,14 @@ def shown(row: Teacher) -> TeacherOut:
         architecture=Architecture.model_validate(row.architecture),
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        source=_shown_source(row),
         report=row.report,
         error=row.error,
         labels=row.labels,
         created_at=row.created_at,
     )
+
+
+def _shown_source(row: Teacher) -> TeacherSource | None:
+    """What was sent, without where it lay."""
+    return TeacherSource.model_validate(row.source) if row.source is not None else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.auth import AdminDep, CallerDep
 from api.deps import ContextDep, ReadSession, WorkDep
+from api.negotiation import IfNoneMatch
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, require, tag_of, tagged
 from api.resources.tenants import service
 from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
 
@@ -25,18 +27,46 @@ def list_tenants(
     return TenantPage(items=items, next_cursor=encode(rows[-1].id) if more else None)
 
 
-@router.get("/tenants/{tenant_id}", operation_id="get_tenant", summary="Show a tenant", responses=documented(404))
-def get_tenant(context: ContextDep, session: ReadSession, caller: CallerDep, tenant_id: str) -> TenantOut:
+@router.get(
+    "/tenants/{tenant_id}",
+    operation_id="get_tenant",
+    summary="Show a tenant",
+    response_model=TenantOut,
+    responses=documented(404, also=CONDITIONAL),
+)
+def get_tenant(
+    context: ContextDep,
+    session: ReadSession,
+    caller: CallerDep,
+    tenant_id: str,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> TenantOut | Response:
     """One tenant with its quotas and what it uses of them."""
-    return service.shown(session, context.settings, service.find(session, caller, tenant_id))
+    shown = service.shown(session, context.settings, service.find(session, caller, tenant_id))
+    return tagged(shown, response, if_none_match)
 
 
 @router.put(
     "/tenants/{tenant_id}/quotas",
     operation_id="set_tenant_quotas",
     summary="Set quotas",
-    responses=documented(403, 404, 413, 415, 422),
+    responses=documented(403, 404, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
 )
-def set_tenant_quotas(context: ContextDep, work: WorkDep, caller: AdminDep, tenant_id: str, body: Quotas) -> TenantOut:
+def set_tenant_quotas(
+    context: ContextDep,
+    work: WorkDep,
+    caller: AdminDep,
+    tenant_id: str,
+    body: Quotas,
+    response: Response,
+    if_match: IfMatch = None,
+) -> TenantOut:
     """For the operator: replace a tenant's own limits."""
-    return service.shown(work.session, context.settings, service.set_quotas(work, caller, tenant_id, body))
+    if if_match is not None:
+        row = service.find(work.session, caller, tenant_id)
+        work.session.refresh(row, with_for_update={"key_share": True})
+        require(if_match, tag_of(service.shown(work.session, context.settings, row)))
+    shown = service.shown(work.session, context.settings, service.set_quotas(work, caller, tenant_id, body))
+    response.headers["ETag"] = tag_of(shown)
+    return shown

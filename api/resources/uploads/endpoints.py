@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.auth import CallerDep, TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
-from api.idempotency import IdempotencyKeyHeader
-from api.negotiation import Prefer, wait_seconds
+from api.idempotency import IdempotencyKeyDep
+from api.negotiation import IfNoneMatch, Prefer, wait_seconds
 from api.openapi import documented
 from api.paging import Cursor, Limit, NumberCursor, encode
+from api.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
 from api.resources.uploads import service
 from api.resources.uploads.schemas import PartOut, PartPage, UploadCreate, UploadOut, UploadPage
 from store.repositories import uploads
@@ -29,7 +30,7 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="Part number.", exampl
     responses=documented(403, 413, 415, 422, 429),
 )
 def create_upload(
-    context: ContextDep, tenant: TenantDep, body: UploadCreate, response: Response, key: IdempotencyKeyHeader = None
+    context: ContextDep, tenant: TenantDep, key: IdempotencyKeyDep, body: UploadCreate, response: Response
 ) -> UploadOut:
     """For files too large for one request: send the parts in any order, as often as it takes, then complete it, then
     register the teacher or dataset with `{"upload": id}`. An upload that nobody touches expires."""
@@ -47,10 +48,18 @@ def list_uploads(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit:
     return UploadPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
 
 
-@router.get("/uploads/{upload_id}", operation_id="get_upload", summary="Show an upload", responses=documented(404))
-def get_upload(session: ReadSession, tenant: TenantDep, upload_id: str) -> UploadOut:
+@router.get(
+    "/uploads/{upload_id}",
+    operation_id="get_upload",
+    summary="Show an upload",
+    response_model=UploadOut,
+    responses=documented(404, also=CONDITIONAL),
+)
+def get_upload(
+    session: ReadSession, tenant: TenantDep, upload_id: str, response: Response, if_none_match: IfNoneMatch = None
+) -> UploadOut | Response:
     """One upload."""
-    return service.shown(service.find(session, tenant, upload_id))
+    return tagged(service.shown(service.find(session, tenant, upload_id)), response, if_none_match)
 
 
 @router.get(
@@ -111,8 +120,10 @@ async def complete_upload(
     operation_id="abort_upload",
     summary="Abort an upload",
     status_code=204,
-    responses=documented(404, 409),
+    responses=documented(404, 409, 412),
 )
-def abort_upload(work: WorkDep, tenant: TenantDep, upload_id: str) -> None:
+def abort_upload(work: WorkDep, tenant: TenantDep, upload_id: str, if_match: IfMatch = None) -> None:
     """Remove an upload and whatever has arrived of it. 409 once a teacher or dataset is made of it."""
+    if if_match is not None:
+        require(if_match, tag_of(service.shown(service.find(work.session, tenant, upload_id))))
     service.abort(work, tenant, upload_id)

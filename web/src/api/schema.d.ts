@@ -131,11 +131,12 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made, or an
-         *     upload.
+         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
          *
-         *     A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
-         *     that does not fit is answered with 422, which names the tensors, and nothing of it is kept.
+         *     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
+         *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
+         *     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
+         *     which names the tensors, and nothing of it is kept.
          */
         post: operations["register_teacher"];
         delete?: never;
@@ -165,7 +166,11 @@ export interface paths {
         delete: operations["delete_teacher"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a teacher
+         * @description Change a teacher's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_teacher"];
         trace?: never;
     };
     "/datasets": {
@@ -183,8 +188,8 @@ export interface paths {
         put?: never;
         /**
          * Register a dataset
-         * @description Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
-         *     uploads.
+         * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
+         *     named set, uploads, or files that the service fetches from where the operator allows.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
          *     with 422, which says why, and nothing of it is kept.
@@ -215,6 +220,30 @@ export interface paths {
          * @description Remove a dataset and its files. 409 while jobs refer to it.
          */
         delete: operations["delete_dataset"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename or label a dataset
+         * @description Change a dataset's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_dataset"];
+        trace?: never;
+    };
+    "/datasets/{dataset_id}/thumbnails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a dataset's thumbnails
+         * @description One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles.
+         */
+        get: operations["get_dataset_thumbnails"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -267,7 +296,11 @@ export interface paths {
         delete: operations["delete_job"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a job
+         * @description Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job.
+         */
+        patch: operations["update_job"];
         trace?: never;
     };
     "/jobs/{job_id}/cancel": {
@@ -441,7 +474,8 @@ export interface paths {
         };
         /**
          * Log of a job
-         * @description What the trainer wrote, all attempts, oldest first.
+         * @description What the trainer wrote, all attempts, oldest first. To watch it: `?tail=100` first, then `?after=` with `follow`
+         *     of the answer before, as often as you like.
          */
         get: operations["list_job_logs"];
         put?: never;
@@ -692,6 +726,135 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Yours, newest first.
+         */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Be told when jobs change
+         * @description The answer is the only place where the secret is ever shown. The URL must be https and lead to a public address,
+         *     unless the operator allows more.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a webhook
+         * @description Whether it is enabled, and since when it fails.
+         */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description With its deliveries, those that wait included.
+         */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message
+         * @description A message of type `webhook.test`, delivered as every other; its log tells how that went.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable a webhook that was disabled
+         * @description It is told again what happens from now on; redeliver what it has missed.
+         */
+        post: operations["enable_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deliveries of a webhook
+         * @description Every message with its tries, newest first.
+         */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message again
+         * @description Under the same id, with all its tries, whatever became of it.
+         */
+        post: operations["redeliver_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api-keys": {
         parameters: {
             query?: never;
@@ -862,6 +1025,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Figures for Prometheus
+         * @description Jobs, queue, leases, attempts and webhooks of all tenants from the database, and this process's own latencies.
+         *     For keys of the operator's tenant with the scope `metrics` or `admin`.
+         */
+        get: operations["get_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1008,7 +1192,7 @@ export interface components {
             finished_at: string | null;
             /**
              * Outcome
-             * @description succeeded, failed, cancelled, handed_over, worker_lost; null: still going on.
+             * @description succeeded, failed, cancelled, paused, handed_over, worker_lost; null: still going on.
              * @example succeeded
              */
             outcome: string | null;
@@ -1026,6 +1210,7 @@ export interface components {
             exit_code: number | null;
             /**
              * Peak Memory Bytes
+             * @description Largest so far; of the trainer and all that it has started.
              * @example 900000000
              */
             peak_memory_bytes: number | null;
@@ -1237,10 +1422,11 @@ export interface components {
             name: string;
             /**
              * Kind
+             * @description `reference` until a worker has fetched the files and looked what they are.
              * @example named
              * @enum {string}
              */
-            kind: "named" | "archive" | "parquet";
+            kind: "named" | "archive" | "parquet" | "table" | "reference";
             /**
              * Status
              * @example ready
@@ -1276,12 +1462,27 @@ export interface components {
             /**
              * Report
              * @example {
-             *       "classes": 10
+             *       "classes": [
+             *         "cat",
+             *         "dog"
+             *       ],
+             *       "counts": {
+             *         "test": [
+             *           100,
+             *           95
+             *         ],
+             *         "train": [
+             *           400,
+             *           380
+             *         ]
+             *       }
              *     }
              */
             report: {
                 [key: string]: unknown;
             } | null;
+            /** @description None for a dataset without images or not inspected yet. */
+            thumbnails: components["schemas"]["Thumbnails"] | null;
             /**
              * Error
              * @example null
@@ -1318,6 +1519,85 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["DatasetOut"][];
+        };
+        /**
+         * DeliveryOut
+         * @description A message for a webhook, and what became of it.
+         */
+        DeliveryOut: {
+            /**
+             * Id
+             * @description The header webhook-id: the same at every try.
+             * @example msg_01KA1N3ZCZ0D6M3X
+             */
+            id: string;
+            /**
+             * Type
+             * @example job.succeeded
+             */
+            type: string;
+            /**
+             * Status
+             * @example delivered
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "failed";
+            /**
+             * Payload
+             * @example {
+             *       "data": {
+             *         "attempt": 1,
+             *         "job_id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+             *         "status": "succeeded"
+             *       },
+             *       "timestamp": "2026-01-31T12:00:00.000Z",
+             *       "type": "job.succeeded"
+             *     }
+             */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * Tries
+             * @description Since it was made or sent again.
+             * @example 1
+             */
+            tries: number;
+            /**
+             * Next Try At
+             * @example null
+             */
+            next_try_at: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Finished At
+             * @example 2026-01-31T12:00:01Z
+             */
+            finished_at: string | null;
+            /**
+             * Log
+             * @description The last tries, oldest first.
+             */
+            log: components["schemas"]["TryOut"][];
+        };
+        /**
+         * DeliveryPage
+         * @description Deliveries, newest first.
+         */
+        DeliveryPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["DeliveryOut"][];
         };
         /**
          * DistillConfig
@@ -1700,6 +1980,11 @@ export interface components {
              * @description Attempts at system faults; null: the service's.
              */
             max_attempts?: number | null;
+            /**
+             * Max Runtime Seconds
+             * @description Longest time under a worker, all attempts together. Then training stops and the best student so far is kept, or the job fails when there is none yet. Null: the service's limit.
+             */
+            max_runtime_seconds?: number | null;
         };
         /**
          * JobOut
@@ -1757,6 +2042,7 @@ export interface components {
          *         "self": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *       },
          *       "max_attempts": 3,
+         *       "max_runtime_seconds": null,
          *       "name": "resnet8 from resnet34",
          *       "not_before": null,
          *       "phase": "scoring",
@@ -1775,6 +2061,7 @@ export interface components {
          *       "selection": null,
          *       "started_at": "2026-01-31T12:00:01Z",
          *       "status": "running",
+         *       "stop_reason": null,
          *       "student": {
          *         "name": "retort:resnet8",
          *         "options": {
@@ -1826,6 +2113,13 @@ export interface components {
             attempt: number;
             /** Max Attempts */
             max_attempts: number;
+            /** Max Runtime Seconds */
+            max_runtime_seconds: number | null;
+            /**
+             * Stop Reason
+             * @description Why training was stopped early: user, max_runtime; null: it was not.
+             */
+            stop_reason: string | null;
             /**
              * Progress
              * @description {fraction, step, total_steps, images_per_second, eta_seconds} of the current phase.
@@ -1892,6 +2186,39 @@ export interface components {
             items: components["schemas"]["JobOut"][];
         };
         /**
+         * JobPatch
+         * @description What may be changed of a job at any time; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "keep": "yes"
+         *       },
+         *       "name": "the good one"
+         *     }
+         */
+        JobPatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Priority
+             * @description Higher starts first.
+             * @default 0
+             */
+            priority: number;
+        };
+        /**
          * KeyCreate
          * @description A key to make.
          */
@@ -1904,7 +2231,7 @@ export interface components {
             name: string;
             /**
              * Scopes
-             * @description `read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too.
+             * @description `read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too. `metrics`: /metrics alone.
              * @default [
              *       "read",
              *       "write"
@@ -1914,7 +2241,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Expires In Seconds
              * @description How long it is good for; null: until it is revoked.
@@ -1956,7 +2283,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Created At
              * Format: date-time
@@ -2008,7 +2335,7 @@ export interface components {
              *       "write"
              *     ]
              */
-            scopes: ("read" | "write" | "admin")[];
+            scopes: ("read" | "write" | "admin" | "metrics")[];
             /**
              * Created At
              * Format: date-time
@@ -2100,6 +2427,12 @@ export interface components {
              * @example null
              */
             next_cursor?: string | null;
+            /**
+             * Follow
+             * @description Pass it as `after` for what is written from now on.
+             * @example NDI
+             */
+            follow: string;
             /** Items */
             items: components["schemas"]["LogOut"][];
         };
@@ -2329,6 +2662,54 @@ export interface components {
             needs_layers: boolean;
         };
         /**
+         * ResourcePatch
+         * @description What may be changed of a teacher or dataset; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "team": "vision"
+         *       },
+         *       "name": "ours"
+         *     }
+         */
+        ResourcePatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SentFile
+         * @description A file as it was sent.
+         */
+        SentFile: {
+            /**
+             * Filename
+             * @example pytorch_model.bin
+             */
+            filename: string;
+            /**
+             * Size Bytes
+             * @example 87000000
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @example 1111111111111111111111111111111111111111111111111111111111111111
+             */
+            sha256: string;
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2398,9 +2779,15 @@ export interface components {
             size_bytes: number;
             /**
              * Sha256
+             * @description Of the safetensors file; until one is made, of what was sent.
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
+            /**
+             * @description What was sent, where a worker converts it; null for a safetensors file.
+             * @example null
+             */
+            source: components["schemas"]["TeacherSource"] | null;
             /**
              * Report
              * @example {
@@ -2449,6 +2836,30 @@ export interface components {
             items: components["schemas"]["TeacherOut"][];
         };
         /**
+         * TeacherSource
+         * @description What the weights were made of, where they were not sent as one safetensors file.
+         */
+        TeacherSource: {
+            /** Files */
+            files: components["schemas"]["SentFile"][];
+            /**
+             * Notes
+             * @description What the conversion changed or left out.
+             * @default []
+             * @example [
+             *       "The weights were taken from 'model'."
+             *     ]
+             */
+            notes: string[];
+            /**
+             * Isolation
+             * @description What held the converter's process.
+             * @default
+             * @example own root, seccomp
+             */
+            isolation: string;
+        };
+        /**
          * TenantOut
          * @description A tenant, its limits and what it uses of them.
          */
@@ -2485,6 +2896,78 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["TenantOut"][];
+        };
+        /**
+         * Thumbnails
+         * @description A contact sheet of `rows` x `columns` square tiles: row i shows the first training images of class i. Tiles
+         *     without an image are white.
+         */
+        Thumbnails: {
+            /**
+             * Href
+             * @example /datasets/dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/thumbnails
+             */
+            href: string;
+            /**
+             * Rows
+             * @example 10
+             */
+            rows: number;
+            /**
+             * Columns
+             * @example 8
+             */
+            columns: number;
+            /**
+             * Tile
+             * @description Side of a tile in pixels.
+             * @example 64
+             */
+            tile: number;
+            /**
+             * Size Bytes
+             * @example 45924
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @example 0000000000000000000000000000000000000000000000000000000000000000
+             */
+            sha256: string;
+        };
+        /**
+         * TryOut
+         * @description One try of a delivery.
+         */
+        TryOut: {
+            /**
+             * At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            at: string;
+            /**
+             * Status Code
+             * @description Null: there was no answer.
+             * @example 200
+             */
+            status_code: number | null;
+            /**
+             * Error
+             * @example null
+             */
+            error: string | null;
+            /**
+             * Seconds
+             * @example 0.12
+             */
+            seconds: number;
+            /**
+             * Answer
+             * @description The beginning of the body.
+             * @example ok
+             */
+            answer: string;
         };
         /**
          * UploadCreate
@@ -2618,6 +3101,165 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["UploadOut"][];
+        };
+        /**
+         * WebhookCreate
+         * @description Whom to tell, and what of.
+         */
+        WebhookCreate: {
+            /**
+             * Url
+             * @description https, public address.
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @description Which changes of a job's status; `*`: all.
+             * @default [
+             *       "job.succeeded",
+             *       "job.failed",
+             *       "job.cancelled"
+             *     ]
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Secret
+             * @description whsec_ and base64 of 24 to 64 random bytes; null: one is made and shown in the answer, once.
+             * @example null
+             */
+            secret?: string | null;
+            /**
+             * Description
+             * @default
+             * @example tells the chat
+             */
+            description: string;
+        };
+        /**
+         * WebhookCreated
+         * @description A new webhook. `secret` is shown this once.
+         */
+        WebhookCreated: {
+            /**
+             * Id
+             * @example whk_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Description
+             * @example tells the chat
+             */
+            description: string;
+            /**
+             * Enabled
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Disabled Reason
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description No delivery has succeeded since.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+            /**
+             * Secret
+             * @example whsec_...
+             */
+            secret: string;
+        };
+        /**
+         * WebhookOut
+         * @description A webhook, without its secret.
+         */
+        WebhookOut: {
+            /**
+             * Id
+             * @example whk_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
+             */
+            id: string;
+            /**
+             * Url
+             * @example https://example.org/hook
+             */
+            url: string;
+            /**
+             * Events
+             * @example [
+             *       "job.succeeded",
+             *       "job.failed"
+             *     ]
+             */
+            events: ("*" | "job.queued" | "job.running" | "job.pausing" | "job.paused" | "job.stopping" | "job.cancelling" | "job.succeeded" | "job.failed" | "job.cancelled")[];
+            /**
+             * Description
+             * @example tells the chat
+             */
+            description: string;
+            /**
+             * Enabled
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Disabled Reason
+             * @example null
+             */
+            disabled_reason: string | null;
+            /**
+             * Failing Since
+             * @description No delivery has succeeded since.
+             * @example null
+             */
+            failing_since: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             * @example 2026-01-31T12:00:00Z
+             */
+            created_at: string;
+        };
+        /**
+         * WebhookPage
+         * @description Webhooks, newest first.
+         */
+        WebhookPage: {
+            /**
+             * Next Cursor
+             * @description Pass it as `cursor` for the next page; null on the last.
+             * @example null
+             */
+            next_cursor?: string | null;
+            /** Items */
+            items: components["schemas"]["WebhookOut"][];
         };
         /**
          * WorkerOut
@@ -2812,6 +3454,52 @@ export interface components {
             };
         };
         /**
+         * Reference
+         * @description A file that a worker fetches once, when the dataset is inspected; jobs run on the copy that it keeps.
+         */
+        Reference: {
+            /**
+             * Url
+             * @description https://... of a host, or s3://bucket/key of a bucket, that the operator allows; where the hub is allowed, hf://datasets/OWNER/NAME@COMMIT/PATH.
+             * @example https://data.example.org/flowers.zip
+             */
+            url: string;
+            /**
+             * Sha256
+             * @description What the file must have; refused where it has another.
+             * @default null
+             */
+            sha256: string | null;
+        };
+        /**
+         * DatasetFromReferences
+         * @description Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
+         *     without `test_reference`.
+         */
+        DatasetFromReferences: {
+            /** @default null */
+            reference: components["schemas"]["Reference"] | null;
+            /** @default null */
+            train_reference: components["schemas"]["Reference"] | null;
+            /** @default null */
+            test_reference: components["schemas"]["Reference"] | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
          * ArtifactReference
          * @description A file that one of your jobs made.
          */
@@ -2851,11 +3539,6 @@ export interface components {
          * @description Register an upload that is complete.
          */
         TeacherFromUpload: {
-            /**
-             * Upload
-             * @description Id of the upload.
-             */
-            upload: string;
             /** Architecture */
             architecture: string;
             /** Options */
@@ -2877,6 +3560,43 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * Upload
+             * @description Id of the upload.
+             */
+            upload: string;
+        };
+        /**
+         * TeacherFromUploads
+         * @description Register uploads that are complete: the shards of one checkpoint with their index.
+         */
+        TeacherFromUploads: {
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Uploads
+             * @description Ids of the uploads, each with its file's own name.
+             */
+            uploads: string[];
         };
     };
     responses: never;
@@ -3278,7 +3998,10 @@ export interface operations {
     get_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -3289,11 +4012,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -3468,7 +4202,10 @@ export interface operations {
     abort_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -3569,6 +4306,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -4585,18 +5346,20 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
                  *       "name": "ResNet-34",
                  *       "labels": "{\"team\": \"vision\"}",
-                 *       "file": "<bytes>"
+                 *       "file": [
+                 *         "<bytes>"
+                 *       ]
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description safetensors */
-                    file: string;
+                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. */
+                    file: string[];
                     /** @description Catalogue name. */
                     architecture: string;
                     /** @description JSON object: the constructor's keyword arguments. */
@@ -4847,7 +5610,10 @@ export interface operations {
     get_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -4858,11 +5624,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TeacherOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -5037,7 +5814,10 @@ export interface operations {
     delete_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -5138,6 +5918,325 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_teacher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                teacher_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeacherOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -5437,7 +6536,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"];
+                "application/json": components["schemas"]["NamedDataset"] | components["schemas"]["DatasetFromUploads"] | components["schemas"]["DatasetFromReferences"];
                 /**
                  * @example {
                  *       "name": "our photographs",
@@ -5446,7 +6545,7 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description ImageFolder zip or tar, or image parquet. */
+                    /** @description ImageFolder zip or tar, image parquet, CSV or JSON Lines. */
                     file?: string;
                     /** @description The training part. */
                     train?: string;
@@ -5698,7 +6797,10 @@ export interface operations {
     get_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -5709,11 +6811,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -5888,7 +7001,10 @@ export interface operations {
     delete_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -5989,6 +7105,522 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_dataset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_dataset_thumbnails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A contact sheet; the dataset's `thumbnails` say how it is laid out. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/webp": string;
+                };
+            };
+            /** @description Not modified since the answer with that ETag. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -6548,7 +8180,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6559,7 +8191,7 @@ export interface operations {
             /** @description Nothing has changed since the ETag in If-None-Match. */
             304: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6741,7 +8373,10 @@ export interface operations {
                 /** @description Cancel the job first if it is active. */
                 cancel?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -6861,6 +8496,301 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    update_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
             /** @description Unprocessable content */
             422: {
                 headers: {
@@ -6962,7 +8892,10 @@ export interface operations {
     cancel_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7065,6 +8998,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7176,7 +9133,10 @@ export interface operations {
     stop_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7279,6 +9239,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7390,7 +9374,10 @@ export interface operations {
     pause_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7493,6 +9480,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7604,7 +9615,10 @@ export interface operations {
     resume_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7707,6 +9721,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -7818,7 +9856,10 @@ export interface operations {
     retry_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7921,6 +9962,30 @@ export interface operations {
                      *       "detail": "Conflict, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -8715,6 +10780,10 @@ export interface operations {
             query?: {
                 /** @description Entries of one page, at most. */
                 limit?: number;
+                /** @description `follow` of an earlier answer. */
+                after?: string | null;
+                /** @description Only the last so many lines; no pages. */
+                tail?: number | null;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
             };
@@ -11354,6 +13423,1583 @@ export interface operations {
             };
         };
     };
+    list_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/payload-too-large",
+                     *       "title": "Payload too large",
+                     *       "status": 413,
+                     *       "detail": "Payload too large, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "payload_too_large",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unsupported-media-type",
+                     *       "title": "Unsupported media type",
+                     *       "status": 415,
+                     *       "detail": "Unsupported media type, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unsupported_media_type",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    enable_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Entries of one page, at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    redeliver_webhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/not-found",
+                     *       "title": "Not found",
+                     *       "status": 404,
+                     *       "detail": "Not found, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/conflict",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Conflict, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "conflict",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     list_api_keys: {
         parameters: {
             query?: {
@@ -12363,7 +16009,10 @@ export interface operations {
     get_tenant: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -12374,11 +16023,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TenantOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -12553,7 +16213,10 @@ export interface operations {
     set_tenant_quotas: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -12568,6 +16231,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12636,6 +16301,30 @@ export interface operations {
                      *       "detail": "Not found, in a sentence.",
                      *       "instance": "/jobs",
                      *       "code": "not_found",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/precondition-failed",
+                     *       "title": "Precondition failed",
+                     *       "status": 412,
+                     *       "detail": "Precondition failed, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "precondition_failed",
                      *       "remedy": "What to do about it.",
                      *       "fault": "user",
                      *       "retryable": false,
@@ -13265,6 +16954,170 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ready"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/bad-request",
+                     *       "title": "Bad request",
+                     *       "status": 400,
+                     *       "detail": "Bad request, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "bad_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/forbidden",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "detail": "Forbidden, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "forbidden",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/invalid-request",
+                     *       "title": "Unprocessable content",
+                     *       "status": 422,
+                     *       "detail": "Unprocessable content, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "invalid_request",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": false,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/too-many-requests",
+                     *       "title": "Too many requests",
+                     *       "status": 429,
+                     *       "detail": "Too many requests, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "too_many_requests",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "user",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/internal",
+                     *       "title": "Internal error",
+                     *       "status": 500,
+                     *       "detail": "Internal error, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "internal",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "/problems/unavailable",
+                     *       "title": "Service unavailable",
+                     *       "status": 503,
+                     *       "detail": "Service unavailable, in a sentence.",
+                     *       "instance": "/jobs",
+                     *       "code": "unavailable",
+                     *       "remedy": "What to do about it.",
+                     *       "fault": "system",
+                     *       "retryable": true,
+                     *       "errors": [],
+                     *       "details": {}
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
                 };
             };
         };

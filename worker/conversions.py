@@ -1,0 +1,81 @@
+"""Teachers that were not sent as one safetensors file: fetched as they were sent, kept as what the inspector made."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from distill.safetensors_header import read_header
+from store.database import Database
+from store.objects import ObjectStore, StorageUnavailable
+from store.sources import FILENAME, files_of, to_json
+from store.tables import Teacher
+from worker.errors import InputDamaged, StorageDown
+from worker.fetching import Fetcher
+from worker.inspector import CONVERTED
+
+log = logging.getLogger(__name__)
+SOURCE = "source"
+TICK_SECONDS = 0.1
+
+
+def fetch(row: Teacher, fetcher: Fetcher, folder: Path) -> Path:
+    """The teacher's files as they were sent: a single one under a name of ours, several in a folder under their own.
+    Raises as `Fetcher.get`."""
+    files, target = files_of(row.source), folder / SOURCE
+    if len(files) == 1:
+        return fetcher.get(files[0].object_key, files[0].sha256, SOURCE)
+    target.mkdir()
+    for file in files:
+        if not FILENAME.fullmatch(file.filename):  # the API refuses these; a path must not be built of one anyway
+            raise InputDamaged(f"{file.filename!r} is no name of a shard.")
+        fetcher.get(file.object_key, file.sha256, f"{SOURCE}/{file.filename}")
+    return target
+
+
+def keep(
+    row: Teacher, folder: Path, facts: dict[str, Any], objects: ObjectStore, check: Callable[[], None]
+) -> dict[str, Any]:
+    """Store the converted file as the teacher's object; the row's columns that tell of it. `check` is called while
+    that goes on. Raises what it raises, `StorageDown`, `InvalidTeacher`."""
+    path = folder / CONVERTED / "model.safetensors"
+    read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
+    info = _put(objects, row.object_key, path, check)
+    source = to_json(files_of(row.source), notes=facts.get("notes", []), isolation=facts.get("isolation", ""))
+    return {"source": source, "size_bytes": info.size_bytes, "sha256": info.sha256}
+
+
+def _put(objects: ObjectStore, key: str, path: Path, check: Callable[[], None]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(objects.put, key, path)
+        while not future.done():
+            check()
+            time.sleep(TICK_SECONDS)
+    try:
+        return future.result()
+    except StorageUnavailable as error:
+        raise StorageDown(f"The object store did not take the converted weights: {error}") from error
+
+
+def clear_if_gone(row: Teacher, database: Database, objects: ObjectStore) -> None:
+    """Its owner deleted the teacher while its weights were being stored: they must not outlive it."""
+    with database.read() as session:
+        gone = row.source is not None and session.get(Teacher, row.id) is None
+    if gone:
+        with suppress(StorageUnavailable):
+            objects.delete(row.object_key)
+
+
+def forget(row: Teacher, objects: ObjectStore) -> None:
+    """Remove what was sent, once what was made of it is stored and said to be. What a failure leaves goes with the
+    teacher."""
+    try:
+        for file in files_of(row.source):
+            objects.delete(file.object_key)
+    except StorageUnavailable as error:
+        log.warning("what %s was sent as stays for now: %s", row.id, error)
