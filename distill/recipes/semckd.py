@@ -14,6 +14,7 @@ from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
 from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipes._networks import answered
 from distill.recipes._projectors import three_layers
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -97,6 +98,7 @@ class SemCKD(FeatureRecipe):
             [torch.stack([self._gap(s, t, f, g) for t, g in enumerate(teachers)], 1) for s, f in enumerate(students)], 1
         )  # (n, student layers, teacher layers)
         feature = (self.attention(students, teachers) * gaps).sum(2).mean()
+        logits, labels, targets = answered(logits, labels, targets)
         ce = cross_entropy(logits, labels)
         parts = {"feature": feature.detach(), "cross_entropy": ce.detach(), "logits": logits.detach()}
         loss = self.feature_weight * feature + self.cross_entropy_weight * ce
