@@ -138,6 +138,15 @@ class Retort:
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
+    def fetched_dataset(
+        self, url: str, sha256: str | None = None, name: str = "", labels: Mapping[str, str] | None = None
+    ) -> Dataset:
+        """Register a file that the service fetches itself, from where its operator allows."""
+        reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
+        body = {"reference": reference, "name": name, "labels": dict(labels or {})}
+        dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
     def datasets(self) -> Iterator[Dataset]:
         return self._pages("/datasets")
 

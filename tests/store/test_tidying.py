@@ -202,10 +202,14 @@ def test_orphans_go_after_the_grace_and_nothing_else(
     dataset_id, active = new_dataset(any_database), new_job(any_database)
     strays = {"jobs/job_gone/x", f"jobs/{done}/artifacts/1/half", "teachers/tch_gone/w", "uploads/upl_gone/content"}
     kept = {f"jobs/{active}/artifacts/1/coming", "somebody/elses", f"datasets/{dataset_id}/all.zip", "teachers/tch_1/w"}
+    kept |= {f"datasets/{dataset_id}/thumbnails.webp", f"datasets/{dataset_id}/test.fetched"}
     kept |= {"teachers/tch_1/source/0", f"datasets/{dataset_id}/thumbnails.webp"}
     files = {key: put(any_objects, tmp_path, key) for key in strays | kept | {"uploads/upl_1/content"}}
     with any_database.write() as session:
-        session.get_one(Dataset, dataset_id).files = {"all": files[f"datasets/{dataset_id}/all.zip"]}
+        session.get_one(Dataset, dataset_id).files = {
+            "train": files[f"datasets/{dataset_id}/all.zip"],
+            "test": {"url": "https://example.org/a.zip", "filename": "a.zip"},  # a worker has just stored it
+        }
         teacher = Teacher(id="tch_1", tenant_id=DEFAULT_TENANT, name="t", architecture={}, **files["teachers/tch_1/w"])
         upload = Upload(
             id="upl_1", tenant_id=DEFAULT_TENANT, purpose="teacher", filename="f", size_bytes=1, part_bytes=1,

@@ -266,6 +266,9 @@ export interface paths {
          * Submit a job
          * @description Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
          *     answer comes when the job is safely in the queue, with its `Location`.
+         *
+         *     A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+         *     about before are measured by a worker first (`Prefer: wait=N`).
          */
         post: operations["create_job"];
         delete?: never;
@@ -1714,6 +1717,19 @@ export interface components {
              */
             image_size: number | "auto";
             /**
+             * Max Length
+             * @description Tokens that a text is cut to.
+             * @default auto
+             */
+            max_length: number | "auto";
+            /**
+             * Text Features
+             * @description What of a text's token features counts for the Q curve and the feature losses.
+             * @default auto
+             * @enum {string}
+             */
+            text_features: "auto" | "cls" | "mean" | "last" | "tokens";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -1809,6 +1825,7 @@ export interface components {
              * @example 87000000
              */
             input_bytes: number;
+            estimates: components["schemas"]["Estimates"];
         };
         /** EntryList */
         EntryList: {
@@ -1845,6 +1862,53 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+        };
+        /**
+         * Estimate
+         * @description A figure with its range and what it is based on.
+         */
+        Estimate: {
+            /**
+             * Value
+             * @example 12.5
+             */
+            value: number;
+            /**
+             * Low
+             * @description Probably not less.
+             * @example 8.3
+             */
+            low: number;
+            /**
+             * High
+             * @description Probably not more.
+             * @example 18.8
+             */
+            high: number;
+            /**
+             * Basis
+             * @example 2.1e+10 operations a second while training, in 5 earlier jobs with this student
+             */
+            basis: string;
+        };
+        /**
+         * Estimates
+         * @description What the job will take. A figure is null where too little is known; `notes` says what is missing.
+         */
+        Estimates: {
+            /** @description Peak of the trainer on the host. */
+            memory_bytes: components["schemas"]["Estimate"] | null;
+            /** @description On the worker's scratch disk and in the store together. */
+            disk_bytes: components["schemas"]["Estimate"] | null;
+            /** @description From when a worker takes the job to its end. */
+            minutes: components["schemas"]["Estimate"] | null;
+            /**
+             * Notes
+             * @example [
+             *       "Time in the queue is not included."
+             *     ]
+             */
+            notes: string[];
         };
         /**
          * EventOut
@@ -2009,6 +2073,7 @@ export interface components {
          *         "image_size": "auto",
          *         "layers": 4,
          *         "learning_rate": "auto",
+         *         "max_length": "auto",
          *         "max_steps": null,
          *         "precision": "auto",
          *         "quality_bootstrap": 0,
@@ -2022,6 +2087,7 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_layers": null,
          *         "test_limit": null,
+         *         "text_features": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": 0.3,
@@ -2710,6 +2776,35 @@ export interface components {
             sha256: string;
         };
         /**
+         * Storage
+         * @description What you keep in the object store, in bytes.
+         */
+        Storage: {
+            /**
+             * Used Bytes
+             * @example 131000000
+             */
+            used_bytes: number;
+            /**
+             * Max Bytes
+             * @description Your quota; null: none.
+             * @example null
+             */
+            max_bytes: number | null;
+            /**
+             * By Kind
+             * @description teachers, datasets, uploads (by the size they declare), artifacts, checkpoints.
+             * @example {
+             *       "artifacts": 4000000,
+             *       "datasets": 40000000,
+             *       "teachers": 87000000
+             *     }
+             */
+            by_kind: {
+                [key: string]: number;
+            };
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2749,6 +2844,15 @@ export interface components {
              * @example 21474836480
              */
             max_upload_bytes: number;
+            storage: components["schemas"]["Storage"];
+            /**
+             * Dataset References
+             * @description Kinds of URL that datasets may be fetched by.
+             * @example [
+             *       "https"
+             *     ]
+             */
+            dataset_references: ("https" | "s3" | "hf")[];
         };
         /**
          * TeacherOut
@@ -7907,7 +8011,7 @@ export interface operations {
     create_job: {
         parameters: {
             query?: {
-                /** @description Check everything, queue nothing. */
+                /** @description Check everything, estimate, queue nothing. */
                 dry_run?: boolean;
             };
             header?: {
