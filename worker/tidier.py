@@ -1,5 +1,5 @@
-"""Looks from time to time for what is to go by its age. In a thread of its own: a large store takes minutes to list, and
-housekeeping must not wait for it."""
+"""Looks from time to time for what is to go by its age. In a thread of its own: a large store takes minutes to list,
+and housekeeping must not wait for it."""
 
 from __future__ import annotations
 
