@@ -131,11 +131,12 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a safetensors checkpoint with its architecture's name, or name a file that one of your jobs made, or an
-         *     upload.
+         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
          *
-         *     A worker checks every tensor against the architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint
-         *     that does not fit is answered with 422, which names the tensors, and nothing of it is kept.
+         *     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
+         *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
+         *     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
+         *     which names the tensors, and nothing of it is kept.
          */
         post: operations["register_teacher"];
         delete?: never;
@@ -165,7 +166,11 @@ export interface paths {
         delete: operations["delete_teacher"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a teacher
+         * @description Change a teacher's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_teacher"];
         trace?: never;
     };
     "/datasets": {
@@ -217,7 +222,11 @@ export interface paths {
         delete: operations["delete_dataset"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a dataset
+         * @description Change a dataset's name or labels. With `If-Match` only if nobody else has changed it.
+         */
+        patch: operations["update_dataset"];
         trace?: never;
     };
     "/jobs": {
@@ -237,6 +246,9 @@ export interface paths {
          * Submit a job
          * @description Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
          *     answer comes when the job is safely in the queue, with its `Location`.
+         *
+         *     A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+         *     about before are measured by a worker first (`Prefer: wait=N`).
          */
         post: operations["create_job"];
         delete?: never;
@@ -267,7 +279,11 @@ export interface paths {
         delete: operations["delete_job"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Rename or label a job
+         * @description Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job.
+         */
+        patch: operations["update_job"];
         trace?: never;
     };
     "/jobs/{job_id}/cancel": {
@@ -1529,6 +1545,7 @@ export interface components {
              * @example 87000000
              */
             input_bytes: number;
+            estimates: components["schemas"]["Estimates"];
         };
         /** EntryList */
         EntryList: {
@@ -1565,6 +1582,53 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+        };
+        /**
+         * Estimate
+         * @description A figure with its range and what it is based on.
+         */
+        Estimate: {
+            /**
+             * Value
+             * @example 12.5
+             */
+            value: number;
+            /**
+             * Low
+             * @description Probably not less.
+             * @example 8.3
+             */
+            low: number;
+            /**
+             * High
+             * @description Probably not more.
+             * @example 18.8
+             */
+            high: number;
+            /**
+             * Basis
+             * @example 2.1e+10 operations a second while training, in 5 earlier jobs with this student
+             */
+            basis: string;
+        };
+        /**
+         * Estimates
+         * @description What the job will take. A figure is null where too little is known; `notes` says what is missing.
+         */
+        Estimates: {
+            /** @description Peak of the trainer on the host. */
+            memory_bytes: components["schemas"]["Estimate"] | null;
+            /** @description On the worker's scratch disk and in the store together. */
+            disk_bytes: components["schemas"]["Estimate"] | null;
+            /** @description From when a worker takes the job to its end. */
+            minutes: components["schemas"]["Estimate"] | null;
+            /**
+             * Notes
+             * @example [
+             *       "Time in the queue is not included."
+             *     ]
+             */
+            notes: string[];
         };
         /**
          * EventOut
@@ -1890,6 +1954,39 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["JobOut"][];
+        };
+        /**
+         * JobPatch
+         * @description What may be changed of a job at any time; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "keep": "yes"
+         *       },
+         *       "name": "the good one"
+         *     }
+         */
+        JobPatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Priority
+             * @description Higher starts first.
+             * @default 0
+             */
+            priority: number;
         };
         /**
          * KeyCreate
@@ -2329,6 +2426,54 @@ export interface components {
             needs_layers: boolean;
         };
         /**
+         * ResourcePatch
+         * @description What may be changed of a teacher or dataset; what is left out stays.
+         * @example {
+         *       "labels": {
+         *         "team": "vision"
+         *       },
+         *       "name": "ours"
+         *     }
+         */
+        ResourcePatch: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description All of them: those that are left out go.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SentFile
+         * @description A file as it was sent.
+         */
+        SentFile: {
+            /**
+             * Filename
+             * @example pytorch_model.bin
+             */
+            filename: string;
+            /**
+             * Size Bytes
+             * @example 87000000
+             */
+            size_bytes: number;
+            /**
+             * Sha256
+             * @example 1111111111111111111111111111111111111111111111111111111111111111
+             */
+            sha256: string;
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2398,9 +2543,15 @@ export interface components {
             size_bytes: number;
             /**
              * Sha256
+             * @description Of the safetensors file; until one is made, of what was sent.
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
+            /**
+             * @description What was sent, where a worker converts it; null for a safetensors file.
+             * @example null
+             */
+            source: components["schemas"]["TeacherSource"] | null;
             /**
              * Report
              * @example {
@@ -2447,6 +2598,30 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["TeacherOut"][];
+        };
+        /**
+         * TeacherSource
+         * @description What the weights were made of, where they were not sent as one safetensors file.
+         */
+        TeacherSource: {
+            /** Files */
+            files: components["schemas"]["SentFile"][];
+            /**
+             * Notes
+             * @description What the conversion changed or left out.
+             * @default []
+             * @example [
+             *       "The weights were taken from 'model'."
+             *     ]
+             */
+            notes: string[];
+            /**
+             * Isolation
+             * @description What held the converter's process.
+             * @default
+             * @example own root, seccomp
+             */
+            isolation: string;
         };
         /**
          * TenantOut
@@ -2851,11 +3026,6 @@ export interface components {
          * @description Register an upload that is complete.
          */
         TeacherFromUpload: {
-            /**
-             * Upload
-             * @description Id of the upload.
-             */
-            upload: string;
             /** Architecture */
             architecture: string;
             /** Options */
@@ -2877,6 +3047,43 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * Upload
+             * @description Id of the upload.
+             */
+            upload: string;
+        };
+        /**
+         * TeacherFromUploads
+         * @description Register uploads that are complete: the shards of one checkpoint with their index.
+         */
+        TeacherFromUploads: {
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Uploads
+             * @description Ids of the uploads, each with its file's own name.
+             */
+            uploads: string[];
         };
     };
     responses: never;
@@ -2916,22 +3123,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -2940,22 +3135,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -2964,22 +3147,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -2988,22 +3159,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3012,22 +3171,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3036,22 +3183,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3087,22 +3222,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3111,22 +3234,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -3135,22 +3258,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -3159,22 +3270,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3183,22 +3282,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3207,22 +3294,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3231,22 +3306,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3255,22 +3318,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3278,7 +3329,10 @@ export interface operations {
     get_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -3289,11 +3343,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -3301,22 +3366,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3325,22 +3378,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -3349,22 +3390,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3373,22 +3402,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3397,22 +3414,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3421,22 +3426,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3445,22 +3438,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3468,7 +3449,10 @@ export interface operations {
     abort_upload: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 upload_id: string;
             };
@@ -3489,22 +3473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3513,22 +3485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -3537,22 +3497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -3561,22 +3509,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_in_use";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3585,22 +3533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3609,22 +3545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3633,22 +3557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3657,22 +3569,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3708,22 +3608,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3732,22 +3620,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -3756,22 +3632,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -3780,22 +3644,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3804,22 +3656,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3828,22 +3668,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3852,22 +3680,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3876,22 +3692,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3928,22 +3732,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "wrong_part_size";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3952,22 +3744,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -3976,22 +3756,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4000,22 +3768,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_not_open" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -4024,22 +3780,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -4048,22 +3792,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4072,22 +3804,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "digest_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4096,22 +3816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4120,22 +3828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4144,22 +3840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4202,22 +3886,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4226,22 +3898,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4250,22 +3910,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4274,22 +3922,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "parts_missing" | "upload_failed" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4298,22 +3934,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "checksum_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4322,22 +3946,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4346,22 +3958,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4370,22 +3970,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4419,22 +4007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4443,22 +4019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4467,22 +4031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4491,22 +4043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4515,22 +4055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4539,22 +4067,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4585,18 +4101,20 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
                  *       "name": "ResNet-34",
                  *       "labels": "{\"team\": \"vision\"}",
-                 *       "file": "<bytes>"
+                 *       "file": [
+                 *         "<bytes>"
+                 *       ]
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description safetensors */
-                    file: string;
+                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. */
+                    file: string[];
                     /** @description Catalogue name. */
                     architecture: string;
                     /** @description JSON object: the constructor's keyword arguments. */
@@ -4632,22 +4150,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4656,22 +4162,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4680,22 +4174,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "job_not_succeeded" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -4704,22 +4186,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -4728,22 +4198,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4752,22 +4210,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4776,22 +4222,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4800,22 +4234,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4824,22 +4246,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -4847,7 +4257,10 @@ export interface operations {
     get_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -4858,11 +4271,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TeacherOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -4870,22 +4294,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4894,22 +4306,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4918,22 +4318,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4942,22 +4330,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4966,22 +4342,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4990,22 +4354,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5014,22 +4366,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5037,7 +4377,10 @@ export interface operations {
     delete_teacher: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 teacher_id: string;
             };
@@ -5058,22 +4401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5082,22 +4413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5106,22 +4425,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5130,22 +4437,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5154,22 +4461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5178,22 +4473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5202,22 +4485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5226,22 +4497,173 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    update_teacher: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                teacher_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeacherOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5275,22 +4697,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5299,22 +4709,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5323,22 +4721,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5347,22 +4733,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5371,22 +4745,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5395,22 +4757,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5483,22 +4833,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5507,22 +4845,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5531,22 +4857,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -5555,22 +4869,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -5579,22 +4881,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5603,22 +4893,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5627,22 +4905,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5651,22 +4917,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5675,22 +4929,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -5698,7 +4940,10 @@ export interface operations {
     get_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -5709,11 +4954,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -5721,22 +4977,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5745,22 +4989,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5769,22 +5001,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5793,22 +5013,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5817,22 +5025,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5841,22 +5037,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5865,22 +5049,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5888,7 +5060,10 @@ export interface operations {
     delete_dataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 dataset_id: string;
             };
@@ -5909,22 +5084,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5933,22 +5096,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5957,22 +5108,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5981,22 +5120,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6005,22 +5144,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6029,22 +5156,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6053,22 +5168,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6077,22 +5180,173 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    update_dataset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResourcePatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "name_fixed";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6132,22 +5386,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6156,22 +5398,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6180,22 +5410,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6204,22 +5422,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6228,22 +5434,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6252,22 +5446,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6275,7 +5457,7 @@ export interface operations {
     create_job: {
         parameters: {
             query?: {
-                /** @description Check everything, queue nothing. */
+                /** @description Check everything, estimate, queue nothing. */
                 dry_run?: boolean;
             };
             header?: {
@@ -6317,22 +5499,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6341,22 +5511,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6365,22 +5523,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6389,22 +5535,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6413,22 +5547,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6437,22 +5559,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6461,22 +5571,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6485,22 +5583,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6509,22 +5595,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -6548,7 +5622,7 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6559,7 +5633,7 @@ export interface operations {
             /** @description Nothing has changed since the ETag in If-None-Match. */
             304: {
                 headers: {
-                    /** @description Weak; changes with every event and step. */
+                    /** @description Changes with every change. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6571,22 +5645,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6595,22 +5657,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6619,22 +5669,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6643,22 +5681,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6667,22 +5693,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6691,22 +5705,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6715,22 +5717,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6741,7 +5731,10 @@ export interface operations {
                 /** @description Cancel the job first if it is active. */
                 cancel?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -6771,22 +5764,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6795,22 +5776,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6819,22 +5788,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6843,22 +5800,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_active" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6867,22 +5824,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6891,22 +5836,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6915,22 +5848,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6939,22 +5860,173 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    update_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6962,7 +6034,10 @@ export interface operations {
     cancel_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -6985,22 +6060,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7009,22 +6072,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7033,22 +6084,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7057,22 +6096,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7081,22 +6120,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7105,22 +6132,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7129,22 +6144,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7153,22 +6156,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7176,7 +6167,10 @@ export interface operations {
     stop_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7199,22 +6193,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7223,22 +6205,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7247,22 +6217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7271,22 +6229,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7295,22 +6253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7319,22 +6265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7343,22 +6277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7367,22 +6289,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7390,7 +6300,10 @@ export interface operations {
     pause_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7413,22 +6326,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7437,22 +6338,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7461,22 +6350,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7485,22 +6362,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7509,22 +6386,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7533,22 +6398,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7557,22 +6410,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7581,22 +6422,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7604,7 +6433,10 @@ export interface operations {
     resume_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7627,22 +6459,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7651,22 +6471,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7675,22 +6483,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7699,22 +6495,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7723,22 +6519,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7747,22 +6531,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7771,22 +6543,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7795,22 +6555,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7818,7 +6566,10 @@ export interface operations {
     retry_job: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 job_id: string;
             };
@@ -7841,22 +6592,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7865,22 +6604,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7889,22 +6616,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7913,22 +6628,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition" | "not_retryable";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7937,22 +6652,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7961,22 +6664,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7985,22 +6676,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8009,22 +6688,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8064,22 +6731,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8088,22 +6743,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8112,22 +6755,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_q_curve";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -8136,22 +6767,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8160,22 +6779,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "q_curve_empty";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8184,22 +6791,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8208,22 +6803,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8232,22 +6815,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8256,22 +6827,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8325,22 +6884,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8349,22 +6896,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8373,22 +6908,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -8397,22 +6920,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8421,22 +6932,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8445,22 +6944,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8469,22 +6956,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8493,22 +6968,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8546,22 +7009,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8570,22 +7021,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8594,22 +7033,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8618,22 +7045,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8642,22 +7057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8666,22 +7069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8690,22 +7081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8741,22 +7120,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8765,22 +7132,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8789,22 +7144,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8813,22 +7156,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8837,22 +7168,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8861,22 +7180,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8885,22 +7192,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8931,22 +7226,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8955,22 +7238,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8979,22 +7250,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9003,22 +7262,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9027,22 +7274,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9051,22 +7286,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9075,22 +7298,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9121,22 +7332,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9145,22 +7344,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9169,22 +7356,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9193,22 +7368,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9217,22 +7380,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9241,22 +7392,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9265,22 +7404,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9311,22 +7438,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9335,22 +7450,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9359,22 +7462,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9383,22 +7474,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9407,22 +7486,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9431,22 +7498,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9455,22 +7510,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9528,22 +7571,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9552,22 +7583,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9576,22 +7595,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -9600,22 +7607,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9624,22 +7619,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -9648,22 +7631,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9672,22 +7643,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9696,22 +7655,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9720,22 +7667,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9744,22 +7679,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9816,22 +7739,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9840,22 +7751,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9864,22 +7763,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -9888,22 +7775,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9912,22 +7787,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -9936,22 +7799,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9960,22 +7811,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9984,22 +7823,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10008,22 +7835,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10032,22 +7847,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10127,22 +7930,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10151,22 +7942,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10175,22 +7954,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10199,22 +7966,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -10223,22 +7978,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -10247,22 +7990,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10271,22 +8002,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10295,22 +8014,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10319,22 +8026,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10343,22 +8038,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10387,22 +8070,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10411,22 +8082,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10435,22 +8094,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10459,22 +8106,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10483,22 +8118,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10507,22 +8130,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10558,22 +8169,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10582,22 +8181,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10606,22 +8193,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10630,22 +8205,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10654,22 +8217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10678,22 +8229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10722,22 +8261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10746,22 +8273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10770,22 +8285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10794,22 +8297,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10818,22 +8309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10842,22 +8321,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10886,22 +8353,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10910,22 +8365,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10934,22 +8377,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10958,22 +8389,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10982,22 +8401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11006,22 +8413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11050,22 +8445,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11074,22 +8457,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11098,22 +8469,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11122,22 +8481,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11146,22 +8493,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11170,22 +8505,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11214,22 +8537,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11238,22 +8549,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11262,22 +8561,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11286,22 +8573,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11310,22 +8585,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11334,22 +8597,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11385,22 +8636,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11409,22 +8648,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11433,22 +8660,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11457,22 +8672,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11481,22 +8684,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11505,22 +8696,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11529,22 +8708,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11577,22 +8744,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11601,22 +8756,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Conflict */
@@ -11625,22 +8768,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "keyless";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -11649,22 +8780,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -11673,22 +8792,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11697,22 +8804,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11721,22 +8816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11745,22 +8828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11769,22 +8840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11815,22 +8874,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11839,22 +8886,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11863,22 +8898,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11887,22 +8910,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11911,22 +8922,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11935,22 +8934,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11959,22 +8946,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12003,22 +8978,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12027,22 +8990,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12051,22 +9002,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -12075,22 +9014,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "own_key";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12099,22 +9026,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12123,22 +9038,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12147,22 +9050,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12171,22 +9062,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12220,22 +9099,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12244,22 +9111,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12268,22 +9123,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12292,22 +9135,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12316,22 +9147,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12340,22 +9159,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12363,7 +9170,10 @@ export interface operations {
     get_tenant: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has: 304 if it is still current. */
+                "if-none-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -12374,11 +9184,22 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TenantOut"];
                 };
+            };
+            /** @description Nothing has changed since the ETag in If-None-Match. */
+            304: {
+                headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad request */
             400: {
@@ -12386,22 +9207,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12410,22 +9219,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12434,22 +9231,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12458,22 +9243,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12482,22 +9255,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12506,22 +9267,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12530,22 +9279,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12553,7 +9290,10 @@ export interface operations {
     set_tenant_quotas: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETag of what the client has seen: 412 if it is not what is there any more. */
+                "if-match"?: string | null;
+            };
             path: {
                 tenant_id: string;
             };
@@ -12568,6 +9308,8 @@ export interface operations {
             /** @description Successful Response */
             200: {
                 headers: {
+                    /** @description Changes with every change. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12580,22 +9322,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12604,22 +9334,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Not found */
@@ -12628,22 +9346,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
+                };
+            };
+            /** @description Precondition failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -12652,22 +9382,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -12676,22 +9394,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12700,22 +9406,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12724,22 +9418,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12748,22 +9430,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12772,22 +9442,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12816,22 +9474,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12840,22 +9486,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12864,22 +9498,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12888,22 +9510,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12912,22 +9522,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12936,22 +9534,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12980,22 +9566,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13004,22 +9578,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13028,22 +9590,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13052,22 +9602,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13076,22 +9614,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13100,22 +9626,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13144,22 +9658,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13168,22 +9670,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13192,22 +9682,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13216,22 +9694,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13240,31 +9706,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
-            /** @description Not ready; the body says which part. */
+            /** @description Service unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Ready"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
