@@ -7,6 +7,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from store import logs, tracing
 from store.settings import read_settings
 
 
@@ -14,10 +15,9 @@ def main() -> None:
     settings = read_settings()
     if settings.embedded:
         sys.exit("RETORT_REDIS_URL is not set: no worker would hear of a job. `retort serve` runs API and worker here.")
-    uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, log_level=settings.log_level.lower(),
-        access_log=False,
-    )  # fmt: skip
+    logs.install(settings)
+    tracing.start(settings, "retort-api")
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 
 from api import handlers, openapi
 from api.context import Context, open_context
-from api.dashboard import mount_dashboard
+from api.dashboard import mount_dashboard, mount_docs
+from api.exposition import Timing
 from api.guard import Guard
 from api.head import Head
+from api.requests import Requests
 from api.resources.artifacts.endpoints import router as artifacts
 from api.resources.catalogue.endpoints import router as catalogue
 from api.resources.curves.endpoints import router as curves
@@ -25,12 +27,13 @@ from api.resources.system.service import installed_version
 from api.resources.teachers.endpoints import router as teachers
 from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
+from api.resources.webhooks.endpoints import router as webhooks
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore
 from store.settings import Settings
 
-ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, keys, tenants, system)
+ROUTERS = (uploads, teachers, datasets, jobs, curves, history, artifacts, catalogue, webhooks, keys, tenants, system)
 
 
 def create_app(
@@ -48,13 +51,18 @@ def create_app(
         lifespan=_lifespan,
         responses=openapi.COMMON,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own come from a CDN
+        redoc_url=None,
     )
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
-    mount_dashboard(app)
+    mount_docs(app)
+    mount_dashboard(app, store_url=context.settings.s3_public_endpoint)
+    app.add_middleware(Timing, exposition=context.exposition)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)
+    app.add_middleware(Requests)
     handlers.install(app)
     openapi.install(app)
     return app

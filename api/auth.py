@@ -18,13 +18,14 @@ from api.problems import Forbidden, TooManyRequests, Unauthorized
 from store.repositories import tenants
 from store.tables import ApiKey
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "admin", "metrics"]
 NOTE_SECONDS = 60.0
 #: What a scope allows besides itself.
 IMPLIED: dict[str, frozenset[str]] = {
     "read": frozenset({"read"}),
     "write": frozenset({"read", "write"}),
-    "admin": frozenset({"read", "write", "admin"}),
+    "admin": frozenset({"read", "write", "admin", "metrics"}),
+    "metrics": frozenset({"metrics"}),
 }
 _bearer = HTTPBearer(auto_error=False, description="An API key. Embedded mode on loopback needs none.")
 
@@ -57,6 +58,12 @@ async def caller(
 ) -> Caller:
     """Whose key the request carries. Raises `Unauthorized`, `TooManyRequests`, and `Forbidden` for a key that may not
     use the request's method."""
+    found = await _known(context, credentials)
+    require(found, "read" if request.method in SAFE else "write")
+    return found
+
+
+async def _known(context: Context, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     if not context.settings.api_key.get_secret_value():
         return EVERYBODY
     if credentials is None:
@@ -66,7 +73,6 @@ async def caller(
     if found is None:
         raise _unauthorized("This API key is unknown or has expired.")
     _check_rate(context, str(found.key_id))
-    require(found, "read" if request.method in SAFE else "write")
     return found
 
 
@@ -92,6 +98,19 @@ async def tenant_id(caller: CallerDep) -> str:
 async def admin(caller: CallerDep) -> Caller:
     require(caller, "admin")
     return caller
+
+
+async def scraper(
+    context: ContextDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Figures of all tenants: for a key of the first tenant with the scope `metrics` (or `admin`), for this machine
+    where there are no keys, and for everybody where a setting says so. Raises `Unauthorized`, `Forbidden`."""
+    if context.settings.metrics_open:
+        return
+    found = await _known(context, credentials)
+    require(found, "metrics")
+    if found.tenant != tenants.DEFAULT_TENANT:
+        raise Forbidden("The figures are of all tenants.", "Use a key of the operator's tenant.", code="not_operator")
 
 
 TenantDep = Annotated[str, Depends(tenant_id)]

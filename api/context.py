@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import IntegrityError
 
 from api import incoming
+from api.exposition import Exposition
 from api.in_flight import InFlight
 from api.limiting import Limiter
 from api.remembering import Memory
@@ -30,6 +31,7 @@ class Context:
     doorbell: Doorbell
     limiter: Limiter
     watch: Watch
+    exposition: Exposition
     in_flight: InFlight = field(default_factory=InFlight)
     known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
@@ -63,4 +65,5 @@ def open_context(
         doorbell or open_doorbell(settings),
         limiter=Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
         watch=Watch(database),
+        exposition=Exposition(database, settings.lease_seconds),
     )

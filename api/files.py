@@ -28,6 +28,7 @@ class StoredFile:
     media_type: str
     size_bytes: int
     sha256: str
+    inline: bool = False  # shown in a page and not saved
 
     @property
     def etag(self) -> str:
@@ -64,7 +65,8 @@ def _validators(file: StoredFile) -> dict[str, str]:
 
 def _content_headers(file: StoredFile) -> dict[str, str]:
     plain = re.sub(r'[^\x20-\x7e]|["\\]', "_", file.filename)
-    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.filename, safe='')}"
+    kind = "inline" if file.inline else "attachment"
+    disposition = f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(file.filename, safe='')}"
     # An SVG or HTML file of a job must never run as a page of this origin.
     return {
         "Accept-Ranges": "bytes",

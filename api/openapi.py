@@ -27,6 +27,7 @@ TAGS = [
     {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
     {"name": "results", "description": "What a job has found and made."},
     {"name": "catalogue", "description": "Names that a job may use."},
+    {"name": "webhooks", "description": "Be told when jobs change (Standard Webhooks)."},
     {"name": "keys", "description": "Who may do what, and how much of it."},
     {"name": "system", "description": "The service itself."},
 ]

@@ -29,14 +29,14 @@ def encode(position: str | int) -> str:
     return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
 
 
-def decode(cursor: str) -> str:
+def decode(cursor: str, name: str = "cursor") -> str:
     """The position behind a cursor. Raises `Unprocessable` for one that we never made."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
-        raise _invalid() from error
+        raise _invalid(name) from error
     if not _POSITION.fullmatch(text):
-        raise _invalid()
+        raise _invalid(name)
     return text
 
 
@@ -45,11 +45,16 @@ async def _position(cursor: CursorText = None) -> str | None:
 
 
 async def _number(cursor: CursorText = None) -> int:
+    return number(cursor)
+
+
+def number(cursor: str | None, name: str = "cursor") -> int:
+    """The position of a numbered list; 0 without a cursor. Raises `Unprocessable`."""
     if not cursor:
         return 0
-    text = decode(cursor)
+    text = decode(cursor, name)
     if not text.isdecimal() or len(text) > 15:
-        raise _invalid()
+        raise _invalid(name)
     return int(text)
 
 
@@ -57,6 +62,6 @@ Cursor = Annotated[str | None, Depends(_position)]
 NumberCursor = Annotated[int, Depends(_number)]
 
 
-def _invalid() -> Unprocessable:
-    error = FieldError(pointer="/cursor", message="not a cursor of this service", **{"in": "query"})
+def _invalid(name: str) -> Unprocessable:
+    error = FieldError(pointer=f"/{name}", message="not a cursor of this service", **{"in": "query"})
     return Unprocessable("The cursor is not one that this service made.", "Leave it out to start over.", errors=[error])

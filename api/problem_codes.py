@@ -35,6 +35,7 @@ WRITES: Codes = {403: ("origin_not_allowed",), 409: ("lost_race",)}
 _KEYED: Codes = {409: ("idempotency_key_in_flight",), 422: ("idempotency_key_reused",)}
 #: What an inspection that could not be made answers with.
 _SYSTEM = ("input_damaged", "oom_host", "trainer_crashed", "disk_full", "sandbox_unavailable")
+_URLS = ("url_refused", "name_not_resolved")
 _UPLOADS = ("upload_used", "upload_not_complete")
 _STORED: Codes = {403: ("quota_exceeded",), 500: _SYSTEM, 503: ("no_catalogue",)}
 _ACTION: Codes = {409: ("illegal_transition",)}
@@ -69,7 +70,7 @@ OPERATIONS: Mapping[str, Codes] = {
     ),
     "register_dataset": _all(
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: _UPLOADS},
-        {422: ("invalid_dataset", "unknown_name")},
+        {422: ("invalid_dataset", "unknown_name", *_URLS), 500: ("reference_unavailable", *_URLS[1:])},
     ),
     "update_dataset": {409: ("name_fixed",)},
     "delete_teacher": {409: ("in_use",)}, "delete_dataset": {409: ("in_use",)},
@@ -85,6 +86,8 @@ OPERATIONS: Mapping[str, Codes] = {
     "create_api_key": {403: ("not_operator",), 409: ("keyless",)},
     "revoke_api_key": {409: ("own_key",)},
     "set_tenant_quotas": {403: ("not_operator",)},
+    "create_webhook": {403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:]},
+    "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
     "get_job_q_curve": {404: ("no_q_curve",), 409: ("q_curve_empty",)},
     "download_job_artifact": {404: ("no_such_artifact",)},
     "download_job_student": {404: ("no_such_artifact",)},

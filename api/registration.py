@@ -28,7 +28,6 @@ from api.uploads import ReceivedFile
 from store.doorbell import Noun
 from store.objects import ObjectStore
 from store.repositories import idempotency, resources, uploads
-from store.sources import files_of
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -162,7 +161,7 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
             f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
         )
         raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
-    keys = object_keys(row)
+    keys = resources.object_keys(row)
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)
     work.session.delete(row)
@@ -191,12 +190,6 @@ def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body
     return row
 
 
-def object_keys(row: Teacher | Dataset) -> list[str]:
-    if isinstance(row, Teacher):
-        return [row.object_key, *(file.object_key for file in files_of(row.source))]
-    return [file["object_key"] for file in row.files.values()]
-
-
 def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:
     with context.database.write() as session:
         row = resources.get(session, table, tenant, resource_id)
@@ -204,7 +197,7 @@ def _discard(context: Context, table: type[Resource], tenant: str, resource_id: 
             return
         # A wrong architecture's name must not cost an upload of many GB: it may be used again.
         kept = uploads.release(session, resource_id, context.settings.upload_expiry_seconds)
-        keys = [key for key in object_keys(row) if key not in kept]
+        keys = [key for key in resources.object_keys(row) if key not in kept]
         idempotency.release(session, tenant, resource_id)
         session.delete(row)
     _remove(context.objects, keys)

@@ -138,6 +138,15 @@ class Retort:
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
+    def fetched_dataset(
+        self, url: str, sha256: str | None = None, name: str = "", labels: Mapping[str, str] | None = None
+    ) -> Dataset:
+        """Register a file that the service fetches itself, from where its operator allows."""
+        reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
+        body = {"reference": reference, "name": name, "labels": dict(labels or {})}
+        dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
     def datasets(self) -> Iterator[Dataset]:
         return self._pages("/datasets")
 
@@ -244,6 +253,16 @@ class Retort:
 
     def logs(self, job_id: str) -> Iterator[dict[str, Any]]:
         return self._pages(f"{_job(job_id)}/logs")
+
+    def log_tail(self, job_id: str, lines: int = 100) -> tuple[list[dict[str, Any]], str]:
+        """The last lines, and what `logs_after` needs for those that follow."""
+        page = self.get(f"{_job(job_id)}/logs", tail=lines)
+        return page["items"], page["follow"]
+
+    def logs_after(self, job_id: str, follow: str) -> tuple[list[dict[str, Any]], str]:
+        """What has been written since; and what the next call needs."""
+        page = self.get(f"{_job(job_id)}/logs", after=follow)
+        return page["items"], page["follow"]
 
     def metrics(self, job_id: str, split: str | None = None) -> Iterator[dict[str, Any]]:
         return self._pages(f"{_job(job_id)}/metrics", split=split)

@@ -58,6 +58,8 @@ class Job(TypedDict):
     compare_with: str | None
     attempt: int
     max_attempts: int
+    max_runtime_seconds: int | None
+    stop_reason: str | None
     progress: dict[str, Any] | None
     selection: dict[str, Any] | None
     result: dict[str, Any] | None

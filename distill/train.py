@@ -24,6 +24,7 @@ from torch import Tensor
 from distill.control import Control
 from distill.recipes._base import Recipe
 from distill.training import cache, checkpoint, distributed
+from distill.training.allocator import keep_freed_memory
 from distill.training.data import Order, Source, TrainData
 from distill.training.loop import Loop, Outcome, Parts
 from distill.training.mode import Mode
@@ -57,6 +58,8 @@ def train(
     """
     saved = checkpoint.read(resume) if resume else None
     device = _device(config)
+    if device.type == "cpu":
+        keep_freed_memory()
     with determinism(config.deterministic):
         _place(recipe, device)
         if saved is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from store import logs, tracing
 from store.settings import Settings
 
 
@@ -31,9 +31,8 @@ def serve(**options: Any) -> None:
     from embedded.service import serve as run
 
     settings = _settings({name: value for name, value in options.items() if value is not None})
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("alembic", "httpx", "uvicorn.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.install(settings)
+    tracing.start(settings, "retort")
     signal.signal(signal.SIGTERM, _leave)
     try:
         listener = listen(settings.host, settings.port)
@@ -48,6 +47,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         settings = Settings(**options)
     except ValidationError as error:
         raise click.ClickException("\n".join(problem["msg"] for problem in error.errors())) from error
+    except ValueError as error:  # a secret's file
+        raise click.ClickException(str(error)) from error
     if not settings.embedded:
         raise click.ClickException(
             "RETORT_REDIS_URL is set, which means the full stack: start `python -m worker` and the API instead, "

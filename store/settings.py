@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
+
+from store.egress import Policy
+from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(BaseSettings):
-    """Read from the environment (`RETORT_...`). Refuses to start rather than run wrong."""
+    """Read from the environment (`RETORT_...`; `RETORT_..._FILE` names a file that holds the value). Refuses to
+    start rather than run wrong."""
 
     model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid")
 
@@ -58,8 +63,49 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = Field(30, ge=0, description="From SIGTERM to SIGKILL of a trainer.")
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
     retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
+    webhook_hosts: str = Field("*", description="Hosts that webhooks may call, comma between, * any part; empty: none.")
+    webhook_http_hosts: str = Field("", description="Which of them also by plain http.")
+    webhook_networks: str = Field("", description="Networks that webhooks may reach though not public: 10.0.0.0/8, ...")
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60, description="Longest time that one delivery may take.")
+    webhook_tries: int = Field(12, ge=1, le=50, description="Tries of one delivery, before it is given up.")
+    webhook_retry_seconds: float = Field(5, ge=0, description="Wait after the first; three times as long each time.")
+    webhook_disable_seconds: float = Field(5 * 86400, gt=0, description="Failing for so long disables a webhook.")
+    max_webhooks: int = Field(20, ge=0, description="Webhooks of one tenant.")
+    dataset_hosts: str = Field(
+        "", description="Hosts that datasets may be fetched from, comma between, * any part; empty: none."
+    )
+    dataset_http_hosts: str = Field("", description="Which of them also by plain http.")
+    dataset_networks: str = Field(
+        "", description="Networks that datasets may be fetched from though not public: 10.0.0.0/8, ..."
+    )
+    dataset_buckets: str = Field(
+        "", description="Buckets (or bucket/prefix) of the S3 server that any tenant may name datasets in; empty: none."
+    )
+    dataset_fetch_seconds: float = Field(3600, gt=0, description="Longest time that fetching one file may take.")
+    huggingface: bool = Field(False, description="Datasets by hf:// references with a pinned revision.")
+    huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
+    max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
+    runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
+    keep_jobs_days: float = Field(0, ge=0, description="Ended jobs go with all they made after so long; 0: never.")
+    keep_files_days: float = Field(0, ge=0, description="Artifacts and checkpoints of ended jobs; 0: as the job.")
+    keep_history_days: float = Field(0, ge=0, description="Events, metrics and logs of ended jobs; 0: as the job.")
+    keep_deliveries_days: float = Field(30, gt=0, description="Webhook messages that were delivered or given up.")
+    orphan_grace_days: float = Field(3, ge=0, description="Objects that no row names go after so long; 0: never.")
+    tidy_seconds: float = Field(3600, gt=0, description="How often a worker looks for what is to go.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
+    alive_file: Path | None = Field(None, description="A worker touches it while it lives, for health checks.")
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = Field("text", description="json: a line of JSON each, with ids.")
+    otel_endpoint: str = Field("", description="OTLP/HTTP collector for traces, as http://host:4318. Empty: no traces.")
+    metrics_open: bool = Field(False, description="Whether /metrics needs no key.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return init_settings, SecretFiles(settings_cls), env_settings
 
     @cached_property
     def resolved_database_url(self) -> str:
@@ -69,6 +115,21 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """One process, nothing to install: no Redis, so the doorbell must be in process."""
         return not self.redis_url
+
+    @cached_property
+    def webhook_policy(self) -> Policy:
+        return Policy.read(self.webhook_hosts, self.webhook_http_hosts, self.webhook_networks)
+
+    @cached_property
+    def dataset_policy(self) -> Policy:
+        return Policy.read(self.dataset_hosts, self.dataset_http_hosts, self.dataset_networks)
+
+    @cached_property
+    def huggingface_policy(self) -> Policy:
+        """The hub answers a file's request by a redirect to where large files lie."""
+        host = urlsplit(self.huggingface_endpoint).hostname or ""
+        hosts = f"{host},*.hf.co,*.huggingface.co" if self.huggingface else ""
+        return Policy.read(hosts, self.dataset_http_hosts, self.dataset_networks)
 
     @property
     def scratch(self) -> Path:
@@ -85,6 +146,26 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"renew_seconds ({self.renew_seconds:g}) must be at most half of lease_seconds "
                 f"({self.lease_seconds:g}), or one late renewal loses the job. Set RETORT_RENEW_SECONDS lower."
+            )
+        try:
+            _ = self.webhook_policy
+        except ValueError as error:
+            raise ValueError(
+                f"RETORT_WEBHOOK_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
+            ) from error
+        try:
+            _ = self.dataset_policy
+        except ValueError as error:
+            raise ValueError(
+                f"RETORT_DATASET_NETWORKS: {error}. Write networks as 10.0.0.0/8, comma between."
+            ) from error
+        if self.dataset_buckets and not self.s3_endpoint:
+            raise ValueError(
+                "RETORT_DATASET_BUCKETS is set but there is no S3 server. Set RETORT_S3_ENDPOINT, or unset it."
+            )
+        if self.s3_bucket in (entry.strip().partition("/")[0] for entry in self.dataset_buckets.split(",")):
+            raise ValueError(
+                f"RETORT_DATASET_BUCKETS names {self.s3_bucket}, where every tenant's objects lie. Use other buckets."
             )
         if self.s3_endpoint and (not self.s3_access_key or self.s3_secret_key.get_secret_value() in GUESSABLE):
             raise ValueError(
@@ -117,9 +198,12 @@ class Settings(BaseSettings):
         return self
 
 
-def read_settings() -> Settings:
-    """The environment's settings for a program's start; ends the process with each problem and its remedy."""
+def read_settings(**given: Any) -> Settings:
+    """The environment's settings for a program's start, `given` ones in their place; ends the process with each problem
+    and its remedy."""
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
+    except ValueError as error:  # a secret's file
+        sys.exit(str(error))

@@ -43,6 +43,7 @@ class Tenant(Base):
     max_running_jobs: Mapped[int | None]
     max_queued_jobs: Mapped[int | None]
     max_stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    served_at: Mapped[datetime | None]  # when a job of its last started: who waits longest comes first
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
@@ -54,7 +55,7 @@ class ApiKey(Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(200))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    scopes: Mapped[str] = mapped_column(String(60), default=ALL_SCOPES)  # of read, write, admin; comma between
+    scopes: Mapped[str] = mapped_column(String(60), default=ALL_SCOPES)  # of read, write, admin, metrics; comma between
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
@@ -134,6 +135,10 @@ class Job(Leasable, Base):
     max_attempts: Mapped[int] = mapped_column(default=3)
     faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it
     stop_requested: Mapped[bool] = mapped_column(default=False)  # outlives an attempt, so that a stop is never lost
+    stop_reason: Mapped[str | None] = mapped_column(String(20))  # user, max_runtime
+    max_runtime_seconds: Mapped[int | None]  # under lease, all attempts together
+    request_id: Mapped[str | None] = mapped_column(String(64))  # of the request that made it
+    traceparent: Mapped[str | None] = mapped_column(String(55))  # W3C Trace Context of its submission
     progress: Mapped[Json | None]  # {fraction, step, total_steps, images_per_second, eta_seconds}
     curve: Mapped[Json | None]  # the curve's frame: QCurve.to_dict() without its layers
     selection: Mapped[Json | None]  # {rule, chosen, teacher_layers, student_layers, reason}
@@ -303,6 +308,62 @@ class Upload(Base):
     lease_until: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
     expires_at: Mapped[datetime]
+
+
+class Webhook(Base):
+    """Where a tenant wants to be told. The secret signs, so it is kept as it is."""
+
+    __tablename__ = "webhooks"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    description: Mapped[str] = mapped_column(String(200), default="")
+    events: Mapped[str] = mapped_column(String(500))  # types, comma between; * for all
+    secret: Mapped[str] = mapped_column(String(200))
+    enabled: Mapped[bool] = mapped_column(default=True)
+    disabled_reason: Mapped[str | None] = mapped_column(String(200))
+    failing_since: Mapped[datetime | None]  # no delivery has succeeded since
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
+class Delivery(Base):
+    """The outbox: a message for a webhook, written with what it tells of. `status`: pending -> delivered | failed."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
+        Index("ix_webhook_deliveries_due", "status", "next_at"),
+        Index("ix_webhook_deliveries_list", "webhook_id", "id"),
+    )
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)  # the `webhook-id`: the same at every try
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(60))
+    payload: Mapped[Json]
+    status: Mapped[str] = mapped_column(String(20), default="pending")
+    tries: Mapped[int] = mapped_column(default=0)  # since it was made or sent again by hand
+    log: Mapped[Json] = mapped_column(
+        default=dict
+    )  # {tries: [{at, status_code, error, seconds, answer}]}, the last few
+    next_at: Mapped[datetime] = mapped_column(insert_default=db_now())  # while a try goes on: when it counts as lost
+    created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+    finished_at: Mapped[datetime | None]
+
+
+class Tally(Base):
+    """A counter for /metrics that outlives processes and deleted jobs."""
+
+    __tablename__ = "tallies"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    label: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[float]
+
+
+class Orphan(Base):
+    """An object that no row refers to, since when it was first found so: removed when that is long ago."""
+
+    __tablename__ = "orphans"
+    object_key: Mapped[str] = mapped_column(String(500), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
 class IdempotencyKey(Base):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 
+from store import logs, tracing
 from store.database import Database
 from store.doorbell import TASK, celery_app
 from store.objects import open_store
@@ -47,6 +48,12 @@ class Slots(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
 
 
 app.steps["worker"].add(Slots)
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator] # whoever listens here is asked instead of Celery
+def set_up_logging(**options: Any) -> None:
+    logs.install(settings)
+    tracing.start(settings, "retort-worker")
 
 
 @app.task(name=TASK)  # type: ignore[untyped-decorator] # Celery has no types

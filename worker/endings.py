@@ -8,7 +8,7 @@ from typing import Any
 from distill.errors import RetortError
 from store.repositories.leases import Ending
 from store.repositories.recording import clean
-from worker.errors import OutOfMemory, TrainerCrashed
+from worker.errors import Internal, OutOfMemory, TrainerCrashed, disk_full
 
 HANDED_OVER = Ending("queued", "handed_over")
 CANCELLED = Ending("cancelled", "cancelled")
@@ -24,11 +24,19 @@ class Interrupted(Exception):
 
 
 def failed(error: dict[str, Any], back_off_seconds: float) -> Ending:
-    """A user's fault fails the job; a system's fault queues it again while it has attempts left."""
+    """A user's fault fails the job, and so does one that another attempt would meet again (`retryable` is false: no
+    memory for this batch, an input that is lost); any other system's fault queues it again while attempts are left."""
     error = clean(error)
-    if error.get("fault") == "user":
+    if error.get("fault") == "user" or not error.get("retryable", True):
         return Ending("failed", "failed", error)
     return Ending("queued", "failed", error, counts=True, back_off_seconds=back_off_seconds)
+
+
+def explain_break(error: Exception) -> RetortError:
+    """What went wrong in the worker itself, in words for the user."""
+    if isinstance(error, RetortError):
+        return error
+    return disk_full(error) or Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
 
 
 def explain_exit(exit_code: int, peak_memory_bytes: int | None, last_line: str) -> RetortError:

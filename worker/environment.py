@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from store.settings import Settings
+from worker import gpus
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = frozenset(
@@ -29,18 +30,9 @@ def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str,
 def slot_environment(settings: Settings, slot: int) -> dict[str, str]:
     """One GPU a slot where there are any; the processor cores shared evenly among several slots unless the operator
     set a number. A single slot's trainer looks for itself at how many cores are free."""
-    gpus = visible_gpus()
-    device = {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if gpus else {}
+    device = gpus.of_slot(slot, gpus.visible())
     threads = max(1, len(os.sched_getaffinity(0)) // settings.slots)
     return device if THREADS in os.environ or settings.slots == 1 else device | {THREADS: str(threads)}
-
-
-def visible_gpus(proc: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
-    """Identifiers for CUDA_VISIBLE_DEVICES, without loading CUDA into this process."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [part for part in named.split(",") if part and part != "-1"]
-    return [str(index) for index, _ in enumerate(proc.iterdir())] if proc.is_dir() else []
 
 
 def _harmless(name: str) -> bool:

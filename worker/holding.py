@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -33,7 +34,9 @@ class Holding:
         self._settings, self._database = settings, database
         self._renewed, self._taken = time.monotonic(), False
         self._wake, self._closing = threading.Event(), False
-        self._thread = threading.Thread(target=self._keep, daemon=True, name=f"lease-{lease.job_id}")
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._keep,), daemon=True, name=f"lease-{lease.job_id}"
+        )
 
     def __enter__(self) -> Self:
         self._look()

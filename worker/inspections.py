@@ -8,18 +8,21 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from distill.errors import RetortError
 from store.database import AWAY, Database
-from store.objects import ObjectStore
+from store.objects import ObjectStore, StorageUnavailable
+from store.references import object_key
 from store.repositories import resources
 from store.repositories.leases import LeaseLost
 from store.repositories.recording import clean
 from store.settings import Settings
 from store.tables import Dataset, Teacher
-from worker import conversions, scratch
+from worker import conversions, scratch, thumbnails
+from worker.adopting import adopt
 from worker.endings import explain_exit
 from worker.environment import child_environment
 from worker.errors import Internal, StorageDown
@@ -81,13 +84,15 @@ class Inspections:
             self._write(row, answer)
         except Leaving:
             self._release(row, 0)
-        except StorageDown as error:
+        except (StorageDown, OSError) as error:  # no store, or no room on our own disk
             log.warning("%s is inspected later: %s", row.id, error)
             self._release(row, AGAIN_SECONDS)
         except LeaseLost:
             log.warning("%s was deleted or taken over while it was inspected", row.id)
             if isinstance(row, Teacher):
                 conversions.clear_if_gone(row, self._database, self._objects)
+            else:
+                self._clear_if_gone(row)
 
     def _answer(self, row: Teacher | Dataset) -> dict[str, Any]:
         with scratch.folder(self._settings.scratch, row.id, row.attempt) as folder:
@@ -98,7 +103,7 @@ class Inspections:
                 if isinstance(row, Teacher) and row.source and "report" in answer:
                     facts = answer.get("converted", {})
                     answer["values"] = conversions.keep(row, folder, facts, self._objects, keep.check)
-                return answer
+                return thumbnails.kept(self._objects, row, folder, answer)
             except StorageDown:
                 raise
             except RetortError as error:
@@ -107,6 +112,7 @@ class Inspections:
     def _fetch(self, row: Teacher | Dataset, folder: Path, keep: _Keeper) -> dict[str, Any]:
         fetcher = Fetcher(self._objects, folder, keep.check, lambda level, message: log.info("%s: %s", row.id, message))
         if isinstance(row, Dataset):
+            adopt(self._settings, self._database, self._objects, row, folder, keep.check)
             return dataset_input(row, fetcher).model_dump(mode="json")
         if row.source:
             return {"architecture": row.architecture, "source": str(conversions.fetch(row, fetcher, folder))}
@@ -116,17 +122,28 @@ class Inspections:
     def _write(self, row: Teacher | Dataset, answer: dict[str, Any]) -> None:
         answer = clean(answer)
         status = "ready" if "report" in answer else "invalid"
+        values = {"report": answer.get("report"), "error": answer.get("error")}
+        if isinstance(row, Dataset) and not row.digest:  # no files to take one over: that of the content
+            values["digest"] = (answer.get("report") or {}).get("digest", "")
         with self._database.write() as session:
-            facts = {"report": answer.get("report"), "error": answer.get("error")} | answer.get("values", {})
-            resources.finish(session, row, status, **facts)
+            resources.finish(session, row, status, **values | answer.get("values", {}))
         log.info("%s is %s", row.id, status)
         if isinstance(row, Teacher) and status == "ready":
             conversions.forget(row, self._objects)
 
+    def _clear_if_gone(self, row: Dataset) -> None:
+        """Remove what this inspection has stored, if its row was deleted; another worker's is left alone."""
+        with self._database.read() as session:
+            gone = session.get(Dataset, row.id) is None
+        if gone:
+            for key in (thumbnails.object_key(row.id), *(object_key(row.id, role) for role in row.files)):
+                with suppress(StorageUnavailable):
+                    self._objects.delete(key)
+
     def _release(self, row: Teacher | Dataset, seconds: float) -> None:
         """Let another try, in a while."""
         with self._database.write() as session:
-            resources.renew(session, row, seconds)
+            resources.release(session, row, seconds)
 
 
 class _Keeper:

@@ -1,12 +1,14 @@
 """The inspector process: `python -m worker.inspector teacher|dataset|catalogue|cost FOLDER` looks at untrusted files.
 
 FOLDER/request.json says what to look at; FOLDER/answer.json gets `{"report": ...}` or `{"error": ...}`. It has no
-credentials and works under resource limits, so a hostile file can at worst end this process.
+credentials, works under resource limits and, before it touches a file, gives up all of the machine but FOLDER (see
+`worker.isolation.inside`), so a hostile file can at worst end this process.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import traceback
@@ -18,9 +20,13 @@ from typing import Any
 from distill.errors import RetortError
 from distill.types import Architecture, DatasetInput
 from worker.errors import DiskFull, Internal, OutOfMemory
+from worker.isolation.inside import shut_in
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
+UNPACKED, THUMBNAILS = "unpacked", "thumbnails.webp"
+CONFINED = frozenset({"teacher", "dataset"})
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
+DATA_BYTES = 12 * 2**30  # memory of its own: two splits of small images decoded, a row group of parquet, and room
 FILE_BYTES = 64 * 2**30  # an inspection may unpack an archive into its folder
 
 
@@ -28,11 +34,15 @@ def main(arguments: list[str]) -> int:
     """0 when there is an answer, be it an error."""
     what, folder = arguments
     request = json.loads((folder_path := Path(folder)).joinpath(REQUEST).read_text())
+    (folder_path / UNPACKED).mkdir()
     answer: dict[str, Any] = {}
     try:
         if "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
         limit()
+        if what in CONFINED:
+            os.environ |= {"TMPDIR": folder, "TORCHINDUCTOR_CACHE_DIR": folder}  # torch would make one on import
+            sys.stderr.write(f"{shut_in(readable(request), [folder]).summary()}\n")
         answer["report"] = KINDS[what](request, folder_path)
     except Exception as error:
         traceback.print_exc()
@@ -48,12 +58,19 @@ def limit() -> None:
     for kind, value in (
         (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_DATA, DATA_BYTES),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
+
+
+def readable(request: dict[str, Any]) -> list[str]:
+    """What lies outside the folder and may be read: the named sets, for a request that names one."""
+    named = request.get("kind") == "named"
+    return [os.environ.get("RETORT_DATA_DIR", ""), str(Path("data").absolute()), "/usr/share/datasets"] if named else []
 
 
 def explain(error: Exception) -> RetortError:
@@ -76,18 +93,19 @@ def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.anatomy import anatomy
     from distill.models import check
 
-    report = asdict(check(Architecture.model_validate(request["architecture"]), request["weights"]))
-    return report | {"architecture": report["architecture"].model_dump(mode="json")}
+    report = check(Architecture.model_validate(request["architecture"]), request["weights"])
+    found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
+    return found | report.to_dict()
 
 
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.data import inspect  # without torch
 
-    unpacked = folder / "unpacked"
-    unpacked.mkdir()
-    return inspect(DatasetInput.model_validate(request), scratch=unpacked).to_dict()
+    dataset = DatasetInput.model_validate(request)
+    return inspect(dataset, scratch=folder / UNPACKED, sheet=folder / THUMBNAILS).to_dict()
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -24,6 +24,16 @@ class Journal:
         self._holding, self._waiting, self._written = holding, list[Event](), 0
         self._next_flush, self._batch = 0.0, BATCH
 
+    @property
+    def written(self) -> int:
+        """How many events the database has."""
+        return self._written
+
+    @property
+    def said(self) -> int:
+        """How many there are, written or not."""
+        return self._written + len(self._waiting)
+
     def add(self, event: Event) -> None:
         self._waiting.append(event)
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from store.database import AWAY, Database
 from store.doorbell import InProcessDoorbell
@@ -19,6 +20,7 @@ from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
 from worker.supervisor import Supervisor
+from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
@@ -51,6 +53,7 @@ class SlotPool:
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
             threading.Thread(target=self._pass_on_rings, name="bell"),
+            threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]
@@ -145,6 +148,7 @@ class SlotPool:
         pause = min(self._settings.renew_seconds, self._settings.sweep_seconds)
         while not self._leaving.is_set():
             started = time.monotonic()
+            self._show_life()
             try:
                 self._housekeeping.round()
             except AWAY as error:
@@ -152,6 +156,11 @@ class SlotPool:
             except Exception:
                 log.exception("housekeeping failed")
             self._leaving.wait(max(0.1, pause - (time.monotonic() - started)))
+
+    def _show_life(self) -> None:
+        if self._settings.alive_file is not None:
+            with suppress(OSError):  # whoever looks at the file then says that we do not live
+                self._settings.alive_file.touch()
 
     def _pass_on_rings(self) -> None:
         """A ring may be about a job that runs: a cancel, a stop."""

@@ -18,7 +18,7 @@ from typing import IO
 
 from distill.types import Event
 from worker.lifeline import EVENTS_FD, ORDERS_FD
-from worker.survivors import MARK, kill_all
+from worker.survivors import MARK, descendants, kill_all
 
 log = logging.getLogger(__name__)
 TAIL_LINES, LINE_BYTES, EVENT_BYTES = 100, 4096, 1 << 26
@@ -88,13 +88,15 @@ class TrainerProcess:
         children and their children, then wait until all are gone. Safe to call again."""
         if self.exit_code is not None:
             return
+        family = descendants(self.pid)
         if grace_seconds > 0 and not self.exited():
             self._signal(signal.SIGTERM)
             deadline = time.monotonic() + grace_seconds
             while not self.exited() and time.monotonic() < deadline:
                 time.sleep(0.02)
+            family += descendants(self.pid)
         self._signal(signal.SIGKILL)
-        if left := kill_all(self._mark, self.pid):
+        if left := kill_all(self._mark, self.pid, known=family):
             log.error("processes %s of %s do not die", left, self._mark)
         self._reap()
 

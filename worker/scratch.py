@@ -37,13 +37,18 @@ def _make(root: Path, path: Path) -> None:
     """Make the folder with its owner's name in it, in one step: a sweep that saw it without would take it away."""
     staged = root / f".new-{uuid4().hex}"
     staged.mkdir(parents=True)
-    (staged / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
-    for _ in range(RENAMES):
-        path.parent.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # a sweep removed the parent, which was empty until now
-            staged.rename(path)
-            return
-    staged.rename(path)
+    try:
+        (staged / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
+        for _ in range(RENAMES):
+            path.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # a sweep removed the parent, which was empty until now
+                staged.rename(path)
+                return
+        staged.rename(path)
+    except OSError:  # the disk is full: what sweeps pass over must not be left on it
+        remove(path)
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
 
 
 def remove(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import queue
 import sys
@@ -16,7 +15,8 @@ from typing import Any
 
 from distill.errors import RetortError
 from distill.types import Event
-from store.database import Database
+from store import logs, tracing
+from store.database import AWAY, Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, recording
 from store.repositories.leases import Ending, Lease, LeaseLost
@@ -26,10 +26,11 @@ from worker import endings, inputs, scratch
 from worker.curves import CurveCollector
 from worker.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
 from worker.environment import child_environment
-from worker.errors import DiskFull, Internal
 from worker.fetching import Fetcher
 from worker.holding import Holding
 from worker.journal import Journal
+from worker.limits import Runtime
+from worker.memory import MemoryGauge
 from worker.process import TrainerProcess
 from worker.trainer import SPEC
 from worker.uploading import CheckpointUploader, upload_artifact
@@ -58,12 +59,19 @@ class Supervisor:
     def supervise(self, lease: Lease, environment: Mapping[str, str] | None = None) -> Status | None:
         """Bring the attempt to its end and return the job's new status; None when the lease was lost. When this
         returns, nothing of the attempt runs any more and its scratch folder is gone."""
+        ids = {"job_id": lease.job_id, "attempt": lease.attempt, "request_id": lease.request_id}
+        facts = {"job_id": lease.job_id, "attempt": lease.attempt, "worker_id": lease.worker_id}
+        with logs.bound(**ids), tracing.span("attempt", "consumer", lease.traceparent, **facts) as span:
+            status = self._supervise(lease, environment)
+            span.note(job_status=status or "lease lost")
+        return status
+
+    def _supervise(self, lease: Lease, environment: Mapping[str, str] | None) -> Status | None:
         status = None
         try:
             with Holding(self.settings, self.database, lease) as holding:
                 self.holdings[lease.job_id] = holding
-                with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                    ending = Attempt(self, holding, folder, environment or {}).run()
+                ending = self._attempt(holding, environment or {})
                 status = holding.write(lambda session: leases.settle(session, lease, ending))
         except LeaseLost:
             log.warning("%s attempt %d: the lease is lost; nothing more is written", lease.job_id, lease.attempt)
@@ -72,6 +80,15 @@ class Supervisor:
         if status == "cancelled":
             self._drop_objects(lease.job_id)
         return status
+
+    def _attempt(self, holding: Holding, environment: Mapping[str, str]) -> Ending:
+        lease = holding.lease
+        try:
+            with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
+                return Attempt(self, holding, folder, environment).run()
+        except OSError as error:  # no folder, no attempt: a full disk, most likely
+            log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
+            return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
 
     def poke(self) -> None:
         """Somebody rang: look for requests now."""
@@ -92,7 +109,8 @@ class Attempt:
         self._journal, self._curve = Journal(holding), CurveCollector()
         self._artifacts: dict[str, dict[str, Any]] = {}
         self._failure: dict[str, Any] | None = None
-        self._done, self._ordered_at, self._tenant_id = False, 0.0, ""
+        self._done, self._ordered_at, self._tenant_id, self._phase = False, 0.0, "", "fetching"
+        self._runtime, self._memory = Runtime(0, 0), MemoryGauge(0)
         self._process: TrainerProcess | None = None
 
     def run(self) -> Ending:
@@ -126,6 +144,8 @@ class Attempt:
         self._check()
         with self._boss.database.read() as session:
             needed = inputs.read(session, self._holding.lease.job_id)
+            used = leases.used_seconds(session, self._holding.lease)
+        self._runtime = Runtime.of(self._boss.settings, needed.job.max_runtime_seconds, used)
         self._tenant_id = needed.job.tenant_id
         folder = self._folder / "inputs"
         folder.mkdir()
@@ -138,15 +158,20 @@ class Attempt:
         self._check()
         environment = child_environment(self._boss.settings, self._environment)
         self._process = process = TrainerProcess(self._boss.command, self._folder, environment)
-        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder)
+        self._memory = MemoryGauge(process.pid)
+        journal = self._journal
+        uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)
         try:
             while not process.exited() and not self._lingers():
                 self._take_events(process, uploader, TICK_SECONDS)
                 self._journal.flush_if_due()
                 self._obey(process)
+                self._keep_time(process)
+                self._note_memory()
             process.end(0)
             self._take_events(process, uploader, 0)
             if not self._done:
+                self._journal.flush()
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
         finally:
             uploader.close()
@@ -171,13 +196,14 @@ class Attempt:
         elif event.kind == "checkpoint":
             self._save(event.data, uploader)
         else:
+            self._phase = str(event.data.get("phase", self._phase)) if event.kind == "phase" else self._phase
             self._journal.add(event)
             if self._curve.feed(event):
                 self._keep_curve()
 
     def _save(self, data: dict[str, Any], uploader: CheckpointUploader) -> None:
         try:
-            uploader.submit(data)
+            uploader.submit(data, self._journal.said)
         except OSError as error:
             self._journal.note("warning", f"checkpoint of step {data.get('step')} not stored: {error}")
 
@@ -198,6 +224,28 @@ class Attempt:
             process.order("stop")
         if (status == "pausing" or self._boss.leaving.is_set()) and not self._done:
             self._hand_over(process)
+
+    def _keep_time(self, process: TrainerProcess) -> None:
+        """At the job's time limit: stop and keep the best student, or give up."""
+        verdict = self._runtime.verdict(self._phase)
+        if self._done or verdict == "goes_on":
+            return
+        if verdict == "fail":
+            process.end(self._boss.settings.cancel_grace_seconds)
+            raise Interrupted(self._runtime.failure(self._phase))
+        if process.order("stop"):
+            self._journal.note("warning", f"stopped after {self._runtime.limit_seconds:g} s; the best student is kept")
+            self._journal.flush()
+            self._holding.write(lambda session: leases.overtime(session, self._holding.lease))
+            self._holding.poke()
+
+    def _note_memory(self) -> None:
+        if not self._memory.sample():
+            return
+        lease, peak = self._holding.lease, self._memory.peak_bytes
+        with suppress(*AWAY):
+            self._holding.try_write(lambda session: recording.note_memory(session, lease, peak))
+            self._memory.noted()
 
     def _hand_over(self, process: TrainerProcess) -> None:
         if process.order("handover"):
@@ -236,6 +284,8 @@ class Attempt:
     def _check(self) -> None:
         """Raise when the attempt is to end before its trainer runs."""
         self._check_lease_and_cancel()
+        if self._runtime.verdict(self._phase) != "goes_on":
+            raise Interrupted(self._runtime.failure(self._phase))
         if self._boss.leaving.is_set() or self._holding.status == "pausing":
             raise Interrupted(HANDED_OVER)
 
@@ -262,15 +312,9 @@ class Attempt:
             self._process.end(grace_seconds)
 
     def _broken(self, error: Exception) -> Ending:
-        back_off = self._boss.settings.retry_back_off_seconds
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            error = DiskFull(
-                f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR."
-            )
         if not isinstance(error, RetortError):
             log.exception("%s attempt %d broke", self._holding.lease.job_id, self._holding.lease.attempt)
-            error = Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
-        return endings.failed(error.to_dict(), back_off)
+        return endings.failed(endings.explain_break(error).to_dict(), self._boss.settings.retry_back_off_seconds)
 
     def _note_tail(self, ending: Ending) -> None:
         """What the trainer printed last, kept where it may explain something."""
@@ -281,4 +325,5 @@ class Attempt:
     def _with_facts(self, ending: Ending) -> Ending:
         if self._process is None:
             return ending
-        return replace(ending, exit_code=self._process.exit_code, peak_memory_bytes=self._process.peak_memory_bytes)
+        peak = max(self._process.peak_memory_bytes or 0, self._memory.peak_bytes)
+        return replace(ending, exit_code=self._process.exit_code, peak_memory_bytes=peak or None)

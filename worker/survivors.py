@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
@@ -18,17 +19,35 @@ def survivors(mark: str, session: int | None = None) -> list[int]:
     return [process.pid for process in psutil.process_iter() if _belongs(process, mark, session)]
 
 
-def kill_all(mark: str, session: int | None = None, seconds: float = 10.0) -> list[int]:
-    """SIGKILL until none is left, and return those that would not die in `seconds` (in uninterruptible sleep)."""
+def descendants(pid: int) -> list[psutil.Process]:
+    """What the process has started, and they: also those that left its session and forgot their environment. Only
+    while it lives: afterwards the kernel has forgotten whose they were."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def kill_all(
+    mark: str, session: int | None = None, seconds: float = 10.0, known: Sequence[psutil.Process] = ()
+) -> list[int]:
+    """SIGKILL until none is left, nor any of `known`, and return those that would not die in `seconds` (in
+    uninterruptible sleep)."""
     deadline = time.monotonic() + seconds
-    while left := survivors(mark, session):
+    while left := {*survivors(mark, session), *(process.pid for process in known if _lives(process))}:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
-            return left
+            return sorted(left)
         time.sleep(0.02)
     return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Still the same process: its number may be another's by now."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:

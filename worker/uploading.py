@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,19 +68,25 @@ class _Saved:
     path: Path
     step: int
     epoch: float
+    said: int  # events that the trainer had said by then
 
 
 class CheckpointUploader:
     """Uploads from a thread of its own, so that a slow store delays neither events nor a cancel. While one is on its
-    way only the newest of those that follow is kept. A failed upload costs one checkpoint, not the run."""
+    way only the newest of those that follow is kept. A failed upload costs one checkpoint, not the run.
 
-    def __init__(self, objects: ObjectStore, holding: Holding, folder: Path) -> None:
-        self._objects, self._holding, self._folder = objects, holding, folder
+    A checkpoint counts only once all that was said before it is `written`: whoever continues from it never says that
+    again, so events that a dying worker had in memory would be lost."""
+
+    def __init__(self, objects: ObjectStore, holding: Holding, folder: Path, written: Callable[[], int]) -> None:
+        self._objects, self._holding, self._folder, self._written = objects, holding, folder, written
         self._changed, self._next, self._busy, self._closed = threading.Condition(), _none(), False, False
-        self._thread = threading.Thread(target=self._work, daemon=True, name=f"checkpoints-{holding.lease.job_id}")
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._work,), daemon=True, name=f"checkpoints-{holding.lease.job_id}"
+        )
         self._thread.start()
 
-    def submit(self, data: dict[str, Any]) -> None:
+    def submit(self, data: dict[str, Any], said: int) -> None:
         """Take over a complete file: a hard link keeps it when the trainer removes its own name for it."""
         source = Path(data["path"])
         link = self._folder / f"upload-{data['step']}{source.suffix}"
@@ -88,7 +95,7 @@ class CheckpointUploader:
         with self._changed:
             if self._next is not None:
                 self._next.path.unlink(missing_ok=True)
-            self._next = _Saved(link, int(data["step"]), float(data["epoch"]))
+            self._next = _Saved(link, int(data["step"]), float(data["epoch"]), said)
             self._changed.notify_all()
 
     def drain(self, seconds: float) -> bool:
@@ -127,10 +134,17 @@ class CheckpointUploader:
         key = f"jobs/{lease.job_id}/checkpoints/{saved.step}-{lease.attempt}{saved.path.suffix}"
         info = self._objects.put(key, saved.path)
         saved.path.unlink(missing_ok=True)
+        self._wait_for_events(saved.said)
         old = self._holding.write(lambda session: _write(session, lease, saved, info))
         with suppress(StorageUnavailable):  # an object without a row costs room, no more
             for gone in old:
                 self._objects.delete(gone)
+
+    def _wait_for_events(self, said: int) -> None:
+        while self._written() < said:
+            if self._holding.lost:
+                raise LeaseLost(self._holding.lease.job_id)
+            time.sleep(0.02)
 
 
 def _write(session: Session, lease: Lease, saved: _Saved, info: ObjectInfo) -> list[str]:

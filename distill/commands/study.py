@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from distill import recipes, selection
+from distill.data.rows import FORMS
 from distill.errors import InvalidConfig, RetortError
 from distill.types import Architecture, DatasetInput, DistillConfig
 
@@ -172,7 +173,9 @@ def parse_dataset(given: tuple[str, ...]) -> DatasetInput:
     return DatasetInput(kind=_kind(first), name=named, files={role: path for role, _, path in roles})
 
 
-def _kind(path: Path) -> Literal["archive", "parquet", "folder"]:
+def _kind(path: Path) -> Literal["archive", "parquet", "table", "folder"]:
     if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
         return "parquet"
+    if path.suffix.lower() in FORMS:
+        return "table"
     return "folder" if path.is_dir() else "archive"

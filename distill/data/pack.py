@@ -41,6 +41,11 @@ class Pack:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def total_bytes(self) -> int:
+        """Of the images so far."""
+        return self._end
+
     def add(self, data: bytes, name: str) -> None:
         """Append one image."""
         if self._file is None and self._end + len(data) > self._memory_bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from distill.data.limits import DEFAULT, Limits
 from distill.data.opening import Raw, Split, open_raw
-from distill.data.sheet import contact_sheet
+from distill.data.sheet import Sheet, contact_sheet
 from distill.types import DatasetInput
 
 _VERIFY_PIXELS = 20_000_000_000
@@ -21,7 +21,8 @@ class DatasetReport:
     """`counts`: split -> images per class, in class order. `heights`, `widths`: (minimum, median, maximum) in pixels.
     `modes`: how many images are grey and how many coloured. `verified`: images that were decoded whole; the others had
     only their headers read. `corrupt`: how many cannot be read, `corrupt_examples` the first 20 with the reason.
-    `duplicates_between_splits`: test images whose content is among the training images (they inflate scores)."""
+    `duplicates_between_splits`: test images whose content is among the training images (they inflate scores).
+    `thumbnails`: how the contact sheet is laid out, where one was asked for."""
 
     name: str
     classes: tuple[str, ...]
@@ -35,6 +36,7 @@ class DatasetReport:
     duplicates_between_splits: int
     digest: str
     notes: tuple[str, ...]
+    thumbnails: Sheet | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -45,11 +47,10 @@ def inspect(
     dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None, sheet: Path | None = None
 ) -> DatasetReport:
     """Open and look at every image, decoding up to 2e10 pixels a split; where `sheet` names a file, write a contact
-    sheet (PNG) there. Raises `InvalidDataset`, `UnknownName`."""
+    sheet (PNG or WebP) there. Raises `InvalidDataset`, `UnknownName`."""
     raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
-    if sheet is not None:
-        contact_sheet(raw, sheet)
-    return report(raw)
+    found = report(raw)
+    return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
 
 
 def report(raw: Raw) -> DatasetReport:

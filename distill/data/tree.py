@@ -11,9 +11,9 @@ from distill.data.limits import Limits
 from distill.data.members import Parts
 from distill.errors import InvalidDataset
 
-_TRAIN = frozenset({"train", "training"})
-_TEST = frozenset({"test", "testing"})
-_VALIDATION = frozenset({"val", "valid", "validation"})
+TRAIN = frozenset({"train", "training"})
+TEST = frozenset({"test", "testing"})
+VALIDATION = frozenset({"val", "valid", "validation"})
 _JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 REMEDY = "Put each class's images in a folder of its own: train/<class>/... and test/<class>/..., or <class>/..."
 
@@ -39,7 +39,7 @@ def arrange(files: Iterable[File], folders: Iterable[Parts], limits: Limits) -> 
     """Find classes and splits. One folder around everything is looked through; hidden files and files that are no
     images by their name are left out and counted. Raises `InvalidDataset` for fewer than 2 classes or an empty one."""
     kept, notes = _images(files)
-    dirs = {parts for parts in folders if not _is_junk(parts)}
+    dirs = {parts for parts in folders if not is_junk(parts)}
     kept, dirs = _without_top(kept, dirs)
     groups, more = _splits(kept, dirs)
     classes = _classes(groups["train"], limits)
@@ -47,14 +47,21 @@ def arrange(files: Iterable[File], folders: Iterable[Parts], limits: Limits) -> 
     return Layout(classes, splits, (*notes, *more))
 
 
-def _is_junk(parts: Parts) -> bool:
+def split_of(name: str) -> str | None:
+    """`train`, `test` or `validation` where a folder's or file's name says so, whatever its case."""
+    known = (("train", TRAIN), ("test", TEST), ("validation", VALIDATION))
+    return next((split for split, names in known if name.lower() in names), None)
+
+
+def is_junk(parts: Parts) -> bool:
+    """Hidden files, and what archivers add."""
     return any(part.startswith(".") or part in _JUNK for part in parts)
 
 
 def _images(files: Iterable[File]) -> tuple[list[File], list[str]]:
     kept, others = [], 0
     for file in files:
-        if _is_junk(file.parts):
+        if is_junk(file.parts):
             continue
         if PurePosixPath(file.parts[-1]).suffix.lower() in EXTENSIONS:
             kept.append(file)
@@ -78,10 +85,10 @@ class _Group:
 
 def _splits(files: list[File], folders: set[Parts]) -> tuple[dict[str, _Group], list[str]]:
     firsts = {parts[0] for parts in (*(file.parts for file in files), *folders) if parts}
-    train = _named(firsts, _TRAIN)
+    train = _named(firsts, TRAIN)
     if train is None:
         return {"train": _Group(files, folders)}, []
-    test, validation = _named(firsts, _TEST), _named(firsts, _VALIDATION)
+    test, validation = _named(firsts, TEST), _named(firsts, VALIDATION)
     held_out = test or validation
     chosen = {"train": train} | ({"test": held_out} if held_out else {})
     groups = {split: _below(name, files, folders) for split, name in chosen.items()}

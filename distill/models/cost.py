@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -21,18 +22,37 @@ class Cost:
 
 
 def cost(model: nn.Module, example: Tensor) -> Cost:
-    """Count on a forward pass of `example` (n, c, h, w), n >= 1, in eval mode; the model's mode is restored."""
+    """Count on a forward pass of `example` (n, c, h, w), n >= 1, in eval mode; the model's mode is restored.
+
+    On the meta device, where nothing is computed and attention is always spelled out: the CPU's fused attention is
+    one operation that the counter does not know (ViT-B/16: 22.5 instead of 35.1 GFLOP). A network that reads values
+    while it runs is counted as it stands.
+    """
     training = model.training
     model.eval()
-    counter = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), counter:
-            model(example)
+        flops = _counted(*_on_meta(model, example))
+    except (NotImplementedError, RuntimeError):
+        flops = _counted(model, example)
     finally:
         model.train(training)
     stored = model.state_dict().values()
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        flops=counter.get_total_flops() // example.shape[0],
+        flops=flops // example.shape[0],
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in stored),
     )
+
+
+def _on_meta(model: nn.Module, example: Tensor) -> tuple[nn.Module, Tensor]:
+    """A copy of shapes without storage; the model itself is left alone."""
+    memo: dict[int, object] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    memo |= {id(p): nn.Parameter(p.to("meta"), requires_grad=False) for p in model.parameters()}
+    return copy.deepcopy(model, memo), example.to("meta")
+
+
+def _counted(model: nn.Module, example: Tensor) -> int:
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(example)
+    return int(counter.get_total_flops())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.deterministic
 
 
 def seed_everything(seed: int) -> None:
@@ -53,9 +54,13 @@ def rng_kept() -> Iterator[None]:
 def determinism(wanted: bool) -> Iterator[None]:
     """Deterministic kernels inside (where torch has them; a warning where it has not), the old settings after.
 
+    New memory is not filled with NaN first, as torch does by default then: that finds programs that read what they
+    never wrote, changes no number of ours, and took a tenth of a training step.
     Off: cuDNN may choose the fastest kernels by timing, which differ in rounding from run to run.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    memory: Any = torch.utils.deterministic  # a module with a property, which its type stub lacks
+    fill, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False
     torch.use_deterministic_algorithms(wanted, warn_only=True)
     torch.backends.cudnn.benchmark = not wanted
     try:
@@ -63,3 +68,4 @@ def determinism(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=True)
         torch.backends.cudnn.benchmark = before[1]
+        memory.fill_uninitialized_memory = fill

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0003_teacher_sources"
+revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None

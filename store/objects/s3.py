@@ -42,12 +42,20 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
 
 
 class S3Store:
-    """One bucket. `public_endpoint` is only signed for, never called: clients reach the server by it."""
+    """One bucket. `public_endpoint` is only signed for, never called: clients reach the server by it. `make`: make the
+    bucket if it is not there; not for others' buckets."""
 
     def __init__(
-        self, endpoint: str, public_endpoint: str, bucket: str, region: str, access_key: str, secret_key: str
+        self,
+        endpoint: str,
+        public_endpoint: str,
+        bucket: str,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        make: bool = True,
     ) -> None:
-        self.bucket = bucket
+        self.bucket, self._make = bucket, make
         self._client = _client(endpoint, region, access_key, secret_key)
         self._public = _client(public_endpoint, region, access_key, secret_key) if public_endpoint else None
         self.parts = S3Parts(bucket, self._usable, self._public)
@@ -59,7 +67,7 @@ class S3Store:
     @cached_property
     def _ready(self) -> Minio:
         """The client, once the bucket is known to exist: a store that is down at start costs no restart."""
-        if not self._client.bucket_exists(bucket_name=self.bucket):
+        if self._make and not self._client.bucket_exists(bucket_name=self.bucket):
             try:
                 self._client.make_bucket(bucket_name=self.bucket)
             except S3Error as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
@@ -10,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
-from store.repositories import events
+from store.repositories import events, shares
 from store.repositories.page import newest_first
 from store.states import IllegalTransition, Status, check_request
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, JobEvent, LogLine, Metric
@@ -24,6 +23,7 @@ def add(session: Session, job: Job) -> Job:
     session.flush()
     session.add(JobEvent(job_id=job.id, seq=1, kind="status", data={"status": "queued"}, attempt=0))
     session.flush()
+    events.tell(session, job.tenant_id, job.id, "queued", 0)
     return job
 
 
@@ -64,13 +64,16 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     if status == "cancelled":
         values["finished_at"] = db_now()
     if status == "stopping":
-        values["stop_requested"] = True
+        values |= {"stop_requested": True, "stop_reason": "user"}
     if status == "queued":  # retried or resumed by its owner: it starts with a clean slate and at once
-        values = {"faults": 0, "stop_requested": False, "error": None, "finished_at": None, "not_before": None} | values
+        clean = {"faults": 0, "stop_requested": False, "stop_reason": None, "error": None}
+        values = clean | {"finished_at": None, "not_before": None} | values
     changed = update(Job).where(Job.id == job.id, Job.status == job.status).values(status=status, **values)
     if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
         current = session.scalar(select(Job.status).where(Job.id == job.id))
         raise IllegalTransition(str(current), status)
+    if status == "cancelled":
+        drop_files(session, job.id)
     events.append(session, job.id, "status", {"status": status}, job.attempt)
     session.refresh(job)
     return status
@@ -86,20 +89,7 @@ def request_cancel(session: Session, job: Job) -> Status:
 
 def queue_position(session: Session, job: Job) -> int | None:
     """0 for the next job to start; None for a job that does not wait."""
-    if job.status != "queued":
-        return None
-    ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
-    return session.scalar(select(func.count()).select_from(Job).where(Job.status == "queued", ahead))
-
-
-def queue_positions(session: Session, rows: Sequence[Job]) -> dict[str, int]:
-    """`queue_position` of every waiting job among `rows`, in one query."""
-    waiting = [job.id for job in rows if job.status == "queued"]
-    if not waiting:
-        return {}
-    place = func.row_number().over(order_by=(Job.priority.desc(), Job.id)) - 1
-    queue = select(Job.id, place.label("place")).where(Job.status == "queued").subquery()
-    return {row[0]: row[1] for row in session.execute(select(queue).where(queue.c.id.in_(waiting)))}
+    return shares.positions(session, [job]).get(job.id)
 
 
 def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:
@@ -132,10 +122,10 @@ def logs(session: Session, job_id: str, after_id: int, limit: int) -> list[LogLi
     return list(session.scalars(query.order_by(LogLine.id).limit(limit)))
 
 
-def log_tail(session: Session, job_id: str, lines: int) -> list[LogLine]:
-    """The last lines, oldest first."""
-    query = select(LogLine).where(LogLine.job_id == job_id).order_by(LogLine.id.desc()).limit(lines)
-    return list(session.scalars(query))[::-1]
+def log_tail(session: Session, job_id: str, lines: int, after_id: int = 0) -> list[LogLine]:
+    """The last lines behind `after_id`, oldest first."""
+    query = select(LogLine).where(LogLine.job_id == job_id, LogLine.id > after_id)
+    return list(session.scalars(query.order_by(LogLine.id.desc()).limit(lines)))[::-1]
 
 
 def artifacts(session: Session, job_id: str) -> list[Artifact]:
@@ -162,6 +152,13 @@ def object_keys(session: Session, job_id: str) -> list[str]:
     """Keys of everything in the object store that the job's rows name."""
     made = session.scalars(select(Artifact.object_key).where(Artifact.job_id == job_id))
     return [*made, *session.scalars(select(Checkpoint.object_key).where(Checkpoint.job_id == job_id))]
+
+
+def drop_files(session: Session, job_id: str) -> None:
+    """A cancelled job keeps no files: the caller removes the objects, once this is committed."""
+    for table in (Artifact, Checkpoint):
+        gone = delete_rows(table).where(table.job_id == job_id)
+        session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def delete(session: Session, job_id: str) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, type_coerce, update
+from sqlalchemy import and_, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.expression import ColumnElement
 
 from store.clock import UTCDateTime, db_now
 from store.ids import new_id
-from store.repositories import events
+from store.repositories import events, jobs, shares, tallies
 from store.states import LEASED, IllegalTransition, Status, sources
-from store.tables import Artifact, Attempt, Checkpoint, Job, Tenant
+from store.tables import Attempt, Job, JobEvent, Tenant
 
 
 class LeaseLost(Exception):
@@ -36,14 +36,15 @@ class Lease:
     token: str
     attempt: int
     worker_id: str
+    request_id: str | None = None  # of the request that made the job
+    traceparent: str | None = None  # of its submission
 
 
 def queued(session: Session, limit: int = 20, max_running: int = 0) -> list[str]:
-    """Ids of jobs that may start now: highest priority first, then oldest. `max_running`: how many of one tenant's jobs
+    """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number."""
     due = or_(Job.not_before.is_(None), Job.not_before <= db_now())
-    query = select(Job.id).where(Job.status == "queued", due, _room(max_running))
-    return list(session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
+    return list(session.scalars(shares.in_order(due, _room(max_running)).limit(limit)))
 
 
 def _room(max_running: int) -> ColumnElement[bool]:
@@ -59,7 +60,8 @@ def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float, m
     """Take a queued job by one conditional UPDATE; None when there is nothing to take, or its tenant has no room."""
     # Until commit nobody else counts this tenant's jobs. SQLite has one writer at a time anyway.
     owner = select(Tenant.id).join(Job, Job.tenant_id == Tenant.id).where(Job.id == job_id)
-    session.execute(owner.with_for_update(of=Tenant, key_share=True))
+    tenant_id = session.scalar(owner.with_for_update(of=Tenant, key_share=True))
+    waited = _waited(session, job_id)
     token = new_id("lse")
     values: dict[str, Any] = {
         "status": "running",
@@ -73,17 +75,45 @@ def claim(session: Session, job_id: str, worker_id: str, lease_seconds: float, m
         "started_at": func.coalesce(Job.started_at, db_now()),
     }
     taken = update(Job).where(Job.id == job_id, Job.status == "queued", _room(max_running)).values(**values)
-    returned = session.execute(
-        taken.returning(Job.attempt, Job.stop_requested), execution_options={"synchronize_session": False}
-    ).first()
+    facts = (Job.attempt, Job.stop_requested, Job.request_id, Job.traceparent)
+    returned = session.execute(taken.returning(*facts), execution_options={"synchronize_session": False}).first()
     if returned is None:
         return None
-    lease = Lease(job_id, token, returned.attempt, worker_id)
+    lease = Lease(job_id, token, returned.attempt, worker_id, returned.request_id, returned.traceparent)
     session.add(Attempt(id=new_id("att"), job_id=job_id, number=lease.attempt, worker_id=worker_id))
     events.append(session, job_id, "status", {"status": "running", "attempt": lease.attempt}, lease.attempt)
     if returned.stop_requested:
         _still_stopping(session, lease)
+    served = update(Tenant).where(Tenant.id == tenant_id).values(served_at=db_now())
+    session.execute(served, execution_options={"synchronize_session": False})
+    tallies.note_claim(session, waited)
     return lease
+
+
+def _waited(session: Session, job_id: str) -> float:
+    """Seconds since the job could have started: it was queued, and its back-off was over."""
+    last = and_(JobEvent.job_id == Job.id, JobEvent.seq == Job.event_seq)
+    query = select(JobEvent.created_at, Job.not_before, type_coerce(db_now(), UTCDateTime())).join(JobEvent, last)
+    row = session.execute(query.where(Job.id == job_id)).first()
+    if row is None:
+        return 0.0
+    return max(0.0, float((row[2] - max(filter(None, row[:2]))).total_seconds()))
+
+
+def overtime(session: Session, lease: Lease) -> None:
+    """The job has run for as long as it may: it is to stop and keep its best student. Raises `LeaseLost`."""
+    if status_of(session, lease) == "running":
+        fenced(session, lease, status="stopping", stop_requested=True, stop_reason="max_runtime")
+        data = {"status": "stopping", "reason": "max_runtime"}
+        events.append(session, lease.job_id, "status", data, lease.attempt)
+
+
+def used_seconds(session: Session, lease: Lease) -> float:
+    """How long earlier attempts of the job have held it."""
+    spans = select(Attempt.started_at, Attempt.finished_at).where(
+        Attempt.job_id == lease.job_id, Attempt.number != lease.attempt, Attempt.finished_at.is_not(None)
+    )
+    return sum(float((ended - started).total_seconds()) for started, ended in session.execute(spans) if ended)
 
 
 def _still_stopping(session: Session, lease: Lease) -> None:
@@ -182,7 +212,7 @@ def settle(session: Session, lease: Lease, ending: Ending) -> Status:
     which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
     session.execute(update(Attempt).where(which).values(**facts), execution_options={"synchronize_session": False})
     if ending.status == "cancelled":
-        _drop_files(session, lease.job_id)
+        jobs.drop_files(session, lease.job_id)
     return ending.status
 
 
@@ -204,16 +234,13 @@ def _next_start(back_off_seconds: float, faults: int) -> db_now:
     return db_now(min(back_off_seconds * 2 ** max(0, faults - 1), MAX_BACK_OFF_SECONDS))
 
 
-def _drop_files(session: Session, job_id: str) -> None:
-    """A cancelled job keeps no files: the caller removes the objects."""
-    for table in (Artifact, Checkpoint):
-        session.execute(delete(table).where(table.job_id == job_id), execution_options={"synchronize_session": False})
-
-
 def close_attempt(session: Session, job_id: str, number: int, outcome: str, error: dict[str, Any] | None) -> None:
     """Note how an attempt ended; the first note stays."""
     which = and_(Attempt.job_id == job_id, Attempt.number == number, Attempt.outcome.is_(None))
-    session.execute(update(Attempt).where(which).values(finished_at=db_now(), outcome=outcome, error=error))
+    closed = update(Attempt).where(which).values(finished_at=db_now(), outcome=outcome, error=error)
+    if session.execute(closed, execution_options={"synchronize_session": False}).rowcount:  # type: ignore[attr-defined]
+        code = (error or {}).get("code")
+        tallies.add(session, tallies.ATTEMPTS, f"{outcome}/{code}"[:100] if code else outcome)
 
 
 def expired(session: Session, limit: int = 100) -> list[str]:

@@ -41,6 +41,14 @@ def record_batch(session: Session, lease: Lease, batch: Sequence[Event], first: 
     return following
 
 
+def note_memory(session: Session, lease: Lease, peak_bytes: int) -> None:
+    """The attempt's largest memory so far. Raises `LeaseLost`."""
+    fenced(session, lease)
+    which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
+    grown = update(Attempt).where(which).values(peak_memory_bytes=peak_bytes)
+    session.execute(grown, execution_options={"synchronize_session": False})
+
+
 def clean(value: Any) -> Any:
     """`value` as every database can keep it: NaN and infinities become null (JSON has none), NUL characters and lone
     surrogates go (Postgres takes neither)."""

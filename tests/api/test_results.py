@@ -296,3 +296,29 @@ def test_any_range_is_a_slice_or_unsatisfiable(driver: Driver, first: int, lengt
     assert answer.headers["content-length"] == str(len(expected))
     start = answer.headers["content-range"].split()[1].split("-")[0]
     assert WEIGHTS[int(start) :].startswith(expected)
+
+
+def test_a_log_is_followed_from_its_tail(client: TestClient, driver: Driver) -> None:
+    job_id = driver.job()
+    lease = driver.claim(job_id)
+
+    def write(*numbers: int) -> None:
+        driver.record(lease, *(Event("log", {"level": "info", "message": f"line {n}"}) for n in numbers))
+
+    def read(**query: Any) -> tuple[list[int], str]:
+        page = client.get(f"/jobs/{job_id}/logs", params=query).json()
+        assert page["next_cursor"] is None
+        return [int(line["message"].split()[1]) for line in page["items"]], page["follow"]
+
+    empty, follow = read(tail=5)
+    assert empty == []
+    write(*range(10))
+    assert read(after=follow)[0] == list(range(10))
+    last, follow = read(tail=3)
+    assert last == [7, 8, 9]
+    assert read(after=follow) == ([], follow)
+    write(10, 11, 12)
+    assert read(after=follow, tail=2)[0] == [11, 12]
+    assert read(after=follow)[0] == [10, 11, 12]
+    for wrong in ({"tail": 0}, {"tail": 1001}, {"after": "!"}, {"after": "bm8"}):
+        assert pointers(problem(client.get(f"/jobs/{job_id}/logs", params=wrong), 422)) == {"/" + next(iter(wrong))}

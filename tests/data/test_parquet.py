@@ -106,3 +106,10 @@ def test_damaged_files_raise_nothing_else(tmp_path_factory, data):
     path.write_bytes(content)
     with suppress(InvalidDataset):
         open_dataset(dataset(all=path), Limits(corrupt_fraction=1.0))
+
+
+def test_an_image_that_dictionary_encoding_repeats(tmp_path):
+    """40 MiB of images in a file of some KiB."""
+    path = write_parquet(tmp_path / "a", [image_bytes(1, (32, 32))] * 14_000, LABELS * 1400, ["a", "b"])
+    assert path.stat().st_size < 100_000
+    refused(path, "more than 200 times its size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from distill.data import inspect, open_dataset
+from distill.data.sheet import Sheet
 from distill.errors import InvalidConfig, UnknownName
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_parquet, write_zip
@@ -39,11 +41,38 @@ def test_report(tmp_path):
     assert report.to_dict()["digest"] == report.digest
 
 
-def test_contact_sheet(tmp_path):
+@pytest.mark.parametrize("form", ["png", "webp"])
+def test_contact_sheet(tmp_path, form):
     files = {f"c{i % 3}/{i}.png": image_bytes(i, (5 + i, 90)) for i in range(30)}
+    data = archive(write_zip(tmp_path / "a.zip", files))
+    found = inspect(data, sheet=tmp_path / f"sheet.{form}")
+    assert found.thumbnails == Sheet(rows=3, columns=8, tile=64)
+    assert found.to_dict()["thumbnails"] == {"rows": 3, "columns": 8, "tile": 64}
+    with Image.open(tmp_path / f"sheet.{form}") as sheet:
+        assert sheet.format == form.upper()
+        assert sheet.size == (8 * 64, 3 * 64)
+    inspect(data, sheet=tmp_path / f"again.{form}")
+    assert (tmp_path / f"sheet.{form}").read_bytes() == (tmp_path / f"again.{form}").read_bytes()
+
+
+def test_tiles_are_the_first_training_images_of_their_class(tmp_path):
+    colours = {"blue": (0, 0, 255), "red": (255, 0, 0)}
+    files = {}
+    for name, colour in colours.items():
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(out, "PNG")
+        files |= {f"train/{name}/{i}.png": out.getvalue() for i in range(3)} | {f"test/{name}/0.png": out.getvalue()}
     inspect(archive(write_zip(tmp_path / "a.zip", files)), sheet=tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size == (8 * 64, 3 * 64)
+        for row, colour in enumerate(colours.values()):
+            pixels = [sheet.getpixel((64 * x + 5, 64 * row + 5)) for x in range(8)]
+            assert pixels == [colour] * 3 + [(255, 255, 255)] * 5
+
+
+def test_a_sheet_of_many_classes_has_the_first_fifty(tmp_path):
+    files = {f"c{i:03}/{j}.png": image_bytes(i + j) for i in range(60) for j in range(2)}
+    data = archive(write_zip(tmp_path / "a.zip", files))
+    assert inspect(data, sheet=tmp_path / "sheet.webp").thumbnails.rows == 50
 
 
 def test_digest_follows_content_labels_and_names(tmp_path):

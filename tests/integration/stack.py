@@ -17,25 +17,28 @@ from tests.services.processes import Server, free_ports
 from tests.services.redis import Redis
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
 
-UVICORN = ("-m", "uvicorn", "--factory", "api.app:create_app", "--host", "127.0.0.1", "--log-level", "warning")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Stack:
-    """`api` and `workers` can be stopped, killed and started one by one."""
+    """`api` and `workers` can be stopped, killed and started one by one. `database_url`: instead of an empty one."""
 
-    def __init__(self, folder: Path, postgres: Postgres, redis: Redis, s3: S3, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, postgres: Postgres, redis: Redis, s3: S3, workers: int = 1, database_url: str = ""
+    ) -> None:
         self.folder, self.postgres, self.redis, self.s3 = folder, postgres, redis, s3
-        self.database_url = postgres.new_database()
-        self.environment = self._environment()
+        self.database_url = database_url or postgres.new_database()
         (self.port,) = free_ports(1)
-        self.api = self._server("api", (sys.executable, *UVICORN, "--port", str(self.port)))
+        self.environment = self._environment()
+        self.api = self._server("api", (sys.executable, "-m", "api"))
         self.workers = [self._server(f"worker{n}", (sys.executable, "-m", "worker")) for n in range(workers)]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
         return kept | {
             "PYTHONPATH": str(ROOT),
+            "RETORT_PORT": str(self.port),
+            "RETORT_LOG_LEVEL": "WARNING",
             "RETORT_DATABASE_URL": self.database_url,
             "RETORT_REDIS_URL": self.redis.url,
             "RETORT_S3_ENDPOINT": self.s3.endpoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 
 from benchmarks.quality.row_loop import row_loop
 from distill.quality import knowledge_quality
@@ -156,3 +157,46 @@ def test_labels_may_be_any_integers_in_any_order():
     names = torch.tensor([40, -3, 7, 1000])
     ours = knowledge_quality(features[permutation], names[labels][permutation], 500)
     assert ours.quality == pytest.approx(knowledge_quality(features, labels, 500).quality, rel=1e-12)
+
+
+def by_matrices(features: np.ndarray, labels: np.ndarray, train_size: int) -> dict[str, float]:
+    """The definition with whole (N, N) float64 matrices and distances from explicit differences: for many classes,
+    where the row loop would take an hour."""
+    classes, own, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    norms = np.linalg.norm(features, axis=1)
+    cosines = np.abs(features @ features.T) / np.outer(norms, norms)
+    same = own[:, None] == own[None]
+    lowest = [cosines[np.ix_(own == c, own == c)].min() for c in range(len(classes))]
+    order, starts = np.argsort(own, kind="stable"), np.cumsum(counts) - counts
+    sums = np.add.reduceat(np.add.reduceat(cosines[order][:, order], starts, 0), starts, 1)
+    means = sums / np.outer(counts, counts)
+    intra, inter = np.diag(means).mean(), (means.sum() - np.trace(means)) / (len(classes) * (len(classes) - 1))
+    near = np.where(same, np.inf, cdist(features, features, "sqeuclidean")).min(1)
+    distance = np.mean([np.sqrt(near[own == c].min()) for c in range(len(classes))])
+    entropy = 0.0
+    for c in range(len(classes)):
+        values = np.linalg.eigvalsh(np.cov(features[own == c].T, bias=True)).clip(0)
+        shares = values[values > 1e-14 * values.max()] / values.sum()
+        entropy -= float((shares * np.log(shares)).sum()) / len(classes)
+    norm = np.mean([norms[own == c].mean() for c in range(len(classes))])
+    information = (1 - np.mean(lowest)) * entropy / np.log(5)
+    efficiency = 2 * distance / norm * (train_size / np.pi) ** (1 / min(features.shape))
+    parts = {"separation": intra - inter, "information": information, "efficiency": efficiency}
+    return parts | {
+        "quality": parts["separation"] + np.sqrt(information * efficiency), "minimum_similarity": np.mean(lowest),
+        "entropy": entropy, "nearest_distance": distance, "mean_norm": norm,
+    }  # fmt: skip
+
+
+def test_the_two_references_agree():
+    features, labels = many_classes_of_five()
+    by_rows = row_loop(features.double().numpy(), labels.numpy(), 50_000)
+    assert by_matrices(features.double().numpy(), labels.numpy(), 50_000) == pytest.approx(by_rows, rel=1e-9)
+
+
+def test_two_thousand_classes_of_five_samples():
+    labels = torch.randperm(10_000, generator=torch.Generator().manual_seed(3)) % 2000
+    features = (normal(2000, 24)[labels] + 0.3 * normal(10_000, 24, seed=1)).relu().float()
+    ours = knowledge_quality(features, labels, 50_000)
+    direct = by_matrices(features.double().numpy(), labels.numpy(), 50_000)
+    assert {field: getattr(ours, field) for field in FIELDS} == pytest.approx(direct, rel=1e-4, abs=1e-11)

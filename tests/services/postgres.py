@@ -52,6 +52,10 @@ class Postgres:
         """SIGINT is Postgres's fast shutdown: connections are cut, transactions rolled back."""
         self.server.stop(signal.SIGINT)
 
+    def crash(self) -> None:
+        """SIGQUIT is Postgres's immediate shutdown: nothing is put in order, the next start recovers."""
+        self.server.stop(signal.SIGQUIT)
+
     def remove(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)
 
@@ -59,11 +63,12 @@ class Postgres:
         self.stop()
         self.start()
 
-    def new_database(self) -> str:
-        """SQLAlchemy URL of a new empty database."""
+    def new_database(self, template_url: str = "") -> str:
+        """SQLAlchemy URL of a new database: empty, or a copy of one that nobody is connected to."""
         name = f"t{uuid4().hex}"
+        like = f' TEMPLATE "{template_url.rpartition("/")[2]}"' if template_url else ""
         with self._connect() as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+            connection.execute(f'CREATE DATABASE "{name}"{like}')  # type: ignore[call-overload]
         return f"postgresql+psycopg://retort@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:

@@ -29,8 +29,9 @@ def new_job(database: Database, dataset_id: str | None = None, **values: Any) ->
         "config": DistillConfig(recipe="cross_entropy").model_dump(mode="json"),
         "student": {"name": "retort:tiny", "options": {}},
         "dataset_id": dataset_id or new_dataset(database),
+        "tenant_id": DEFAULT_TENANT,
     }
-    row = Job(id=new_id("job"), tenant_id=DEFAULT_TENANT, **defaults | values)
+    row = Job(id=new_id("job"), **defaults | values)
     with database.write() as session:
         jobs.add(session, row)
     return row.id

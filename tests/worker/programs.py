@@ -136,6 +136,21 @@ def waits(t: Trainer) -> None:
     time.sleep(600)
 
 
+def deaf(t: Trainer) -> None:
+    """Trains, and hears no order."""
+    t.say("phase", phase="distilling")
+    time.sleep(600)
+
+
+def hungry(t: Trainer) -> None:
+    """100 MiB of its own and 100 MiB in a child."""
+    mine = bytearray(os.urandom(1 << 20)) * 100
+    code = "import time; x = bytearray(b'x' * (1 << 20)) * 100; time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", code])
+    t.mark(f"ready {len(mine)}")
+    time.sleep(600)
+
+
 def crash_once(t: Trainer) -> None:
     """Dies in the first attempt, behind a checkpoint."""
     if t.resumed_step() == 0:

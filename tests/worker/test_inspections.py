@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import zipfile
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from store.objects.base import describe
 from store.repositories import system
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset, Teacher
+from store.thumbnails import object_key
 from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for
 from worker import catalogue
@@ -88,6 +90,12 @@ def test_a_good_teacher_becomes_ready(world: World, inspect: Inspections, tmp_pa
     assert (row.status, row.error, row.lease_token) == ("ready", None, None)
     assert row.report["num_classes"] == 3
     assert row.report["architecture"]["name"] == "retort:resnet8"
+    assert row.report["parameters"] == sum(p.numel() for p in build(architecture, 3, 3).parameters())
+    assert row.report["flops"] > row.report["parameters"]
+    assert [layer["kind"] for layer in row.report["layers"]] == ["stem", "block", "block", "block", "pooled"]
+    assert row.report["layers"][-1] | {"name": ""} == {
+        "name": "", "index": 4, "relative_depth": 1.0, "kind": "pooled", "shape": [64],
+    }  # fmt: skip
     assert not inspect.run_next()
     assert not list(world.settings.scratch.glob("*"))
 
@@ -109,6 +117,42 @@ def test_an_archive_becomes_ready(world: World, inspect: Inspections, tmp_path: 
     row = row_of(world, Dataset, dataset_id)
     assert (row.status, row.error) == ("ready", None)
     assert row.report["classes"] == ["class0", "class1"]
+    assert row.digest == "0" * 64  # of its files, as it was registered
+
+
+def test_thumbnails_are_stored(world: World, inspect: Inspections, tmp_path: Path) -> None:
+    dataset_id = registered_dataset(world, image_zip(tmp_path / "images.zip"))
+    assert inspect.run_next()
+    layout = row_of(world, Dataset, dataset_id).report["thumbnails"]
+    content = b"".join(world.objects.read(object_key(dataset_id)))
+    assert layout == {
+        "rows": 2, "columns": 8, "tile": 64, "size_bytes": len(content), "sha256": sha256(content).hexdigest(),
+    }  # fmt: skip
+    with Image.open(BytesIO(content)) as sheet:
+        assert (sheet.format, sheet.size) == ("WEBP", (512, 128))
+
+
+NO_SHEETS = {
+    "another format": "(folder / 'thumbnails.webp').write_bytes(b'<script>alert(1)</script>')",
+    "a link": "(folder / 'thumbnails.webp').symlink_to('/etc/hostname')",
+    "none": "None",
+    "too large": "(folder / 'thumbnails.webp').write_bytes(b'RIFF....WEBP' + bytes(9 * 2**20))",
+}
+SHEET_WRITER = """
+import json, sys; from pathlib import Path
+folder = Path(sys.argv[2]); report = {"classes": ["a", "b"], "thumbnails": {"rows": 1, "columns": 1, "tile": 1}}
+(folder / "answer.json").write_text(json.dumps({"report": report})); ACTION
+"""
+
+
+@pytest.mark.parametrize("action", NO_SHEETS)
+def test_what_is_no_sheet_is_not_stored(world: World, action: str) -> None:
+    dataset_id = new_dataset(world.database, status="inspecting")
+    program = SHEET_WRITER.replace("ACTION", NO_SHEETS[action])
+    assert inspections_for(world, (sys.executable, "-c", program)).run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.report) == ("ready", {"classes": ["a", "b"], "thumbnails": None})
+    assert not list(world.objects.keys(""))
 
 
 def test_an_archive_with_one_class_is_refused(world: World, inspect: Inspections, tmp_path: Path) -> None:
@@ -123,7 +167,9 @@ def test_named_sets_are_looked_for_on_this_machine(world: World, inspect: Inspec
     bad = new_dataset(world.database, name="no-such-set", status="inspecting")
     assert inspect.run_next()
     assert inspect.run_next()
-    assert row_of(world, Dataset, good).report["name"] == "digits"
+    found = row_of(world, Dataset, good)
+    assert found.report["name"] == "digits"
+    assert found.digest == found.report["digest"] != ""
     assert row_of(world, Dataset, bad).error["code"] == "unknown_name"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import registration
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
+from api.files import respond
 from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
@@ -18,6 +19,7 @@ from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     NAMED_EXAMPLE,
+    DatasetFromReferences,
     DatasetFromUploads,
     DatasetOut,
     DatasetPage,
@@ -27,7 +29,10 @@ from api.schemas import ResourcePatch
 from api.uploads import UploadDep
 from store.repositories import resources
 from store.tables import Dataset
+from store.thumbnails import MEDIA_TYPE
 
+JSON_BODIES = (NamedDataset, DatasetFromUploads, DatasetFromReferences)
+_WEBP = {MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": MEDIA_TYPE}}}
 router = APIRouter(tags=["datasets"])
 
 
@@ -39,7 +44,10 @@ router = APIRouter(tags=["datasets"])
     responses=documented(
         409, 413, 415, 422, also={202: {"model": DatasetOut, "description": "Still being inspected; see Location."}}
     ),
-    openapi_extra=body(json=((NamedDataset, DatasetFromUploads), NAMED_EXAMPLE), form=(FORM_SCHEMA, FORM_EXAMPLE)),
+    openapi_extra=body(
+        json=((NamedDataset, DatasetFromUploads, DatasetFromReferences), NAMED_EXAMPLE),
+        form=(FORM_SCHEMA, FORM_EXAMPLE),
+    ),
 )
 async def register_dataset(
     context: ContextDep,
@@ -49,8 +57,8 @@ async def register_dataset(
     response: Response,
     prefer: Prefer = None,
 ) -> DatasetOut:
-    """Upload an ImageFolder as zip or tar or an image parquet, whole or as train and test, or use a named set or
-    uploads.
+    """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
+    named set, uploads, or files that the service fetches from where the operator allows.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.
@@ -101,6 +109,25 @@ def update_dataset(
     shown = service.shown(registration.patch(work, Dataset, tenant, dataset_id, body))
     response.headers["ETag"] = tag_of(shown)
     return shown
+
+
+@router.get(
+    "/datasets/{dataset_id}/thumbnails",
+    operation_id="get_dataset_thumbnails",
+    summary="Show a dataset's thumbnails",
+    response_class=Response,
+    responses=documented(404)
+    | {
+        200: {"description": "A contact sheet; the dataset's `thumbnails` say how it is laid out.", "content": _WEBP},
+        304: {"description": "Not modified since the answer with that ETag."},
+    },
+)
+def get_dataset_thumbnails(
+    context: ContextDep, session: ReadSession, tenant: TenantDep, request: Request, dataset_id: str
+) -> Response:
+    """One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles."""
+    row = registration.find(session, Dataset, tenant, dataset_id)
+    return respond(context.objects, service.sheet(row), request.headers, redirect=False)
 
 
 @router.delete(

@@ -18,7 +18,7 @@ FORM_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "description": "Either `file` (split by the service), or `train` with or without `test`.",
     "properties": {
-        "file": _FILE | {"description": "ImageFolder zip or tar, or image parquet."},
+        "file": _FILE | {"description": "ImageFolder zip or tar, image parquet, CSV or JSON Lines."},
         "train": _FILE | {"description": "The training part."},
         "test": _FILE | {"description": "The test part; without it one is held out."},
         "name": {"type": "string", "maxLength": 200},
@@ -46,6 +46,32 @@ class DatasetFromUploads(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
+class Reference(RequestModel):
+    """A file that a worker fetches once, when the dataset is inspected; jobs run on the copy that it keeps."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="https://... of a host, or s3://bucket/key of a bucket, that the operator allows; where the hub is "
+        "allowed, hf://datasets/OWNER/NAME@COMMIT/PATH.",
+        examples=["https://data.example.org/flowers.zip"],
+    )
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="What the file must have; refused where it has another."
+    )
+
+
+class DatasetFromReferences(RequestModel):
+    """Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
+    without `test_reference`."""
+
+    reference: Reference | None = None
+    train_reference: Reference | None = None
+    test_reference: Reference | None = None
+    name: Name = ""
+    labels: Labels = Field(default_factory=dict)
+
+
 class DatasetForm(RequestModel):
     """The fields beside the files of a multipart registration."""
 
@@ -53,12 +79,26 @@ class DatasetForm(RequestModel):
     labels: Labels = Field(default_factory=dict)
 
 
+class Thumbnails(ResponseModel):
+    """A contact sheet of `rows` x `columns` square tiles: row i shows the first training images of class i. Tiles
+    without an image are white."""
+
+    href: str = Field(examples=["/datasets/dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/thumbnails"])
+    rows: int = Field(examples=[10])
+    columns: int = Field(examples=[8])
+    tile: int = Field(description="Side of a tile in pixels.", examples=[64])
+    size_bytes: int = Field(examples=[45_924])
+    sha256: str = Field(examples=["0" * 64])
+
+
 class DatasetOut(ResponseModel):
     """A registered dataset. `report` is what the inspection found; jobs can use it when `status` is `ready`."""
 
     id: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     name: str = Field(examples=["fashion-mnist"])
-    kind: Literal["named", "archive", "parquet"] = Field(examples=["named"])
+    kind: Literal["named", "archive", "parquet", "table", "reference"] = Field(
+        description="`reference` until a worker has fetched the files and looked what they are.", examples=["named"]
+    )
     status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
     files: dict[str, dict[str, Any]] = Field(
         description="Role -> size, sha256 and name of the file.",
@@ -66,7 +106,10 @@ class DatasetOut(ResponseModel):
     )
     size_bytes: int = Field(examples=[1024])
     digest: str = Field(examples=["0" * 64])
-    report: dict[str, Any] | None = Field(examples=[{"classes": 10}])
+    report: dict[str, Any] | None = Field(
+        examples=[{"classes": ["cat", "dog"], "counts": {"train": [400, 380], "test": [100, 95]}}]
+    )
+    thumbnails: Thumbnails | None = Field(description="None for a dataset without images or not inspected yet.")
     error: dict[str, Any] | None = Field(examples=[None])
     labels: dict[str, str] = Field(examples=[{"team": "vision"}])
     created_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])

@@ -13,24 +13,39 @@ from sqlalchemy.orm import Session
 from api import registration
 from api.architectures import no_catalogue
 from api.context import Context
+from api.files import StoredFile
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
+from api.problems import NotFound
 from api.registration import Key
-from api.resources.datasets.detection import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect
-from api.resources.datasets.schemas import DatasetForm, DatasetFromUploads, DatasetOut, NamedDataset
+from api.resources.datasets.schemas import (
+    DatasetForm,
+    DatasetFromReferences,
+    DatasetFromUploads,
+    DatasetOut,
+    NamedDataset,
+    Thumbnails,
+)
 from api.uploads import ReceivedFile, Upload
+from store import references
+from store.egress import UrlRefused
+from store.formats import HEAD_BYTES, KINDS, KNOWN, TAIL_BYTES, Format, classify, detect
 from store.ids import new_id
 from store.repositories import system
 from store.tables import Dataset
 from store.tables import Upload as StoredUpload
+from store.thumbnails import MEDIA_TYPE, object_key
 
 T = TypeVar("T")
 KIND = "dataset"
+REFERENCES = {"reference": "reference", "train_reference": "train", "test_reference": "test"}
 ROLES = frozenset({"file", "train", "test"})
 
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     """Store a dataset for inspection; its id, and whether an earlier request with this key had made it."""
+    if isinstance(upload.json, dict) and not REFERENCES.keys().isdisjoint(upload.json):
+        return _from_references(context, tenant, parsed(DatasetFromReferences, upload.json), key)
     if isinstance(upload.json, dict) and not {"upload", "train", "test"}.isdisjoint(upload.json):
         return _from_uploads(context, tenant, parsed(DatasetFromUploads, upload.json), key)
     if upload.json is not None:
@@ -62,6 +77,27 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
     _finish(row)
     hashed = request_hash("/datasets", body.model_dump())
     return registration.add(context, row, {}, Key(key, hashed), list(files.values()))
+
+
+def _from_references(context: Context, tenant: str, body: DatasetFromReferences, key: str | None) -> tuple[str, bool]:
+    given = {name: value for name in REFERENCES if (value := getattr(body, name)) is not None}
+    files = _by_role({REFERENCES[name]: value for name, value in given.items()}, "reference")
+    row = _row(tenant, body.name, "reference", body.labels)
+    for name, value in given.items():
+        found = _allowed(context, value.url, f"/{name}/url")
+        row.name = row.name or found.filename
+        promised = {"expected_sha256": value.sha256} if value.sha256 else {}
+        role = next(role for role, file in files.items() if file is value)
+        row.files[role] = {"url": value.url, "filename": found.filename} | promised
+    hashed = request_hash("/datasets", body.model_dump())
+    return registration.add(context, row, {}, Key(key, hashed))
+
+
+def _allowed(context: Context, url: str, pointer: str) -> references.Reference:
+    try:
+        return references.parse(context.settings, url)
+    except UrlRefused as error:
+        raise invalid(pointer, error.message, error.remedy, error.code, **error.details) from error
 
 
 def _stored(context: Context, file: StoredUpload) -> Format | None:
@@ -117,15 +153,15 @@ def _by_role(given: Mapping[str, T], whole: str) -> dict[str, T]:
 def _known(role: str, whole: str, filename: str, found: Format | None) -> Format:
     if found is None:
         pointer = f"/{whole}" if role == "all" else f"/{role}"
-        message = f"{filename or 'The file'} is neither zip, tar nor parquet."
-        raise invalid(pointer, message, "Send an ImageFolder as zip or tar, or an image parquet.", "invalid_dataset")
+        message = f"{filename or 'The file'} is not {KNOWN}."
+        raise invalid(pointer, message, "Send one of these (docs/datasets.md).", "invalid_dataset")
     return found
 
 
 def _kind(formats: Mapping[str, Format]) -> str:
     kinds = {KINDS[found] for found in formats.values()}
     if len(kinds) > 1:
-        raise invalid("/test", "train and test are of different kinds.", "Send two archives or two parquet files.")
+        raise invalid("/test", "train and test are of different kinds.", "Send two of one kind.")
     return kinds.pop()
 
 
@@ -156,6 +192,20 @@ def _finish(row: Dataset) -> None:
     row.digest = hashlib.sha256(lines.encode()).hexdigest()
 
 
+def sheet(row: Dataset) -> StoredFile:
+    """The dataset's contact sheet. Raises `NotFound` where the inspection made none."""
+    layout = (row.report or {}).get("thumbnails")
+    if not layout:
+        raise NotFound(f"{row.id} has no thumbnails.", "Datasets of images have them once they are inspected.")
+    size, sha256 = layout["size_bytes"], layout["sha256"]
+    return StoredFile(object_key(row.id), "thumbnails.webp", MEDIA_TYPE, size, sha256, inline=True)
+
+
+def _thumbnails(row: Dataset) -> Thumbnails | None:
+    layout = (row.report or {}).get("thumbnails")
+    return Thumbnails(href=f"/datasets/{row.id}/thumbnails", **layout) if layout else None
+
+
 def shown(row: Dataset) -> DatasetOut:
     files = {role: {k: v for k, v in file.items() if k != "object_key"} for role, file in row.files.items()}
     return DatasetOut(
@@ -167,6 +217,7 @@ def shown(row: Dataset) -> DatasetOut:
         size_bytes=row.size_bytes,
         digest=row.digest,
         report=row.report,
+        thumbnails=_thumbnails(row),
         error=row.error,
         labels=row.labels,
         created_at=row.created_at,

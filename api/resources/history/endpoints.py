@@ -12,7 +12,7 @@ from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession
 from api.negotiation import Accept, best
 from api.openapi import documented
-from api.paging import Limit, NumberCursor
+from api.paging import Limit, NumberCursor, number
 from api.resources.history import service
 from api.resources.history.schemas import AttemptList, CheckpointList, EventPage, LogPage, MetricPage
 from api.resources.history.stream import look, stream
@@ -90,10 +90,21 @@ def list_job_metrics(
 
 @router.get("/jobs/{job_id}/logs", operation_id="list_job_logs", summary="Log of a job", responses=documented(404, 422))
 def list_job_logs(
-    session: ReadSession, tenant: TenantDep, job_id: str, cursor: NumberCursor, limit: Limit = 200
+    session: ReadSession,
+    tenant: TenantDep,
+    job_id: str,
+    cursor: NumberCursor,
+    limit: Limit = 200,
+    after: Annotated[str | None, Query(max_length=300, description="`follow` of an earlier answer.")] = None,
+    tail: Annotated[int | None, Query(ge=1, le=1000, description="Only the last so many lines; no pages.")] = None,
 ) -> LogPage:
-    """What the trainer wrote, all attempts, oldest first."""
-    return service.log_page(session, find(session, tenant, job_id).id, cursor, limit)
+    """What the trainer wrote, all attempts, oldest first. To watch it: `?tail=100` first, then `?after=` with `follow`
+    of the answer before, as often as you like."""
+    found = find(session, tenant, job_id).id
+    start = max(cursor, number(after, "after"))
+    if tail is not None:
+        return service.log_tail(session, found, start, tail)
+    return service.log_page(session, found, start, limit)
 
 
 @router.get(

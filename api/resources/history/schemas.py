@@ -57,6 +57,7 @@ class LogOut(ResponseModel):
 class LogPage(PageInfo):
     """Log lines, oldest first."""
 
+    follow: str = Field(description="Pass it as `after` for what is written from now on.", examples=["NDI"])
     items: list[LogOut]
 
 
@@ -68,12 +69,14 @@ class AttemptOut(ResponseModel):
     started_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
     finished_at: datetime | None = Field(examples=["2026-01-31T12:05:00Z"])
     outcome: str | None = Field(
-        description="succeeded, failed, cancelled, handed_over, worker_lost; null: still going on.",
+        description="succeeded, failed, cancelled, paused, handed_over, worker_lost; null: still going on.",
         examples=["succeeded"],
     )
     error: dict[str, Any] | None = Field(examples=[None])
     exit_code: int | None = Field(examples=[0])
-    peak_memory_bytes: int | None = Field(examples=[900_000_000])
+    peak_memory_bytes: int | None = Field(
+        description="Largest so far; of the trainer and all that it has started.", examples=[900_000_000]
+    )
 
 
 class AttemptList(ResponseModel):

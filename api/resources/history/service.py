@@ -16,7 +16,7 @@ from api.resources.history.schemas import (
     MetricPage,
 )
 from store.repositories import events, jobs
-from store.tables import Attempt, Checkpoint, JobEvent, Metric
+from store.tables import Attempt, Checkpoint, JobEvent, LogLine, Metric
 
 
 def event_page(session: Session, job_id: str, after: int, limit: int) -> EventPage:
@@ -45,10 +45,21 @@ MAX_SPLITS = 3
 def log_page(session: Session, job_id: str, after_id: int, limit: int) -> LogPage:
     rows = jobs.logs(session, job_id, after_id, limit + 1)
     page = rows[:limit]
-    items = [
-        LogOut(attempt=row.attempt, level=row.level, message=row.message, created_at=row.created_at) for row in page
-    ]
-    return LogPage(items=items, next_cursor=encode(page[-1].id) if len(rows) > limit else None)
+    following = encode(page[-1].id) if len(rows) > limit else None
+    return LogPage(items=[_line(row) for row in page], next_cursor=following, follow=_behind(page, after_id))
+
+
+def log_tail(session: Session, job_id: str, after_id: int, lines: int) -> LogPage:
+    rows = jobs.log_tail(session, job_id, lines, after_id)
+    return LogPage(items=[_line(row) for row in rows], next_cursor=None, follow=_behind(rows, after_id))
+
+
+def _behind(rows: list[LogLine], after_id: int) -> str:
+    return encode(rows[-1].id if rows else after_id)
+
+
+def _line(row: LogLine) -> LogOut:
+    return LogOut(attempt=row.attempt, level=row.level, message=row.message, created_at=row.created_at)
 
 
 def event(row: JobEvent) -> EventOut:

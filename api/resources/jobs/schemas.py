@@ -54,6 +54,13 @@ class JobCreate(RequestModel):
         None, description="Id of a job that succeeded on the same dataset, to report beside this one."
     )
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts at system faults; null: the service's.")
+    max_runtime_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=10**9,
+        description="Longest time under a worker, all attempts together. Then training stops and the best student so "
+        "far is kept, or the job fails when there is none yet. Null: the service's limit.",
+    )
 
 
 class JobPatch(RequestModel):
@@ -85,6 +92,8 @@ JOB_EXAMPLE: dict[str, Any] = {
     "compare_with": None,
     "attempt": 1,
     "max_attempts": 3,
+    "max_runtime_seconds": None,
+    "stop_reason": None,
     "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
     "selection": None,
     "result": None,
@@ -123,6 +132,8 @@ class JobOut(ResponseModel):
     compare_with: str | None
     attempt: int
     max_attempts: int
+    max_runtime_seconds: int | None
+    stop_reason: str | None = Field(description="Why training was stopped early: user, max_runtime; null: it was not.")
     progress: dict[str, Any] | None = Field(
         description="{fraction, step, total_steps, images_per_second, eta_seconds} of the current phase."
     )

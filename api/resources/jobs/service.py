@@ -13,7 +13,7 @@ from api.context import Context
 from api.deps import Work
 from api.idempotency import replayed, request_hash
 from api.negotiation import wait_seconds
-from api.problems import Conflict, NotFound
+from api.problems import Conflict, FieldError, NotFound, Unprocessable
 from api.registration import Key
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
@@ -21,8 +21,10 @@ from api.resources.jobs import estimating, measuring
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
 from api.resources.jobs.validation import Plan, check
 from distill.types import Architecture, DistillConfig
+from store import logs, tracing
 from store.ids import new_id
-from store.repositories import idempotency, jobs
+from store.repositories import idempotency, jobs, shares
+from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job
 
@@ -69,7 +71,10 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         if earlier is not None:
             return shown(session, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
-        job = jobs.add(session, _row(context, tenant, body, check(session, tenant, body, dataset)))
+        row = _row(context, tenant, body, check(session, tenant, body, dataset))
+        with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
+            row.traceparent = tracing.traceparent()
+            job = jobs.add(session, row)
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
         answer = shown(session, job)
@@ -92,6 +97,7 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
 
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
+        _max_runtime(context.settings, body)
         teacher = plan.teacher.size_bytes if plan.teacher else 0
         return DryRun(
             valid=True,
@@ -119,13 +125,27 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         dataset_id=plan.dataset.id,
         compare_with=body.compare_with,
         max_attempts=body.max_attempts or context.settings.max_attempts,
+        max_runtime_seconds=_max_runtime(context.settings, body),
+        request_id=logs.ids().get("request_id"),
     )
+
+
+def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
+    """The job's own limit or the service's. Raises `Unprocessable` for one above the service's."""
+    most = settings.max_runtime_seconds
+    if most and body.max_runtime_seconds and body.max_runtime_seconds > most:
+        message = f"A job may run for {most} s here at most."
+        error = FieldError(pointer="/max_runtime_seconds", message=message)
+        raise Unprocessable(message, "Ask for less, or leave it out.", errors=[error], details={"limit": most})
+    return body.max_runtime_seconds or most or None
 
 
 def cancel(work: Work, tenant: str, job_id: str) -> Job:
     """Ask for the job's end. Asking again is no error."""
     job = find(work.session, tenant, job_id)
-    jobs.request_cancel(work.session, job)
+    keys = jobs.object_keys(work.session, job.id)
+    if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
+        work.after_commit(lambda: _remove(work.context, job.id, keys))
     _ring(work, job)
     return job
 
@@ -212,7 +232,7 @@ def shown(session: Session, job: Job) -> JobOut:
 
 def shown_all(session: Session, rows: Sequence[Job]) -> list[JobOut]:
     """`shown` of each, with one query for all."""
-    places = jobs.queue_positions(session, rows)
+    places = shares.positions(session, rows)
     return [_shown(job, places.get(job.id)) for job in rows]
 
 
@@ -233,6 +253,8 @@ def _shown(job: Job, queue_position: int | None) -> JobOut:
         compare_with=job.compare_with,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
+        max_runtime_seconds=job.max_runtime_seconds,
+        stop_reason=job.stop_reason,
         progress=job.progress,
         selection=job.selection,
         result=job.result,

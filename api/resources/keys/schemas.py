@@ -24,8 +24,9 @@ class KeyCreate(RequestModel):
     scopes: list[Scope] = Field(
         ["read", "write"],
         min_length=1,
-        max_length=3,
-        description="`read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too.",
+        max_length=4,
+        description="`read`: GET and HEAD. `write`: everything else too, but keys. `admin`: keys too. "
+        "`metrics`: /metrics alone.",
         examples=[["read", "write"]],
     )
     expires_in_seconds: int | None = Field(

@@ -1,11 +1,13 @@
-"""/system, /livez, /readyz."""
+"""/system, /livez, /readyz, /metrics."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.auth import TenantDep
+from api.auth import TenantDep, scraper
 from api.deps import ContextDep, ReadSession
+from api.openapi import documented
 from api.resources.system import service
 from api.resources.system.schemas import Alive, Ready, SystemOut
 
@@ -35,3 +37,17 @@ def get_readyz(context: ContextDep, response: Response) -> Ready:
     ready = service.readiness(context)
     response.status_code = 200 if ready.status == "ready" else 503
     return ready
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Figures for Prometheus",
+    dependencies=[Depends(scraper)],
+    response_class=Response,
+    responses=documented(403, also={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}),
+)
+def get_metrics(context: ContextDep) -> Response:
+    """Jobs, queue, leases, attempts and webhooks of all tenants from the database, and this process's own latencies.
+    For keys of the operator's tenant with the scope `metrics` or `admin`."""
+    return Response(context.exposition.text(), media_type=CONTENT_TYPE_LATEST)

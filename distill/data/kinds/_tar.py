@@ -17,10 +17,12 @@ from distill.data.images import EXTENSIONS, Picked, Source, SpanImages
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.data.pack import Pack
+from distill.data.rows import FORMS
 from distill.data.tree import File
 
 _BLOCK = 512
 _EXTENDED_BYTES = 64 * 1024
+_KEPT = EXTENSIONS | FORMS.keys()
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
@@ -71,14 +73,14 @@ class TarMembers:
             refuse(f"its gzip stream is damaged or truncated ({error})")
 
     def _admit(self, member: Member, gate: Gate, position: int) -> bool:
-        """Whether the member is an image that `position` shall stand for."""
+        """Whether the member is an image or a table that `position` shall stand for."""
         if member.folder:
             self.folders.append(gate.folder(member.name))
             return False
         parts = gate.file(member.name, member.size)
-        image = PurePosixPath(parts[-1]).suffix.lower() in EXTENSIONS
-        self.files.append(File(parts, position if image else -1))
-        return image
+        kept = PurePosixPath(parts[-1]).suffix.lower() in _KEPT
+        self.files.append(File(parts, position if kept else -1))
+        return kept
 
 
 def is_gzip(path: Path) -> bool:

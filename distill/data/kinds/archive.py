@@ -1,23 +1,29 @@
-"""A zip, tar or tar.gz file of images in class folders (ImageFolder)."""
+"""A zip, tar or tar.gz file of images, in class folders (ImageFolder) or with a table of their classes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from distill.data.images import Source
 from distill.data.kinds._base import Opened, from_layouts, paths_of
+from distill.data.kinds._listed import listed
 from distill.data.kinds._tar import TarMembers
 from distill.data.kinds._zip import ZipMembers
 from distill.data.limits import Limits
-from distill.data.tree import arrange
+from distill.data.tree import Layout, arrange
 from distill.types import DatasetInput
 
 
 def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
-    """Open without extracting; the file's first bytes tell its format, not its name."""
-    layouts = {}
-    for role, path in paths_of(dataset).items():
+    """Open without extracting; the file's first bytes tell its format, not its name. A table that names images and
+    classes counts before class folders."""
+    layouts: dict[str, tuple[Layout, Callable[[list[int]], Source]]] = {}
+    for role, path in sorted(paths_of(dataset).items(), reverse=True):  # train before test
         members = _members(path, limits, scratch)
-        layouts[role] = (arrange(members.files, members.folders, limits), members.source)
+        classes = layouts["train"][0].classes if role == "test" else None
+        layout = listed(members, limits, role != "all", classes) or arrange(members.files, members.folders, limits)
+        layouts[role] = (layout, members.source)
     return from_layouts(layouts)
 
 

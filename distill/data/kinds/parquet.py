@@ -20,7 +20,7 @@ from distill.types import DatasetInput
 
 _IMAGE = ("image", "img")
 _LABEL = ("label", "labels", "fine_label", "class")
-_ROWS = 512
+_ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
 REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and an integer or text column `label`."
 
 
@@ -58,6 +58,7 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
                 names = names or _names(file.schema_arrow)
                 for rows in _rows(file, limits):
                     _take(rows, pack, labels, limits)
+                    _check_ratio(pack, shards, limits)
         except InvalidDataset:
             raise
         except Exception as error:  # Arrow's readers raise many kinds on damaged files
@@ -113,6 +114,13 @@ def _take(rows: tuple[Any, Any], pack: Pack, labels: list[Any], limits: Limits) 
             _refuse(f"the image of row {len(labels)} has {buffer.size:,} bytes", row=len(labels))
         pack.add(buffer.to_pybytes(), f"row {len(labels)}")
         labels.append(label)
+
+
+def _check_ratio(pack: Pack, shards: list[Path], limits: Limits) -> None:
+    """Dictionary encoding writes an image once however many rows have it."""
+    packed = sum(shard.stat().st_size for shard in shards)
+    if pack.total_bytes > limits.ratio_free_bytes and pack.total_bytes > limits.ratio * packed:
+        _refuse(f"its images have more than {limits.ratio:g} times its size", ratio=limits.ratio)
 
 
 def _names(schema: Any) -> tuple[str, ...] | None:

@@ -1,0 +1,132 @@
+"""What webhooks are to be told, written in the transaction that it tells of: neither is there without the other.
+
+Delivery is at least once and in no promised order. A try holds its message by moving `next_at` ahead: when whoever
+tries dies, the message is due again by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from store.clock import db_now
+from store.ids import new_id
+from store.repositories import tallies
+from store.repositories.page import newest_first
+from store.states import STATUSES
+from store.tables import Delivery, Webhook
+
+ALL = "*"
+TEST = "webhook.test"
+#: What can be subscribed to: every status of a job.
+TYPES: tuple[str, ...] = tuple(f"job.{status}" for status in STATUSES)
+KEPT_TRIES = 20
+_NO_SYNC = {"synchronize_session": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message taken for one try, and where it goes."""
+
+    id: str
+    webhook_id: str
+    url: str
+    secret: str
+    payload: dict[str, Any]
+    tries: int  # this one included
+
+
+def tell(session: Session, tenant_id: str, kind: str, data: dict[str, Any]) -> None:
+    """Leave a message for every webhook of the tenant that has subscribed to `kind`."""
+    query = select(Webhook.id, Webhook.events).where(Webhook.tenant_id == tenant_id, Webhook.enabled.is_(True))
+    for webhook_id, events in session.execute(query).all():
+        if not {ALL, kind}.isdisjoint(events.split(",")):
+            add(session, webhook_id, kind, data)
+
+
+def add(session: Session, webhook_id: str, kind: str, data: dict[str, Any]) -> Delivery:
+    """One message for one webhook, due now."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    payload = {"type": kind, "timestamp": stamp, "data": data}
+    row = Delivery(id=new_id("msg"), webhook_id=webhook_id, type=kind, payload=payload)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def due(session: Session, limit: int = 20) -> list[tuple[str, str]]:
+    """Messages that may be tried now, each with its webhook: the oldest of each, so that none floods or is flooded."""
+    oldest = (
+        select(func.min(Delivery.id), Delivery.webhook_id)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .where(Delivery.status == "pending", Delivery.next_at <= db_now(), Webhook.enabled.is_(True))
+        .group_by(Delivery.webhook_id)
+        .order_by(func.min(Delivery.next_at))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in session.execute(oldest)]
+
+
+def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
+    """Take a due message for one try; None when another has it."""
+    free = (Delivery.id == message_id, Delivery.status == "pending", Delivery.next_at <= db_now())
+    taken = update(Delivery).where(*free).values(tries=Delivery.tries + 1, next_at=db_now(hold_seconds))
+    row = session.execute(
+        taken.returning(Delivery.webhook_id, Delivery.payload, Delivery.tries), execution_options=_NO_SYNC
+    ).first()
+    hook = None if row is None else session.get(Webhook, row.webhook_id)
+    if row is None or hook is None:
+        return None
+    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries)
+
+
+def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait_seconds: float = 0.0) -> bool:
+    """Write how the try went; `pending`: the next one in `wait_seconds`. False when the message is not this try's any
+    more (it took too long, or was sent again by hand)."""
+    row = session.scalar(select(Delivery).where(Delivery.id == taken.id).with_for_update())
+    if row is None or row.status != "pending" or row.tries != taken.tries:
+        return False
+    earlier = list(row.log.get("tries", []))
+    row.log = {"tries": [*earlier, result][-KEPT_TRIES:]}
+    row.status = status
+    if status == "pending":
+        row.next_at = db_now(wait_seconds)
+    else:
+        row.finished_at = db_now()
+    session.flush()
+    tallies.add(session, tallies.TRIES, "delivered" if status == "delivered" else "failed")
+    return True
+
+
+def send_again(session: Session, row: Delivery) -> None:
+    """Due now, with all its tries, under the same id."""
+    row.status, row.tries, row.finished_at = "pending", 0, None
+    row.next_at = db_now()
+    session.flush()
+    session.refresh(row)
+
+
+def give_up(session: Session, webhook_id: str) -> None:
+    """Nothing that waits for the webhook is tried again by itself."""
+    waiting = update(Delivery).where(Delivery.webhook_id == webhook_id, Delivery.status == "pending")
+    session.execute(waiting.values(status="failed", finished_at=db_now()), execution_options=_NO_SYNC)
+
+
+def get(session: Session, webhook_id: str, message_id: str) -> Delivery | None:
+    row = session.get(Delivery, message_id)
+    return row if row is not None and row.webhook_id == webhook_id else None
+
+
+def page(session: Session, webhook_id: str, before: str | None, limit: int) -> tuple[list[Delivery], bool]:
+    """A webhook's messages, newest first, and whether more follow."""
+    return newest_first(session, select(Delivery).where(Delivery.webhook_id == webhook_id), Delivery.id, before, limit)
+
+
+def forget(session: Session, older_seconds: float) -> int:
+    """Remove messages that ended so long ago; how many."""
+    old = delete(Delivery).where(Delivery.status != "pending", Delivery.created_at < db_now(-older_seconds))
+    return int(session.execute(old, execution_options=_NO_SYNC).rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,123 @@
+"""Fair share on both databases: nobody starves, and the position that is shown is the order in which jobs start."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
+from store.database import Database
+from store.ids import new_id
+from store.repositories import jobs, leases, shares
+from store.tables import Dataset, Job, Tenant
+from tests.store.support import new_job
+
+
+def tenant(database: Database) -> tuple[str, str]:
+    """A new tenant, and a data set of its own."""
+    tenant_id = new_id("tnt")
+    dataset = Dataset(id=new_id("dst"), tenant_id=tenant_id, name="d", kind="named", status="ready")
+    with database.write() as session:
+        session.add(Tenant(id=tenant_id, name=tenant_id))
+        session.flush()
+        session.add(dataset)
+    return tenant_id, dataset.id
+
+
+def queue(database: Database, owner: tuple[str, str], **values: int) -> str:
+    return new_job(database, owner[1], tenant_id=owner[0], **values)
+
+
+def start_next(database: Database) -> str | None:
+    with database.write() as session:
+        waiting = leases.queued(session, limit=1)
+        if not waiting:
+            return None
+        assert leases.claim(session, waiting[0], "wrk", 60)
+        return waiting[0]
+
+
+def end(database: Database, job_id: str) -> None:
+    with database.write() as session:
+        session.execute(delete(Job).where(Job.id == job_id))
+
+
+def owner_of(database: Database, job_id: str) -> str:
+    with database.read() as session:
+        return session.get_one(Job, job_id).tenant_id
+
+
+def test_a_hundred_jobs_of_one_do_not_starve_another_on_one_slot(database: Database) -> None:
+    greedy, modest = tenant(database), tenant(database)
+    for _ in range(100):
+        queue(database, greedy, priority=1000)
+    mine = queue(database, modest)
+    started = []
+    for _ in range(3):
+        started.append(start_next(database))
+        end(database, str(started[-1]))
+    assert mine in started[:2]
+
+
+def test_slots_are_shared_by_what_runs_already(database: Database) -> None:
+    first, second = tenant(database), tenant(database)
+    for _ in range(6):
+        queue(database, first)
+    for _ in range(3):
+        start_next(database)
+    for _ in range(6):
+        queue(database, second)
+    owners = [owner_of(database, str(start_next(database))) for _ in range(5)]
+    assert owners[:3] == [second[0]] * 3
+    assert set(owners[3:]) == {first[0], second[0]}
+
+
+def test_within_a_tenant_priority_decides_then_age(database: Database) -> None:
+    owner = tenant(database)
+    old, new, urgent = queue(database, owner), queue(database, owner), queue(database, owner, priority=5)
+    assert [start_next(database) for _ in range(3)] == [urgent, old, new]
+
+
+@pytest.mark.parametrize("numbers", [(1,), (3, 2), (4, 1, 3)])
+def test_the_position_is_the_order_of_starts(database: Database, numbers: tuple[int, ...]) -> None:
+    owners = [tenant(database) for _ in numbers]
+    for owner, count in zip(owners, numbers, strict=True):
+        for index in range(count):
+            queue(database, owner, priority=index % 2)
+    for _ in range(2):
+        start_next(database)
+    with database.read() as session:
+        rows = list(session.query(Job))
+        places = shares.positions(session, rows)
+        assert all(jobs.queue_position(session, row) == places.get(row.id) for row in rows)
+    assert sorted(places.values()) == list(range(sum(numbers) - len([r for r in rows if r.status != "queued"])))
+    order = []
+    while (job_id := start_next(database)) is not None:
+        order.append(job_id)
+    assert order == sorted(places, key=lambda job_id: places[job_id])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12), st.integers(0, 4))
+def test_positions_agree_with_the_queue_for_any_mix(
+    database: Database, wanted: list[tuple[int, int]], started: int
+) -> None:
+    with database.write() as session:
+        session.execute(delete(Job))
+    owners = [tenant(database) for _ in range(3)]
+    for owner, priority in wanted:
+        queue(database, owners[owner], priority=priority)
+    for _ in range(started):
+        start_next(database)
+    with database.read() as session:
+        ordered = leases.queued(session, limit=100)
+        places = shares.positions(session, list(session.query(Job)))
+    assert [places[job_id] for job_id in ordered] == list(range(len(ordered)))
+
+
+def test_a_job_that_does_not_wait_has_no_position(database: Database) -> None:
+    queue(database, tenant(database))
+    start_next(database)
+    with database.read() as session:
+        assert jobs.queue_position(session, session.query(Job).one()) is None

@@ -1,0 +1,311 @@
+"""Deliveries to real receivers: signed, tried again, bounded, never where they must not go."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from store import signing
+from store.database import Database
+from store.ids import new_id
+from store.repositories import outbox, tenants
+from store.repositories.tenants import DEFAULT_TENANT
+from store.settings import Settings
+from store.tables import Delivery, Webhook
+from tests.store.support import new_dataset, new_job
+from tests.worker.support import settings_for, wait_until
+from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, Deliverer, wait_seconds
+
+SECRET = signing.new_secret()
+OPEN = {"webhook_http_hosts": "127.0.0.1", "webhook_networks": "127.0.0.0/8", "webhook_retry_seconds": 0}
+Answer = Callable[[BaseHTTPRequestHandler, int], None]
+
+
+def says(status: int, body: bytes = b"ok", **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler, number: int) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+@dataclass
+class Receiver:
+    """A server that keeps what it gets."""
+
+    answer: Answer = field(default_factory=lambda: says(204, b""))
+    got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    url: str = ""
+
+    @contextmanager
+    def listening(self) -> Iterator[Receiver]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.got.append((self.path, headers, body))
+                receiver.answer(self, len(receiver.got))
+
+            def log_message(self, format: str, *args: object) -> None:
+                return None
+
+        served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        served.daemon_threads = True
+        self.url = f"http://127.0.0.1:{served.server_port}"
+        thread = threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            served.shutdown()
+            served.server_close()
+            thread.join()
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    made = Database(url)
+    made.migrate()
+    with made.write() as session:
+        tenants.ensure_default(session)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    """Where the database makes no difference, the one that starts fastest."""
+    with opened(sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+def any_database(database_url: str) -> Iterator[Database]:
+    with opened(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().listening() as listening:
+        yield listening
+
+
+@contextmanager
+def delivering(database: Database, folder: Path, workers: int = 1, **values: Any) -> Iterator[Settings]:
+    settings = settings_for(folder, **OPEN | values)
+    leaving = threading.Event()
+    threads = [threading.Thread(target=Deliverer(settings, database, leaving).run) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield settings
+    finally:
+        leaving.set()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+def hook(database: Database, url: str, events: str = "*") -> str:
+    row = Webhook(id=new_id("whk"), tenant_id=DEFAULT_TENANT, url=url, events=events, secret=SECRET)
+    with database.write() as session:
+        session.add(row)
+    return row.id
+
+
+def deliveries(database: Database) -> list[Delivery]:
+    with database.read() as session:
+        return list(session.scalars(select(Delivery).order_by(Delivery.id)))
+
+
+def ended(database: Database) -> bool:
+    return all(row.status != "pending" for row in deliveries(database))
+
+
+def read_hook(database: Database, webhook_id: str) -> Webhook:
+    with database.read() as session:
+        return session.get_one(Webhook, webhook_id)
+
+
+def test_a_message_is_signed_and_thin(any_database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    hook(any_database, receiver.url + "/hook?x=1")
+    job_id = new_job(any_database)
+    with delivering(any_database, tmp_path):
+        wait_until(lambda: ended(any_database))
+    ((path, headers, body),) = receiver.got
+    assert path == "/hook?x=1"
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
+    assert headers["content-type"] == "application/json"
+    document = json.loads(body)
+    assert set(document) == {"type", "timestamp", "data"}
+    assert document["type"] == "job.queued"
+    assert document["data"] == {"job_id": job_id, "status": "queued", "attempt": 0}
+    (row,) = deliveries(any_database)
+    assert (row.id, row.status, row.tries) == (headers["webhook-id"], "delivered", 1)
+    assert row.log["tries"][0]["status_code"] == 204
+
+
+def test_a_failure_is_tried_again_under_the_same_id(any_database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answer = lambda request, number: says(503 if number < 3 else 200)(request, number)
+    webhook_id = hook(any_database, receiver.url)
+    new_job(any_database)
+    with delivering(any_database, tmp_path):
+        wait_until(lambda: ended(any_database))
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 1
+    (row,) = deliveries(any_database)
+    assert [entry["status_code"] for entry in row.log["tries"]] == [503, 503, 200]
+    assert row.status == "delivered"
+    assert read_hook(any_database, webhook_id).failing_since is None
+
+
+def test_it_is_given_up_after_the_last_try(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answer = says(500, b"x" * 100_000)
+    webhook_id = hook(database, receiver.url)
+    new_job(database)
+    with delivering(database, tmp_path, webhook_tries=3):
+        wait_until(lambda: ended(database))
+    (row,) = deliveries(database)
+    assert (row.status, row.tries, len(receiver.got)) == ("failed", 3, 3)
+    assert len(row.log["tries"][0]["answer"]) == 1024
+    assert read_hook(database, webhook_id).failing_since is not None
+
+
+def test_a_redirect_is_not_followed(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    with Receiver().listening() as other:
+        receiver.answer = says(307, b"", Location=other.url)
+        hook(database, receiver.url)
+        new_job(database)
+        with delivering(database, tmp_path, webhook_tries=1):
+            wait_until(lambda: ended(database))
+        assert other.got == []
+    assert "redirect" in deliveries(database)[0].log["tries"][0]["error"]
+
+
+def test_an_endpoint_that_drips_is_left(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    """Each byte comes in time, the whole never does."""
+
+    def drip(request: BaseHTTPRequestHandler, number: int) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(100):
+            request.wfile.write(b"x")
+            request.wfile.flush()
+            time.sleep(0.1)
+
+    receiver.answer = drip
+    hook(database, receiver.url)
+    new_job(database)
+    with delivering(database, tmp_path, webhook_tries=1, webhook_timeout_seconds=1):
+        wait_until(lambda: ended(database))
+    entry = deliveries(database)[0].log["tries"][0]
+    assert entry["error"] == "no complete answer within 1 s"
+    assert entry["seconds"] < 3
+
+
+def test_who_is_slow_delays_nobody_else(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answer = lambda request, number: time.sleep(3) or says(200)(request, number)
+    dataset_id = new_dataset(database)
+    with Receiver().listening() as fast:
+        hook(database, receiver.url)
+        hook(database, fast.url)
+        for _ in range(5):
+            new_job(database, dataset_id)
+        with delivering(database, tmp_path):
+            wait_until(lambda: len(fast.got) == 5)
+            assert len(receiver.got) <= 2
+
+
+def test_gone_disables_at_once(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answer = says(410)
+    webhook_id = hook(database, receiver.url)
+    new_job(database)
+    new_job(database)
+    with delivering(database, tmp_path):
+        wait_until(lambda: ended(database))
+    found = read_hook(database, webhook_id)
+    assert (found.enabled, found.disabled_reason) == (False, "it answered 410 Gone")
+    assert len(receiver.got) == 1
+
+
+def test_failing_for_long_disables(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answer = says(500)
+    webhook_id = hook(database, receiver.url)
+    new_job(database)
+    with delivering(database, tmp_path, webhook_disable_seconds=0.5, webhook_tries=50):
+        wait_until(lambda: not read_hook(database, webhook_id).enabled)
+    assert ended(database)
+
+
+@pytest.mark.parametrize("closed", ["webhook_networks", "webhook_http_hosts"])
+def test_nothing_is_sent_where_it_may_not_go(
+    database: Database, tmp_path: Path, receiver: Receiver, closed: str
+) -> None:
+    """Also when the row is there already: the name may have changed its address since."""
+    hook(database, receiver.url)
+    new_job(database)
+    with delivering(database, tmp_path, **{closed: ""}, webhook_tries=1):
+        wait_until(lambda: ended(database))
+    assert receiver.got == []
+    assert deliveries(database)[0].log["tries"][0]["status_code"] is None
+
+
+def test_nobody_listens(database: Database, tmp_path: Path) -> None:
+    with Receiver().listening() as gone:
+        url = gone.url
+    hook(database, url)
+    new_job(database)
+    with delivering(database, tmp_path, webhook_tries=2):
+        wait_until(lambda: ended(database))
+    assert "ConnectError" in deliveries(database)[0].log["tries"][0]["error"]
+
+
+def test_several_workers_deliver_everything_once(any_database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    hook(any_database, receiver.url)
+    dataset_id = new_dataset(any_database)
+    ids = {new_job(any_database, dataset_id) for _ in range(20)}
+    with delivering(any_database, tmp_path, workers=3):
+        wait_until(lambda: ended(any_database), 60)
+    assert sorted(json.loads(body)["data"]["job_id"] for _, _, body in receiver.got) == sorted(ids)
+    assert {row.status for row in deliveries(any_database)} == {"delivered"}
+
+
+def test_sent_again_by_hand(database: Database, tmp_path: Path, receiver: Receiver) -> None:
+    hook(database, receiver.url)
+    new_job(database)
+    with delivering(database, tmp_path):
+        wait_until(lambda: ended(database))
+        with database.write() as session:
+            outbox.send_again(session, session.scalars(select(Delivery)).one())
+        wait_until(lambda: len(receiver.got) == 2 and ended(database))
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.got}) == 1
+
+
+@given(st.floats(0.01, 60), st.integers(1, 50))
+def test_waits_grow_to_a_cap(first: float, tries: int) -> None:
+    plain = min(first * 3 ** (tries - 1), LONGEST_SECONDS)
+    assert plain * (1 - JITTER) <= wait_seconds(first, tries) <= plain * (1 + JITTER)

@@ -1,0 +1,1 @@
+"""Webhooks out of the outbox: signed, guarded, tried again (docs/webhooks.md)."""

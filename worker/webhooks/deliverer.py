@@ -1,0 +1,112 @@
+"""Empties the outbox: any number of workers may, the database gives each message to one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+from typing import Any
+
+import httpx
+
+from store.database import AWAY, Database
+from store.repositories import outbox, webhooks
+from store.repositories.outbox import Due
+from store.settings import Settings
+from worker.webhooks.sending import Try, send
+
+log = logging.getLogger(__name__)
+POLL_SECONDS, AWAY_SECONDS = 1.0, 2.0
+SIDE_BY_SIDE = 16
+HOLD_SECONDS = 30.0  # beyond a try's own limit: then whoever held the message is dead
+GROWTH, LONGEST_SECONDS, JITTER = 3.0, 6 * 3600.0, 0.2
+
+
+class Deliverer:
+    """`run` is a thread's work until `leaving` is set; what is on its way then is tried again by another."""
+
+    def __init__(self, settings: Settings, database: Database, leaving: threading.Event) -> None:
+        self._settings, self._database, self._leaving = settings, database, leaving
+        self._flying: dict[str, asyncio.Task[None]] = {}  # webhook -> the one try that goes on for it
+
+    def run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._trust = httpx.create_ssl_context()  # once: reading the authorities takes 20 ms
+        while not self._leaving.is_set():
+            try:
+                await self._round()
+            except AWAY as error:
+                log.warning("no webhooks, the database is away (%s)", str(error).partition("\n")[0])
+                await asyncio.sleep(AWAY_SECONDS)
+            except Exception:
+                log.exception("webhooks: unexpected; going on")
+                await asyncio.sleep(AWAY_SECONDS)
+        for task in self._flying.values():
+            task.cancel()
+        await asyncio.gather(*self._flying.values(), return_exceptions=True)
+
+    async def _round(self) -> None:
+        """Start what is due, then wait for the first to end or for the next look."""
+        for taken in await asyncio.to_thread(self._take_due):
+            task = asyncio.create_task(self._deliver(taken))
+            self._flying[taken.webhook_id] = task
+            task.add_done_callback(lambda _, webhook_id=taken.webhook_id: self._flying.pop(webhook_id, None))  # type: ignore[misc]
+        if self._flying:
+            await asyncio.wait(self._flying.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _take_due(self) -> list[Due]:
+        room = SIDE_BY_SIDE - len(self._flying)
+        if room <= 0:
+            return []
+        with self._database.read() as session:
+            waiting = outbox.due(session, SIDE_BY_SIDE * 2)
+        free = [message_id for message_id, webhook_id in waiting if webhook_id not in self._flying]
+        hold = self._settings.webhook_timeout_seconds + HOLD_SECONDS
+        taken = []
+        for message_id in free[:room]:
+            with self._database.write() as session:
+                due = outbox.take(session, message_id, hold)
+            taken += [due] if due else []
+        return taken
+
+    async def _deliver(self, due: Due) -> None:
+        done, entry = await send(self._settings, due, self._trust)
+        try:
+            await asyncio.to_thread(self._note, due, done, entry)
+        except AWAY as error:  # it is due again when the hold is over: twice, not never
+            log.warning("%s: how it went could not be noted (%s)", due.id, str(error).partition("\n")[0])
+
+    def _note(self, due: Due, done: Try, entry: dict[str, Any]) -> None:
+        last = due.tries >= self._settings.webhook_tries or done.gone
+        status = "delivered" if done.delivered else "failed" if last else "pending"
+        wait = max(wait_seconds(self._settings.webhook_retry_seconds, due.tries), done.retry_after)
+        with self._database.write() as session:
+            if not outbox.note(session, due, status, entry, min(wait, LONGEST_SECONDS)):
+                return
+            if done.delivered:
+                webhooks.succeeded(session, due.webhook_id)
+                return
+            failing = webhooks.failed(session, due.webhook_id)
+            if reason := self._hopeless(done, failing):
+                webhooks.disable(session, due.webhook_id, reason)
+                log.warning("%s is disabled: %s", due.webhook_id, reason)
+        log.info("%s to %s failed: %s", due.id, due.webhook_id, done.error or done.status_code)
+
+    def _hopeless(self, done: Try, failing_seconds: float) -> str:
+        if done.gone:
+            return "it answered 410 Gone"
+        if failing_seconds > self._settings.webhook_disable_seconds:
+            return f"nothing was delivered for {failing_seconds / 86400:.1f} days"
+        return ""
+
+
+def wait_seconds(first_seconds: float, tries: int) -> float:
+    """min(first * 3^(tries - 1), 6 h), made up to 20 % shorter or longer so that failures do not come back at once.
+    With 5 s and 12 tries a message is given up after about a day."""
+    plain = min(first_seconds * GROWTH ** (tries - 1), LONGEST_SECONDS)
+    return plain * random.uniform(1 - JITTER, 1 + JITTER)
