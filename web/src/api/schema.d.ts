@@ -5497,7 +5497,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name";
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused" | "name_not_resolved";
                     };
                 };
             };
@@ -5521,7 +5521,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
                     };
                 };
             };
@@ -9463,7 +9463,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
                     };
                 };
             };
@@ -9511,7 +9511,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request";
+                        code?: "invalid_request" | "url_refused" | "name_not_resolved";
                     };
                 };
             };
@@ -9535,7 +9535,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing";
+                        code?: "internal" | "object_missing" | "name_not_resolved";
                     };
                 };
             };
@@ -9839,7 +9839,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race";
+                        code?: "lost_race" | "webhook_disabled";
                     };
                 };
             };
@@ -10187,7 +10187,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "lost_race";
+                        code?: "lost_race" | "webhook_disabled";
                     };
                 };
             };
