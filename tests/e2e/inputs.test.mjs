@@ -71,10 +71,10 @@ test("a dataset is fetched by URL, and what the operator does not allow is refus
   await open("/datasets");
   await page.getByRole("button", { name: "Add" }).click();
   await page.getByRole("tab", { name: "A URL" }).click();
-  await page.getByLabel("URL", { exact: false }).first().fill("https://example.org/classes.zip");
+  await page.getByRole("textbox", { name: /^URL/ }).fill("https://example.org/classes.zip");
   await page.getByRole("button", { name: "Fetch and register" }).click();
   await page.locator(".problem", { hasText: "does not allow calls to example.org" }).waitFor();
-  await page.getByLabel("URL", { exact: false }).first().fill(`${files.url}classes.zip`);
+  await page.getByRole("textbox", { name: /^URL/ }).fill(`${files.url}classes.zip`);
   await page.getByRole("button", { name: "Fetch and register" }).click();
   await page.getByRole("heading", { name: "classes.zip" }).waitFor({ timeout: 90_000 });
   await page.getByText(`from ${files.url}classes.zip`).waitFor();
