@@ -3740,22 +3740,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3764,22 +3752,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3788,22 +3764,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3812,22 +3776,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3836,22 +3788,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3860,22 +3800,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3911,22 +3839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3935,22 +3851,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -3959,22 +3875,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -3983,22 +3887,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4007,22 +3899,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4031,22 +3911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4055,22 +3923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4079,22 +3935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4139,22 +3983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4163,22 +3995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4187,22 +4007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4211,22 +4019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4235,22 +4031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4259,22 +4043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4283,22 +4055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4330,22 +4090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4354,22 +4102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4378,22 +4114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4402,22 +4126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -4426,22 +4138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4450,22 +4150,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4474,22 +4162,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4498,22 +4174,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4522,22 +4186,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4573,22 +4225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4597,22 +4237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4621,22 +4249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4645,22 +4261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4669,22 +4273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4693,22 +4285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4717,22 +4297,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4741,22 +4309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4793,22 +4349,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "wrong_part_size";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4817,22 +4361,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4841,22 +4373,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4865,22 +4385,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_not_open" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -4889,22 +4397,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -4913,22 +4409,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4937,22 +4421,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "digest_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4961,22 +4433,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4985,22 +4445,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5009,22 +4457,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5067,22 +4503,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5091,22 +4515,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5115,22 +4527,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5139,22 +4539,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "parts_missing" | "upload_failed" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5163,22 +4551,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "checksum_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5187,22 +4563,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5211,22 +4575,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5235,22 +4587,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5284,22 +4624,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5308,22 +4636,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5332,22 +4648,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5356,22 +4660,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5380,22 +4672,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5404,22 +4684,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5499,22 +4767,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5523,22 +4779,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5547,22 +4791,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "job_not_succeeded" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -5571,22 +4803,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -5595,22 +4815,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5619,22 +4827,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5643,22 +4839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5667,22 +4851,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5691,22 +4863,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -5751,22 +4911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5775,22 +4923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5799,22 +4935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5823,22 +4947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5847,22 +4959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5871,22 +4971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5895,22 +4983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5942,22 +5018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5966,22 +5030,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5990,22 +5042,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6014,22 +5054,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -6038,22 +5066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6062,22 +5078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6086,22 +5090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6110,22 +5102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6134,22 +5114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6189,22 +5157,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6213,22 +5169,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6237,22 +5181,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6261,22 +5193,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -6285,22 +5205,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6309,22 +5217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6333,22 +5229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6357,22 +5241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6381,22 +5253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6405,22 +5265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6429,22 +5277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6478,22 +5314,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6502,22 +5326,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6526,22 +5338,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6550,22 +5350,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6574,22 +5362,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6598,22 +5374,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6686,22 +5450,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6710,22 +5462,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6734,22 +5474,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6758,22 +5486,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6782,22 +5498,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6806,22 +5510,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6830,22 +5522,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6854,22 +5534,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6878,22 +5546,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -6938,22 +5594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6962,22 +5606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6986,22 +5618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7010,22 +5630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7034,22 +5642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7058,22 +5654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7082,22 +5666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7129,22 +5701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7153,22 +5713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7177,22 +5725,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7201,22 +5737,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7225,22 +5749,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7249,22 +5761,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7273,22 +5773,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7297,22 +5785,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7321,22 +5797,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7376,22 +5840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7400,22 +5852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7424,22 +5864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7448,22 +5876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "name_fixed";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7472,22 +5888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -7496,22 +5900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -7520,22 +5912,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7544,22 +5924,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7568,22 +5936,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7592,22 +5948,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7616,22 +5960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7669,22 +6001,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7693,22 +6013,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7717,22 +6025,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7741,22 +6037,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7765,22 +6049,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7789,22 +6061,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7813,22 +6073,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7868,22 +6116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7892,22 +6128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7916,22 +6140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7940,22 +6152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7964,22 +6164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7988,22 +6176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8053,22 +6229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8077,22 +6241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8101,22 +6253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8125,22 +6265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8149,22 +6277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8173,22 +6289,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8197,22 +6301,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8221,22 +6313,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8245,22 +6325,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -8307,22 +6375,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8331,22 +6387,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8355,22 +6399,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8379,22 +6411,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8403,22 +6423,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8427,22 +6435,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8451,22 +6447,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8510,22 +6494,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8534,22 +6506,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8558,22 +6518,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8582,22 +6530,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_active" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8606,22 +6542,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8630,22 +6554,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8654,22 +6566,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8678,22 +6578,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8702,22 +6590,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8757,22 +6633,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8781,22 +6645,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8805,22 +6657,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8829,22 +6681,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8853,22 +6693,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8877,22 +6705,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8901,22 +6717,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8925,22 +6729,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8949,22 +6741,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8973,22 +6753,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9022,22 +6790,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9046,22 +6802,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9070,22 +6814,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9094,22 +6826,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9118,22 +6838,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9142,22 +6850,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9166,22 +6862,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9190,22 +6874,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9214,22 +6886,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9263,22 +6923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9287,22 +6935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9311,22 +6947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9335,22 +6959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9359,22 +6971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9383,22 +6983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9407,22 +6995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9431,22 +7007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9455,22 +7019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9504,22 +7056,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9528,22 +7068,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9552,22 +7080,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9576,22 +7092,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9600,22 +7104,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9624,22 +7116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9648,22 +7128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9672,22 +7140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9696,22 +7152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9745,22 +7189,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9769,22 +7201,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9793,22 +7213,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9817,22 +7225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9841,22 +7237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9865,22 +7249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9889,22 +7261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9913,22 +7273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9937,22 +7285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9986,22 +7322,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10010,22 +7334,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10034,22 +7346,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -10058,22 +7358,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition" | "not_retryable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -10082,22 +7370,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10106,22 +7382,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10130,22 +7394,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10154,22 +7406,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10178,22 +7418,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10233,22 +7461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10257,22 +7473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10281,22 +7485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_q_curve";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10305,22 +7497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Conflict */
@@ -10329,22 +7509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "q_curve_empty";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10353,22 +7521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10377,22 +7533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10401,22 +7545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10425,22 +7557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10494,22 +7614,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10518,22 +7626,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10542,22 +7638,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10566,22 +7650,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10590,22 +7662,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10614,22 +7674,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10638,22 +7686,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10662,22 +7698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10715,22 +7739,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10739,22 +7751,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10763,22 +7763,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10787,22 +7775,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10811,22 +7787,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10835,22 +7799,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10859,22 +7811,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10914,22 +7854,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10938,22 +7866,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10962,22 +7878,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10986,22 +7890,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11010,22 +7902,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11034,22 +7914,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11058,22 +7926,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11104,22 +7960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11128,22 +7972,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11152,22 +7984,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11176,22 +7996,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11200,22 +8008,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11224,22 +8020,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11248,22 +8032,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11294,22 +8066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11318,22 +8078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11342,22 +8090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11366,22 +8102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11390,22 +8114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11414,22 +8126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11438,22 +8138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11484,22 +8172,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11508,22 +8184,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11532,22 +8196,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11556,22 +8208,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11580,22 +8220,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11604,22 +8232,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11628,22 +8244,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11701,22 +8305,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11725,22 +8317,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11749,22 +8329,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -11773,22 +8341,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -11797,22 +8353,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -11821,22 +8365,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11845,22 +8377,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11869,22 +8389,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11893,22 +8401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11917,22 +8413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11989,22 +8473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12013,22 +8485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12037,22 +8497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -12061,22 +8509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -12085,22 +8521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12109,22 +8533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12133,22 +8545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12157,22 +8557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12181,22 +8569,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12205,22 +8581,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12300,22 +8664,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12324,22 +8676,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12348,22 +8688,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -12372,22 +8700,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -12396,22 +8712,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12420,22 +8724,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12444,22 +8736,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12468,22 +8748,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12492,22 +8760,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12516,22 +8772,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12560,22 +8804,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12584,22 +8816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12608,22 +8828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12632,22 +8840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12656,22 +8852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12680,22 +8864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12731,22 +8903,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12755,22 +8915,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12779,22 +8927,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12803,22 +8939,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12827,22 +8951,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12851,22 +8963,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12895,22 +8995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12919,22 +9007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12943,22 +9019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12967,22 +9031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12991,22 +9043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13015,22 +9055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13059,22 +9087,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13083,22 +9099,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13107,22 +9111,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13131,22 +9123,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13155,22 +9135,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13179,22 +9147,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13223,22 +9179,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13247,22 +9191,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13271,22 +9203,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13295,22 +9215,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13319,22 +9227,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13343,22 +9239,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13387,22 +9271,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13411,22 +9283,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13435,22 +9295,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13459,22 +9307,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13483,22 +9319,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13507,22 +9331,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13556,22 +9368,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13580,22 +9380,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13604,22 +9392,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13628,22 +9404,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13652,22 +9416,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13676,22 +9428,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13724,22 +9464,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13748,22 +9476,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -13772,22 +9500,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -13796,22 +9512,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13820,22 +9524,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13844,22 +9536,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13868,22 +9548,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13892,22 +9560,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13938,22 +9594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13962,22 +9606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -13986,22 +9618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14010,22 +9630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14034,22 +9642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14058,22 +9654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14082,22 +9666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14126,22 +9698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14150,22 +9710,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14174,22 +9722,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14198,22 +9746,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14222,22 +9758,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14246,22 +9770,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14270,22 +9782,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14316,22 +9816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14340,22 +9828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14364,22 +9840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14388,22 +9852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14412,22 +9864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14436,22 +9876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14460,22 +9888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14484,22 +9900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14530,22 +9934,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14554,22 +9946,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14578,22 +9958,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14602,22 +9982,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14626,22 +9994,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14650,22 +10006,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14674,22 +10018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14725,22 +10057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14749,22 +10069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14773,22 +10081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14797,22 +10093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14821,22 +10105,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14845,22 +10117,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14869,22 +10129,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14916,22 +10164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14940,22 +10176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14964,22 +10188,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14988,22 +10200,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15012,22 +10212,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15036,22 +10224,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15060,22 +10236,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15084,22 +10248,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15135,22 +10287,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15159,22 +10299,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15183,22 +10311,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15207,22 +10323,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15231,22 +10335,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15255,22 +10347,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15279,22 +10359,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15327,22 +10395,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15351,22 +10407,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15375,22 +10419,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "keyless";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -15399,22 +10431,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -15423,22 +10443,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15447,22 +10455,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15471,22 +10467,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15495,22 +10479,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15519,22 +10491,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15565,22 +10525,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15589,22 +10537,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15613,22 +10549,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15637,22 +10561,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15661,22 +10573,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15685,22 +10585,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15709,22 +10597,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15753,22 +10629,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15777,22 +10641,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15801,22 +10653,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15825,22 +10665,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "own_key";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15849,22 +10677,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15873,22 +10689,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15897,22 +10701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15921,22 +10713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15970,22 +10750,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15994,22 +10762,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16018,22 +10774,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16042,22 +10786,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16066,22 +10798,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16090,22 +10810,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16150,22 +10858,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16174,22 +10870,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -16198,22 +10882,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16222,22 +10894,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16246,22 +10906,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16270,22 +10918,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16294,22 +10930,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16349,22 +10973,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16373,22 +10985,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Not found */
@@ -16397,22 +10997,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -16421,22 +11021,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -16445,22 +11033,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -16469,22 +11045,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16493,22 +11057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16517,22 +11069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16541,22 +11081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16565,22 +11093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16609,22 +11125,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16633,22 +11137,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16657,22 +11149,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16681,22 +11161,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16705,22 +11173,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16729,22 +11185,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16773,22 +11217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16797,22 +11229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16821,22 +11241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16845,22 +11253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16869,22 +11265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16893,22 +11277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16937,22 +11309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16961,22 +11321,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16985,22 +11333,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -17009,22 +11345,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -17033,31 +11357,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
-            /** @description Not ready; the body says which part. */
+            /** @description Service unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Ready"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -17086,22 +11401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -17110,22 +11413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -17134,22 +11425,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -17158,22 +11437,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -17182,22 +11449,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -17206,22 +11461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
