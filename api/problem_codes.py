@@ -88,6 +88,7 @@ OPERATIONS: Mapping[str, Codes] = {
     "set_tenant_quotas": {403: ("not_operator",)},
     "create_webhook": {403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:]},
     "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
+    "get_metrics": {403: ("not_operator",)},
     "get_job_q_curve": {404: ("no_q_curve",), 409: ("q_curve_empty",)},
     "download_job_artifact": {404: ("no_such_artifact",)},
     "download_job_student": {404: ("no_such_artifact",)},

@@ -11415,7 +11415,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "not_operator";
                     };
                 };
             };
