@@ -133,13 +133,14 @@ def inspected(world: World, settings: Any) -> Teacher:
 @pytest.mark.parametrize("kind", ["safetensors", "shards", "pickle"])
 def test_a_repositorys_checkpoint_becomes_a_teacher(world: World, server: Hub, tmp_path: Path, kind: str) -> None:
     made = {"safetensors": lambda: {hub.SINGLE: save(state())}, "shards": sharded, "pickle": lambda: pickled(tmp_path)}
-    server.files = made[kind]() | {"modeling.py": b"raise SystemExit", "config.json": b"{}"}
+    checkpoint = made[kind]()
+    server.files = checkpoint | {"modeling.py": b"raise SystemExit", "config.json": b"{}"}
     row = inspected(world, allowed(server, world.settings.data_dir))
     assert (row.status, row.error) == ("ready", None)
     assert row.source is not None
     assert row.source["huggingface"] == {"repo_id": REPOSITORY, "revision": REVISION}
     fetched = {file["filename"]: file["sha256"] for file in row.source["files"]}
-    assert fetched == {name: hashlib.sha256(data).hexdigest() for name, data in made[kind]().items()}
+    assert fetched == {name: hashlib.sha256(data).hexdigest() for name, data in checkpoint.items()}
     assert list(world.objects.keys("teachers/")) == [row.object_key]
     assert row.size_bytes == world.objects.size(row.object_key)
     assert not any(name in asked for asked in server.asked for name in ("modeling.py", "config.json"))
