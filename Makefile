@@ -35,12 +35,17 @@ clean: ## remove what the commands made, the environment included
 WEB := web/dist/index.html
 # Without npm the service runs all the same, without its dashboard.
 $(WEB): web/package.json web/package-lock.json $(shell find web/src web/public web/index.html -type f 2>/dev/null)
-	@if command -v npm >/dev/null; then cd web && npm install --no-save --loglevel=error && npm run --silent build \
+	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build \
 		|| echo "NOTE: the dashboard could not be built (see above); the service runs without it." >&2; \
 	else echo "NOTE: npm (Node 20) is not installed, so there will be no dashboard." >&2; fi
 
 .PHONY: web
 web: $(WEB) ## build the dashboard, which `retort serve` then shows at /ui/
+
+.PHONY: web-types
+web-types: $(INSTALLED) $(WEB) ## take over a changed API: the OpenAPI document and the types made of it
+	PYTHONPATH=. $(PY) web/scripts/openapi.py
+	cd web && npm run --silent types
 
 .PHONY: web-test
 web-test: $(WEB) ## component tests of the dashboard
@@ -49,7 +54,7 @@ web-test: $(WEB) ## component tests of the dashboard
 .PHONY: e2e
 e2e: $(INSTALLED) $(WEB) ## the dashboard in a real browser against the real service
 	@scripts/system-packages chromium
-	PYTHON=$(abspath $(PY)) node --test --test-concurrency=1 tests/e2e/main.test.mjs tests/e2e/accessibility.test.mjs
+	PYTHON=$(abspath $(PY)) node --test --test-concurrency=1 tests/e2e/*.test.mjs
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) $(WEB) ## pictures of every page, light and dark, into docs/images

@@ -20,6 +20,7 @@ from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
 from worker.supervisor import Supervisor
+from worker.tidier import Tidier
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class SlotPool:
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._tidier = Tidier(settings, database, objects, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
@@ -66,6 +68,7 @@ class SlotPool:
         scratch.sweep(self._settings.scratch)
         for thread in self._threads:
             thread.start()
+        self._tidier.start()
 
     def wake(self) -> None:
         """Look at the database now. Cheap, from any thread, any number of times."""
@@ -80,6 +83,7 @@ class SlotPool:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        self._tidier.join()
         try:
             self._housekeeping.leave()
         except AWAY as error:

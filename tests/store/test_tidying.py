@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -252,3 +253,12 @@ def test_a_store_that_is_mostly_unknown_is_left_alone(
     assert orphans.sweep(database, folder_store, 0) == 0
     assert len(keys(folder_store)) == orphans.FEW + 1
     database.close()
+
+
+def test_half_written_files_go_when_they_are_old(database: Database, folder_store: FolderStore, tmp_path: Path) -> None:
+    old, young = folder_store.root / ".incoming" / "old", folder_store.root / ".incoming" / "young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert tidying.tidy(settings_of(tmp_path), database, folder_store)["half_written_files"] == 1
+    assert (old.exists(), young.exists()) == (False, True)

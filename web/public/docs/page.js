@@ -5,7 +5,7 @@ window.SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#api",
   deepLinking: true,
-  docExpansion: "none",
+  docExpansion: "list",
   defaultModelsExpandDepth: -1,
   validatorUrl: null, // its badge would ask a server on the internet
   requestInterceptor: (request) => {

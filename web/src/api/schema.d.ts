@@ -1718,6 +1718,19 @@ export interface components {
              */
             image_size: number | "auto";
             /**
+             * Max Length
+             * @description Tokens that a text is cut to.
+             * @default auto
+             */
+            max_length: number | "auto";
+            /**
+             * Text Features
+             * @description What of a text's token features counts for the Q curve and the feature losses.
+             * @default auto
+             * @enum {string}
+             */
+            text_features: "auto" | "cls" | "mean" | "last" | "tokens";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -2078,6 +2091,7 @@ export interface components {
          *         "image_size": "auto",
          *         "layers": 4,
          *         "learning_rate": "auto",
+         *         "max_length": "auto",
          *         "max_steps": null,
          *         "precision": "auto",
          *         "quality_bootstrap": 0,
@@ -2091,6 +2105,7 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_layers": null,
          *         "test_limit": null,
+         *         "text_features": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": 0.3,
