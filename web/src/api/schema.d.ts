@@ -8325,6 +8325,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };
@@ -8334,6 +8340,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };
