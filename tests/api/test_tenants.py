@@ -16,6 +16,7 @@ from store.ids import new_id
 from store.repositories import outbox, tenants
 from store.signing import new_secret
 from store.tables import Base, Tenant, Webhook
+from store.thumbnails import object_key
 from tests.api.checks import pointers, problem
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_contract import examples
