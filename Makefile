@@ -102,8 +102,13 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 
 .PHONY: faults
 faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
-	@scripts/system-packages postgresql redis-server faketime
+	@scripts/system-packages postgresql redis-server
 	$(PYTEST) -m slow tests/faults $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED) ## MINUTES=30 of mixed load and random kills: nothing lost, memory flat; figures into benchmarks/results
+	@scripts/system-packages postgresql redis-server
+	MINUTES=$(or $(MINUTES),30) WRITE=1 $(PYTEST) -s -m slow tests/soak/endurance.py $(ARGS)
 
 .PHONY: test-gpu
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
@@ -114,6 +119,17 @@ fuzz-api: $(INSTALLED) ## schemathesis against the live service in both storage 
 	@scripts/system-packages postgresql
 	test -x .venv-schemathesis/bin/schemathesis || { $(PYTHON) -m venv .venv-schemathesis && .venv-schemathesis/bin/pip install -q schemathesis; }
 	RETORT_REQUIRE_SERVICES=1 $(PYTEST) -m slow tests/api/test_schemathesis.py $(ARGS)
+
+# ---- containers
+
+# Another engine: `make compose-test COMPOSE="... compose" DOCKER="... docker"`.
+COMPOSE ?= docker compose
+DOCKER ?= $(firstword $(COMPOSE))
+
+.PHONY: compose-test
+compose-test: $(INSTALLED) ## docker-compose.yml for real: main job from outside, kills, upgrade, scale, backup (builds images)
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "There is no '$(COMPOSE)' here: install Docker with Compose v2.24 or newer, or set COMPOSE=." >&2; exit 2; }
+	RETORT_COMPOSE="$(COMPOSE)" RETORT_DOCKER="$(DOCKER)" $(PYTEST) -x -m slow tests/compose $(ARGS)
 
 # ---- benchmarks
 

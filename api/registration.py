@@ -22,7 +22,7 @@ from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.preconditions import require, tag_of
-from api.problems import Conflict, NotFound, Unprocessable
+from api.problems import Conflict, InternalError, NotFound, Problem, Unprocessable
 from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
 from store.doorbell import Noun
@@ -139,10 +139,11 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
         response.headers["Idempotency-Replayed"] = "true"
 
 
-def refusal(row: Teacher | Dataset) -> Unprocessable:
-    """What the inspection found wrong, as the answer to whoever sent it."""
+def refusal(row: Teacher | Dataset) -> Problem:
+    """What the inspection found wrong, as the answer to whoever sent it; or what kept it from looking."""
     error: dict[str, Any] = row.error or {}
-    return Unprocessable(
+    kind = InternalError if error.get("fault") == "system" else Unprocessable
+    return kind(
         error.get("message", "The inspection refused this input."),
         error.get("remedy", ""),
         code=error.get("code", "invalid_input"),

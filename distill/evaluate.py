@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill.layers._forward import batch_size, forward, tensors
 from distill.models.cost import cost
-from distill.recipes._networks import run_logits
+from distill.recipes._networks import answered, run_logits
 from distill.statistics import Difference, paired_difference, wilson
 from distill.training.data import Source
 from distill.training.mode import Mode
@@ -24,7 +25,8 @@ TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
 
 @dataclass(frozen=True)
 class Predictions:
-    """A network's answers on every test sample, in the source's order, on the CPU. `predicted`, `labels`: (n,) class
+    """A network's answers on every test sample (of answers to instructions: on every token), in the source's order, on
+    the CPU. `predicted`, `labels`: (n,) class
     indices; `in_top5`: (n,) bool; `loss`: mean cross-entropy."""
 
     predicted: Tensor
@@ -45,10 +47,12 @@ def predictions(model: nn.Module, source: Source, device: torch.device, mode: Mo
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = run_logits(model, mode.layout(batch.student)).float()
+            logits = run_logits(model, mode.layout(batch.student))
+        logits, labels, _ = answered(logits, batch.labels)
+        logits = logits.float()
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
-        losses = F.cross_entropy(logits, batch.labels, reduction="none")
-        columns.append((top[:, 0], batch.labels, (top == batch.labels[:, None]).any(1), losses))
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        columns.append((top[:, 0], labels, (top == labels[:, None]).any(1), losses))
     predicted, labels, in_top5, losses = (torch.cat(column).cpu() for column in zip(*columns, strict=True))
     return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
 
@@ -76,10 +80,10 @@ def difference(first: Predictions, second: Predictions) -> Difference:
     return paired_difference(only_first, only_second, len(first.labels))
 
 
-def price(model: nn.Module, example: Tensor, file_bytes: int | None = None) -> dict[str, Any]:
+def price(model: nn.Module, example: Any, file_bytes: int | None = None) -> dict[str, Any]:
     """`parameters`, `flops` (one sample forward, a multiply-add is 2), `bytes` on disk, `latency` at batch 1.
 
-    `example`: (1, c, h, w) on the model's device.
+    `example`: one input on the model's device.
     """
     counted = cost(model, example)
     size = counted.bytes if file_bytes is None else file_bytes
@@ -87,7 +91,7 @@ def price(model: nn.Module, example: Tensor, file_bytes: int | None = None) -> d
 
 
 @torch.no_grad()
-def latency(model: nn.Module, example: Tensor, repeats: int = LATENCY_REPEATS) -> dict[str, Any]:
+def latency(model: nn.Module, example: Any, repeats: int = LATENCY_REPEATS) -> dict[str, Any]:
     """Milliseconds of one forward pass of `example` in eval mode: the median and the quartiles of up to `repeats` runs
     (fewer where 5 seconds are over, at least 3) after 5 to warm up."""
     training = model.training
@@ -101,16 +105,20 @@ def latency(model: nn.Module, example: Tensor, repeats: int = LATENCY_REPEATS) -
     low, median, high = statistics.quantiles(times, n=4)
     return {
         "median_ms": median, "quartiles_ms": [low, high], "n": len(times), "warmup": LATENCY_WARMUP,
-        "batch_size": len(example), "threads": torch.get_num_threads(), "device": _device_name(example.device),
+        "batch_size": batch_size(example), "threads": torch.get_num_threads(), "device": _device_name(_device(example)),
         "dtype": "fp32",
     }  # fmt: skip
 
 
-def _once(model: nn.Module, example: Tensor) -> float:
+def _device(example: Any) -> torch.device:
+    return next(tensors(example)).device
+
+
+def _once(model: nn.Module, example: Any) -> float:
     start = time.perf_counter()
-    model(example)
-    if example.is_cuda:
-        torch.cuda.synchronize(example.device)
+    forward(model, example)
+    if _device(example).type == "cuda":
+        torch.cuda.synchronize(_device(example))
     return time.perf_counter() - start
 
 

@@ -12,7 +12,7 @@ import torch
 from distill.statistics import Difference
 
 SCHEMA = 1
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors")
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors", "transformers", "tokenizers")
 Report = dict[str, Any]
 
 
@@ -90,6 +90,9 @@ def _table(report: Report) -> str:
         ("top-5", lambda c: _share(c.get("top5"))),
         ("agreement with teacher", lambda c: _share(c.get("agreement"))),
         ("test loss", lambda c: f"{c['loss']:.4f}"),
+        ("perplexity of the answers", lambda c: f"{c['perplexity']:.3f}" if "perplexity" in c else ""),
+        ("ROUGE-L of greedy answers", _rouge),
+        ("tokens/s, generating", _tokens_per_second),
         ("parameters", lambda c: f"{c['parameters']:,}"),
         ("FLOPs (multiply-add = 2)", lambda c: f"{c['flops']:,}"),
         ("size on disk, bytes", lambda c: f"{c['bytes']:,}"),
@@ -103,6 +106,16 @@ def _table(report: Report) -> str:
     latency = report["student"]["latency"]
     note = f"Latency: median, {latency['threads']} threads, {latency['device']}, {latency['dtype']}."
     return "\n".join(lines) + "\n\nIntervals are 95 % Wilson intervals on the untouched test set. " + note
+
+
+def _rouge(column: Report) -> str:
+    found = column.get("rouge_l")
+    return f"{found['value']:.4f} (n = {found['n']})" if found else ""
+
+
+def _tokens_per_second(column: Report) -> str:
+    found = column.get("generation")
+    return f"{found['tokens_per_second']:.0f} ({found['batch_size']} prompts at a time)" if found else ""
 
 
 def _share(share: Mapping[str, Any] | None) -> str:
@@ -139,7 +152,7 @@ def _training(report: Report) -> str:
     validation = f"{100 * accuracy:.2f} %" if accuracy is not None else "not measured"
     return (
         f"## Training\n\n{training['ending'].capitalize()} after {training['steps']} steps, "
-        f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} images/s. Validation accuracy of this "
+        f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} samples/s. Validation accuracy of this "
         f"student {validation} on {data['validation']} samples held out of training. Trained on {data['train']} "
         f"samples of {data['name']}, tested once on {data['test']}. Seeds: {', '.join(map(str, report['seeds']))}."
     )

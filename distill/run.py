@@ -20,7 +20,7 @@ from distill.export._base import Context, export
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of
-from distill.running.pairing import Pairs, choose
+from distill.running.pairing import Pairs, check_counts, choose, choose_evenly
 from distill.running.prepare import Prepared, prepare
 from distill.running.scoring import score_teacher
 from distill.train import carried, train
@@ -31,6 +31,8 @@ from distill.training.threads import settle
 from distill.types import Event, QCurve, RunSpec
 
 Events = Iterator[Event]
+OF_ONE_KIND = frozenset({"image_size", "max_length", "text_features"})
+"""What only pictures or only texts have: it stays out of the resolved configuration of the other."""
 _HIGH = (
     "The features of teacher layer {} are far larger than those of most layers; the loss may diverge on them. If it "
     "does, leave the layer out, or normalise the teacher's features where the recipe can."
@@ -109,6 +111,8 @@ class _Job:
         """Q curve and pairs, for recipes that need them."""
         if not prepared.recipe.needs_layers or prepared.teacher is None:
             return None, None
+        if prepared.unscored:
+            return None, (yield from self._unscored(prepared))
         yield Event("phase", {"phase": "scoring"})
         curve = yield from score_teacher(prepared, self.folder / "work", self.carry.get("curve"), self.control)
         if curve is None:
@@ -120,6 +124,15 @@ class _Job:
             yield Event("log", {"level": "warning", "message": _HIGH.format(name)})
         return pairs.marked(curve), pairs
 
+    def _unscored(self, prepared: Prepared) -> Generator[Event, None, Pairs]:
+        """Pairs without a curve, and why."""
+        check_counts(prepared)
+        yield Event("log", {"level": "warning", "message": f"There is no Q curve: {prepared.unscored}."})
+        pairs = choose_evenly(prepared)
+        prepared.reasons["selection"] = pairs.reason
+        yield Event("selection", pairs.to_dict())
+        return pairs
+
     def _distil(self, prepared: Prepared, curve: QCurve | None, pairs: Pairs | None) -> Generator[Event, None, Outcome]:
         yield Event("phase", {"phase": "distilling"})
         seed_everything(self.spec.config.seed)  # scoring may have been skipped: the draws must not depend on it
@@ -127,7 +140,7 @@ class _Job:
         carry = {"curve": curve.to_dict() if curve else None, "metrics": self.carry.get("metrics", [])}
         self.metrics = carry["metrics"]  # grows as metrics come, so that every checkpoint carries those before it
         events = train(
-            recipe, prepared.train_data(), self.spec.config, self.folder / "checkpoints", self.control,
+            recipe, prepared.train_data(), prepared.config, self.folder / "checkpoints", self.control,
             self.spec.resume_from, carry=carry, norms=norms_of(prepared, pairs),
         )  # fmt: skip
         while True:
@@ -143,7 +156,8 @@ class _Job:
         if event.kind == "metrics":
             self.metrics.append(event.data)
         if event.kind == "resolved":
-            config = event.data["config"] | {"image_size": prepared.student.preprocessing.size[0]}
+            config = event.data["config"] | prepared.student.preprocessing.resolved()
+            config = {key: value for key, value in config.items() if not (key in OF_ONE_KIND and value == "auto")}
             self.resolved = {"config": config, "reasons": prepared.reasons | event.data["reasons"]}
             return Event("resolved", self.resolved)
         return event
@@ -162,7 +176,7 @@ class _Job:
         student = prepared.student
         context = Context(
             student.module.cpu(), student.architecture, prepared.dataset.classes, student.preprocessing, report,
-            curve, self.metrics,
+            curve, self.metrics, prepared.student.tokens,
         )  # fmt: skip
         yield from export(context, self.folder / "artifacts")
 
@@ -180,6 +194,7 @@ def build_recipe(prepared: Prepared, pairs: Pairs | None) -> Recipe:
         teacher_shapes=tuple(layer.shape for layer in pairs.teacher) if pairs else (),
         student_example=student.example(2, prepared.device),
         teacher_example=teacher.example(2, prepared.device) if teacher else None,
+        view=prepared.view,
     )
     made: Recipe = recipes.get(prepared.config.recipe)(setup, **prepared.config.recipe_parameters)
     return made

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -70,9 +71,14 @@ class Student:
         return [Prediction(self.classes[index], index, probability) for index, probability in pairs]
 
 
-def load_student(path: str | Path) -> Student:
-    """Load a `student.safetensors` that a Retort run wrote. Raises InvalidTeacher for any other file."""
+def load_student(path: str | Path) -> Any:
+    """Load what a Retort run wrote: a `student.safetensors` gives a `Student`, a `student.zip` (or the folder in it) a
+    `distill.text_student.TextStudent`. Raises InvalidTeacher for any other file."""
     with_header = Path(path)
+    if with_header.is_dir() or with_header.suffix == ".zip":
+        from distill.text_student import load_text_student  # transformers is an optional part
+
+        return load_text_student(with_header)
     metadata = _metadata(with_header)
     try:
         architecture = Architecture.model_validate_json(metadata["architecture"])

@@ -160,6 +160,8 @@ class _Run:
 
     def _learning_rate(self) -> tuple[float, str]:
         if self.config.learning_rate == "auto":
+            if self.data.peak is not None:
+                return self.data.peak
             return peak_learning_rate(self.recipe.student)
         return self.config.learning_rate, "given"
 
@@ -168,7 +170,8 @@ class _Run:
         return Example(batch.student, batch.teacher, batch.labels)
 
     def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
-        sample_bytes = cache.bytes_per_sample(cache.Teacher(self.recipe, mode, self.device)(example.teacher))
+        targets = cache.Teacher(self.recipe, mode, self.device)(example.teacher)
+        sample_bytes = cache.bytes_per_sample(targets, self.data.lengths)
         self.folder.mkdir(parents=True, exist_ok=True)
         return cache.plan(
             wanted,
@@ -188,7 +191,8 @@ class _Run:
         if resolved.cache == "live":
             return _Targets(teacher)
         folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
-        store = cache.Cache(resolved.cache, torch.as_tensor(self.data.indices), folder, self.device)
+        indices = torch.as_tensor(self.data.indices)
+        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.lengths)
         yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
         for _ in cache.fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)):
             pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -165,6 +165,10 @@ class DistillConfig(Model):
 
     augmentation: Literal["none", "crop_flip", "randaugment"] = "none"
     image_size: int | Auto = Field("auto", description="Side in pixels that the student sees.")
+    max_length: Annotated[int, Field(ge=8)] | Auto = Field("auto", description="Tokens that a text is cut to.")
+    text_features: Literal["auto", "cls", "mean", "last", "tokens"] = Field(
+        "auto", description="What of a text's token features counts for the Q curve and the feature losses."
+    )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(None, ge=2, description="Use only this many training samples (stratified).")
     test_limit: int | None = Field(None, ge=1, description="Use only this many test samples (stratified).")
@@ -184,15 +188,15 @@ class TeacherInput(Model):
     """A teacher on local disk, as a run sees it."""
 
     architecture: Architecture
-    weights: str = Field(description="Path of a validated safetensors file.")
-    num_classes: int
+    weights: str = Field(description="Path of a validated safetensors file; of a language model's folder or zip.")
+    num_classes: int = Field(description="0: a language model without a classification head.")
     digest: str = Field(description="sha256 of the weights file, hex.")
 
 
 class DatasetInput(Model):
     """A dataset on local disk, or a named one, as a run sees it."""
 
-    kind: Literal["named", "archive", "parquet", "table", "folder"]
+    kind: Literal["named", "archive", "parquet", "table", "folder", "text"]
     name: str = Field(description="Display name; for kind `named`, the name itself.")
     files: dict[str, str] = Field(
         default_factory=dict, description="Role (`train`, `test` or `all`) -> path, for every kind but `named`."

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import random
 import socket
-import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
@@ -18,7 +17,6 @@ from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
-from store.tidying import tidy
 from worker import gpus, scratch
 
 log = logging.getLogger(__name__)
@@ -33,8 +31,6 @@ class Housekeeping:
     ) -> None:
         self._settings, self._database, self._objects = settings, database, objects
         self._worker_id, self._wake = worker_id, wake
-        # Not at once: workers that start together would all look through the whole store together.
-        self._next_tidy = time.monotonic() + settings.tidy_seconds * random.random()
 
     def round(self) -> None:
         """Raises one of `store.database.AWAY`."""
@@ -44,17 +40,6 @@ class Housekeeping:
         scratch.sweep(self._settings.scratch)
         for upload_id in expiry.sweep(self._database, self._objects):
             log.info("%s expired and is removed", upload_id)
-        self.tidy_if_due()
-
-    def tidy_if_due(self) -> None:
-        """What is to go goes, from time to time."""
-        if time.monotonic() < self._next_tidy:
-            return
-        self._next_tidy = time.monotonic() + self._settings.tidy_seconds
-        try:
-            tidy(self._settings, self._database, self._objects)
-        except StorageUnavailable as error:
-            log.warning("nothing is tidied, the object store is away: %s", error)
 
     def beat(self) -> None:
         """Note that we are alive, and forget workers that have not been for an hour."""
@@ -72,11 +57,18 @@ class Housekeeping:
                 status = leases.expire(session, job_id, self._settings.retry_back_off_seconds)
             if status is not None:
                 log.warning("%s was lost by its worker and is %s now", job_id, status)
+            if status == "cancelled":
+                self._drop_objects(job_id)
+
+    def _drop_objects(self, job_id: str) -> None:
+        with suppress(StorageUnavailable):  # then they are orphans, for later
+            for key in list(self._objects.keys(f"jobs/{job_id}/")):
+                self._objects.delete(key)
 
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session)
+            waiting = _work_waits(session, self._settings.max_running_jobs)
         if waiting:
             self._wake()
 
@@ -95,12 +87,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session) -> bool:
+def _work_waits(session: Session, max_running: int) -> bool:
     from store.repositories import resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.queued(session, limit=1)
+        leases.any_queued(session, max_running)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 
@@ -22,3 +25,17 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     channels: int = 3
     crop: float = 1.0
+
+    def example(self, count: int) -> Tensor:
+        """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""
+        import torch  # here, because loader processes need none of it
+
+        return torch.randn(count, self.channels, *self.size, generator=torch.Generator().manual_seed(0))
+
+    def one(self) -> Tensor:
+        """A single input of the size that costs are told for."""
+        return self.example(1)
+
+    def resolved(self) -> dict[str, Any]:
+        """What an `auto` of the configuration became."""
+        return {"image_size": self.size[0]}

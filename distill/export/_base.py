@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from distill.data.text.preprocessing import TextPreprocessing
 from distill.models import Preprocessing
 from distill.types import Architecture, Event, QCurve
 
@@ -31,15 +32,22 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """A finished run. `metrics`: the `data` of its metrics events, in order."""
+    """A finished run. `metrics`: the `data` of its metrics events, in order; `tokens`: a language model's tokenizer."""
 
     student: nn.Module
     architecture: Architecture
     classes: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
     report: dict[str, Any]
     curve: QCurve | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    tokens: Any = None
+
+
+def pictures(context: Context) -> Preprocessing:
+    """How an image classifier sees; for exporters of such only."""
+    assert isinstance(context.preprocessing, Preprocessing)
+    return context.preprocessing
 
 
 def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:

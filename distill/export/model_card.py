@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from distill.export._base import Artifact, Context, write_text
+from distill.export._base import Artifact, Context, pictures, write_text
 from distill.models.names import resolve
 
 _PREPARE = '''
@@ -46,11 +46,12 @@ for prediction in student.predict(["image.png"]):
 def snippet(context: Context) -> str:
     """Python that loads `student.safetensors` and classifies `image.png`, both in the working directory."""
     name = resolve(context.architecture.name)
-    if name.library == "retort" or (name.library == "torchvision" and context.preprocessing.channels != 3):
+    how = pictures(context)
+    if name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
         return _OURS
     keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
     if name.library == "timm":
-        keywords |= {"in_chans": context.preprocessing.channels} if context.preprocessing.channels != 3 else {}
+        keywords |= {"in_chans": how.channels} if how.channels != 3 else {}
         imports, call = "import timm", f'timm.create_model("{name.name}", {_arguments(keywords)})'
     else:
         keywords |= {"aux_logits": False} if name.name in {"googlenet", "inception_v3"} else {}
@@ -65,7 +66,7 @@ def _arguments(keywords: Mapping[str, object]) -> str:
 
 
 def _prepare(context: Context) -> str:
-    how = context.preprocessing
+    how = pictures(context)
     return _PREPARE.format(
         channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
         resampling=how.interpolation.upper(), mean=list(how.mean), std=list(how.std),
@@ -73,7 +74,11 @@ def _prepare(context: Context) -> str:
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
-    report, how = context.report, context.preprocessing
+    if context.tokens is not None:
+        from distill.export._language import card  # transformers is an optional part
+
+        return card(context, folder)
+    report, how = context.report, pictures(context)
     student = report["student"]
     share = student["accuracy"]
     name, recipe = context.architecture.name, report["recipe"]

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import torch
 
-from distill.export._base import Artifact, Context, Skipped
+from distill.export._base import Artifact, Context, Skipped, pictures
 
 NEEDS = ("onnx", "onnxscript")
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
     """`student.onnx`: input `image` (n, c, h, w) float32, already normalised; output `logits` (n, classes)."""
+    if context.tokens is not None:
+        raise Skipped("language models are exported as their Hugging Face folder")
     missing = [package for package in NEEDS if find_spec(package) is None]
     if missing:
         raise Skipped(f"the packages {' and '.join(missing)} are not installed")
     student = copy.deepcopy(context.student).cpu().float().eval()
     student.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    how = context.preprocessing
+    how = pictures(context)
     example = torch.zeros(2, how.channels, *how.size)
     path = folder / "student.onnx"
     part = folder / "student.onnx.part"

@@ -23,6 +23,10 @@ def metadata(context: Context) -> dict[str, str]:
 
 def export(context: Context, folder: Path) -> list[Artifact]:
     header = metadata(context)
+    if context.tokens is not None:
+        from distill.export._language import student  # transformers is an optional part
+
+        return student(context, folder, header)
     save(context.student, folder / "student.safetensors", header)
     described = json.dumps({key: json.loads(value) for key, value in header.items()}, indent=2)
     return [

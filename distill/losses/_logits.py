@@ -11,14 +11,16 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), labels)
 
 
-def soft_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def soft_divergence(student: Tensor, teacher: Tensor, temperature: float, reverse: bool = False) -> Tensor:
     """T^2 KL( softmax(teacher / T) || softmax(student / T) ), mean over the batch; student, teacher (n, C).
 
     >= 0 nats. The T^2 keeps the gradient's scale as T grows, since KL's own falls like 1 / T^2; it stands here once
-    and nowhere else. The gradient goes to the student and, unless detached, to the teacher.
+    and nowhere else. The gradient goes to the student and, unless detached, to the teacher. `reverse`: KL of the
+    teacher from the student, which seeks one mode of the teacher's instead of covering all.
     """
     log_p = F.log_softmax(teacher.float() / temperature, dim=-1)
     log_q = F.log_softmax(student.float() / temperature, dim=-1)
+    log_p, log_q = (log_q, log_p) if reverse else (log_p, log_q)
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from distill.layers._forward import batch_size, forward, to_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,9 @@ class Cost:
     bytes: int
 
 
-def cost(model: nn.Module, example: Tensor) -> Cost:
-    """Count on a forward pass of `example` (n, c, h, w), n >= 1, in eval mode; the model's mode is restored.
+def cost(model: nn.Module, example: Any) -> Cost:
+    """Count on a forward pass of `example` (a batch of inputs, as `distill.layers` calls models) in eval mode; the
+    model's mode is restored. `flops` are those of one sample.
 
     On the meta device, where nothing is computed and attention is always spelled out: the CPU's fused attention is
     one operation that the counter does not know (ViT-B/16: 22.5 instead of 35.1 GFLOP). A network that reads values
@@ -39,20 +43,20 @@ def cost(model: nn.Module, example: Tensor) -> Cost:
     stored = model.state_dict().values()
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        flops=flops // example.shape[0],
+        flops=flops // (batch_size(example) or 1),
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in stored),
     )
 
 
-def _on_meta(model: nn.Module, example: Tensor) -> tuple[nn.Module, Tensor]:
+def _on_meta(model: nn.Module, example: Any) -> tuple[nn.Module, Any]:
     """A copy of shapes without storage; the model itself is left alone."""
     memo: dict[int, object] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
     memo |= {id(p): nn.Parameter(p.to("meta"), requires_grad=False) for p in model.parameters()}
-    return copy.deepcopy(model, memo), example.to("meta")
+    return copy.deepcopy(model, memo), to_device(example, torch.device("meta"))
 
 
-def _counted(model: nn.Module, example: Tensor) -> int:
+def _counted(model: nn.Module, example: Any) -> int:
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        model(example)
+        forward(model, example)
     return int(counter.get_total_flops())

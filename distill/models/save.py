@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
-from torch import nn
+from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 
@@ -18,10 +18,15 @@ def save(model: nn.Module, path: str | Path, metadata: Mapping[str, str] | None 
     Tensors are stored contiguous on their own, tied ones once per name, so the file's names are the state dict's.
     `metadata` (strings) goes into the header; by convention `architecture` holds `Architecture.model_dump_json()`.
     """
+    save_tensors(model.state_dict(), path, metadata)
+
+
+def save_tensors(state: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """As `save`, for named tensors."""
     metadata = {"format": "pt", **(metadata or {})}
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in metadata.items()):
         raise InvalidConfig("Checkpoint metadata must map strings to strings.", "Encode other values as JSON.")
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     part = Path(f"{path}.part")
     try:
         safetensors.torch.save_file(tensors, part, metadata=metadata)

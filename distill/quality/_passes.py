@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import InvalidConfig
-from distill.layers import capture
+from distill.layers import SequenceView, capture
 from distill.layers._forward import batch_size, forward, replace_tensors, tensors, to_device
 from distill.layers._trace import evaluating
 from distill.quality._classes import Classes
@@ -35,8 +35,8 @@ class Probe:
 class Passes:
     """Runs the model over the sample; every run gives the same samples in the same order."""
 
-    def __init__(self, model: nn.Module, batches: Batches, classes: Classes) -> None:
-        self._model, self._batches = model, batches
+    def __init__(self, model: nn.Module, batches: Batches, classes: Classes, view: SequenceView | None = None) -> None:
+        self._model, self._batches, self._view = model, batches, view
         parameter = next(model.parameters(), None)
         self._model_device = torch.device("cpu") if parameter is None else parameter.device
         # Apple's GPUs have no float64: there the products run on the CPU.
@@ -128,9 +128,15 @@ class Passes:
         self._check_samples(done[0])
 
     def _forward(self, names: Sequence[str], inputs: Any, sink: Any) -> int:
-        with capture(self._model, names, stop=True, sink=sink):
-            forward(self._model, to_device(inputs, self._model_device))
+        inputs = to_device(inputs, self._model_device)
+        with capture(self._model, names, stop=True, sink=self._viewed(sink, inputs)):
+            forward(self._model, inputs)
         return batch_size(inputs) or 0
+
+    def _viewed(self, sink: Any, inputs: Any) -> Any:
+        """Sequences are padded to each batch's own length: only what the view makes of them has one shape."""
+        view = self._view
+        return sink if view is None else lambda name, feature: sink(name, view.rows(feature, inputs))
 
     def _check_samples(self, samples: int) -> None:
         if samples != self.classes.samples:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
+from distill.layers import SequenceView
 from distill.quality._bootstrap import standard_errors
 from distill.quality._classes import group
 from distill.quality._gram import Columns, MatrixColumns, gram
@@ -31,6 +32,7 @@ def score(
     seed: int = 0,
     oversize: Oversize = "auto",
     max_passes: int = 8,
+    view: SequenceView | None = None,
 ) -> Iterator[LayerQuality]:
     """Yield the quality of each layer in execution order, as soon as its group has been scored.
 
@@ -41,12 +43,13 @@ def score(
     not fit alone is cut into column blocks, one pass each, which is exact (`blocks`), or average-pooled until it fits,
     marked `pooled` (`pool`); `auto` is exact where the whole curve takes at most `max_passes` passes, and otherwise
     pools the largest layers first until it does (**our choice**).
+    `view`: what of a padded sequence's features counts, one row a sample; `layers` then have the rows' shapes.
     `bootstrap`: replicates for standard errors, 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
     Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels), `NonFiniteFeatures` with the layer's name.
     """
-    passes = Passes(model, batches, group(labels.cpu()))
+    passes = Passes(model, batches, group(labels.cpu()), view)
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
     passes.reserve(plan.groups)
     for members in plan.groups:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
+from distill.layers import SequenceView
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Setup:
     """What a recipe is built from.
 
     Layer names are `distill.layers.discover` names, in depth order, paired one to one; shapes are one sample's, as in
-    `Layer.shape`. Both are empty for recipes that use no features. `teacher` is None for `cross_entropy`.
+    `Layer.shape`. Both are empty for recipes that use no features. `teacher` is None for `cross_entropy`. `view` is set
+    for networks of padded sequences (inputs are mappings with an `attention_mask`): shapes are then those of its rows.
     """
 
     student: nn.Module
@@ -28,6 +30,7 @@ class Setup:
     teacher_shapes: tuple[tuple[int, ...], ...] = ()
     student_example: Any = None  # a batch of at least 2 inputs, for recipes that trace their networks
     teacher_example: Any = None
+    view: SequenceView | None = None
 
 
 class Recipe(nn.Module):

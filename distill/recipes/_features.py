@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from distill.layers import capture
+from distill.layers import SequenceView, capture
+from distill.layers._sequence import MOST_TOKENS
 from distill.recipes._base import Recipe, Setup
 from distill.recipes._networks import logits_of, run
+from distill.recipes._pairs import FeaturePairs
 
 
 class FeatureRecipe(Recipe):
-    """A recipe over paired layers. `_student_pass` and `_teacher_pass` give features in pair order and the logits."""
+    """A recipe over paired layers. `_student_pass` and `_teacher_pass` give features in pair order and the logits.
+
+    Features of padded sequences come as `setup.view` reads them; recipes that need one row a sample (`per_token` False)
+    get the mean of the tokens where the view reads single ones (**our choice**).
+    """
+
+    per_token: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
+        self.view = self._view_of(setup)
         self.student_layers, self.teacher_layers = setup.student_layers, setup.teacher_layers
         # One capture for all passes: it learns which features later modules overwrite, and copies only those.
         self._capture = capture(self.student, self.student_layers, detach_at=self._detach_at())
@@ -28,6 +37,12 @@ class FeatureRecipe(Recipe):
         """Where the student goes on from a detached feature; None: nowhere."""
         return None
 
+    def _view_of(self, setup: Setup) -> SequenceView | None:
+        return setup.view if setup.view is None or self.per_token else setup.view.per_sample()
+
+    def _viewed(self, features: list[Tensor], network_input: Any) -> list[Tensor]:
+        return features if self.view is None else [self.view.rows(f, network_input) for f in features]
+
     def _frozen(self) -> nn.Module:
         assert self.teacher is not None  # the base class has checked it
         return self.teacher
@@ -36,7 +51,7 @@ class FeatureRecipe(Recipe):
         """Features (n, *student shape) in pair order, with their graphs, and logits (n, C)."""
         with self._capture as features:
             logits = logits_of(run(self.student, student_input))
-        return [features[name] for name in self.student_layers], logits
+        return self._viewed([features[name] for name in self.student_layers], student_input), logits
 
     @torch.no_grad()
     def _teacher_pass(self, teacher_input: Any, logits: bool) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -46,10 +61,33 @@ class FeatureRecipe(Recipe):
         with self._teacher_captures[not logits] as features:
             output = run(self._frozen(), teacher_input)
             extra["logits"] = logits_of(output)  # not reached when stopping
-        return [features[name] for name in self.teacher_layers], extra
+        return self._viewed([features[name] for name in self.teacher_layers], teacher_input), extra
 
 
-class DetachedHead(FeatureRecipe):
+class PairedFeatures(FeatureRecipe):
+    """A recipe with a feature term that may compare single tokens: a row a token, as the view picks them."""
+
+    per_token: ClassVar[bool] = True
+
+    def _feature_targets(self, pairs: FeaturePairs, features: list[Tensor]) -> dict[str, Tensor]:
+        """Teacher features as they are cached: pooled to the loss's resolution, or (n, t, c) where tokens count."""
+        if self.view is not None and self.view.per_token:
+            return {f"feature_{i}": feature for i, feature in enumerate(features)}
+        return pairs.pool_teacher(features)
+
+    def _feature_term(
+        self, pairs: FeaturePairs, features: list[Tensor], targets: dict[str, Tensor], given: Any, labels: Tensor
+    ) -> Tensor:
+        """Scalar L_feat of student features and `_feature_targets`; `given` is the student's input."""
+        if self.view is None or not self.view.per_token:
+            return pairs(features, targets)  # type: ignore[no-any-return]
+        most = None if pairs.element_wise else MOST_TOKENS
+        taught = [self.view.pick(targets[f"feature_{i}"], given, labels, most) for i in range(len(features))]
+        picked = [self.view.pick(feature, given, labels, most) for feature in features]
+        return pairs(picked, pairs.pool_teacher(taught))  # type: ignore[no-any-return]
+
+
+class DetachedHead(PairedFeatures):
     """A recipe whose student goes on from a detached feature at the deepest layer, so that the head's cross-entropy
     cannot reach the backbone."""
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers._forward import to_device
+from distill.layers._sequence import IGNORED
 
 
 def run(network: nn.Module, network_input: Any) -> Any:
@@ -33,6 +34,23 @@ def logits_of(output: Any) -> Tensor:
 def run_logits(network: nn.Module, network_input: Any) -> Tensor:
     """`run`, then `logits_of`."""
     return logits_of(run(network, network_input))
+
+
+def answered(
+    logits: Tensor, labels: Tensor, targets: Mapping[str, Tensor] | None = None
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Logits (m, C), labels (m,) and targets whose "logits" are (m, C) too: what the logit losses compare.
+
+    Classes (labels (n,)) pass unchanged. Of token ids (labels (n, t), -100 where nothing is to be predicted) the m that
+    are there, each with the logits of the position before it, so that m tokens stand where m samples would.
+    """
+    targets = dict(targets or {})
+    if labels.dim() == 1:
+        return logits, labels, targets
+    wanted = labels[:, 1:] != IGNORED
+    if "logits" in targets:
+        targets["logits"] = targets["logits"][:, :-1][wanted]
+    return logits[:, :-1][wanted], labels[:, 1:][wanted], targets
 
 
 @contextmanager

@@ -79,6 +79,11 @@ class FeaturePairs(nn.Module):
         self.extra_pairs = _pairs(setup, self.extra_loss, grid) if self.extra_loss else nn.ModuleList()
         self.weights = _weights(weights, len(self.pairs))
 
+    @property
+    def element_wise(self) -> bool:
+        """Whether no loss compares rows with each other, so that their number costs no square."""
+        return self.loss.needs_projector and (self.extra_loss is None or self.extra_loss.needs_projector)
+
     def pool_teacher(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Teacher features in pair order -> {"feature_0": ..., ...} at the loss's resolution ("extra_0" likewise)."""
         targets = _pooled("feature", self.pairs, features)

@@ -55,6 +55,13 @@ class Connector(nn.Module):
         return self.teacher.restore(self.layers(resize(feature, self.student, self.teacher)))
 
 
+class SequenceConnector(nn.Sequential):
+    """A student's tokens (n, t, c_s) as the teacher's (n, t, c_t), any t: linear + LayerNorm, METHODS section 5."""
+
+    def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> None:
+        super().__init__(nn.Linear(student[-1], teacher[-1]), nn.LayerNorm(teacher[-1]))
+
+
 def resize(feature: Tensor, own: Layout, other: Layout) -> Tensor:
     """(n, *own shape) -> canonical form and resolution of `other`, with `own` channels: (n, c, h, w) or (n, t, c)."""
     if other.is_map and own.is_map:

@@ -30,6 +30,10 @@ class Tail:
     the network's input nor torch.fx. Zeros are right only if nothing passes the layer by, so the constructor compares
     the tail with the network on two samples of `example` and raises `InvalidConfig` where they differ (inside a
     dense block, say). The network is not changed; it must be frozen and is run in eval mode.
+
+    Networks of sequences (the example is a mapping) get each batch's own `inputs`, so that the attention mask and the
+    positions are the batch's: only the blocks before the layer, elements of a ModuleList, are skipped there, and hand
+    on what enters them; embeddings and what prepares positions run.
     """
 
     def __init__(self, network: nn.Module, layer: str, example: Any) -> None:
@@ -37,20 +41,24 @@ class Tail:
         self._example = replace_tensors(example, lambda t: t[:1].clone() if t.dim() else t)
         self._shadow = _shadow(network)
         self._modules = dict(self._shadow.named_modules())
-        self._plan = _plan(self._shadow, parse(layer), example)
+        self._plan = _plan(self._shadow, parse(layer), example, sequences=isinstance(example, Mapping))
         self._feature: Tensor | None = None
         self._counts: dict[str, int] = {}
         for path in self._plan:
             self._override(path)
         self._verify(network, layer, example)
 
-    def __call__(self, feature: Tensor) -> Tensor:
+    def __call__(self, feature: Tensor, inputs: Any = None) -> Tensor:
+        """(n, C) logits. `inputs`: the batch that `feature` came from, for networks of sequences only."""
         self._feature, self._counts = feature, dict.fromkeys(self._plan, 0)
-        self._example = to_device(self._example, feature.device)  # once; a copy per step would wait for the device
         try:
-            return run_logits(self._shadow, replace_tensors(self._example, partial(_stretch, feature=feature)))
+            return run_logits(self._shadow, self._stretched(feature) if inputs is None else inputs)
         finally:
             self._feature = None
+
+    def _stretched(self, feature: Tensor) -> Any:
+        self._example = to_device(self._example, feature.device)  # once; a copy per step would wait for the device
+        return replace_tensors(self._example, partial(_stretch, feature=feature))
 
     def _override(self, path: str) -> None:
         """The shadow module's first calls follow the plan, later ones its own forward."""
@@ -72,7 +80,7 @@ class Tail:
         with evaluating(network), capture(network, [layer]) as features:
             expected = run_logits(network, example)
         try:
-            got = self(features[layer])
+            got = self(features[layer], example if isinstance(example, Mapping) else None)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise _bypassed(layer, f"it fails: {error}") from error
         scale = expected.float().abs().max().clamp(min=1e-6)
@@ -114,10 +122,11 @@ class _Found(BaseException):
 
 
 class _Tracer:
-    """Follows one forward pass up to the layer."""
+    """Follows one forward pass up to the layer. `blocks`: paths of the modules that are skipped in a network of
+    sequences, None for other networks, where all are."""
 
-    def __init__(self, point: Point, batch: int | None) -> None:
-        self.point, self.batch = point, batch
+    def __init__(self, point: Point, batch: int | None, blocks: frozenset[str] | None) -> None:
+        self.point, self.batch, self.blocks = point, batch, blocks
         self.stack: list[_Frame] = []
         self.calls: dict[str, int] = {}
         self.plan: dict[str, list[Step]] = {}
@@ -137,7 +146,16 @@ class _Tracer:
             target = feature_of(output, self.batch)
             self._finish(path, partial(_answer, skeleton=_Skeleton(output, self.batch, target)))
         if self.stack:
-            self.stack[-1].done.append((path, partial(_answer, skeleton=_Skeleton(output, self.batch, None))))
+            self.stack[-1].done.append((path, self._skip(path, output)))
+
+    def _skip(self, path: str, output: Any) -> Step:
+        """What a module that ended before the layer does instead."""
+        if self.blocks is None:
+            return partial(_answer, skeleton=_Skeleton(output, self.batch, None))
+        if path not in self.blocks:
+            return _itself
+        target = feature_of(output, self.batch)
+        return partial(_hand_on, skeleton=_Skeleton(output, self.batch, target))
 
     def _here(self, path: str, is_input: bool) -> bool:
         frame, point = self.stack[-1], self.point
@@ -152,15 +170,21 @@ class _Tracer:
 
 
 @torch.no_grad()
-def _plan(network: nn.Module, point: Point, example: Any) -> dict[str, list[Step]]:
+def _plan(network: nn.Module, point: Point, example: Any, sequences: bool) -> dict[str, list[Step]]:
     """Module path -> what its first calls answer instead of computing."""
-    tracer = _Tracer(point, batch_size(example))
+    tracer = _Tracer(point, batch_size(example), _elements(network) if sequences else None)
     with _hooks(network, tracer):
         try:
             run_logits(network, example)
         except _Found:
             return tracer.plan
     raise _bypassed(point.name, "the layer did not run")
+
+
+def _elements(network: nn.Module) -> frozenset[str]:
+    """Paths of everything that a ModuleList holds."""
+    lists = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.ModuleList)]
+    return frozenset(f"{path}.{name}" for path, module in lists for name, _ in module.named_children())
 
 
 @contextmanager
@@ -203,6 +227,18 @@ class _Skeleton:
 
 def _answer(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:
     return skeleton.fill(feature)
+
+
+def _itself(original: Any, args: Any, kwargs: Any, feature: Tensor) -> Any:
+    return original(*args, **kwargs)
+
+
+def _hand_on(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:
+    """A skipped block: what enters it leaves it, in the form of its own output. Its values reach nobody; its shape
+    does."""
+    entered = feature_of((args, kwargs), len(feature))
+    assert entered is not None
+    return skeleton.fill(entered)
 
 
 def _feed(original: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], feature: Tensor, index: int) -> Any:

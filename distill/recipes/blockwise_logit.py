@@ -12,8 +12,8 @@ from distill.losses._logits import cross_entropy, soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
-from distill.recipes._networks import run_logits
-from distill.recipes._projectors import Connector
+from distill.recipes._networks import answered, run_logits
+from distill.recipes._projectors import Connector, SequenceConnector
 from distill.recipes._tail import Tail
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -85,7 +85,9 @@ class BlockwiseLogit(FeatureRecipe):
         self.kept = range(max(n - (stones or n), 0), n)
         self.stone_weights = [stone_weight / 2 ** (n - 1 - i) for i in self.kept]
         shapes = [(setup.student_shapes[i], setup.teacher_shapes[i]) for i in self.kept]
-        self.connectors = nn.ModuleList(Connector(s, t) for s, t in shapes)
+        self.sequences = setup.view is not None
+        connector = SequenceConnector if self.sequences else Connector
+        self.connectors = nn.ModuleList(connector(s, t) for s, t in shapes)
         self._tails = _tails(setup, self.kept)
 
     @torch.no_grad()
@@ -94,7 +96,9 @@ class BlockwiseLogit(FeatureRecipe):
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
-        stones = self.stone_logits(features)
+        sequences = student_input if self.sequences else None
+        stones = [answered(stone, labels)[0] for stone in self.stone_logits(features, sequences)]
+        logits, labels, targets = answered(logits, labels, targets)
         ensemble = torch.stack([stone.detach().float() for stone in stones]).mean(0)
         labelled = self._weighted([cross_entropy(y, labels) for y in (logits, *stones)])
         taught = self._weighted([self._divergence(y, targets["logits"]) for y in (logits, *stones)])
@@ -108,10 +112,14 @@ class BlockwiseLogit(FeatureRecipe):
             "logits": logits.detach(),
         }
 
-    def stone_logits(self, features: list[Tensor]) -> list[Tensor]:
-        """Y^{N_i}, (n, C) each, of the kept stones, from the student's features in pair order."""
+    def _view_of(self, setup: Setup) -> None:
+        """The teacher's layers go on from every token."""
+
+    def stone_logits(self, features: list[Tensor], inputs: Any = None) -> list[Tensor]:
+        """Y^{N_i}, (n, C) each, of the kept stones, from the student's features in pair order. `inputs`: what student
+        and teacher were given, where it is a padded sequence, whose mask the teacher's layers need."""
         connected = [connect(features[i]) for i, connect in zip(self.kept, self.connectors, strict=True)]
-        return [tail(feature) for tail, feature in zip(self._tails, connected, strict=True)]
+        return [tail(feature, inputs) for tail, feature in zip(self._tails, connected, strict=True)]
 
     def _weighted(self, terms: list[Tensor]) -> Tensor:
         """The student's term plus sum_i w_i of the stones'."""

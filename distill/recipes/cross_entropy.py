@@ -9,7 +9,7 @@ from torch import Tensor
 from distill.losses._logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import run_logits
+from distill.recipes._networks import answered, run_logits
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 
@@ -30,7 +30,7 @@ class CrossEntropy(Recipe):
         labels: Tensor,
         targets: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        logits = run_logits(self.student, student_input)
+        logits, labels, _ = answered(run_logits(self.student, student_input), labels)
         loss = cross_entropy(logits, labels)
         return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from distill.losses._logits import cross_entropy, soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
-from distill.recipes._features import FeatureRecipe
+from distill.recipes._features import PairedFeatures
+from distill.recipes._networks import answered
 from distill.recipes._pairs import FeaturePairs
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -58,7 +59,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-class FeatureLogit(FeatureRecipe):
+class FeatureLogit(PairedFeatures):
     """L = feature_weight * L_feat + cross_entropy_weight * CE + logit_weight * T^2 KL, METHODS section 3.
 
     Nothing is detached: every term reaches the backbone. With `kl` off the teacher stops at the deepest layer.
@@ -89,11 +90,13 @@ class FeatureLogit(FeatureRecipe):
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, logits = self._teacher_pass(teacher_input, logits=self.kl)
-        return self.features.pool_teacher(features) | logits
+        return self._feature_targets(self.features, features) | logits
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
-        feature, ce = self.features(features, targets), cross_entropy(logits, labels)
+        feature = self._feature_term(self.features, features, targets, student_input, labels)
+        logits, labels, targets = answered(logits, labels, targets)
+        ce = cross_entropy(logits, labels)
         parts = {"feature": feature.detach(), "cross_entropy": ce.detach(), "logits": logits.detach()}
         loss = self.feature_weight * feature + self.cross_entropy_weight * ce
         if self.kl:

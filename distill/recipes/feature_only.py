@@ -12,6 +12,7 @@ from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
+from distill.recipes._networks import answered
 from distill.recipes._pairs import FeaturePairs
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -82,11 +83,12 @@ class FeatureOnly(DetachedHead):
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, _ = self._teacher_pass(teacher_input, logits=False)
-        return self.features.pool_teacher(features)
+        return self._feature_targets(self.features, features)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
-        feature = self.features(features, targets)
+        feature = self._feature_term(self.features, features, targets, student_input, labels)
+        logits, labels, _ = answered(logits, labels)
         head = cross_entropy(logits, labels)
         loss = self.feature_weight * feature + self.head_weight * head
         return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}

@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.losses._logits import cross_entropy, soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import run_logits
+from distill.recipes._networks import answered, run_logits
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
@@ -26,21 +26,34 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 1.0,
         "description": "Weight of the labels' CE.",
     },
+    "direction": {
+        "type": "string",
+        "enum": ["forward", "reverse"],
+        "default": "forward",
+        "description": "KL(teacher || student), or reverse: KL(student || teacher), which seeks one mode.",
+    },
 }
 
 
 class Logit(Recipe):
-    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(teacher || student), METHODS section 3. No layers."""
+    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(teacher || student), METHODS section 3. No layers.
+
+    For networks that predict tokens both terms are means over the answers' tokens (token-level KL)."""
 
     needs_layers: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(
-        self, setup: Setup, temperature: float = 4.0, logit_weight: float = 1.0, cross_entropy_weight: float = 1.0
+        self,
+        setup: Setup,
+        temperature: float = 4.0,
+        logit_weight: float = 1.0,
+        cross_entropy_weight: float = 1.0,
+        direction: str = "forward",
     ) -> None:
         super().__init__(setup)
         self.temperature, self.logit_weight = temperature, logit_weight
-        self.cross_entropy_weight = cross_entropy_weight
+        self.cross_entropy_weight, self.reverse = cross_entropy_weight, direction == "reverse"
 
     @torch.no_grad()
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
@@ -49,10 +62,10 @@ class Logit(Recipe):
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The distillation term on logits (n, C)."""
-        return soft_divergence(student, teacher, self.temperature)
+        return soft_divergence(student, teacher, self.temperature, self.reverse)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        logits = run_logits(self.student, student_input)
+        logits, labels, targets = answered(run_logits(self.student, student_input), labels, targets)
         ce, kl = cross_entropy(logits, labels), self.divergence(logits, targets["logits"])
         loss = self.cross_entropy_weight * ce + self.logit_weight * kl
         return {"loss": loss, "cross_entropy": ce.detach(), "logit": kl.detach(), "logits": logits.detach()}

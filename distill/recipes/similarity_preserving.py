@@ -13,6 +13,7 @@ from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
 from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._networks import answered
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "similarity_weight": {
@@ -52,6 +53,7 @@ class SimilarityPreserving(FeatureRecipe):
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
+        logits, labels, _ = answered(logits, labels)
         ce = cross_entropy(logits, labels)
         pooled = [r.student(f) for r, f in zip(self._resolutions, features, strict=True)]
         terms = [similarity_gap(f, targets[f"feature_{i}"]) for i, f in enumerate(pooled)]

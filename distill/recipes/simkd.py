@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
 from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipes._networks import answered
 from distill.recipes._projectors import resize, three_layers
 from distill.recipes._tail import Tail
 
@@ -47,6 +48,8 @@ class SimKD(DetachedHead):
     detached feature, and no cross-entropy reaches the backbone.
     """
 
+    per_token: ClassVar[bool] = False
+
     @validated(PARAMETERS)
     def __init__(
         self,
@@ -75,6 +78,7 @@ class SimKD(DetachedHead):
         features, logits = self._student_pass(student_input)
         student, teacher = self._common.match(self._common.student(features[0]), targets["feature_0"])
         feature = self._compare(self.projector(student), teacher)
+        logits, labels, _ = answered(logits, labels)
         head = cross_entropy(logits, labels)
         loss = self.feature_weight * feature + self.head_weight * head
         return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}

@@ -19,7 +19,7 @@ from distill.types import ComparisonInput, QCurve
 
 def assess(prepared: Prepared, network: Network, teacher: Predictions | None) -> tuple[Predictions, dict[str, Any]]:
     """A network's answers on the test set, and its column of the report."""
-    loader = prepared.plain_loader(prepared.dataset.test, prepared.test, network)
+    loader = prepared.plain_loader("test", prepared.test, network)
     found = predictions(network.module, loader, prepared.device)
     about: dict[str, Any] = {
         "architecture": network.architecture.model_dump(),
@@ -27,12 +27,18 @@ def assess(prepared: Prepared, network: Network, teacher: Predictions | None) ->
         "preprocessing": asdict(network.preprocessing),
     }
     size = network.bytes if network.bytes is not None else _saved_bytes(network)
-    costs = price(network.module, network.example(1, prepared.device), size)
-    return found, about | accuracy(found, prepared.dataset.classes, teacher) | costs
+    costs = price(network.module, network.one(prepared.device), size)
+    more = prepared.assess_further(network, found)
+    return found, about | accuracy(found, prepared.dataset.classes, teacher) | more | costs
 
 
 def _saved_bytes(network: Network) -> int:
     with tempfile.TemporaryDirectory() as folder:
+        if network.tokens is not None:
+            from distill.models.language import save_folder
+
+            save_folder(network.module, network.tokens, Path(folder))
+            return (Path(folder) / "model.safetensors").stat().st_size
         path = Path(folder) / "student.safetensors"
         save(network.module, path)
         return path.stat().st_size

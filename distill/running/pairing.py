@@ -7,8 +7,8 @@ from typing import Any
 
 from distill import selection
 from distill.errors import InvalidConfig
-from distill.layers import discover
 from distill.running.prepare import Network, Prepared
+from distill.selection._rule import even_positions
 from distill.types import Layer, QCurve
 
 
@@ -48,7 +48,7 @@ class Pairs:
 
 def candidates(prepared: Prepared, network: Network, named: list[str] | None = None) -> list[Layer]:
     """The network's layers by discovery, or just the named ones. Raises LayersNotFound."""
-    return discover(network.module, network.example(2, prepared.device), named)
+    return prepared.layers(network, named)
 
 
 def check_counts(prepared: Prepared) -> None:
@@ -66,6 +66,24 @@ def check_counts(prepared: Prepared) -> None:
             )
 
 
+def choose_evenly(prepared: Prepared) -> Pairs:
+    """Named teacher layers, else k at even depths: what remains without a Q curve."""
+    config, teacher = prepared.config, prepared.teacher
+    assert teacher is not None
+    found = candidates(prepared, teacher, config.teacher_layers)
+    named = config.teacher_layers is not None
+    chosen = tuple(found) if named else tuple(found[i] for i in even_positions(len(found), config.layers))
+    reason = "teacher_layers were named" if named else f"even depths, because there is no Q curve: {prepared.unscored}"
+    return Pairs("explicit" if named else "even", chosen, _students(prepared, len(chosen)), reason)
+
+
+def _students(prepared: Prepared, count: int) -> tuple[Layer, ...]:
+    """Layers at even depths, or those that the configuration names."""
+    named = prepared.config.student_layers
+    found = candidates(prepared, prepared.student, named)
+    return tuple(found) if named else selection.student_layers(found, count)
+
+
 def choose(prepared: Prepared, curve: QCurve) -> Pairs:
     """Teacher layers by the configured rule or list, student layers at even depths or by list.
 
@@ -81,9 +99,7 @@ def choose(prepared: Prepared, curve: QCurve) -> Pairs:
         scored = selection.choose(curve, rule, config.layers, config.selection_parameters)
         chosen = tuple(_layer(curve, index) for index in scored.chosen)
         reason = f"{rule}: {selection.registry.summary(rule)}"
-    students = candidates(prepared, prepared.student, config.student_layers)
-    picked = tuple(students) if config.student_layers else selection.student_layers(students, len(chosen))
-    return Pairs(rule, chosen, picked, reason)
+    return Pairs(rule, chosen, _students(prepared, len(chosen)), reason)
 
 
 def _named(prepared: Prepared, teacher: Network, names: list[str], curve: QCurve) -> tuple[Layer, ...]:

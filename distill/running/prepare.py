@@ -6,43 +6,52 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from distill import recipes, selection
 from distill.data import Dataset, Loader, Samples, open_dataset, stratified_sample, stratified_split
+from distill.data.text.dataset import TextDataset
+from distill.data.text.preprocessing import TextPreprocessing
 from distill.device import resolve_device
 from distill.errors import InvalidConfig, InvalidTeacher
+from distill.evaluate import Predictions
+from distill.layers import SequenceView, discover
+from distill.layers._forward import to_device
 from distill.models import Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
 from distill.training import distributed
-from distill.training.data import Order, TrainData
+from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
-from distill.types import Architecture, DistillConfig, RunSpec
+from distill.types import Architecture, DistillConfig, Layer, RunSpec
 
 EVALUATION_BATCH = 256
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network with how it sees images. `recipe` says how it was trained, `digest` is its file's sha256 if it has one,
-    `bytes` that file's size."""
+    """A network with how it sees its inputs. `recipe` says how it was trained, `digest` is its file's sha256 if it has
+    one, `bytes` that file's size."""
 
     module: nn.Module
     architecture: Architecture
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | TextPreprocessing
     recipe: str = ""
     digest: str = ""
     bytes: int | None = None
+    tokens: Any = None  # a language model's tokenizer
 
-    def example(self, count: int, device: torch.device) -> Tensor:
-        """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""
-        how = self.preprocessing
-        noise = torch.randn(count, how.channels, *how.size, generator=torch.Generator().manual_seed(0))
-        return noise.to(device)
+    def example(self, count: int, device: torch.device) -> Any:
+        """A batch of made-up inputs, which draw nothing from torch's global generator."""
+        return to_device(self.preprocessing.example(count), device)
+
+    def one(self, device: torch.device) -> Any:
+        """A single input of the size that costs are told for."""
+        return to_device(self.preprocessing.one(), device)
 
 
 @dataclass
@@ -51,7 +60,7 @@ class Prepared:
 
     spec: RunSpec
     device: torch.device
-    dataset: Dataset
+    dataset: Dataset | TextDataset
     recipe: type[Recipe]
     student: Network
     teacher: Network | None
@@ -65,6 +74,25 @@ class Prepared:
     def config(self) -> DistillConfig:
         return self.spec.config
 
+    @property
+    def view(self) -> SequenceView | None:
+        """What of a padded sequence's features the losses compare; None for other inputs."""
+        return None
+
+    @property
+    def quality_view(self) -> SequenceView | None:
+        """The same for the Q curve, which needs one row a sample."""
+        return None
+
+    @property
+    def unscored(self) -> str:
+        """Why no Q curve can be computed; empty where it can."""
+        return ""
+
+    def layers(self, network: Network, named: list[str] | None = None) -> list[Layer]:
+        """The network's layers by discovery, or just the named ones, with the shapes that losses see."""
+        return discover(network.module, network.example(2, self.device), named)
+
     def train_data(self) -> TrainData:
         """The training loop's data."""
         labels = self.dataset.train.labels
@@ -76,24 +104,38 @@ class Prepared:
             num_classes=len(self.dataset.classes),
         )
 
-    def _loader(self, indices: Tensor, order: Order) -> Loader:
+    def _loader(self, indices: Tensor, order: Order) -> Source:
+        student, data = self.student.preprocessing, self.dataset
         teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        assert isinstance(student, Preprocessing)
+        assert isinstance(data, Dataset)
+        assert not isinstance(teacher, TextPreprocessing)
         return Loader(
-            self.dataset.train, indices, _share(order), self.student.preprocessing, teacher,
+            data.train, indices, share_of(order), student, teacher,
             augmentation=self.config.augmentation if order.augment else "none", seed=self.config.seed,
             shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
-            workers=_workers(self.dataset.train), rank=order.rank, world=order.world,
+            workers=_workers(data.train), rank=order.rank, world=order.world,
         )  # fmt: skip
 
-    def plain_loader(self, samples: Samples, indices: Tensor, network: Network) -> Loader:
-        """Samples in order, as the network sees them, without augmentation."""
+    def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
+        """Samples of a split in order, as the network sees them, without augmentation."""
+        samples, how = getattr(self.dataset, split), network.preprocessing
+        assert isinstance(how, Preprocessing)
         return Loader(
-            samples, indices, EVALUATION_BATCH, network.preprocessing, shuffle=False, drop_last=False,
+            samples, indices, EVALUATION_BATCH, how, shuffle=False, drop_last=False,
             device=self.device, workers=_workers(samples),
         )  # fmt: skip
 
+    def assess_further(self, network: Network, found: Predictions) -> dict[str, Any]:
+        """More columns of the report, measured on the test set."""
+        return {}
 
-def _share(order: Order) -> int:
+    def scoring_loader(self, indices: Tensor, network: Network) -> Source:
+        """What the Q curve is computed on: training samples in order."""
+        return self.plain_loader("train", indices, network)
+
+
+def share_of(order: Order) -> int:
     if order.batch_size % order.world:
         raise InvalidConfig(
             f"A batch of {order.batch_size} cannot be shared equally by {order.world} processes.",
@@ -111,12 +153,16 @@ def _workers(samples: Samples) -> int:
 
 def prepare(spec: RunSpec, scratch: Path) -> Prepared:
     """Open and check. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
-    recipe = _recipe(spec)
-    device, why = _device(spec.config)
+    if spec.dataset.kind == "text":
+        from distill.running.text import prepare_text  # transformers is an optional part
+
+        return prepare_text(spec, scratch)
+    recipe = recipe_of(spec)
+    device, why = device_of(spec.config)
     dataset = open_dataset(spec.dataset, scratch=scratch)
     teacher = _teacher(spec, dataset)
     comparison = _comparison(spec, dataset)
-    train, validation, test = _splits(spec.config, dataset)
+    train, validation, test = splits_of(spec.config, dataset)
     student, reason = _student(spec, dataset)
     for network in (student, teacher, comparison):
         if network is not None:
@@ -125,7 +171,7 @@ def prepare(spec: RunSpec, scratch: Path) -> Prepared:
     return Prepared(spec, device, dataset, recipe, student, teacher, comparison, train, validation, test, reasons)
 
 
-def _recipe(spec: RunSpec) -> type[Recipe]:
+def recipe_of(spec: RunSpec) -> type[Recipe]:
     config = spec.config
     recipes.registry.check(config.recipe)
     selection.registry.check(config.selection)
@@ -147,13 +193,13 @@ def _recipe(spec: RunSpec) -> type[Recipe]:
     return recipe
 
 
-def _device(config: DistillConfig) -> tuple[torch.device, str]:
+def device_of(config: DistillConfig) -> tuple[torch.device, str]:
     if config.device == "auto" and distributed.world() > 1 and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device()), "one GPU a process"
     return resolve_device(config.device)
 
 
-def _splits(config: DistillConfig, dataset: Dataset) -> tuple[Tensor, Tensor, Tensor]:
+def splits_of(config: DistillConfig, dataset: Dataset | TextDataset) -> tuple[Tensor, Tensor, Tensor]:
     """Validation is held out of the training samples; limits take the same number of every class."""
     labels = dataset.train.labels
     kept = _limited(labels, config.train_limit, config.seed)

@@ -87,7 +87,7 @@ def _digest(prepared: Prepared, layers: list[Layer], sample: Tensor) -> str:
 
 
 def _scores(prepared: Prepared, teacher: Network, layers: list[Layer], sample: Tensor) -> Iterator[LayerQuality]:
-    loader = prepared.plain_loader(prepared.dataset.train, sample, teacher)
+    loader = prepared.scoring_loader(sample, teacher)
     return score(
         teacher.module,
         layers,
@@ -97,6 +97,7 @@ def _scores(prepared: Prepared, teacher: Network, layers: list[Layer], sample: T
         prepared.config.quality_memory_bytes,
         bootstrap=prepared.config.quality_bootstrap,
         seed=prepared.config.seed,
+        view=prepared.quality_view,
     )
 
 

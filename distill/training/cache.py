@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,9 +42,21 @@ def stored_dtype(name: str, value: Tensor) -> torch.dtype:
     return torch.float32 if "logits" in name else torch.bfloat16
 
 
-def bytes_per_sample(targets: Targets) -> int:
-    """Size of one sample's stored targets, bytes."""
-    return sum(value[0].numel() * stored_dtype(name, value).itemsize for name, value in targets.items())
+def bytes_per_sample(targets: Targets, lengths: Tensor | None = None) -> int:
+    """Size of one sample's stored targets, bytes; of sequences the mean over samples of these `lengths`."""
+    return sum(_values(value, lengths) * stored_dtype(name, value).itemsize for name, value in targets.items())
+
+
+def _values(value: Tensor, lengths: Tensor | None) -> int:
+    if lengths is None or not is_sequence(value):
+        return value[0].numel()
+    return math.ceil(value[0, 0].numel() * float(lengths.double().mean()))
+
+
+def is_sequence(value: Tensor) -> bool:
+    """A target (n, t, c) has something for every token, in a run whose samples are sequences. One row a sample comes as
+    (n, 1, c); batches are at least 8 tokens wide."""
+    return value.dim() == 3 and value.shape[1] > 1
 
 
 @dataclass(frozen=True)
@@ -79,21 +92,32 @@ def plan(
 
 
 class Cache:
-    """Targets of every sample by its index in the dataset. `close` frees the memory and removes the files."""
+    """Targets of every sample by its index in the dataset. `close` frees the memory and removes the files.
 
-    def __init__(self, place: str, indices: Tensor, folder: Path, device: torch.device) -> None:
+    Of sequences (`lengths`: the tokens of every sample of the dataset) only the tokens are kept: sample after sample
+    without padding, padded with zeros again to the length of the batch that asks.
+    """
+
+    def __init__(
+        self, place: str, indices: Tensor, folder: Path, device: torch.device, lengths: Tensor | None = None
+    ) -> None:
         self.place, self.folder, self.device = place, folder, device
         self.count = len(indices)
         self._row = torch.full((int(indices.max()) + 1,), -1, dtype=torch.long)
         self._row[indices] = torch.arange(self.count)
         self._home = device if place == "device" else torch.device("cpu")
         self._row = self._row.to(self._home)
+        self._lengths = None if lengths is None else lengths[indices].to(self._home)
         self._tensors: Targets = {}
         self._channels_last: dict[str, bool] = {}
+        self._packed: list[str] = []
 
     def put(self, batch: Batch, targets: Targets) -> None:
         rows = self._rows(batch)
         for name, value in targets.items():
+            if self._packs(value):
+                self._put_tokens(name, rows, value)
+                continue
             if name not in self._tensors:
                 self._channels_last[name] = _channels_last(value)
                 self._tensors[name] = self._allocate(name, self._stored(name, value))
@@ -117,10 +141,36 @@ class Cache:
         return {
             name: self._restored(name, _widen(store.index_select(0, rows).to(self.device, non_blocking=True)))
             for name, store in self._tensors.items()
-        }
+            if name not in self._packed
+        } | {name: self._get_tokens(name, rows, batch) for name in self._packed}
 
-    def _allocate(self, name: str, value: Tensor) -> Tensor:
-        shape, dtype = (self.count, *value.shape[1:]), stored_dtype(name, value)
+    def _packs(self, value: Tensor) -> bool:
+        return self._lengths is not None and is_sequence(value)
+
+    def _put_tokens(self, name: str, rows: Tensor, value: Tensor) -> None:
+        if name not in self._tensors:
+            assert self._lengths is not None
+            self._packed.append(name)
+            self._tensors[name] = self._allocate(name, value[0], int(self._lengths.sum()))
+        where, mask = self._tokens(rows, value.shape[1])
+        store = self._tensors[name]
+        store[where[mask]] = value.detach().to(self._home, store.dtype)[mask]
+
+    def _get_tokens(self, name: str, rows: Tensor, batch: Batch) -> Tensor:
+        """(n, t, c) with zeros at padded positions; t is the batch's own."""
+        where, mask = self._tokens(rows, batch.student["input_ids"].shape[1])
+        found = self._tensors[name][where.clamp(max=len(self._tensors[name]) - 1)]
+        return _widen(found.masked_fill(~mask[:, :, None], 0).to(self.device, non_blocking=True))
+
+    def _tokens(self, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """(n, t) places of the samples' tokens in the packed store, and which of them are tokens."""
+        assert self._lengths is not None
+        starts = self._lengths.cumsum(0) - self._lengths
+        at = torch.arange(width, device=self._home)
+        return starts[rows][:, None] + at, at < self._lengths[rows][:, None]
+
+    def _allocate(self, name: str, value: Tensor, count: int | None = None) -> Tensor:
+        shape, dtype = (count or self.count, *value.shape[1:]), stored_dtype(name, value)
         if self.place != "disk":
             return torch.empty(shape, dtype=dtype, device=self._home)
         self.folder.mkdir(parents=True, exist_ok=True)

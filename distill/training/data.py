@@ -54,13 +54,17 @@ class Order:
 @dataclass(frozen=True)
 class TrainData:
     """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `labels` are
-    the training labels in the order of `indices`, the positions that batches name in `index`; `size` samples in all."""
+    the training labels in the order of `indices`, the positions that batches name in `index`; `size` samples in all.
+    `lengths`: the tokens of every sample of the dataset, where samples are sequences; `peak`: the learning rate for
+    `auto`, with its reason."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
     indices: Sequence[int]
     validation_labels: Sequence[int]
     num_classes: int
+    lengths: Tensor | None = None
+    peak: tuple[float, str] | None = None
 
     @property
     def size(self) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from distill.layers._sequence import IGNORED
+
 
 class Meter:
     """Means of named scalar losses and the accuracy over a window of batches, weighted by batch size."""
@@ -18,7 +20,9 @@ class Meter:
         self.count = 0
 
     def add(self, parts: Mapping[str, Tensor], labels: Tensor) -> None:
-        """`parts`: scalars, and `logits` (n, C), from which the accuracy is counted. No synchronisation."""
+        """`parts`: scalars, and `logits` (n, C), from which the accuracy is counted. No synchronisation. Labels (n, t)
+        of tokens count as the m that are to be predicted; `logits` are then (m, C)."""
+        labels = predicted(labels)
         size = len(labels)
         for name, value in parts.items():
             if name == "logits":
@@ -39,6 +43,11 @@ class Meter:
         means = dict(zip(self._sums, (counted[:-1] / counted[-1]).tolist(), strict=True))
         self._sums, self.count = {}, 0
         return means
+
+
+def predicted(labels: Tensor) -> Tensor:
+    """(m,): classes as they are; of token ids (n, t) those that `distill.recipes._networks.answered` keeps."""
+    return labels if labels.dim() == 1 else labels[:, 1:][labels[:, 1:] != IGNORED]
 
 
 class Speed:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from distill.recipes._networks import run_logits
+from distill.recipes._networks import answered, run_logits
 from distill.training.data import Source
 from distill.training.meter import Meter
 from distill.training.mode import Mode
@@ -26,8 +26,9 @@ def validate(
     meter = Meter()
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = run_logits(network, mode.layout(batch.student)).float()
-        meter.add({"loss": F.cross_entropy(logits, batch.labels), "logits": logits}, batch.labels)
+            logits = run_logits(network, mode.layout(batch.student))
+        logits, labels, _ = answered(logits, batch.labels)
+        meter.add({"loss": F.cross_entropy(logits.float(), labels), "logits": logits}, labels)
     student.train(training)
     return meter.take()
 

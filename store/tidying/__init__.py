@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from store.database import Database
-from store.objects import ObjectStore
+from store.objects import FolderStore, ObjectStore
 from store.repositories import idempotency, outbox
 from store.settings import Settings
 from store.tidying import orphans, retention
@@ -23,6 +23,8 @@ def tidy(settings: Settings, database: Database, objects: ObjectStore) -> Mappin
         gone["idempotency_keys"] = idempotency.forget_old(session)
     if settings.orphan_grace_days:
         gone["orphans"] = orphans.sweep(database, objects, settings.orphan_grace_days * DAY_SECONDS)
+    if isinstance(objects, FolderStore):
+        gone["half_written_files"] = objects.sweep(DAY_SECONDS)
     if any(gone.values()):
         log.info("tidied: %s", ", ".join(f"{number} {what}" for what, number in gone.items() if number))
     return gone

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,13 +18,14 @@ from sqlalchemy.orm import Session
 from store.clock import db_now
 from store.database import Database
 from store.objects import ObjectStore
-from store.repositories import resources
 from store.states import TERMINAL
 from store.tables import Artifact, Checkpoint, Dataset, Job, Orphan, Teacher, Upload
 
 log = logging.getLogger(__name__)
 OWNERS = 200  # of one look at the database
-PREFIXES = ("jobs/", "teachers/", "datasets/", "uploads/")
+#: Whose id is the second part of a key. What else such a row keeps below it (thumbnails, sources) is its own matter.
+PREFIXES: dict[str, Any] = {"jobs/": Job, "teachers/": Teacher, "datasets/": Dataset, "uploads/": Upload}
+WRITTEN = ("artifacts", "checkpoints")
 #: So many unknown objects are more likely a bucket that is shared, or the wrong database, than what a crash has left.
 FEW, MOST_SHARE = 50, 0.5
 
@@ -72,25 +74,19 @@ def _by_owner(keys: list[str]) -> Iterator[dict[str, list[str]]]:
 
 
 def _unknown(session: Session, prefix: str, by_owner: dict[str, list[str]]) -> list[str]:
-    known, busy = _known(session, prefix, list(by_owner))
-    return [key for owner, keys in by_owner.items() if owner not in busy for key in keys if key not in known]
+    """What belongs to nobody; of an ended job also what it has written and no row names."""
+    table = PREFIXES[prefix]
+    there = set(session.scalars(select(table.id).where(table.id.in_(list(by_owner)))))
+    unknown = [key for owner, keys in by_owner.items() if owner not in there for key in keys]
+    return unknown + (_unnamed(session, by_owner) if table is Job else [])
 
 
-def _known(session: Session, prefix: str, owners: list[str]) -> tuple[set[str], set[str]]:
-    """Keys that rows name, and owners that are not judged because they still write."""
-    if prefix == "jobs/":
-        named = [select(table.object_key).where(table.job_id.in_(owners)) for table in (Artifact, Checkpoint)]
-        active = select(Job.id).where(Job.id.in_(owners), Job.status.not_in(TERMINAL))
-        return {key for query in named for key in session.scalars(query)}, set(session.scalars(active))
-    if prefix == "teachers/":
-        return _owned(session.scalars(select(Teacher).where(Teacher.id.in_(owners)))), set()
-    if prefix == "datasets/":
-        return _owned(session.scalars(select(Dataset).where(Dataset.id.in_(owners)))), set()
-    return set(session.scalars(select(Upload.object_key).where(Upload.id.in_(owners)))), set()
-
-
-def _owned(rows: Iterable[Teacher | Dataset]) -> set[str]:
-    return {key for row in rows for key in resources.object_keys(row)}
+def _unnamed(session: Session, by_owner: dict[str, list[str]]) -> list[str]:
+    ended = list(session.scalars(select(Job.id).where(Job.id.in_(list(by_owner)), Job.status.in_(TERMINAL))))
+    rows = [select(table.object_key).where(table.job_id.in_(ended)) for table in (Artifact, Checkpoint)]
+    named = {key for query in rows for key in session.scalars(query)}
+    written = [key for job_id in ended for key in by_owner[job_id] if key.split("/")[2] in WRITTEN]
+    return [key for key in written if key not in named]
 
 
 def _note(session: Session, unknown: Iterable[str], grace_seconds: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_orphans_go_after_the_grace_and_nothing_else(
     strays = {"jobs/job_gone/x", f"jobs/{done}/artifacts/1/half", "teachers/tch_gone/w", "uploads/upl_gone/content"}
     kept = {f"jobs/{active}/artifacts/1/coming", "somebody/elses", f"datasets/{dataset_id}/all.zip", "teachers/tch_1/w"}
     kept |= {f"datasets/{dataset_id}/thumbnails.webp", f"datasets/{dataset_id}/test.fetched"}
+    kept |= {"teachers/tch_1/source/0", f"datasets/{dataset_id}/thumbnails.webp"}
     files = {key: put(any_objects, tmp_path, key) for key in strays | kept | {"uploads/upl_1/content"}}
     with any_database.write() as session:
         session.get_one(Dataset, dataset_id).files = {
@@ -251,3 +253,12 @@ def test_a_store_that_is_mostly_unknown_is_left_alone(
     assert orphans.sweep(database, folder_store, 0) == 0
     assert len(keys(folder_store)) == orphans.FEW + 1
     database.close()
+
+
+def test_half_written_files_go_when_they_are_old(database: Database, folder_store: FolderStore, tmp_path: Path) -> None:
+    old, young = folder_store.root / ".incoming" / "old", folder_store.root / ".incoming" / "young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert tidying.tidy(settings_of(tmp_path), database, folder_store)["half_written_files"] == 1
+    assert (old.exists(), young.exists()) == (False, True)

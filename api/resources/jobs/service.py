@@ -143,7 +143,9 @@ def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
 def cancel(work: Work, tenant: str, job_id: str) -> Job:
     """Ask for the job's end. Asking again is no error."""
     job = find(work.session, tenant, job_id)
-    jobs.request_cancel(work.session, job)
+    keys = jobs.object_keys(work.session, job.id)
+    if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
+        work.after_commit(lambda: _remove(work.context, job.id, keys))
     _ring(work, job)
     return job
 

@@ -34,6 +34,10 @@ class ZipMembers:
     def source(self, positions: list[int]) -> Source:
         return ZipImages(self.path, [self._names[i] for i in positions])
 
+    def name(self, position: int) -> str:
+        """The member's name as `zipfile` knows it."""
+        return self._names[position]
+
     def _admit(self, archive: zipfile.ZipFile, gate: Gate) -> None:
         for info in archive.infolist():
             if info.is_dir():

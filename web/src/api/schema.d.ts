@@ -1717,6 +1717,19 @@ export interface components {
              */
             image_size: number | "auto";
             /**
+             * Max Length
+             * @description Tokens that a text is cut to.
+             * @default auto
+             */
+            max_length: number | "auto";
+            /**
+             * Text Features
+             * @description What of a text's token features counts for the Q curve and the feature losses.
+             * @default auto
+             * @enum {string}
+             */
+            text_features: "auto" | "cls" | "mean" | "last" | "tokens";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -2060,6 +2073,7 @@ export interface components {
          *         "image_size": "auto",
          *         "layers": 4,
          *         "learning_rate": "auto",
+         *         "max_length": "auto",
          *         "max_steps": null,
          *         "precision": "auto",
          *         "quality_bootstrap": 0,
@@ -2073,6 +2087,7 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_layers": null,
          *         "test_limit": null,
+         *         "text_features": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": 0.3,
@@ -3725,22 +3740,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3749,22 +3752,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3773,22 +3764,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3797,22 +3776,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3821,22 +3788,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3845,22 +3800,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3896,22 +3839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3920,22 +3851,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -3944,22 +3875,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -3968,22 +3887,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3992,22 +3899,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4016,22 +3911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4040,22 +3923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4064,22 +3935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4124,22 +3983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4148,22 +3995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4172,22 +4007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4196,22 +4019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4220,22 +4031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4244,22 +4043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4268,22 +4055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4315,22 +4090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4339,22 +4102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4363,22 +4114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4387,22 +4126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -4411,22 +4138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4435,22 +4150,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4459,22 +4162,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4483,22 +4174,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4507,22 +4186,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4558,22 +4225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4582,22 +4237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4606,22 +4249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4630,22 +4261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4654,22 +4273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4678,22 +4285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4702,22 +4297,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4726,22 +4309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4778,22 +4349,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "wrong_part_size";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4802,22 +4361,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4826,22 +4373,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4850,22 +4385,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_not_open" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -4874,22 +4397,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -4898,22 +4409,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4922,22 +4421,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "digest_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4946,22 +4433,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4970,22 +4445,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4994,22 +4457,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5052,22 +4503,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5076,22 +4515,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5100,22 +4527,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5124,22 +4539,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "parts_missing" | "upload_failed" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5148,22 +4551,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "checksum_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5172,22 +4563,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5196,22 +4575,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5220,22 +4587,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5269,22 +4624,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5293,22 +4636,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5317,22 +4648,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5341,22 +4660,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5365,22 +4672,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5389,22 +4684,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5484,22 +4767,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5508,22 +4779,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5532,22 +4791,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "job_not_succeeded" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -5556,22 +4803,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -5580,22 +4815,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5604,22 +4827,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5628,22 +4839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5652,22 +4851,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5676,22 +4863,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -5736,22 +4911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5760,22 +4923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5784,22 +4935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5808,22 +4947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5832,22 +4959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5856,22 +4971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5880,22 +4983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5927,22 +5018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5951,22 +5030,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5975,22 +5042,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5999,22 +5054,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -6023,22 +5066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6047,22 +5078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6071,22 +5090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6095,22 +5102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6119,22 +5114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6174,22 +5157,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6198,22 +5169,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6222,22 +5181,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6246,22 +5193,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -6270,22 +5205,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6294,22 +5217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6318,22 +5229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6342,22 +5241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6366,22 +5253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6390,22 +5265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6414,22 +5277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6463,22 +5314,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6487,22 +5326,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6511,22 +5338,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6535,22 +5350,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6559,22 +5362,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6583,22 +5374,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6671,22 +5450,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6695,22 +5462,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6719,22 +5474,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6743,22 +5486,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6767,22 +5498,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6791,22 +5510,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6815,22 +5522,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6839,22 +5534,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6863,22 +5546,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -6923,22 +5594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6947,22 +5606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6971,22 +5618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6995,22 +5630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7019,22 +5642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7043,22 +5654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7067,22 +5666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7114,22 +5701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7138,22 +5713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7162,22 +5725,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7186,22 +5737,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7210,22 +5749,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7234,22 +5761,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7258,22 +5773,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7282,22 +5785,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7306,22 +5797,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7361,22 +5840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7385,22 +5852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7409,22 +5864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7433,22 +5876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "name_fixed";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7457,22 +5888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -7481,22 +5900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -7505,22 +5912,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7529,22 +5924,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7553,22 +5936,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7577,22 +5948,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7601,22 +5960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7654,22 +6001,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7678,22 +6013,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7702,22 +6025,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7726,22 +6037,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7750,22 +6049,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7774,22 +6061,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7798,22 +6073,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7853,22 +6116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7877,22 +6128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7901,22 +6140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7925,22 +6152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7949,22 +6164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7973,22 +6176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8038,22 +6229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8062,22 +6241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8086,22 +6253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8110,22 +6265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8134,22 +6277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8158,22 +6289,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8182,22 +6301,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8206,22 +6313,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8230,22 +6325,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -8292,22 +6375,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8316,22 +6387,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8340,22 +6399,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8364,22 +6411,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8388,22 +6423,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8412,22 +6435,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8436,22 +6447,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8495,22 +6494,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8519,22 +6506,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8543,22 +6518,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8567,22 +6530,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_active" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8591,22 +6542,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8615,22 +6554,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8639,22 +6566,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8663,22 +6578,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8687,22 +6590,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8742,22 +6633,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8766,22 +6645,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8790,22 +6657,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8814,22 +6681,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8838,22 +6693,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8862,22 +6705,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8886,22 +6717,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8910,22 +6729,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8934,22 +6741,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8958,22 +6753,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9007,22 +6790,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9031,22 +6802,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9055,22 +6814,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9079,22 +6826,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9103,22 +6838,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9127,22 +6850,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9151,22 +6862,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9175,22 +6874,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9199,22 +6886,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9248,22 +6923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9272,22 +6935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9296,22 +6947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9320,22 +6959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9344,22 +6971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9368,22 +6983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9392,22 +6995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9416,22 +7007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9440,22 +7019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9489,22 +7056,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9513,22 +7068,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9537,22 +7080,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9561,22 +7092,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9585,22 +7104,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9609,22 +7116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9633,22 +7128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9657,22 +7140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9681,22 +7152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9730,22 +7189,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9754,22 +7201,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9778,22 +7213,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9802,22 +7225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9826,22 +7237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9850,22 +7249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9874,22 +7261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9898,22 +7273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9922,22 +7285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9971,22 +7322,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9995,22 +7334,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10019,22 +7346,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -10043,22 +7358,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition" | "not_retryable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -10067,22 +7370,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10091,22 +7382,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10115,22 +7394,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10139,22 +7406,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10163,22 +7418,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10218,22 +7461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10242,22 +7473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10266,22 +7485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_q_curve";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10290,22 +7497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Conflict */
@@ -10314,22 +7509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "q_curve_empty";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10338,22 +7521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10362,22 +7533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10386,22 +7545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10410,22 +7557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10479,22 +7614,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10503,22 +7626,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10527,22 +7638,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10551,22 +7650,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10575,22 +7662,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10599,22 +7674,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10623,22 +7686,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10647,22 +7698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10700,22 +7739,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10724,22 +7751,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10748,22 +7763,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10772,22 +7775,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10796,22 +7787,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10820,22 +7799,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10844,22 +7811,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10899,22 +7854,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10923,22 +7866,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10947,22 +7878,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10971,22 +7890,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10995,22 +7902,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11019,22 +7914,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11043,22 +7926,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11089,22 +7960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11113,22 +7972,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11137,22 +7984,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11161,22 +7996,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11185,22 +8008,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11209,22 +8020,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11233,22 +8032,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11279,22 +8066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11303,22 +8078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11327,22 +8090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11351,22 +8102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11375,22 +8114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11399,22 +8126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11423,22 +8138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11469,22 +8172,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11493,22 +8184,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11517,22 +8196,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11541,22 +8208,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11565,22 +8220,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11589,22 +8232,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11613,22 +8244,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11686,22 +8305,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11710,22 +8317,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11734,22 +8329,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -11758,22 +8341,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -11782,22 +8353,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -11806,22 +8365,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11830,22 +8377,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11854,22 +8389,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11878,22 +8401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11902,22 +8413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11974,22 +8473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11998,22 +8485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12022,22 +8497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -12046,22 +8509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -12070,22 +8521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12094,22 +8533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12118,22 +8545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12142,22 +8557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12166,22 +8569,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12190,22 +8581,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12285,22 +8664,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12309,22 +8676,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12333,22 +8688,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -12357,22 +8700,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -12381,22 +8712,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12405,22 +8724,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12429,22 +8736,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12453,22 +8748,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12477,22 +8760,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12501,22 +8772,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12545,22 +8804,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12569,22 +8816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12593,22 +8828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12617,22 +8840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12641,22 +8852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12665,22 +8864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12716,22 +8903,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12740,22 +8915,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12764,22 +8927,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12788,22 +8939,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12812,22 +8951,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12836,22 +8963,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12880,22 +8995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12904,22 +9007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12928,22 +9019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12952,22 +9031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12976,22 +9043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13000,22 +9055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13044,22 +9087,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13068,22 +9099,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13092,22 +9111,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13116,22 +9123,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13140,22 +9135,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13164,22 +9147,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13208,22 +9179,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13232,22 +9191,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13256,22 +9203,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13280,22 +9215,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13304,22 +9227,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13328,22 +9239,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13372,22 +9271,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13396,22 +9283,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13420,22 +9295,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13444,22 +9307,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13468,22 +9319,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13492,22 +9331,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13541,22 +9368,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13565,22 +9380,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13589,22 +9392,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13613,22 +9404,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13637,22 +9416,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13661,22 +9428,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13709,22 +9464,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13733,22 +9476,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -13757,22 +9500,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -13781,22 +9512,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13805,22 +9524,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13829,22 +9536,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13853,22 +9548,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13877,22 +9560,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13923,22 +9594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13947,22 +9606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -13971,22 +9618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13995,22 +9630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14019,22 +9642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14043,22 +9654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14067,22 +9666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14111,22 +9698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14135,22 +9710,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14159,22 +9722,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14183,22 +9746,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14207,22 +9758,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14231,22 +9770,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14255,22 +9782,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14301,22 +9816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14325,22 +9828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14349,22 +9840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14373,22 +9852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14397,22 +9864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14421,22 +9876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14445,22 +9888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14469,22 +9900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14515,22 +9934,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14539,22 +9946,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14563,22 +9958,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14587,22 +9982,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14611,22 +9994,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14635,22 +10006,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14659,22 +10018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14710,22 +10057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14734,22 +10069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14758,22 +10081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14782,22 +10093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14806,22 +10105,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14830,22 +10117,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14854,22 +10129,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14901,22 +10164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14925,22 +10176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14949,22 +10188,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14973,22 +10200,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14997,22 +10212,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15021,22 +10224,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15045,22 +10236,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15069,22 +10248,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15120,22 +10287,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15144,22 +10299,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15168,22 +10311,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15192,22 +10323,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15216,22 +10335,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15240,22 +10347,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15264,22 +10359,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15312,22 +10395,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15336,22 +10407,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15360,22 +10419,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "keyless";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -15384,22 +10431,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -15408,22 +10443,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15432,22 +10455,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15456,22 +10467,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15480,22 +10479,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15504,22 +10491,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15550,22 +10525,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15574,22 +10537,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15598,22 +10549,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15622,22 +10561,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15646,22 +10573,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15670,22 +10585,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15694,22 +10597,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15738,22 +10629,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15762,22 +10641,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15786,22 +10653,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15810,22 +10665,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "own_key";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15834,22 +10677,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15858,22 +10689,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15882,22 +10701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15906,22 +10713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15955,22 +10750,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15979,22 +10762,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16003,22 +10774,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16027,22 +10786,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16051,22 +10798,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16075,22 +10810,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16135,22 +10858,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16159,22 +10870,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -16183,22 +10882,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16207,22 +10894,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16231,22 +10906,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16255,22 +10918,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16279,22 +10930,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16334,22 +10973,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16358,22 +10985,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Not found */
@@ -16382,22 +10997,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -16406,22 +11021,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -16430,22 +11033,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -16454,22 +11045,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16478,22 +11057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16502,22 +11069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16526,22 +11081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16550,22 +11093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16594,22 +11125,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16618,22 +11137,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16642,22 +11149,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16666,22 +11161,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16690,22 +11173,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16714,22 +11185,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16758,22 +11217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16782,22 +11229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16806,22 +11241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16830,22 +11253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16854,22 +11265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16878,22 +11277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16922,22 +11309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16946,22 +11321,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16970,22 +11333,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16994,22 +11345,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -17018,31 +11357,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
-            /** @description Not ready; the body says which part. */
+            /** @description Service unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Ready"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -17071,22 +11401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -17095,22 +11413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -17119,22 +11425,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -17143,22 +11437,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -17167,22 +11449,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -17191,22 +11461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };

@@ -1,0 +1,85 @@
+"""A language model's student: its Hugging Face folder as one zip, and a README that loads it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from distill.export._base import Artifact, Context, write_text
+from distill.models.language import save_folder
+
+ZIP = "student.zip"
+_DATE = (1980, 1, 1, 0, 0, 0)  # the same student gives the same file
+
+_CLASSIFIER = """from distill.student import load_student
+
+student = load_student("student.zip")
+for prediction in student.predict(["A text."]):
+    print(prediction.label, prediction.probability)
+```
+
+or, unpacked to a folder `student`, with transformers alone:
+
+```python
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("student")
+model = AutoModelForSequenceClassification.from_pretrained("student").eval()
+inputs = tokenizer(["A text."], truncation=True, max_length={length}, return_tensors="pt")
+with torch.inference_mode():
+    print(model.config.id2label[model(**inputs).logits.argmax(1).item()])
+"""
+
+_DECODER = """from distill.student import load_student
+
+student = load_student("student.zip")
+print(student.answer(["Name three birds."])[0])
+"""
+
+
+def student(context: Context, folder: Path, metadata: dict[str, str]) -> list[Artifact]:
+    """`student.zip`: config.json, model.safetensors and the tokenizer's files; `student.json` describes it."""
+    path, part = folder / ZIP, folder / f"{ZIP}.part"
+    with TemporaryDirectory(dir=folder) as scratch:
+        save_folder(context.student, context.tokens, Path(scratch), metadata)
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for file in sorted(Path(scratch).iterdir()):
+                with file.open("rb") as source, archive.open(zipfile.ZipInfo(file.name, _DATE), "w") as target:
+                    while chunk := source.read(2**20):
+                        target.write(chunk)
+    part.replace(path)
+    described = json.dumps({key: json.loads(value) for key, value in metadata.items()}, indent=2)
+    return [
+        Artifact(ZIP, path, "application/zip"),
+        write_text(folder, "student.json", described + "\n", "application/json"),
+    ]
+
+
+def card(context: Context, folder: Path) -> list[Artifact]:
+    """README.md."""
+    how, report = asdict(context.preprocessing), context.report
+    found, share = report["student"], report["student"]["accuracy"]
+    interval = f"95 % interval {100 * share['low']:.2f} to {100 * share['high']:.2f}, n = {share['n']}"
+    generates = how["task"] == "generate"
+    what = "next-token accuracy on the answers" if generates else "test accuracy"
+    kind = "A decoder for instructions" if generates else f"A text classifier for {len(context.classes)} classes"
+    snippet = _DECODER if generates else _CLASSIFIER.format(length=how["max_length"])
+    text = f"""# {context.architecture.name}, {report["recipe"]}
+
+{kind}, of {found["parameters"]:,} parameters, trained by Retort with the recipe `{report["recipe"]}` on
+{report["dataset"]["name"]}: {what} {100 * share["value"]:.2f} % ({interval}). {report["verdict"]["text"]}
+
+## Use
+
+```python
+{snippet}```
+
+Input: at most {how["max_length"]} tokens of the teacher's tokenizer. `report.md` compares the student with its teacher.
+"""
+    if context.classes:
+        text += f"\n## Classes\n\n{', '.join(context.classes)}\n"
+    return [write_text(folder, "README.md", text, "text/markdown")]

@@ -1,0 +1,67 @@
+"""The families of language models that are read and trained, by transformers' `model_type`. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from distill.errors import UnknownName
+
+PREFIX = "transformers:"
+SAME = "auto"
+"""`transformers:auto`: the teacher's family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`decoder`: causal, answers instructions; else an encoder, which classifies. `inner` is the configuration's name
+    of the feed-forward width, `follows` are fields that must equal the width, `head_reads` the token that the
+    classification head reads (`cls`, or `last`: the last that is no padding)."""
+
+    model_type: str
+    decoder: bool
+    inner: str = "intermediate_size"
+    follows: tuple[str, ...] = ()
+    head_reads: str = "cls"
+
+
+def _decoder(model_type: str, inner: str = "intermediate_size", follows: tuple[str, ...] = ()) -> Family:
+    return Family(model_type, True, inner, follows, "last")
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        family.model_type: family
+        for family in (
+            Family("bert", False),  # MiniLM too
+            Family("roberta", False),
+            Family("distilbert", False, inner="hidden_dim"),
+            Family("deberta-v2", False, follows=("pooler_hidden_size",)),
+            Family("electra", False),
+            Family("modernbert", False),
+            _decoder("opt", inner="ffn_dim", follows=("word_embed_proj_dim",)),
+            _decoder("llama"),
+            _decoder("gpt2", inner="n_inner"),
+            _decoder("qwen2"),
+        )
+    }
+)
+
+
+def family(model_type: str) -> Family:
+    """Raises `UnknownName` for a family that is not on the list."""
+    if model_type not in FAMILIES:
+        raise UnknownName("family of language models", model_type, FAMILIES)
+    return FAMILIES[model_type]
+
+
+def is_language(architecture_name: str) -> bool:
+    """Whether an architecture's name means a language model: `transformers:<model_type>`."""
+    return architecture_name.startswith(PREFIX)
+
+
+def catalogue() -> list[dict[str, str]]:
+    """As `distill.models.catalogue`: what a student may be, `transformers:auto` (the teacher's family) first."""
+    names = [SAME, *FAMILIES]
+    return [{"name": PREFIX + name, "library": "transformers", "family": name} for name in names]

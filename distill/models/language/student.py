@@ -1,0 +1,200 @@
+"""A student: a smaller configuration of the teacher's family, with the teacher's tokenizer."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig
+
+from distill.errors import InvalidConfig
+from distill.models.language.config import family_of
+from distill.models.language.families import PREFIX, SAME
+from distill.models.language.network import Task, build, for_task, layers_path, parameters, skeleton
+from distill.parameters import check as check_parameters
+from distill.selection._rule import even_positions
+from distill.types import Architecture
+
+OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "layers": {"type": "integer", "minimum": 1, "maximum": 512, "description": "Blocks; default: the teacher's."},
+        "width": {"type": "integer", "minimum": 1, "maximum": 65536, "description": "Hidden size; default: its own."},
+        "heads": {"type": ["integer", "string"], "minimum": 1, "maximum": 1024, "description": "Attention heads."},
+        "inner": {"type": "integer", "minimum": 1, "maximum": 262144, "description": "Feed-forward width."},
+        "parameters": {"type": "integer", "minimum": 1, "description": "Budget: the largest shape that fits it."},
+        "initialise": {"type": "string", "enum": ["auto", "teacher", "random"], "description": "First weights."},
+        "untied": {"type": "boolean", "description": "A decoder's output layer of its own, not the embeddings."},
+    }
+)
+SHRINKS = 64
+
+
+@dataclass(frozen=True)
+class Made:
+    """`architecture` has every option resolved; `reason` says how."""
+
+    network: nn.Module
+    architecture: Architecture
+    reason: str
+
+
+def make_student(
+    wanted: Architecture, teacher: nn.Module, task: Task, classes: Sequence[str] = (), untie: bool = False
+) -> Made:
+    """The student that `wanted` describes, of the teacher's family, random weights from torch's global generator.
+
+    Options: `layers`, `width`, `heads` (`auto`: heads as wide as the teacher's), `inner` (feed-forward width, default
+    the teacher's ratio), or `parameters`, a budget: the largest student of the teacher's proportions that has at most
+    so many (**our choice**: layers and width shrink by one factor, in 64 steps). `initialise`: `teacher` copies the
+    embeddings, every n-th block and what else fits, where widths agree; `auto` does so where they agree; `random`.
+    `untie`: separate output weights although the teacher's are tied (recipes that must keep labels out of the
+    embeddings). Raises `InvalidConfig`.
+    """
+    options = dict(wanted.options)
+    check_parameters(OPTIONS, options)
+    config: Any = copy.deepcopy(teacher.config)
+    _check_family(wanted.name, config)
+    sizes, reason = _sizes(config, options, task, classes)
+    smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
+    network = build(smaller, task)
+    layers, width, heads, inner = sizes
+    how = _initialised(network, teacher, str(options.get("initialise", "auto")))
+    resolved: dict[str, bool | int | float | str | list[int]] = {
+        "layers": layers, "width": width, "heads": heads, "inner": inner, "initialise": how,
+    }  # fmt: skip
+    if getattr(config, "tie_word_embeddings", False) and not smaller.tie_word_embeddings:
+        resolved["untied"] = True
+    return Made(network, Architecture(name=PREFIX + config.model_type, options=resolved), reason)
+
+
+def _check_family(name: str, config: PreTrainedConfig) -> None:
+    if name not in (PREFIX + SAME, PREFIX + config.model_type):
+        raise InvalidConfig(
+            f"The student {name} is not of the teacher's family, {config.model_type}.",
+            f"Ask for {PREFIX}{SAME}: a student shares its teacher's tokenizer and family.",
+            {"student": name, "teacher_family": config.model_type},
+        )
+
+
+Sizes = tuple[int, int, int, int]  # layers, width, heads, feed-forward width
+
+
+def _sizes(
+    config: PreTrainedConfig, options: Mapping[str, Any], task: Task, classes: Sequence[str]
+) -> tuple[Sizes, str]:
+    budget = options.get("parameters")
+    if budget is None:
+        return _given(config, options), "layers and widths as given, the teacher's where not"
+    if "layers" in options or "width" in options:
+        raise InvalidConfig("A budget of parameters and layers or width contradict each other.", "Give one of them.")
+    tried = None
+    for step in range(SHRINKS, 0, -1):
+        sizes = _shrunk(config, step / SHRINKS, options)
+        if sizes == tried:
+            continue
+        tried = sizes
+        count = parameters(skeleton(for_task(_resized(config, *sizes), task, classes), task))
+        if count <= budget:
+            return sizes, f"the largest of the teacher's proportions within {budget:,} parameters: {count:,}"
+    raise InvalidConfig(
+        f"No student of this family has at most {budget:,} parameters: its embeddings alone are larger.",
+        "Raise the budget.",
+        {"parameters": budget},
+    )
+
+
+def _given(config: PreTrainedConfig, options: Mapping[str, Any]) -> Sizes:
+    layers = int(options.get("layers", config.num_hidden_layers))
+    width = int(options.get("width", config.hidden_size))
+    heads = options.get("heads", "auto")
+    if isinstance(heads, str):
+        if heads != "auto":
+            raise InvalidConfig(f"heads = {heads!r} is no number.", "Give a number, or auto.")
+        heads = _heads(config, width)
+    if width % int(heads):
+        raise InvalidConfig(f"{heads} heads do not divide a width of {width}.", "Choose heads that do, or auto.")
+    return layers, width, int(heads), int(options.get("inner", _inner(config, width)))
+
+
+def _shrunk(config: PreTrainedConfig, factor: float, options: Mapping[str, Any]) -> Sizes:
+    head = config.hidden_size // config.num_attention_heads
+    width = max(head, round(config.hidden_size * factor / head) * head)
+    layers = max(1, round(config.num_hidden_layers * factor))
+    return _given(config, {**options, "layers": layers, "width": width})
+
+
+def _heads(config: PreTrainedConfig, width: int) -> int:
+    """As wide as the teacher's heads where that divides, else the most heads up to that number which divide."""
+    most = max(1, width // (config.hidden_size // config.num_attention_heads))
+    even = [heads for heads in range(most, 0, -1) if width % heads == 0 and (width // heads) % 2 == 0]
+    return even[0] if even else 1
+
+
+def _inner(config: PreTrainedConfig, width: int) -> int:
+    own = int(getattr(config, family_of(config).inner, None) or 4 * config.hidden_size)
+    return max(1, round(own * width / int(config.hidden_size)))
+
+
+def _resized(
+    config: PreTrainedConfig, layers: int, width: int, heads: int, inner: int, untie: bool = False
+) -> PreTrainedConfig:
+    """A new configuration: built from its values, so that what follows from the sizes is worked out again."""
+    family = family_of(config)
+    values = config.to_dict()
+    # Per-layer lists and the width of a head follow from the sizes.
+    for derived in ("layer_types", "head_dim", "dtype", "transformers_version", "model_type", "max_window_layers"):
+        values.pop(derived, None)
+    names = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
+    attributes = getattr(config, "attribute_map", {})
+    values |= {attributes.get(name, name): value for name, value in names.items()}
+    values |= {family.inner: inner} | dict.fromkeys(family.follows, width)
+    if "num_key_value_heads" in values:
+        values["num_key_value_heads"] = _key_value_heads(config, heads)
+    if untie:
+        values["tie_word_embeddings"] = False
+    made = type(config)(**{key: value for key, value in values.items() if not key.startswith("_")})
+    made.use_cache = False
+    return made
+
+
+def _key_value_heads(config: Any, heads: int) -> int:
+    """The teacher's ratio of query to key heads, as far as it divides."""
+    wanted = max(1, heads * config.num_key_value_heads // config.num_attention_heads)
+    return next(count for count in range(wanted, 0, -1) if heads % count == 0)
+
+
+def _initialised(network: Any, teacher: Any, wanted: str) -> str:
+    """`teacher` or `random`: what was done."""
+    agree = network.config.hidden_size == teacher.config.hidden_size
+    if wanted == "teacher" and not agree:
+        raise InvalidConfig(
+            f"Weights cannot be copied: the student is {network.config.hidden_size} wide, the teacher "
+            f"{teacher.config.hidden_size}.",
+            "Set width to the teacher's, or initialise to random.",
+        )
+    if wanted == "random" or not agree:
+        return "random"
+    copy_blocks(network, teacher)
+    return "teacher"
+
+
+@torch.no_grad()
+def copy_blocks(network: Any, teacher: Any) -> tuple[int, ...]:
+    """Copy embeddings, blocks and head from the teacher where name and shape agree; student block j takes teacher
+    block ceil(L_t (j + 1) / L_s) - 1, so the last is the last (**our choice**). Returns the teacher's block numbers."""
+    ours, theirs = network.config.num_hidden_layers, teacher.config.num_hidden_layers
+    taken = even_positions(theirs, ours) if ours <= theirs else tuple(min(j, theirs - 1) for j in range(ours))
+    here, there = layers_path(network, ours), layers_path(teacher, theirs)
+    source = teacher.state_dict()
+    for name, tensor in network.state_dict().items():
+        if name.startswith(f"{here}."):
+            number, _, rest = name[len(here) + 1 :].partition(".")
+            name = f"{there}.{taken[int(number)]}.{rest}"
+        if name in source and source[name].shape == tensor.shape:
+            tensor.copy_(source[name])
+    return taken

@@ -1,0 +1,81 @@
+"""A downloaded language model, ready to use: `distill.student.load_student("student.zip")`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distill.data.text import TextPreprocessing, tokenise
+from distill.data.text.loader import collate
+from distill.data.text.records import prompt_of
+from distill.errors import InvalidTeacher
+from distill.models.language import Tokens, load, open_folder
+from distill.models.language.config import class_names
+from distill.recipes._networks import run_logits
+from distill.running.answering import NEW_TOKENS, generate
+from distill.running.prepare import Network
+from distill.student import Prediction
+from distill.types import Architecture
+
+Text = str | tuple[str, str]
+
+
+@dataclass(frozen=True)
+class TextStudent:
+    """A trained classifier of texts or pairs of texts, or a decoder that answers instructions."""
+
+    model: torch.nn.Module
+    architecture: Architecture
+    classes: tuple[str, ...]
+    preprocessing: TextPreprocessing
+    tokens: Tokens
+
+    def inputs(self, texts: Iterable[Text]) -> dict[str, Tensor]:
+        """Texts, or pairs, as the model's inputs (n, t)."""
+        pairs = [(text, None) if isinstance(text, str) else text for text in texts]
+        made = tokenise(pairs, torch.zeros(len(pairs)), self.tokens, self.preprocessing.max_length)
+        return collate(made, torch.arange(len(pairs)), self.tokens.pad, self.preprocessing.max_length)[0]
+
+    @torch.inference_mode()
+    def probabilities(self, texts: Iterable[Text]) -> Tensor:
+        """(n, classes) float32, rows sum to 1. For classifiers."""
+        return torch.softmax(run_logits(self.model, self.inputs(texts)).float(), dim=1)
+
+    def predict(self, texts: Iterable[Text]) -> list[Prediction]:
+        """The most probable class of each text."""
+        best = self.probabilities(texts).max(1)
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Prediction(self.classes[index], index, probability) for index, probability in found]
+
+    def answer(self, instructions: Sequence[str], new_tokens: int = NEW_TOKENS) -> list[str]:
+        """Greedy answers to instructions, for decoders."""
+        network = Network(self.model, self.architecture, self.preprocessing, tokens=self.tokens)
+        prompts = [prompt_of(instruction) for instruction in instructions]
+        return generate(network, prompts, torch.device("cpu"), new_tokens)[0]
+
+
+def load_text_student(path: Path) -> TextStudent:
+    """Raises InvalidTeacher for a folder or zip that no Retort run wrote."""
+    with TemporaryDirectory() as scratch:
+        folder = open_folder(path, Path(scratch))
+        metadata = next(iter(folder.shards.values())).metadata
+        try:
+            how = TextPreprocessing(**json.loads(metadata["preprocessing"]))
+            architecture = Architecture.model_validate_json(metadata["architecture"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise InvalidTeacher(
+                f"{path.name} was not written by Retort: its header lacks {error}.",
+                "Load it with transformers, or with distill.models.language.load.",
+            ) from error
+        classes = class_names(folder) if how.task == "classify" else ()
+        model, _ = load(folder, how.task, classes)
+        config: Any = model.config
+        tokens = Tokens.load(folder, config)
+    return TextStudent(model, architecture, classes, how, tokens)

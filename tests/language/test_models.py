@@ -1,0 +1,283 @@
+"""Model folders of every family: read strictly, written so that transformers reads them back, students made smaller."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from distill.errors import InvalidConfig, InvalidTeacher, RetortError, UnknownName
+from distill.models.language import FAMILIES, Tokens, examine, load, make_student, open_folder, save_folder
+from distill.models.language.config import read_config
+from distill.models.language.student import copy_blocks
+from distill.types import Architecture
+from tests.language import tiny
+
+CLASSES = ("class0", "class1", "class2")
+
+
+def saved(tmp_path: Path, family: str = "bert", task: str = "classify", **changes: Any) -> Path:
+    return tiny.save(tiny.network(family, task, **changes), tmp_path / "model")
+
+
+def zipped(folder: Path, target: Path, top: str = "") -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(folder.iterdir()):
+            archive.write(file, f"{top}{file.name}")
+    return target
+
+
+def test_every_family_of_the_list_is_tested() -> None:
+    assert set(tiny.FAMILIES) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_saved_classifier_loads_to_the_same_logits(family: str, tmp_path: Path) -> None:
+    original = tiny.network(family)
+    folder = open_folder(tiny.save(original, tmp_path / "model"), tmp_path)
+    found = examine(folder)
+    assert (found.family, found.num_classes, found.layers, found.width) == (family, 3, 3, 16)
+    assert found.generates == (family in tiny.DECODERS)
+    network, headed = load(folder, "classify", CLASSES)
+    assert headed
+    inputs = tiny.batch()
+    with torch.no_grad():
+        assert torch.equal(network(**inputs).logits, original(**inputs).logits)
+
+
+@pytest.mark.parametrize("family", tiny.DECODERS)
+def test_a_saved_decoder_loads_to_the_same_logits(family: str, tmp_path: Path) -> None:
+    original = tiny.network(family, "generate")
+    folder = open_folder(tiny.save(original, tmp_path / "model"), tmp_path)
+    assert examine(folder).num_classes == 0
+    network, headed = load(folder, "generate", ())
+    assert headed
+    with torch.no_grad():
+        assert torch.equal(network(**tiny.batch()).logits, original(**tiny.batch()).logits)
+
+
+@pytest.mark.parametrize("family", tiny.ENCODERS)
+def test_a_base_without_a_head_is_a_base(family: str, tmp_path: Path) -> None:
+    whole = tiny.network(family)
+    base = whole.get_submodule(whole.base_model_prefix)
+    folder = open_folder(tiny.save(base, tmp_path / "model"), tmp_path)
+    found = examine(folder)
+    assert (found.num_classes, found.classes) == (0, ())
+    network, headed = load(folder, "classify", ("a", "b", "c", "d"))
+    assert not headed
+    assert network(**tiny.batch()).logits.shape == (4, 4)
+    inner = network.get_submodule(whole.base_model_prefix).state_dict()
+    for name, tensor in base.state_dict().items():
+        assert torch.equal(inner[name], tensor), name
+
+
+def test_shards_are_one_model_and_must_agree_with_their_index(tmp_path: Path) -> None:
+    original = tiny.network("bert")
+    path = tiny.save(original, tmp_path / "model", shards="10KB")
+    folder = open_folder(path, tmp_path)
+    assert len(folder.shards) > 1
+    network, _ = load(folder, "classify", CLASSES)
+    assert torch.equal(network.state_dict()["classifier.weight"], original.state_dict()["classifier.weight"])
+    index = json.loads((path / "model.safetensors.index.json").read_text())
+    name = next(iter(index["weight_map"]))
+    wrong = index | {"weight_map": {key: value for key, value in index["weight_map"].items() if key != name}}
+    (path / "model.safetensors.index.json").write_text(json.dumps(wrong))
+    with pytest.raises(InvalidTeacher, match="index"):
+        open_folder(path, tmp_path)
+    (path / "model.safetensors.index.json").write_text(json.dumps(index | {"weight_map": {name: "../x.safetensors"}}))
+    with pytest.raises(InvalidTeacher, match="beside it"):
+        open_folder(path, tmp_path)
+
+
+@pytest.mark.parametrize("top", ["", "a-folder/"])
+def test_a_zip_is_unpacked_to_what_is_needed(top: str, tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    (path / "evil.py").write_text("raise SystemExit")
+    folder = open_folder(zipped(path, tmp_path / "model.zip", top), tmp_path / "scratch")
+    assert not (folder.path / "evil.py").exists()
+    assert examine(folder).num_classes == 3
+
+
+def test_a_zip_that_climbs_out_or_links_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../config.json", "{}")
+    with pytest.raises(InvalidTeacher, match="climbs"):
+        open_folder(path, tmp_path / "scratch")
+    folder = saved(tmp_path)
+    (folder / "vocab.txt").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidTeacher, match="link"):
+        open_folder(folder, tmp_path)
+
+
+def test_pickles_are_never_read(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    torch.save(load_file(path / "model.safetensors"), path / "pytorch_model.bin")
+    open_folder(path, tmp_path)  # beside safetensors it is ignored
+    (path / "model.safetensors").unlink()
+    with pytest.raises(InvalidTeacher, match=r"pytorch_model\.bin.*only safetensors"):
+        open_folder(path, tmp_path)
+    with pytest.raises(InvalidTeacher, match="only safetensors"):
+        open_folder(zipped(path, tmp_path / "m.zip"), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trust_remote_code": False}, "trust_remote_code"),
+        ({"auto_map": {"AutoModel": "evil.Model"}}, "auto_map"),
+        ({"nested": {"auto_map": {}}}, "auto_map"),
+        ({"quantization_config": {"bits": 4}}, "quantised"),
+        ({"model_type": "evil"}, "evil"),
+        ({"num_hidden_layers": 100_000}, "num_hidden_layers"),
+        ({"hidden_size": -1}, "hidden_size"),
+        ({"hidden_size": "large"}, "config.json"),
+        ({"hidden_act": "__import__"}, "built"),
+        ({"intermediate_size": 33}, "wrongly shaped"),
+        ({"num_hidden_layers": 5}, "missing"),
+    ],
+)
+def test_a_configuration_that_lies_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    data = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(data | changes))
+    with pytest.raises((InvalidTeacher, InvalidConfig, UnknownName), match=message):
+        examine(open_folder(path, tmp_path))
+
+
+def test_an_attention_implementation_from_elsewhere_is_not_taken(tmp_path: Path) -> None:
+    data = tiny.config("bert").to_dict() | {"_attn_implementation": "kernels-community/x", "attn_implementation": "x/y"}
+    assert read_config(data)._attn_implementation in (None, "sdpa", "eager")
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    tensors = load_file(path / "model.safetensors")
+    bad = tensors | {"classifier.bias": torch.tensor([1.0, float("nan"), 0.0])}
+    save_file(bad, path / "model.safetensors")
+    with pytest.raises(InvalidTeacher, match=r"NaN.*classifier\.bias"):
+        examine(open_folder(path, tmp_path))
+    with (path / "model.safetensors").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InvalidTeacher):
+        open_folder(path, tmp_path)
+
+
+def test_the_tokenizer_must_be_there_and_fit(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    text = (path / "tokenizer.json").read_text()
+    (path / "tokenizer.json").write_text(text.replace('"cat": 7', '"cat": 700'))
+    with pytest.raises(InvalidTeacher, match="token 700"):
+        examine(open_folder(path, tmp_path))
+    (path / "tokenizer.json").write_text("{}")
+    with pytest.raises(InvalidTeacher, match="cannot be read"):
+        examine(open_folder(path, tmp_path))
+    (path / "tokenizer.json").unlink()
+    with pytest.raises(InvalidTeacher, match="has no tokenizer"):
+        examine(open_folder(path, tmp_path))
+
+
+def test_encoding_truncates_and_tells_the_whole_length(tmp_path: Path) -> None:
+    folder = open_folder(saved(tmp_path), tmp_path)
+    tokens = Tokens.load(folder, read_config(folder.json("config.json")))
+    short, pair = tokens.encode([("the cat", None), ("the cat runs fast today", "a dog")], 8)
+    assert (short.ids, short.whole, short.segments) == ([1, 5, 7, 2], 4, [0, 0, 0, 0])
+    assert (len(pair.ids), pair.whole) == (8, 10)
+    assert pair.segments == [0] * 5 + [1] * 3
+    assert tokens.pad == 0
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_student_is_a_smaller_member_of_the_family(family: str, tmp_path: Path) -> None:
+    teacher = tiny.network(family)
+    made = make_student(
+        Architecture(name="transformers:auto", options={"layers": 2, "width": 8}), teacher, "classify", CLASSES
+    )
+    own = made.network.config
+    assert (own.model_type, own.num_hidden_layers, own.hidden_size) == (family, 2, 8)
+    assert made.architecture.name == f"transformers:{family}"
+    assert made.architecture.options["initialise"] == "random"
+    assert made.network(**tiny.batch()).logits.shape == (4, 3)
+    again = make_student(made.architecture, teacher, "classify", CLASSES)
+    assert again.network.config.to_dict() == own.to_dict()
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_every_nth_block_is_copied_where_widths_agree(family: str) -> None:
+    teacher = tiny.network(family, layers=4)
+    made = make_student(Architecture(name="transformers:auto", options={"layers": 2}), teacher, "classify", CLASSES)
+    assert made.architecture.options["initialise"] == "teacher"
+    assert copy_blocks(made.network, teacher) == (1, 3)
+    same = make_student(Architecture(name="transformers:auto"), teacher, "classify", CLASSES).network.eval()
+    with torch.no_grad():
+        assert torch.equal(same(**tiny.batch()).logits, teacher(**tiny.batch()).logits)
+
+
+@pytest.mark.parametrize("family", ["bert", "opt", "llama"])
+def test_a_budget_gives_the_largest_student_that_fits(family: str) -> None:
+    teacher = tiny.network(family, width=32, layers=4, heads=4)
+    full = sum(p.numel() for p in teacher.parameters())
+    made = make_student(
+        Architecture(name="transformers:auto", options={"parameters": full // 2}), teacher, "classify", CLASSES
+    )
+    count = sum(p.numel() for p in made.network.parameters())
+    assert full // 8 < count <= full // 2
+    assert f"{count:,}" in made.reason
+    with pytest.raises(InvalidConfig, match="embeddings alone"):
+        make_student(Architecture(name="transformers:auto", options={"parameters": 10}), teacher, "classify", CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("transformers:gpt2", {}),
+        ("transformers:auto", {"wide": 3}),
+        ("transformers:auto", {"layers": 0}),
+        ("transformers:auto", {"width": 9, "heads": 2}),
+        ("transformers:auto", {"width": 8, "initialise": "teacher"}),
+        ("transformers:auto", {"layers": 1, "parameters": 9000}),
+    ],
+)
+def test_a_student_that_cannot_be_is_refused(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(RetortError):
+        make_student(Architecture(name=name, options=options), tiny.network("bert"), "classify", CLASSES)
+
+
+def test_an_encoder_cannot_generate() -> None:
+    with pytest.raises(InvalidConfig, match="encoder"):
+        make_student(Architecture(name="transformers:auto"), tiny.network("bert"), "generate")
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_what_is_saved_is_what_transformers_reads(family: str, tmp_path: Path) -> None:
+    folder = open_folder(saved(tmp_path, family), tmp_path)
+    network, _ = load(folder, "classify", CLASSES)
+    tokens = Tokens.load(folder, network.config)
+    save_folder(network, tokens, tmp_path / "out")
+    shutil.rmtree(tmp_path / "model")
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", local_files_only=True).eval()
+    with torch.no_grad():
+        assert torch.equal(theirs(**tiny.batch()).logits, network(**tiny.batch()).logits)
+    assert theirs.config.id2label == dict(enumerate(CLASSES))
+    assert AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)("the cat")["input_ids"][-2:] != []
+    assert examine(open_folder(tmp_path / "out", tmp_path)).num_classes == 3
+
+
+def test_tied_weights_are_written_once_and_come_back_tied(tmp_path: Path) -> None:
+    original = tiny.network("gpt2", "generate")
+    folder = open_folder(tiny.save(original, tmp_path / "model"), tmp_path)
+    network, headed = load(folder, "generate", ())
+    assert headed
+    assert network.lm_head.weight is network.transformer.wte.weight
+    save_folder(network, Tokens.load(folder, network.config), tmp_path / "out")
+    assert "lm_head.weight" not in load_file(tmp_path / "out" / "model.safetensors")
+    untied = make_student(Architecture(name="transformers:auto"), network, "generate", untie=True)
+    assert untied.network.lm_head.weight is not untied.network.transformer.wte.weight
+    assert untied.architecture.options["untied"] is True
