@@ -18,7 +18,7 @@ from tests.faults.site import Site, until
 from tests.services.redis import Redis
 from tests.store.support import new_dataset, new_job, statuses
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 
 
 def test_10_the_same_doorbell_rung_100_times(site: Site, redis: Redis) -> None:
