@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from distill.safetensors_header import read_header
+from distill.types import Architecture
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.sources import FILENAME, files_of, to_json
 from store.tables import Teacher
 from worker.errors import InputDamaged, StorageDown
 from worker.fetching import Fetcher
-from worker.inspector import CONVERTED
+from worker.inspector import CONVERTED, MODEL_ZIP
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
@@ -44,7 +46,12 @@ def keep(
     """Store the converted file as the teacher's object; the row's columns that tell of it. `check` is called while
     that goes on. Raises what it raises, `StorageDown`, `InvalidTeacher`."""
     path = folder / CONVERTED / "model.safetensors"
-    read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
+    if Architecture.model_validate(row.architecture).language:
+        path = folder / CONVERTED / MODEL_ZIP  # opened again, and checked again, by every process that trains on it
+        if not zipfile.is_zipfile(path):
+            raise InputDamaged("The inspection left no model.")
+    else:
+        read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
     info = _put(objects, row.object_key, path, check)
     source = to_json(files_of(row.source), notes=facts.get("notes", []), isolation=facts.get("isolation", ""))
     return {"source": source, "size_bytes": info.size_bytes, "sha256": info.sha256}

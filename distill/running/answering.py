@@ -45,7 +45,7 @@ def generate(
     """Greedy answers, and how many tokens they have. Prompts keep their end where they are too long; answers end where
     the model's positions do."""
     tokens, module = network.tokens, network.module
-    most = positions(module.config)  # type: ignore[arg-type]
+    most = positions(module.config)
     room = min(max(1, network.preprocessing.one()["input_ids"].shape[1] - 1), most - 1)  # type: ignore[index]
     bos = [] if tokens.bos is None else [tokens.bos]
     rows = [bos + ids[-room + len(bos) :] for ids in tokens.plain(list(prompts))]
@@ -55,7 +55,8 @@ def generate(
         part = rows[start : start + BATCH]
         inputs = _left_padded(part, tokens.pad, device)
         found = module.generate(  # type: ignore[operator]
-            **inputs, max_new_tokens=min(new_tokens, most - inputs["input_ids"].shape[1]), do_sample=False, use_cache=True, num_beams=1,
+            **inputs, max_new_tokens=min(new_tokens, most - inputs["input_ids"].shape[1]), do_sample=False,
+            use_cache=True, num_beams=1,
             pad_token_id=tokens.pad, eos_token_id=tokens.eos,
         )  # fmt: skip
         for row in found[:, inputs["input_ids"].shape[1] :].tolist():

@@ -22,6 +22,7 @@ TOKENIZER = frozenset(
 SMALL_BYTES, JSON_BYTES, SHARDS = 64 * 2**20, 4 * 2**20, 1_000
 ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30)
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack"})
+_DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = (
     "Save the model with `model.save_pretrained(folder)` and its tokenizer likewise, and send the folder's "
     "config.json, *.safetensors and tokenizer files as one zip."
@@ -88,6 +89,15 @@ def read_json(path: Path) -> dict[str, Any]:
 def wanted(name: str) -> bool:
     """Whether a file of a model folder is read at all."""
     return name in TOKENIZER or name in {CONFIG, INDEX} or name.endswith(".safetensors")
+
+
+def pack(folder: Folder, path: Path) -> None:
+    """What is needed of a checked folder as one zip, the same bytes for the same files."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for file in sorted(folder.path.iterdir()):
+            if file.is_file() and wanted(file.name):
+                with file.open("rb") as source, archive.open(zipfile.ZipInfo(file.name, _DATE), "w") as target:
+                    shutil.copyfileobj(source, target, 2**20)
 
 
 def _unpacked(source: Path, scratch: Path) -> Path:
