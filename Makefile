@@ -35,12 +35,17 @@ clean: ## remove what the commands made, the environment included
 WEB := web/dist/index.html
 # Without npm the service runs all the same, without its dashboard.
 $(WEB): web/package.json web/package-lock.json $(shell find web/src web/public web/index.html -type f 2>/dev/null)
-	@if command -v npm >/dev/null; then cd web && npm install --no-save --loglevel=error && npm run --silent build \
+	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build \
 		|| echo "NOTE: the dashboard could not be built (see above); the service runs without it." >&2; \
 	else echo "NOTE: npm (Node 20) is not installed, so there will be no dashboard." >&2; fi
 
 .PHONY: web
 web: $(WEB) ## build the dashboard, which `retort serve` then shows at /ui/
+
+.PHONY: web-types
+web-types: $(INSTALLED) $(WEB) ## take over a changed API: the OpenAPI document and the types made of it
+	PYTHONPATH=. $(PY) web/scripts/openapi.py
+	cd web && npm run --silent types
 
 .PHONY: web-test
 web-test: $(WEB) ## component tests of the dashboard
@@ -49,7 +54,7 @@ web-test: $(WEB) ## component tests of the dashboard
 .PHONY: e2e
 e2e: $(INSTALLED) $(WEB) ## the dashboard in a real browser against the real service
 	@scripts/system-packages chromium
-	PYTHON=$(abspath $(PY)) node --test --test-concurrency=1 tests/e2e/main.test.mjs tests/e2e/accessibility.test.mjs
+	PYTHON=$(abspath $(PY)) node --test --test-concurrency=1 tests/e2e/*.test.mjs
 
 .PHONY: screenshots
 screenshots: $(INSTALLED) $(WEB) ## pictures of every page, light and dark, into docs/images
@@ -97,8 +102,13 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 
 .PHONY: faults
 faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
-	@scripts/system-packages postgresql redis-server faketime
+	@scripts/system-packages postgresql redis-server
 	$(PYTEST) -m slow tests/faults $(ARGS)
+
+.PHONY: soak
+soak: $(INSTALLED) ## MINUTES=30 of mixed load and random kills: nothing lost, memory flat; figures into benchmarks/results
+	@scripts/system-packages postgresql redis-server
+	MINUTES=$(or $(MINUTES),30) WRITE=1 $(PYTEST) -s -m slow tests/soak/endurance.py $(ARGS)
 
 .PHONY: test-gpu
 test-gpu: $(INSTALLED) ## tests that need a CUDA device
@@ -109,6 +119,17 @@ fuzz-api: $(INSTALLED) ## schemathesis against the live service in both storage 
 	@scripts/system-packages postgresql
 	test -x .venv-schemathesis/bin/schemathesis || { $(PYTHON) -m venv .venv-schemathesis && .venv-schemathesis/bin/pip install -q schemathesis; }
 	RETORT_REQUIRE_SERVICES=1 $(PYTEST) -m slow tests/api/test_schemathesis.py $(ARGS)
+
+# ---- containers
+
+# Another engine: `make compose-test COMPOSE="... compose" DOCKER="... docker"`.
+COMPOSE ?= docker compose
+DOCKER ?= $(firstword $(COMPOSE))
+
+.PHONY: compose-test
+compose-test: $(INSTALLED) ## docker-compose.yml for real: main job from outside, kills, upgrade, scale, backup (builds images)
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "There is no '$(COMPOSE)' here: install Docker with Compose v2.24 or newer, or set COMPOSE=." >&2; exit 2; }
+	RETORT_COMPOSE="$(COMPOSE)" RETORT_DOCKER="$(DOCKER)" $(PYTEST) -x -m slow tests/compose $(ARGS)
 
 # ---- benchmarks
 

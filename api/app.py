@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api import handlers, openapi
 from api.context import Context, open_context
-from api.dashboard import mount_dashboard
+from api.dashboard import mount_dashboard, mount_docs
 from api.exposition import Timing
 from api.guard import Guard
 from api.head import Head
@@ -51,11 +51,14 @@ def create_app(
         lifespan=_lifespan,
         responses=openapi.COMMON,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own come from a CDN
+        redoc_url=None,
     )
     app.state.context = context
     for router in ROUTERS:
         app.include_router(router)
-    mount_dashboard(app)
+    mount_docs(app)
+    mount_dashboard(app, store_url=context.settings.s3_public_endpoint)
     app.add_middleware(Timing, exposition=context.exposition)
     app.add_middleware(Head)
     app.add_middleware(Guard, settings=context.settings)

@@ -1,9 +1,12 @@
-"""Serves the built dashboard under /ui/ (docs/decisions/0009); without a build the API is as it was."""
+"""Serves the built dashboard under /ui/ (docs/decisions/0009) and the API's documentation at /docs; without a build
+the API is as it was."""
 
 from __future__ import annotations
 
 import mimetypes
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
@@ -11,29 +14,48 @@ from starlette.exceptions import HTTPException
 
 #: Where `make web` leaves it in a checkout.
 BUILT = Path(__file__).resolve().parent.parent / "web" / "dist"
-INDEX = "index.html"
+INDEX, DOCS = "index.html", "docs/index.html"
 ASSETS = "assets/"  # Vite puts a hash of the content into these files' names: a name never changes its content
 
-HEADERS = {
-    # Everything comes from here. `blob:` is what pictures are exported through.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+# Everything comes from here, but for what uploads go to. `blob:` is what pictures are exported and fetched through.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' blob: data:; "
+    "connect-src {connect}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_DOCUMENT = "<!doctype html><title>Retort: the HTTP API</title><p><a href=/openapi.json>/openapi.json</a></p>"
 FOREVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 
 
-def mount_dashboard(app: FastAPI, folder: Path = BUILT) -> bool:
+def headers_of(store_url: str) -> dict[str, str]:
+    """Of every page. `store_url`: where clients reach the object store; presigned parts of uploads go there."""
+    url = urlsplit(store_url)
+    connect = f"'self' {url.scheme}://{url.netloc}" if store_url else "'self'"
+    return {
+        "Content-Security-Policy": _POLICY.format(connect=connect),
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def mount_docs(app: FastAPI, folder: Path = BUILT) -> None:
+    """`/docs`: the API to try in a browser, from the build (no CDN); without one a link to the document."""
+
+    def docs() -> Response:
+        if (folder / DOCS).is_file():
+            return RedirectResponse(f"/ui/{DOCS}", status_code=307, headers={"Cache-Control": ASK_AGAIN})
+        return Response(_DOCUMENT, media_type="text/html", headers=headers_of("") | {"Cache-Control": ASK_AGAIN})
+
+    app.add_api_route("/docs", docs, methods=["GET"], include_in_schema=False, response_class=Response)
+
+
+def mount_dashboard(app: FastAPI, folder: Path = BUILT, store_url: str = "") -> bool:
     """Add `/ui/` and a redirect from `/` to `app` if `folder` holds a build; whether it does.
 
     Pages are the browser's to tell apart: a path under /ui/ that is no file is answered with index.html, but for
     what must be a file (under assets/, or with a suffix), which is 404.
     """
-    folder = folder.resolve()
+    folder, serve = folder.resolve(), partial(_answer, headers=headers_of(store_url))
     if not (folder / INDEX).is_file():
         return False
 
@@ -46,14 +68,14 @@ def mount_dashboard(app: FastAPI, folder: Path = BUILT) -> bool:
         return RedirectResponse("/ui/", status_code=308)
 
     def page(request: Request, path: str = "") -> Response:
-        return _answer(request, folder, path)
+        return serve(request, folder, path)
 
     for route, endpoint in (("/", root), ("/ui", bare), ("/ui/{path:path}", page)):
         app.add_api_route(route, endpoint, methods=["GET"], include_in_schema=False, response_class=Response)
     return True
 
 
-def _answer(request: Request, folder: Path, path: str) -> Response:
+def _answer(request: Request, folder: Path, path: str, headers: dict[str, str]) -> Response:
     file = (folder / path).resolve()
     if not file.is_relative_to(folder) or "\\" in path:
         raise HTTPException(404)
@@ -61,7 +83,7 @@ def _answer(request: Request, folder: Path, path: str) -> Response:
         if path.startswith(ASSETS) or Path(path).suffix:
             raise HTTPException(404)
         file = folder / INDEX
-    headers = HEADERS | {"Cache-Control": FOREVER if path.startswith(ASSETS) else ASK_AGAIN, "Vary": "Accept-Encoding"}
+    headers = headers | {"Cache-Control": FOREVER if path.startswith(ASSETS) else ASK_AGAIN, "Vary": "Accept-Encoding"}
     return _file(request, file, headers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -9,9 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api import problems
+from api.problem_codes import codes_of
 from api.problems import MEDIA_TYPE, ProblemDocument
 
 Responses = dict[int | str, dict[str, Any]]
+PROBLEM = {"$ref": "#/components/schemas/ProblemDocument"}
 DESCRIPTION = """Retort distils large trained models into small ones.
 
 Register a **teacher** (a checkpoint) and a **dataset**, submit a **job**, watch its Q curve fill layer by layer, and
@@ -35,23 +38,29 @@ def documented(*statuses: int, also: Responses | None = None) -> Responses:
     return (also or {}) | {status: _problem_response(status) for status in statuses}
 
 
-def _problem_response(status: int) -> dict[str, Any]:
+def _problem_response(status: int, codes: Sequence[str] = ()) -> dict[str, Any]:
+    """A status with those of its codes that the operation may answer with, and an example of each."""
     kind = problems.by_status()[status]
-    example = {
-        "type": f"/problems/{kind.code.replace('_', '-')}",
+    codes = codes or (kind.code,)
+    schema = {"allOf": [PROBLEM, {"properties": {"code": {"enum": list(codes)}}}]}
+    examples = {code: {"value": _example(kind, code)} for code in codes}
+    return {"description": kind.title, "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}
+
+
+def _example(kind: type[problems.Problem], code: str) -> dict[str, Any]:
+    return {
+        "type": f"/problems/{code.replace('_', '-')}",
         "title": kind.title,
-        "status": status,
-        "detail": f"{kind.title}, in a sentence.",
+        "status": kind.status,
+        "detail": f"{code.replace('_', ' ').capitalize()}: what is wrong, in a sentence.",
         "instance": "/jobs",
-        "code": kind.code,
+        "code": code,
         "remedy": "What to do about it.",
         "fault": kind.fault,
         "retryable": kind.retryable,
         "errors": [],
         "details": {},
     }
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": example}}
-    return {"description": kind.title, "content": content}
 
 
 #: Models that FastAPI does not see in a signature.
@@ -110,11 +119,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for model in _exampled:
         schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
+    for item in document["paths"].values():
+        for method, operation in item.items():
+            _name_codes(method, operation)
     if not app.state.context.settings.api_key.get_secret_value():
         _without_keys(document)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _name_codes(method: str, operation: dict[str, Any]) -> None:
+    for status, codes in codes_of(method, operation).items():
+        operation["responses"][str(status)] = _problem_response(status, codes)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _without_keys(document: dict[str, Any]) -> None:

@@ -22,14 +22,12 @@ from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.preconditions import require, tag_of
-from api.problems import Conflict, NotFound, Unprocessable
+from api.problems import Conflict, InternalError, NotFound, Problem, Unprocessable
 from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
-from store import references, thumbnails
 from store.doorbell import Noun
 from store.objects import ObjectStore
 from store.repositories import idempotency, resources, uploads
-from store.sources import files_of
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -141,10 +139,11 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
         response.headers["Idempotency-Replayed"] = "true"
 
 
-def refusal(row: Teacher | Dataset) -> Unprocessable:
-    """What the inspection found wrong, as the answer to whoever sent it."""
+def refusal(row: Teacher | Dataset) -> Problem:
+    """What the inspection found wrong, as the answer to whoever sent it; or what kept it from looking."""
     error: dict[str, Any] = row.error or {}
-    return Unprocessable(
+    kind = InternalError if error.get("fault") == "system" else Unprocessable
+    return kind(
         error.get("message", "The inspection refused this input."),
         error.get("remedy", ""),
         code=error.get("code", "invalid_input"),
@@ -162,7 +161,7 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
             f"{len(jobs)} or more jobs use {resource_id}." if len(jobs) > 1 else f"Job {jobs[0]} uses {resource_id}."
         )
         raise Conflict(detail, remedy, code="in_use", details={"jobs": jobs})
-    keys = object_keys(row)
+    keys = resources.object_keys(row)
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)
     work.session.delete(row)
@@ -191,13 +190,6 @@ def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body
     return row
 
 
-def object_keys(row: Teacher | Dataset) -> list[str]:
-    if isinstance(row, Teacher):
-        return [row.object_key, *(file.object_key for file in files_of(row.source))]
-    files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
-    return [*files, thumbnails.object_key(row.id)]
-
-
 def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:
     with context.database.write() as session:
         row = resources.get(session, table, tenant, resource_id)
@@ -205,7 +197,7 @@ def _discard(context: Context, table: type[Resource], tenant: str, resource_id: 
             return
         # A wrong architecture's name must not cost an upload of many GB: it may be used again.
         kept = uploads.release(session, resource_id, context.settings.upload_expiry_seconds)
-        keys = [key for key in object_keys(row) if key not in kept]
+        keys = [key for key in resources.object_keys(row) if key not in kept]
         idempotency.release(session, tenant, resource_id)
         session.delete(row)
     _remove(context.objects, keys)

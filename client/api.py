@@ -138,6 +138,15 @@ class Retort:
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
+    def fetched_dataset(
+        self, url: str, sha256: str | None = None, name: str = "", labels: Mapping[str, str] | None = None
+    ) -> Dataset:
+        """Register a file that the service fetches itself, from where its operator allows."""
+        reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
+        body = {"reference": reference, "name": name, "labels": dict(labels or {})}
+        dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
+        return self._ready(f"/datasets/{dataset['id']}", dataset)
+
     def datasets(self) -> Iterator[Dataset]:
         return self._pages("/datasets")
 
@@ -270,6 +279,33 @@ class Retort:
             raise NotThere(f"Job {job_id} has no file {name!r}.", f"It has: {known}.")
         return downloads.download(self._transport, artifacts[name], Path(path))
 
+    # Webhooks
+
+    def add_webhook(self, url: str, events: list[str] | None = None, **body: Any) -> dict[str, Any]:
+        """Be told when jobs change; the answer is the only place where `secret` is shown."""
+        given = {"url": url} | ({"events": events} if events else {})
+        made: dict[str, Any] = self._post("/webhooks", given | body)
+        return made
+
+    def webhooks(self) -> Iterator[dict[str, Any]]:
+        return self._pages("/webhooks")
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        self._transport.request("DELETE", _webhook(webhook_id))
+
+    def act_on_webhook(self, webhook_id: str, action: str) -> dict[str, Any]:
+        """test or enable."""
+        answer: dict[str, Any] = self._post(f"{_webhook(webhook_id)}/{action}")
+        return answer
+
+    def deliveries(self, webhook_id: str) -> Iterator[dict[str, Any]]:
+        return self._pages(f"{_webhook(webhook_id)}/deliveries")
+
+    def redeliver(self, webhook_id: str, delivery_id: str) -> dict[str, Any]:
+        path = f"{_webhook(webhook_id)}/deliveries/{quote(delivery_id, safe='')}/redeliver"
+        answer: dict[str, Any] = self._post(path)
+        return answer
+
     # The service
 
     def catalogue(self) -> dict[str, Any]:
@@ -318,3 +354,7 @@ class Retort:
 
 def _job(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
+
+
+def _webhook(webhook_id: str) -> str:
+    return f"/webhooks/{quote(webhook_id, safe='')}"

@@ -15,6 +15,7 @@ from client.commands.datasets import datasets
 from client.commands.jobs import jobs
 from client.commands.results import download, q_curve
 from client.commands.teachers import teachers
+from client.commands.webhooks import webhooks
 from client.errors import RetortClientError
 from client.session import INTERRUPTED, USER, Session, explain
 
@@ -64,7 +65,7 @@ def program(context: click.Context, url: str, api_key: str | None, as_json: bool
     context.obj = Session(url, api_key or None, as_json, Console())
 
 
-for _command in (teachers, datasets, jobs, q_curve, download, catalogue, status, demo.command):
+for _command in (teachers, datasets, jobs, webhooks, q_curve, download, catalogue, status, demo.command):
     program.add_command(_command)
 
 

@@ -47,6 +47,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         settings = Settings(**options)
     except ValidationError as error:
         raise click.ClickException("\n".join(problem["msg"] for problem in error.errors())) from error
+    except ValueError as error:  # a secret's file
+        raise click.ClickException(str(error)) from error
     if not settings.embedded:
         raise click.ClickException(
             "RETORT_REDIS_URL is set, which means the full stack: start `python -m worker` and the API instead, "

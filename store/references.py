@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from store.egress import Policy, UrlRefused, check_name
@@ -39,6 +40,16 @@ class WebReference:
 
 
 Reference = S3Reference | WebReference
+
+
+def schemes(settings: Settings) -> list[Literal["https", "s3", "hf"]]:
+    """Kinds of URL that the settings allow at all."""
+    allowed: dict[Literal["https", "s3", "hf"], bool] = {
+        "https": bool(settings.dataset_policy.hosts),
+        "s3": bool(settings.dataset_buckets),
+        "hf": settings.huggingface,
+    }
+    return [scheme for scheme, is_allowed in allowed.items() if is_allowed]
 
 
 def object_key(dataset_id: str, role: str) -> str:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
 
 from store.egress import Policy
+from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(BaseSettings):
-    """Read from the environment (`RETORT_...`). Refuses to start rather than run wrong."""
+    """Read from the environment (`RETORT_...`; `RETORT_..._FILE` names a file that holds the value). Refuses to
+    start rather than run wrong."""
 
     model_config = SettingsConfigDict(env_prefix="RETORT_", extra="forbid")
 
@@ -84,11 +86,26 @@ class Settings(BaseSettings):
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
     max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
     runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
+    keep_jobs_days: float = Field(0, ge=0, description="Ended jobs go with all they made after so long; 0: never.")
+    keep_files_days: float = Field(0, ge=0, description="Artifacts and checkpoints of ended jobs; 0: as the job.")
+    keep_history_days: float = Field(0, ge=0, description="Events, metrics and logs of ended jobs; 0: as the job.")
+    keep_deliveries_days: float = Field(30, gt=0, description="Webhook messages that were delivered or given up.")
+    orphan_grace_days: float = Field(3, ge=0, description="Objects that no row names go after so long; 0: never.")
+    tidy_seconds: float = Field(3600, gt=0, description="How often a worker looks for what is to go.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
+    alive_file: Path | None = Field(None, description="A worker touches it while it lives, for health checks.")
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = Field("text", description="json: a line of JSON each, with ids.")
     otel_endpoint: str = Field("", description="OTLP/HTTP collector for traces, as http://host:4318. Empty: no traces.")
     metrics_open: bool = Field(False, description="Whether /metrics needs no key.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return init_settings, SecretFiles(settings_cls), env_settings
 
     @cached_property
     def resolved_database_url(self) -> str:
@@ -181,9 +198,12 @@ class Settings(BaseSettings):
         return self
 
 
-def read_settings() -> Settings:
-    """The environment's settings for a program's start; ends the process with each problem and its remedy."""
+def read_settings(**given: Any) -> Settings:
+    """The environment's settings for a program's start, `given` ones in their place; ends the process with each problem
+    and its remedy."""
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
+    except ValueError as error:  # a secret's file
+        sys.exit(str(error))

@@ -358,6 +358,14 @@ class Tally(Base):
     value: Mapped[float]
 
 
+class Orphan(Base):
+    """An object that no row refers to, since when it was first found so: removed when that is long ago."""
+
+    __tablename__ = "orphans"
+    object_key: Mapped[str] = mapped_column(String(500), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(insert_default=db_now())
+
+
 class IdempotencyKey(Base):
     """A client's `Idempotency-Key`: the answer is stored in the transaction that made the resource."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 from typing import Any
 
 from distill.errors import RetortError
 from store.repositories.leases import Ending
 from store.repositories.recording import clean
-from worker.errors import DiskFull, Internal, OutOfMemory, TrainerCrashed
+from worker.errors import Internal, OutOfMemory, TrainerCrashed, disk_full
 
 HANDED_OVER = Ending("queued", "handed_over")
 CANCELLED = Ending("cancelled", "cancelled")
@@ -37,9 +36,7 @@ def explain_break(error: Exception) -> RetortError:
     """What went wrong in the worker itself, in words for the user."""
     if isinstance(error, RetortError):
         return error
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
-    return Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
+    return disk_full(error) or Internal(f"The worker failed: {type(error).__name__}: {error}", "See the worker's log.")
 
 
 def explain_exit(exit_code: int, peak_memory_bytes: int | None, last_line: str) -> RetortError:

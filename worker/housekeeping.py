@@ -7,12 +7,13 @@ import os
 import platform
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
 from store import expiry
 from store.database import Database
-from store.objects import ObjectStore
+from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
@@ -56,11 +57,18 @@ class Housekeeping:
                 status = leases.expire(session, job_id, self._settings.retry_back_off_seconds)
             if status is not None:
                 log.warning("%s was lost by its worker and is %s now", job_id, status)
+            if status == "cancelled":
+                self._drop_objects(job_id)
+
+    def _drop_objects(self, job_id: str) -> None:
+        with suppress(StorageUnavailable):  # then they are orphans, for later
+            for key in list(self._objects.keys(f"jobs/{job_id}/")):
+                self._objects.delete(key)
 
     def look(self) -> None:
         """Wake the slots when work waits that nobody rang for."""
         with self._database.read() as session:
-            waiting = _work_waits(session)
+            waiting = _work_waits(session, self._settings.max_running_jobs)
         if waiting:
             self._wake()
 
@@ -79,12 +87,12 @@ class Housekeeping:
         )
 
 
-def _work_waits(session: Session) -> bool:
+def _work_waits(session: Session, max_running: int) -> bool:
     from store.repositories import resources
     from store.tables import Dataset, Teacher
 
     return bool(
-        leases.queued(session, limit=1)
+        leases.any_queued(session, max_running)
         or resources.waiting(session, Teacher, limit=1)
         or resources.waiting(session, Dataset, limit=1)
     )

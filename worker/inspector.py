@@ -1,4 +1,4 @@
-"""The inspector process: `python -m worker.inspector teacher|dataset|catalogue FOLDER` looks at untrusted files.
+"""The inspector process: `python -m worker.inspector teacher|dataset|catalogue|cost FOLDER` looks at untrusted files.
 
 FOLDER/request.json says what to look at; FOLDER/answer.json gets `{"report": ...}` or `{"error": ...}`. It has no
 credentials, works under resource limits and, before it touches a file, gives up all of the machine but FOLDER (see
@@ -13,6 +13,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -143,10 +144,17 @@ def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {"architecture": catalogue() + texts, "dataset": named}
 
 
+def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    from distill.models.measure import measure
+
+    return asdict(measure(**request | {"architecture": Architecture.model_validate(request["architecture"])}))
+
+
 KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {
     "teacher": _teacher,
     "dataset": _dataset,
     "catalogue": _catalogue,
+    "cost": _cost,
 }
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from store.database import AWAY, Database
 from store.doorbell import InProcessDoorbell
@@ -14,11 +15,12 @@ from store.objects import ObjectStore
 from store.repositories import leases
 from store.repositories.leases import Lease
 from store.settings import Settings
-from worker import catalogue, inspections, scratch, supervisor
+from worker import catalogue, costs, inspections, scratch, supervisor
 from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
 from worker.supervisor import Supervisor
+from worker.tidier import Tidier
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
@@ -48,12 +50,13 @@ class SlotPool:
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._tidier = Tidier(settings, database, objects, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
             threading.Thread(target=self._publish, name="catalogue"),
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
-            threading.Thread(target=self._loop, args=(self._inspections.run_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]
 
@@ -65,6 +68,7 @@ class SlotPool:
         scratch.sweep(self._settings.scratch)
         for thread in self._threads:
             thread.start()
+        self._tidier.start()
 
     def wake(self) -> None:
         """Look at the database now. Cheap, from any thread, any number of times."""
@@ -79,6 +83,7 @@ class SlotPool:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+        self._tidier.join()
         try:
             self._housekeeping.leave()
         except AWAY as error:
@@ -99,6 +104,15 @@ class SlotPool:
             except Exception:
                 log.exception("unexpected; going on")
                 self._leaving.wait(AWAY_SECONDS)
+
+    def _inspect_next(self) -> bool:
+        """Inputs first: somebody waits for them with a file in hand."""
+        if self._inspections.run_next():
+            return True
+        try:
+            return costs.answer_next(self._settings, self._database, self._check_leaving, self._inspector)
+        except Leaving:
+            return False
 
     def _slot(self, slot: int) -> Callable[[], bool]:
         environment = slot_environment(self._settings, slot)
@@ -138,6 +152,7 @@ class SlotPool:
         pause = min(self._settings.renew_seconds, self._settings.sweep_seconds)
         while not self._leaving.is_set():
             started = time.monotonic()
+            self._show_life()
             try:
                 self._housekeeping.round()
             except AWAY as error:
@@ -145,6 +160,11 @@ class SlotPool:
             except Exception:
                 log.exception("housekeeping failed")
             self._leaving.wait(max(0.1, pause - (time.monotonic() - started)))
+
+    def _show_life(self) -> None:
+        if self._settings.alive_file is not None:
+            with suppress(OSError):  # whoever looks at the file then says that we do not live
+                self._settings.alive_file.touch()
 
     def _pass_on_rings(self) -> None:
         """A ring may be about a job that runs: a cancel, a stop."""

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from worker.survivors import kill_all
 log = logging.getLogger(__name__)
 OWNER = "owner.json"
 RENAMES = 20
+STAGED_SECONDS = 3600.0  # a folder that is not in its place after so long was being made by a process that died
 
 
 @contextmanager
@@ -64,6 +66,10 @@ def sweep(root: Path) -> list[Path]:
         log.warning("removing %s, left by a worker that is gone", path)
         kill_all(str(path))
         remove(path)
+    for path in list(root.glob(".new-*")) if root.is_dir() else []:
+        with suppress(FileNotFoundError):  # it has its name by now
+            if time.time() - path.stat().st_mtime > STAGED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
     return left
 
 

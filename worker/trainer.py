@@ -16,7 +16,7 @@ from distill.control import Control
 from distill.errors import RetortError
 from distill.types import Event, RunSpec
 from worker import lifeline
-from worker.errors import DiskFull, Internal, OutOfDeviceMemory, OutOfMemory
+from worker.errors import Internal, OutOfDeviceMemory, OutOfMemory, disk_full
 
 SPEC, WORK = "spec.json", "run"
 
@@ -54,9 +54,7 @@ def explain(error: Exception) -> RetortError:
         return OutOfMemory("The run needed more memory than this machine has.", remedy)
     if type(error).__name__ == "OutOfMemoryError":  # torch.cuda's, without importing torch for it
         return OutOfDeviceMemory(f"The GPU ran out of memory: {error}", remedy)
-    if isinstance(error, OSError) and error.errno == 28:
-        return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
-    return Internal(
+    return disk_full(error) or Internal(
         f"{type(error).__name__}: {error}",
         "This is a defect: the job's log has the traceback.",
         {"type": type(error).__name__},

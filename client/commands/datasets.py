@@ -24,6 +24,8 @@ def datasets() -> None:
 @click.option("--train", type=FILE, help="The training part, instead of FILE.")
 @click.option("--test", type=FILE, help="The test part, beside --train.")
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
+@click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
+@click.option("--sha256", help="What the file at --url must have.")
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @command
@@ -34,14 +36,18 @@ def add(
     train: Path | None,
     test: Path | None,
     named: str | None,
+    url: str | None,
+    sha256: str | None,
     name: str,
     labels: dict[str, str],
 ) -> None:
-    """Register an ImageFolder zip or tar or an image parquet FILE, or a named set."""
-    if sum(given is not None for given in (file, train, named)) != 1:
-        raise click.UsageError("Give one of FILE, --train (with --test) and --named.")
+    """Register an ImageFolder zip or tar, an image parquet, CSV or JSON Lines FILE, a named set, or a URL."""
+    if sum(given is not None for given in (file, train, named, url)) != 1:
+        raise click.UsageError("Give one of FILE, --train (with --test), --named and --url.")
     if named is not None:
         made = retort.named_dataset(named, labels)
+    elif url is not None:
+        made = retort.fetched_dataset(url, sha256, name, labels)
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_dataset(file, train=train, test=test, name=name, labels=labels, progress=show)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from client import render
 from client.api import Retort
 from client.errors import JobFailed
 from client.session import Session, command, pairs, typed_pairs
-from client.types import Job
+from client.types import TERMINAL, Job
 from client.watch import watch as watch_job
 
+FOLLOW_SECONDS = 1.0
 ACTIONS = {
     "cancel": "End a job and keep nothing of its student.",
     "stop": "End training now and keep the best student so far.",
@@ -108,6 +111,30 @@ def show(session: Session, retort: Retort, job_id: str) -> None:
 def watch(session: Session, retort: Retort, job_id: str) -> None:
     """Show how a job goes until it ends. Ctrl-C ends the watching, not the job."""
     _watch(session, retort, job_id)
+
+
+@jobs.command("logs")
+@click.argument("job_id")
+@click.option("--tail", type=click.IntRange(1, 1000), default=100, show_default=True, help="The last so many lines.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@command
+def logs(session: Session, retort: Retort, job_id: str, tail: int, follow: bool) -> None:
+    """What the trainer wrote."""
+    lines, cursor = retort.log_tail(job_id, tail)
+    session.show(lines, lambda: "\n".join(map(_line, lines)))
+    while follow:
+        ended = retort.job(job_id)["status"] in TERMINAL
+        lines, cursor = retort.logs_after(job_id, cursor)
+        if lines:
+            session.show(lines, lambda lines=lines: "\n".join(map(_line, lines)))  # type: ignore[misc]
+        elif ended:
+            return
+        else:
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _line(line: dict[str, Any]) -> str:
+    return escape(f"{line['created_at'][:19]} {line['attempt']} {line['level']:7} {line['message']}")
 
 
 @jobs.command("delete")

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import timm
 import torch
-import torchvision.models
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -78,6 +76,8 @@ def pin(architecture: Architecture, image_size: Size) -> Architecture:
 def size_option(name: Name) -> str | None:
     """The option that holds the input's side where parameters depend on it, else None."""
     if name.library == "timm":
+        import timm  # here: names.py says why
+
         config = timm.get_pretrained_cfg(name.name, allow_unregistered=True)
         return "img_size" if config is not None and config.fixed_input_size else None
     if name.library == "torchvision" and name.name.startswith("vit_"):
@@ -110,6 +110,8 @@ def _construct(architecture: Architecture, num_classes: int, in_channels: int) -
 
 
 def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    import timm
+
     network: nn.Module = timm.create_model(
         name, pretrained=False, num_classes=num_classes, in_chans=in_channels, **options
     )
@@ -117,6 +119,8 @@ def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]
 
 
 def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    import torchvision.models
+
     options = _WITH_AUXILIARY.get(name, {}) | options
     network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
     if in_channels != 3:

@@ -1,13 +1,14 @@
-"""Which architectures there are, without instantiating any."""
+"""Which architectures there are, without instantiating any.
+
+timm and torchvision take two seconds of processor time to import, more than torch itself, so they are imported where
+they are asked: a run whose networks are ours never does.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
-
-import timm
-import torchvision.models
 
 from distill.errors import UnknownName
 from distill.models import small
@@ -50,14 +51,20 @@ def _has(library: Library, name: str) -> bool:
 @cache
 def _listed(library: Library) -> frozenset[str]:
     if library == "timm":
+        import timm
+
         return frozenset(timm.list_models())
     if library == "torchvision":
+        import torchvision.models
+
         return frozenset(torchvision.models.list_models(module=torchvision.models))
     return frozenset(small.FAMILY)
 
 
 @cache
 def _tagged() -> frozenset[str]:
+    import timm
+
     return frozenset(timm.list_models(pretrained=True))
 
 
@@ -82,7 +89,11 @@ def family(text: str) -> str:
     if name.library == "retort":
         return small.FAMILY[name.name].family
     if name.library == "timm":
+        import timm
+
         builder = timm.model_entrypoint(name.name.partition(".")[0])
     else:
+        import torchvision.models
+
         builder = torchvision.models.get_model_builder(name.name)
     return str(builder.__module__.rpartition(".")[2])

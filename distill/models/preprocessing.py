@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import timm
-import torchvision.models
-
 from distill.data.preprocessing import Interpolation, Preprocessing
 from distill.errors import InvalidConfig
 from distill.models.names import Name, resolve
@@ -74,6 +71,8 @@ def _channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
 
 
 def _timm(name: Name) -> Preprocessing:
+    import timm  # here: names.py says why
+
     config = timm.get_pretrained_cfg(name.name, allow_unregistered=True)
     if config is None:
         return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (224, 224), "bicubic", crop=0.875)
@@ -84,6 +83,8 @@ def _timm(name: Name) -> Preprocessing:
 
 
 def _torchvision(name: Name) -> Preprocessing:
+    import torchvision.models
+
     transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
     side, resized = transform.crop_size[0], transform.resize_size[0]
     mean, std = tuple(transform.mean), tuple(transform.std)

@@ -64,6 +64,12 @@ def upgrade() -> None:
         sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("name", "label", name=op.f("pk_tallies")),
     )
+    op.create_table(
+        "orphans",
+        sa.Column("object_key", sa.String(length=500), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("object_key", name=op.f("pk_orphans")),
+    )
     op.add_column("tenants", sa.Column("served_at", sa.DateTime(timezone=True), nullable=True))
     for name, kind in JOB_COLUMNS.items():
         op.add_column("jobs", sa.Column(name, kind, nullable=True))
@@ -73,6 +79,7 @@ def downgrade() -> None:
     for name in reversed(JOB_COLUMNS):
         op.drop_column("jobs", name)
     op.drop_column("tenants", "served_at")
+    op.drop_table("orphans")
     op.drop_table("tallies")
     op.drop_index("ix_webhook_deliveries_list", table_name="webhook_deliveries")
     op.drop_index("ix_webhook_deliveries_due", table_name="webhook_deliveries")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -78,11 +79,26 @@ class FolderStore:
     def presigned(self, key: str, filename: str, media_type: str, seconds: int) -> str | None:
         return None  # a folder has no URL of its own; the API serves the bytes
 
+    def sweep(self, older_seconds: float) -> int:
+        """Remove what killed processes left half written; how many files. Younger ones may still be written."""
+        left = [path for path in self._incoming.glob("*") if time.time() - _modified(path) > older_seconds]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
     def ping(self) -> None:
         try:
             self._incoming.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageUnavailable(f"cannot use {self.root}: {error.strerror or error}") from error
+
+
+def _modified(path: Path) -> float:
+    """Seconds since 1970; now, when it has just gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _place(partial: Path, target: Path) -> None:

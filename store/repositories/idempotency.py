@@ -51,6 +51,12 @@ def release(session: Session, tenant_id: str, resource_id: str) -> None:
     session.execute(delete(IdempotencyKey).where(*gone))
 
 
+def forget_old(session: Session) -> int:
+    """Remove keys of all tenants that are too old to be replayed; how many."""
+    old = delete(IdempotencyKey).where(IdempotencyKey.created_at < db_now(-KEEP_SECONDS))
+    return int(session.execute(old).rowcount)  # type: ignore[attr-defined]
+
+
 def _forget_stale(session: Session, tenant_id: str, key: str) -> None:
     ours = (IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)
     session.execute(delete(IdempotencyKey).where(*ours, IdempotencyKey.created_at < db_now(-KEEP_SECONDS)))

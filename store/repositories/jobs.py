@@ -72,6 +72,8 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
         current = session.scalar(select(Job.status).where(Job.id == job.id))
         raise IllegalTransition(str(current), status)
+    if status == "cancelled":
+        drop_files(session, job.id)
     events.append(session, job.id, "status", {"status": status}, job.attempt)
     session.refresh(job)
     return status
@@ -150,6 +152,13 @@ def object_keys(session: Session, job_id: str) -> list[str]:
     """Keys of everything in the object store that the job's rows name."""
     made = session.scalars(select(Artifact.object_key).where(Artifact.job_id == job_id))
     return [*made, *session.scalars(select(Checkpoint.object_key).where(Checkpoint.job_id == job_id))]
+
+
+def drop_files(session: Session, job_id: str) -> None:
+    """A cancelled job keeps no files: the caller removes the objects, once this is committed."""
+    for table in (Artifact, Checkpoint):
+        gone = delete_rows(table).where(table.job_id == job_id)
+        session.execute(gone, execution_options={"synchronize_session": False})
 
 
 def delete(session: Session, job_id: str) -> None:

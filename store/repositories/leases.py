@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, type_coerce, update
+from sqlalchemy import and_, func, or_, select, type_coerce, update
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.expression import ColumnElement
 
 from store.clock import UTCDateTime, db_now
 from store.ids import new_id
-from store.repositories import events, shares, tallies
+from store.repositories import events, jobs, shares, tallies
 from store.states import LEASED, IllegalTransition, Status, sources
-from store.tables import Artifact, Attempt, Checkpoint, Job, JobEvent, Tenant
+from store.tables import Attempt, Job, JobEvent, Tenant
 
 
 class LeaseLost(Exception):
@@ -43,8 +43,17 @@ class Lease:
 def queued(session: Session, limit: int = 20, max_running: int = 0) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number."""
-    due = or_(Job.not_before.is_(None), Job.not_before <= db_now())
-    return list(session.scalars(shares.in_order(due, _room(max_running)).limit(limit)))
+    return list(session.scalars(shares.in_order(max_running, _due()).limit(limit)))
+
+
+def any_queued(session: Session, max_running: int = 0) -> bool:
+    """Whether `queued` would find one: cheaper, because nothing is put in order."""
+    query = select(Job.id).where(Job.status == "queued", _due(), _room(max_running))
+    return session.scalar(query.limit(1)) is not None
+
+
+def _due() -> ColumnElement[bool]:
+    return or_(Job.not_before.is_(None), Job.not_before <= db_now())
 
 
 def _room(max_running: int) -> ColumnElement[bool]:
@@ -212,7 +221,7 @@ def settle(session: Session, lease: Lease, ending: Ending) -> Status:
     which = and_(Attempt.job_id == lease.job_id, Attempt.number == lease.attempt)
     session.execute(update(Attempt).where(which).values(**facts), execution_options={"synchronize_session": False})
     if ending.status == "cancelled":
-        _drop_files(session, lease.job_id)
+        jobs.drop_files(session, lease.job_id)
     return ending.status
 
 
@@ -232,12 +241,6 @@ def _allowed(job: Job, ending: Ending) -> tuple[Ending, dict[str, Any]]:
 
 def _next_start(back_off_seconds: float, faults: int) -> db_now:
     return db_now(min(back_off_seconds * 2 ** max(0, faults - 1), MAX_BACK_OFF_SECONDS))
-
-
-def _drop_files(session: Session, job_id: str) -> None:
-    """A cancelled job keeps no files: the caller removes the objects."""
-    for table in (Artifact, Checkpoint):
-        session.execute(delete(table).where(table.job_id == job_id), execution_options={"synchronize_session": False})
 
 
 def close_attempt(session: Session, job_id: str, number: int, outcome: str, error: dict[str, Any] | None) -> None:

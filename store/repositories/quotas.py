@@ -49,17 +49,20 @@ def running(session: Session, tenant_id: str) -> int:
 
 def stored_bytes(session: Session, tenant_id: str) -> int:
     """Bytes of inputs, of uploads by their declared size, and of what jobs have made and keep."""
+    return sum(stored(session, tenant_id).values())
+
+
+def stored(session: Session, tenant_id: str) -> dict[str, int]:
+    """The same by kind."""
     pending = Upload.status.in_(("open", "completing", "complete"))  # used ones count as what they became
-    return sum(
-        _count(session, query)
-        for query in (
-            select(func.sum(Teacher.size_bytes)).where(Teacher.tenant_id == tenant_id),
-            select(func.sum(Dataset.size_bytes)).where(Dataset.tenant_id == tenant_id),
-            select(func.sum(Upload.size_bytes)).where(Upload.tenant_id == tenant_id, pending),
-            select(func.sum(Artifact.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
-            select(func.sum(Checkpoint.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
-        )
-    )
+    queries = {
+        "teachers": select(func.sum(Teacher.size_bytes)).where(Teacher.tenant_id == tenant_id),
+        "datasets": select(func.sum(Dataset.size_bytes)).where(Dataset.tenant_id == tenant_id),
+        "uploads": select(func.sum(Upload.size_bytes)).where(Upload.tenant_id == tenant_id, pending),
+        "artifacts": select(func.sum(Artifact.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
+        "checkpoints": select(func.sum(Checkpoint.size_bytes)).join(Job).where(Job.tenant_id == tenant_id),
+    }
+    return {kind: _count(session, query) for kind, query in queries.items()}
 
 
 def _own(own: int | None, general: int) -> int:

@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from store import references, thumbnails
 from store.clock import db_now
 from store.ids import new_id
 from store.repositories.leases import LeaseLost
 from store.repositories.page import newest_first
+from store.sources import files_of
 from store.tables import Dataset, Job, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -33,6 +35,14 @@ def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
     """Ids of jobs that refer to the row; it cannot be deleted while there are any."""
     column = Job.teacher_id if isinstance(row, Teacher) else Job.dataset_id
     return list(session.scalars(select(Job.id).where(column == row.id).order_by(Job.id).limit(20)))
+
+
+def object_keys(row: Teacher | Dataset) -> list[str]:
+    """Objects that belong to the row and go with it, also those that an inspection may still write."""
+    if isinstance(row, Teacher):
+        return [row.object_key, *(file.object_key for file in files_of(row.source))]
+    files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
+    return [*files, thumbnails.object_key(row.id)]
 
 
 def waiting(session: Session, table: type[Resource], limit: int = 20) -> list[str]:

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from store.states import LEASED
 from store.tables import Job, Tenant
 
 
-def in_order(*conditions: ColumnElement[bool]) -> Select[tuple[str]]:
-    """Ids of waiting jobs that meet the conditions, the next to start first."""
+def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
+    """Ids of waiting jobs that meet the conditions and whose tenant has fewer than `max_running` (or its own number)
+    under lease, the next to start first. 0: no limit."""
     held = (
         select(Job.tenant_id, func.count().label("running"))
         .where(Job.status.in_(LEASED))
@@ -32,17 +33,19 @@ def in_order(*conditions: ColumnElement[bool]) -> Select[tuple[str]]:
         .subquery()
     )
     turn = func.row_number().over(partition_by=Job.tenant_id, order_by=(Job.priority.desc(), Job.id)) - 1
+    running = func.coalesce(held.c.running, 0)
+    most = func.coalesce(Tenant.max_running_jobs, max_running)
     waiting = (
         select(
             Job.id,
             Job.tenant_id,
             turn.label("turn"),
-            func.coalesce(held.c.running, 0).label("running"),
+            running.label("running"),
             Tenant.served_at,
         )
         .join(Tenant, Tenant.id == Job.tenant_id)
         .outerjoin(held, held.c.tenant_id == Job.tenant_id)
-        .where(Job.status == "queued", *conditions)
+        .where(Job.status == "queued", or_(most == 0, running < most), *conditions)
         .subquery()
     )
     c = waiting.c
@@ -57,12 +60,15 @@ def positions(session: Session, jobs: Sequence[Job]) -> dict[str, int]:
     if not waiting:
         return {}
     tenants = _tenants(session)
-    turns = _turns(session, {job.tenant_id for job in waiting}, [job.id for job in waiting])
+    turns = _turns(session, waiting) if len(waiting) > FEW else {job.id: _turn(session, job) for job in waiting}
     return {
         job.id: sum(each.before(tenants[job.tenant_id], turns[job.id]) for each in tenants.values())
         for job in waiting
         if job.id in turns and job.tenant_id in tenants
     }
+
+
+FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +101,18 @@ def _tenants(session: Session) -> dict[str, _Tenant]:
     return {row[0]: _Tenant(row[0], waiting[row[0]], running.get(row[0], 0), row[1]) for row in session.execute(served)}
 
 
-def _turns(session: Session, tenant_ids: set[str], job_ids: list[str]) -> dict[str, int]:
+def _turn(session: Session, job: Job) -> int:
+    """How many jobs of its own tenant start before it."""
+    ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
+    own = select(func.count()).select_from(Job).where(Job.status == "queued", Job.tenant_id == job.tenant_id, ahead)
+    return session.scalar(own) or 0
+
+
+def _turns(session: Session, jobs: list[Job]) -> dict[str, int]:
+    """The same of many, in one query."""
     turn = func.row_number().over(partition_by=Job.tenant_id, order_by=(Job.priority.desc(), Job.id)) - 1
-    queue = (
-        select(Job.id, turn.label("turn"))
-        .where(Job.status == "queued", Job.tenant_id.in_(sorted(tenant_ids)))
-        .subquery()
-    )
+    tenant_ids, job_ids = {job.tenant_id for job in jobs}, [job.id for job in jobs]
+    own = select(Job.id, turn.label("turn")).where(Job.status == "queued", Job.tenant_id.in_(sorted(tenant_ids)))
+    queue = own.subquery()
     found = session.execute(select(queue.c.id, queue.c.turn).where(queue.c.id.in_(job_ids)))
     return {row[0]: int(row[1]) for row in found}

@@ -15,6 +15,7 @@ from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
 from store.settings import Settings
+from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -62,6 +63,7 @@ def app(settings: Settings, database: Database, objects: FolderStore, doorbell: 
 @pytest.fixture
 def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False) as client:
+        hold(client, app)
         yield client
 
 

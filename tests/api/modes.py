@@ -17,6 +17,7 @@ from store.doorbell import InProcessDoorbell
 from store.objects import ObjectStore, open_store
 from store.settings import Settings
 from tests.api.conftest import BASE_URL
+from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 
@@ -61,5 +62,6 @@ def serving(mode: str, settings: Settings, folder: Path) -> Iterator[Service]:
         Inspector(database, doorbell) as inspector,
     ):
         driver.publish()
+        hold(client, app)
         yield Service(mode, settings, database, objects, client, driver, inspector)
     database.close()

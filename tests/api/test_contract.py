@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import SecretStr
 from sqlalchemy import delete
 
@@ -25,6 +26,7 @@ from api.app import create_app
 from api.context import KEY_SECONDS
 from api.negotiation import best, matches, wait_seconds
 from api.paging import decode, encode
+from api.problem_codes import OPERATIONS
 from api.problems import NotAcceptable, ProblemDocument, Unprocessable
 from store.database import Database
 from store.doorbell import InProcessDoorbell
@@ -190,6 +192,43 @@ def test_every_operation_is_documented(app: FastAPI) -> None:
             assert "404" in problems, where
         if "requestBody" in spec:
             assert {"413", "415", "422"} <= problems, where
+
+
+def test_every_error_of_every_operation_names_its_codes(app: FastAPI) -> None:
+    """With an example of each that its own schema takes; and no code is listed for an operation that is not there."""
+    document = app.openapi()
+    for path, method, spec in operations(app):
+        for status, answer in spec["responses"].items():
+            content = answer.get("content", {}).get("application/problem+json")
+            if int(status) < 400 or content is None:
+                assert int(status) < 400 or path == "/readyz", f"{method} {path} {status}"
+                continue
+            codes = content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+            assert list(content["examples"]) == codes, f"{method} {path} {status}"
+            assert len(set(codes)) == len(codes) > 0, f"{method} {path} {status}"
+            example = content["examples"][codes[0]]["value"]
+            validator = jsonschema.Draft202012Validator(content["schema"] | {"components": document["components"]})
+            assert (example["code"], example["status"]) == (codes[0], int(status))
+            assert validator.is_valid(example)
+            assert not validator.is_valid(example | {"code": "another"})
+    assert OPERATIONS.keys() <= {spec["operationId"] for _, _, spec in operations(app)}
+
+
+def test_the_document_is_valid_openapi_3_1(app: FastAPI) -> None:
+    """By the specification's own schema, and every schema in it by JSON Schema 2020-12."""
+    document = json.loads(json.dumps(app.openapi()))
+    OpenAPIV31SpecValidator(document).validate()
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_operation_ids_are_verbs_and_nouns_that_stay(app: FastAPI) -> None:
+    """Generated clients name their functions by them: adding one is fine, changing or removing one is not."""
+    known = set(Path(__file__).with_name("operation_ids.txt").read_text().split())
+    ids = {spec["operationId"] for _, _, spec in operations(app)}
+    assert known - ids == set()
+    assert ids - known == set(), "add the new ones to tests/api/operation_ids.txt"
+    assert [name for name in ids if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
 
 
 def test_every_reference_of_the_document_resolves(app: FastAPI) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from api.dashboard import mount_dashboard
+from api.dashboard import mount_dashboard, mount_docs
 from tests.api.conftest import BASE_URL
 
 INDEX, SCRIPT = "<!doctype html><title>Retort</title>", "export const answer = 42;"
@@ -107,3 +108,42 @@ def test_without_a_build_there_is_nothing(tmp_path: Path) -> None:
 
 def test_the_api_description_does_not_list_pages(site: TestClient, app: FastAPI) -> None:
     assert not [path for path in app.openapi()["paths"] if _ours(path)]
+
+
+def test_uploads_may_go_to_the_store_and_nowhere_else(app: FastAPI, folder: Path) -> None:
+    app.router.routes = [route for route in app.router.routes if not _ours(getattr(route, "path", ""))]
+    assert mount_dashboard(app, folder, store_url="https://objects.example.org:9000/base")
+    policy = TestClient(app, base_url=BASE_URL).get("/ui/").headers["content-security-policy"]
+    assert "connect-src 'self' https://objects.example.org:9000; base-uri" in policy
+
+
+def test_without_a_store_that_clients_reach_pages_talk_to_the_service_only(site: TestClient) -> None:
+    assert "connect-src 'self';" in site.get("/ui/").headers["content-security-policy"]
+
+
+class TestDocs:
+    @pytest.fixture
+    def bare(self, app: FastAPI) -> FastAPI:
+        app.router.routes = [route for route in app.router.routes if getattr(route, "path", "") != "/docs"]
+        return app
+
+    def test_come_from_the_build(self, bare: FastAPI, folder: Path) -> None:
+        (folder / "docs").mkdir()
+        (folder / "docs" / "index.html").write_text("<!doctype html>")
+        mount_docs(bare, folder)
+        answer = TestClient(bare, base_url=BASE_URL, follow_redirects=False).get("/docs")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/ui/docs/index.html")
+
+    def test_without_a_build_they_are_a_link(self, bare: FastAPI, tmp_path: Path) -> None:
+        mount_docs(bare, tmp_path)
+        answer = TestClient(bare, base_url=BASE_URL).get("/docs")
+        assert "/openapi.json" in answer.text
+        assert "http" not in answer.text  # nothing from elsewhere
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_documentation_asks_nothing_of_the_internet() -> None:
+    page = Path("web/public/docs/index.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!/)', page) == []
+    assert "<script>" not in page
+    assert "style=" not in page

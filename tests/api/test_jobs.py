@@ -364,3 +364,16 @@ def test_queue_position_follows_priority_then_age(client: TestClient, driver: Dr
     first, second, urgent = driver.job(), driver.job(), driver.job(priority=1)
     positions = [client.get(f"/jobs/{job_id}").json()["queue_position"] for job_id in (first, second, urgent)]
     assert positions == [1, 2, 0]
+
+
+def test_a_paused_job_that_is_cancelled_keeps_no_files(
+    client: TestClient, driver: Driver, objects: FolderStore
+) -> None:
+    job_id = driver.job()
+    lease = driver.claim(job_id)
+    driver.checkpoint(lease, 1)
+    assert client.post(f"/jobs/{job_id}/pause").json()["status"] == "pausing"
+    driver.finish(lease, "paused")
+    assert client.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelled"
+    assert client.get(f"/jobs/{job_id}/checkpoints").json()["items"] == []
+    assert list(objects.keys("jobs/")) == []

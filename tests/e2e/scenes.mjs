@@ -1,3 +1,5 @@
+import { listen } from "./listener.mjs";
+
 // A service with something on every page: what the accessibility check and the screenshots look at.
 export const VIEWS = (jobs, ids) => ({
   jobs: "/",
@@ -31,6 +33,10 @@ export async function populate(service, epochs = 3) {
   await service.until(failed.id, ({ status }) => status === "failed", 600);
   const running = await distil("a long run", { epochs: 3000, selection: "last" });
   await service.until(running.id, ({ phase, progress }) => phase === "distilling" && progress?.eta_seconds, 300);
+  const pictures = await service.post("/datasets", { named: "fashion-mnist" }).catch(() => null); // where it is installed
+  const listener = await listen();
+  const webhook = await service.post("/webhooks", { url: listener.url, description: "tells the chat" });
+  await service.post(`/webhooks/${webhook.id}/test`);
   const jobs = { student: student.id, even: even.id, failed: failed.id, alone: alone.id, running: running.id };
-  return { jobs, ids: { teacher: teacher.id, dataset: (await service.get("/datasets")).items[0].id } };
+  return { jobs, ids: { teacher: teacher.id, dataset: pictures?.id ?? (await service.get("/datasets")).items[0].id } };
 }

@@ -11,6 +11,14 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
 const START_SECONDS = 240;
+/** Servers of the tests are on this machine: webhooks and datasets by URL may go there. */
+const HERE = {
+  RETORT_WEBHOOK_HTTP_HOSTS: "127.0.0.1",
+  RETORT_WEBHOOK_NETWORKS: "127.0.0.0/8",
+  RETORT_DATASET_HOSTS: "127.0.0.1",
+  RETORT_DATASET_HTTP_HOSTS: "127.0.0.1",
+  RETORT_DATASET_NETWORKS: "127.0.0.0/8",
+};
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -23,9 +31,11 @@ const freePort = () =>
   });
 
 export class Service {
-  static async start(folder = mkdtempSync(join(tmpdir(), "retort-e2e-")), key = "") {
+  /** `settings`: more of the environment's, by their names. */
+  static async start(folder = mkdtempSync(join(tmpdir(), "retort-e2e-")), key = "", settings = {}) {
     const service = new Service();
     service.key = key;
+    service.settings = settings;
     service.folder = folder;
     service.port = await freePort();
     service.url = `http://127.0.0.1:${service.port}`;
@@ -34,7 +44,8 @@ export class Service {
   }
 
   environment() {
-    return { ...process.env, OMP_NUM_THREADS: "1", PYTHONPATH: ROOT, RETORT_DATA_DIR: join(this.folder, "data"), RETORT_API_KEY: this.key };
+    const own = { OMP_NUM_THREADS: "1", PYTHONPATH: ROOT, RETORT_DATA_DIR: join(this.folder, "data"), RETORT_API_KEY: this.key };
+    return { ...process.env, ...own, ...HERE, ...this.settings };
   }
 
   async run() {

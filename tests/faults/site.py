@@ -134,6 +134,10 @@ class Site(Stack):
         )
         return sorted(item.object_name or "" for item in found)
 
+    def emptied(self, job_id: str) -> bool:
+        """The bucket soon holds nothing of the job: a cancelled job's objects go behind its commit."""
+        return bool(until(lambda: not self.keys(job_id), 10, lambda: self.keys(job_id)))
+
     def submit(self, **body: Any) -> str:
         """A job as the reference run is, but for `body`."""
         answer = self.http.post("/jobs", json=(self.services.body or {}) | body)

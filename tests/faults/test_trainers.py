@@ -94,4 +94,4 @@ def test_13_a_family_that_ignores_sigterm(make_site: MakeSite, figure: Figure) -
     assert [process.pid for process in family if processes.alive(process.pid)] == []
     assert trainer.gone()
     assert told(site, job_id).outcomes == ["cancelled"]
-    assert site.keys(job_id) == []
+    assert site.emptied(job_id)

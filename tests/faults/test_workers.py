@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.clock import off_by
 from tests.faults.conftest import Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded
 from tests.faults.site import DEFAULT, Site, pause, until
@@ -81,7 +82,7 @@ def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed: Reference,
     """One worker lives ten minutes ahead, one ten minutes behind, for far longer than a lease: neither loses a job that
     it holds, nor takes one that another holds; a dead one is noticed as soon as ever."""
     for name, minutes in (("ahead", 10), ("behind", -10)):
-        clock = _clock(minutes, tmp_path)
+        clock = off_by(minutes, tmp_path)
         assert abs(_time(clock) - time.time() - 60 * minutes) < 30
         site.worker(name, **clock)
     jobs = [site.submit() for _ in range(2)]
@@ -93,33 +94,16 @@ def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed: Reference,
 
     lost = site.submit()
     site.checkpointed(lost)
-    holder = Path(site.trainer(lost).folder).relative_to(site.folder).parts[0]
+    holder = site.trainer(lost).folder.relative_to(site.folder).parts[0]
     killed = time.time()
     next(worker for worker in site.workers if worker.folder.name == holder).kill()
     site.wait(lost, 60, attempt=2)
     noticed = datetime.fromisoformat(site.items(lost, "attempts")[0]["finished_at"]).timestamp() - killed
     assert 3 < noticed < 15  # the lease is 4 s
+    site.worker(holder)
+    until(lambda: not list(site.data(holder).glob(f"scratch/{lost}/1")), 30)
     site.wait(lost, 120, status="succeeded")
     succeeded(site, lost, undisturbed, ["worker_lost", "succeeded"])
-
-
-PATCH = """
-import datetime, time
-_time, _ns = time.time, time.time_ns
-time.time, time.time_ns = (lambda: _time() + {0}), (lambda: _ns() + {0} * 10**9)
-"""
-
-
-def _clock(minutes: int, folder: Path) -> dict[str, str]:
-    """Settings that give a process another wall clock: libfaketime where it is installed, else a patched `time`."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-    if library is not None:
-        return {"LD_PRELOAD": str(library), "FAKETIME": f"{minutes:+}m", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    patch = folder / f"clock{minutes}"
-    patch.mkdir()
-    (patch / "sitecustomize.py").write_text(PATCH.format(minutes * 60))
-    root = Path(__file__).resolve().parents[2]
-    return {"PYTHONPATH": f"{patch}{os.pathsep}{root}"}
 
 
 def _time(settings: dict[str, str]) -> float:

@@ -65,3 +65,42 @@ def test_every_setting_says_what_it_is_or_is_plain() -> None:
     plain = {"data_dir", "s3_bucket", "s3_region", "s3_access_key", "s3_secret_key", "log_level"}
     undescribed = {name for name, field in Settings.model_fields.items() if not field.description}
     assert undescribed <= plain
+
+
+def test_a_value_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(GOOD_KEY + "\n")
+    monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "key"))
+    assert Settings().api_key.get_secret_value() == GOOD_KEY
+    assert GOOD_KEY not in repr(Settings())
+
+
+def test_the_value_itself_wins_over_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "not there"))
+    monkeypatch.setenv("RETORT_API_KEY", "e" * 40)
+    assert Settings().api_key.get_secret_value() == "e" * 40
+    assert Settings(api_key=GOOD_KEY).api_key.get_secret_value() == GOOD_KEY
+
+
+def test_an_empty_variable_does_not_hide_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(GOOD_KEY)
+    monkeypatch.setenv("RETORT_API_KEY", "")
+    monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "key"))
+    assert Settings().api_key.get_secret_value() == GOOD_KEY
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "cannot be read"), (b" \n", "empty"), (b"a\0b", "no text")])
+def test_a_secret_file_that_is_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ValueError, match=f"RETORT_API_KEY_FILE.*{says}"):
+        Settings()
+
+
+def test_a_setting_from_a_file_is_checked_like_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("short")
+    monkeypatch.setenv("RETORT_API_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ValidationError, match="20 random characters"):
+        Settings()

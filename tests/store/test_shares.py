@@ -121,3 +121,21 @@ def test_a_job_that_does_not_wait_has_no_position(database: Database) -> None:
     start_next(database)
     with database.read() as session:
         assert jobs.queue_position(session, session.query(Job).one()) is None
+
+
+def test_whether_anything_waits_agrees_with_the_queue(database: Database) -> None:
+    owner = tenant(database)
+
+    def look(max_running: int) -> bool:
+        with database.read() as session:
+            assert leases.any_queued(session, max_running) == bool(leases.queued(session, max_running=max_running))
+            return leases.any_queued(session, max_running)
+
+    assert not look(0)
+    queue(database, owner)
+    queue(database, owner)
+    assert look(1)
+    start_next(database)
+    assert look(0)
+    assert look(2)
+    assert not look(1)

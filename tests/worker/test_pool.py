@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from store.clock import db_now
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
@@ -177,3 +179,17 @@ def test_a_database_that_restarts_under_a_run_loses_nothing(postgres: Any, postg
     assert statuses(database, job_id) == ["queued", "running", "succeeded"]
     assert [data["step"] for _, kind, data in event_list(database, job_id) if kind == "metrics"] == list(range(1, 11))
     database.close()
+
+
+def test_a_worker_tidies_from_time_to_time(database: Database, tmp_path: Path) -> None:
+    job_id = new_job(database)
+    with database.write() as session:
+        jobs.request_cancel(session, session.get_one(Job, job_id))
+        session.execute(update(Job).values(finished_at=db_now(-2 * 86400)))
+
+    def gone() -> bool:
+        with database.read() as session:
+            return session.get(Job, job_id) is None
+
+    with pool(database, tmp_path, keep_jobs_days=1, tidy_seconds=0.2):
+        wait_until(gone)

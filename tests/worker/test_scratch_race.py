@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -35,3 +36,12 @@ def test_a_sweep_takes_no_folder_that_is_just_being_made(tmp_path: Path) -> None
     assert broken == []
     assert not any((path / "inputs").exists() for path in swept)
     assert [path for path in tmp_path.rglob("*") if path.name != "job_x"] == []
+
+
+def test_a_folder_that_never_got_its_name_goes_when_it_is_old(tmp_path: Path) -> None:
+    old, young = tmp_path / ".new-old", tmp_path / ".new-young"
+    for path in (old, young):
+        path.mkdir()
+    os.utime(old, (0, 0))
+    scratch.sweep(tmp_path)
+    assert (old.exists(), young.exists()) == (False, True)

@@ -42,14 +42,17 @@ async def create_job(
     body: Annotated[JobCreate, Body(openapi_examples=EXAMPLES)],
     response: Response,
     prefer: Prefer = None,
-    dry_run: Annotated[bool, Query(description="Check everything, queue nothing.")] = False,
+    dry_run: Annotated[bool, Query(description="Check everything, estimate, queue nothing.")] = False,
 ) -> JobOut | DryRun:
     """Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
-    answer comes when the job is safely in the queue, with its `Location`."""
+    answer comes when the job is safely in the queue, with its `Location`.
+
+    A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+    about before are measured by a worker first (`Prefer: wait=N`)."""
     dataset = await service.dataset_id(context, tenant, body, prefer)
     if dry_run:
         response.status_code = 200
-        return await run_in_threadpool(service.dry_run, context, tenant, body, dataset)
+        return await service.dry_run(context, tenant, body, dataset, prefer)
     job, replay = await run_in_threadpool(service.submit, context, tenant, body, dataset, key)
     response.headers["Location"] = job.links["self"]
     if replay:

@@ -155,6 +155,24 @@ class JobPage(PageInfo):
     items: list[JobOut]
 
 
+class Estimate(ResponseModel):
+    """A figure with its range and what it is based on."""
+
+    value: float = Field(examples=[12.5])
+    low: float = Field(description="Probably not less.", examples=[8.3])
+    high: float = Field(description="Probably not more.", examples=[18.8])
+    basis: str = Field(examples=["2.1e+10 operations a second while training, in 5 earlier jobs with this student"])
+
+
+class Estimates(ResponseModel):
+    """What the job will take. A figure is null where too little is known; `notes` says what is missing."""
+
+    memory_bytes: Estimate | None = Field(description="Peak of the trainer on the host.")
+    disk_bytes: Estimate | None = Field(description="On the worker's scratch disk and in the store together.")
+    minutes: Estimate | None = Field(description="From when a worker takes the job to its end.")
+    notes: list[str] = Field(examples=[["Time in the queue is not included."]])
+
+
 class DryRun(ResponseModel):
     """A job that would be accepted: nothing was queued."""
 
@@ -164,3 +182,4 @@ class DryRun(ResponseModel):
     teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])
+    estimates: Estimates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -11,10 +12,12 @@ from api import quotas, registration
 from api.context import Context
 from api.deps import Work
 from api.idempotency import replayed, request_hash
+from api.negotiation import wait_seconds
 from api.problems import Conflict, FieldError, NotFound, Unprocessable
 from api.registration import Key
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
+from api.resources.jobs import estimating, measuring
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
 from api.resources.jobs.validation import Plan, check
 from distill.types import Architecture, DistillConfig
@@ -79,10 +82,21 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
     return answer, False
 
 
-def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str) -> DryRun:
-    """All checks, no job."""
+async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
+    """All checks and an estimate, no job."""
+
+    def look() -> Plan:
+        with context.database.read() as session:
+            return check(session, tenant, body, dataset)
+
+    plan = await run_in_threadpool(look)
+    seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
+    found = await measuring.answers(context, plan, body.config, seconds)
+    return await run_in_threadpool(_dry_run, context, body, dataset, plan, found)
+
+
+def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
-        plan = check(session, tenant, body, dataset)
         _max_runtime(context.settings, body)
         teacher = plan.teacher.size_bytes if plan.teacher else 0
         return DryRun(
@@ -92,6 +106,7 @@ def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str) -> Dry
             teacher=body.teacher,
             dataset=dataset,
             input_bytes=teacher + plan.dataset.size_bytes,
+            estimates=estimating.estimates(session, plan, body.config, found),
         )
 
 
@@ -128,7 +143,9 @@ def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
 def cancel(work: Work, tenant: str, job_id: str) -> Job:
     """Ask for the job's end. Asking again is no error."""
     job = find(work.session, tenant, job_id)
-    jobs.request_cancel(work.session, job)
+    keys = jobs.object_keys(work.session, job.id)
+    if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
+        work.after_commit(lambda: _remove(work.context, job.id, keys))
     _ring(work, job)
     return job
 

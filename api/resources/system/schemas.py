@@ -21,6 +21,17 @@ class WorkerOut(ResponseModel):
     heartbeat_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
 
 
+class Storage(ResponseModel):
+    """What you keep in the object store, in bytes."""
+
+    used_bytes: int = Field(examples=[131_000_000])
+    max_bytes: int | None = Field(description="Your quota; null: none.", examples=[None])
+    by_kind: dict[str, int] = Field(
+        description="teachers, datasets, uploads (by the size they declare), artifacts, checkpoints.",
+        examples=[{"teachers": 87_000_000, "datasets": 40_000_000, "artifacts": 4_000_000}],
+    )
+
+
 class SystemOut(ResponseModel):
     """The service: version, workers, queue."""
 
@@ -30,6 +41,10 @@ class SystemOut(ResponseModel):
     jobs: dict[str, int] = Field(description="Your jobs by status.", examples=[{"queued": 2, "running": 1}])
     queue_length: int = Field(description="Waiting jobs of all tenants.", examples=[2])
     max_upload_bytes: int = Field(examples=[21474836480])
+    storage: Storage
+    dataset_references: list[Literal["https", "s3", "hf"]] = Field(
+        description="Kinds of URL that datasets may be fetched by.", examples=[["https"]]
+    )
 
 
 class Alive(ResponseModel):

@@ -11,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api.context import Context
-from api.resources.system.schemas import Ready, SystemOut, WorkerOut
+from api.resources.system.schemas import Ready, Storage, SystemOut, WorkerOut
+from store import references
 from store.doorbell import CeleryDoorbell
 from store.objects import StorageUnavailable
-from store.repositories import jobs, system
+from store.repositories import jobs, quotas, system
 from store.tables import Tenant
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,15 @@ def overview(context: Context, session: Session, tenant: str) -> SystemOut:
         jobs=jobs.count_by_status(session, tenant),
         queue_length=jobs.count_by_status(session, None).get("queued", 0),
         max_upload_bytes=settings.max_upload_bytes,
+        storage=_storage(context, session, tenant),
+        dataset_references=references.schemes(settings),
     )
+
+
+def _storage(context: Context, session: Session, tenant: str) -> Storage:
+    kept = quotas.stored(session, tenant)
+    most = quotas.of(session, context.settings, tenant).stored_bytes
+    return Storage(used_bytes=sum(kept.values()), max_bytes=most or None, by_kind=kept)
 
 
 def readiness(context: Context) -> Ready:

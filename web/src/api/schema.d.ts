@@ -266,6 +266,9 @@ export interface paths {
          * Submit a job
          * @description Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
          *     answer comes when the job is safely in the queue, with its `Location`.
+         *
+         *     A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+         *     about before are measured by a worker first (`Prefer: wait=N`).
          */
         post: operations["create_job"];
         delete?: never;
@@ -1714,6 +1717,19 @@ export interface components {
              */
             image_size: number | "auto";
             /**
+             * Max Length
+             * @description Tokens that a text is cut to.
+             * @default auto
+             */
+            max_length: number | "auto";
+            /**
+             * Text Features
+             * @description What of a text's token features counts for the Q curve and the feature losses.
+             * @default auto
+             * @enum {string}
+             */
+            text_features: "auto" | "cls" | "mean" | "last" | "tokens";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -1809,6 +1825,7 @@ export interface components {
              * @example 87000000
              */
             input_bytes: number;
+            estimates: components["schemas"]["Estimates"];
         };
         /** EntryList */
         EntryList: {
@@ -1845,6 +1862,53 @@ export interface components {
                     [key: string]: unknown;
                 };
             };
+        };
+        /**
+         * Estimate
+         * @description A figure with its range and what it is based on.
+         */
+        Estimate: {
+            /**
+             * Value
+             * @example 12.5
+             */
+            value: number;
+            /**
+             * Low
+             * @description Probably not less.
+             * @example 8.3
+             */
+            low: number;
+            /**
+             * High
+             * @description Probably not more.
+             * @example 18.8
+             */
+            high: number;
+            /**
+             * Basis
+             * @example 2.1e+10 operations a second while training, in 5 earlier jobs with this student
+             */
+            basis: string;
+        };
+        /**
+         * Estimates
+         * @description What the job will take. A figure is null where too little is known; `notes` says what is missing.
+         */
+        Estimates: {
+            /** @description Peak of the trainer on the host. */
+            memory_bytes: components["schemas"]["Estimate"] | null;
+            /** @description On the worker's scratch disk and in the store together. */
+            disk_bytes: components["schemas"]["Estimate"] | null;
+            /** @description From when a worker takes the job to its end. */
+            minutes: components["schemas"]["Estimate"] | null;
+            /**
+             * Notes
+             * @example [
+             *       "Time in the queue is not included."
+             *     ]
+             */
+            notes: string[];
         };
         /**
          * EventOut
@@ -2009,6 +2073,7 @@ export interface components {
          *         "image_size": "auto",
          *         "layers": 4,
          *         "learning_rate": "auto",
+         *         "max_length": "auto",
          *         "max_steps": null,
          *         "precision": "auto",
          *         "quality_bootstrap": 0,
@@ -2022,6 +2087,7 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_layers": null,
          *         "test_limit": null,
+         *         "text_features": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": 0.3,
@@ -2710,6 +2776,35 @@ export interface components {
             sha256: string;
         };
         /**
+         * Storage
+         * @description What you keep in the object store, in bytes.
+         */
+        Storage: {
+            /**
+             * Used Bytes
+             * @example 131000000
+             */
+            used_bytes: number;
+            /**
+             * Max Bytes
+             * @description Your quota; null: none.
+             * @example null
+             */
+            max_bytes: number | null;
+            /**
+             * By Kind
+             * @description teachers, datasets, uploads (by the size they declare), artifacts, checkpoints.
+             * @example {
+             *       "artifacts": 4000000,
+             *       "datasets": 40000000,
+             *       "teachers": 87000000
+             *     }
+             */
+            by_kind: {
+                [key: string]: number;
+            };
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -2749,6 +2844,15 @@ export interface components {
              * @example 21474836480
              */
             max_upload_bytes: number;
+            storage: components["schemas"]["Storage"];
+            /**
+             * Dataset References
+             * @description Kinds of URL that datasets may be fetched by.
+             * @example [
+             *       "https"
+             *     ]
+             */
+            dataset_references: ("https" | "s3" | "hf")[];
         };
         /**
          * TeacherOut
@@ -3636,22 +3740,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3660,22 +3752,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3684,22 +3764,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3708,22 +3776,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3732,22 +3788,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3756,22 +3800,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -3807,22 +3839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -3831,22 +3851,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -3855,22 +3875,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -3879,22 +3887,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -3903,22 +3899,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -3927,22 +3911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -3951,22 +3923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -3975,22 +3935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4035,22 +3983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4059,22 +3995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4083,22 +4007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4107,22 +4019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4131,22 +4031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4155,22 +4043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4179,22 +4055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4226,22 +4090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4250,22 +4102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4274,22 +4114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4298,22 +4126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -4322,22 +4138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4346,22 +4150,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4370,22 +4162,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4394,22 +4174,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4418,22 +4186,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4469,22 +4225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4493,22 +4237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4517,22 +4249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4541,22 +4261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4565,22 +4273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4589,22 +4285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4613,22 +4297,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4637,22 +4309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4689,22 +4349,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "wrong_part_size";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4713,22 +4361,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -4737,22 +4373,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -4761,22 +4385,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "upload_not_open" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -4785,22 +4397,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -4809,22 +4409,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -4833,22 +4421,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "digest_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -4857,22 +4433,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -4881,22 +4445,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -4905,22 +4457,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -4963,22 +4503,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -4987,22 +4515,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5011,22 +4527,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5035,22 +4539,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "parts_missing" | "upload_failed" | "upload_forgotten";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5059,22 +4551,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "checksum_mismatch";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5083,22 +4563,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5107,22 +4575,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5131,22 +4587,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5180,22 +4624,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5204,22 +4636,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5228,22 +4648,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5252,22 +4660,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5276,22 +4672,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5300,22 +4684,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5395,22 +4767,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5419,22 +4779,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5443,22 +4791,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "job_not_succeeded" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -5467,22 +4803,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -5491,22 +4815,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5515,22 +4827,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5539,22 +4839,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5563,22 +4851,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5587,22 +4863,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -5647,22 +4911,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5671,22 +4923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5695,22 +4935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5719,22 +4947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5743,22 +4959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -5767,22 +4971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -5791,22 +4983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -5838,22 +5018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -5862,22 +5030,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -5886,22 +5042,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -5910,22 +5054,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -5934,22 +5066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -5958,22 +5078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -5982,22 +5090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6006,22 +5102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6030,22 +5114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6085,22 +5157,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6109,22 +5169,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6133,22 +5181,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6157,22 +5193,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -6181,22 +5205,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6205,22 +5217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6229,22 +5229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6253,22 +5241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6277,22 +5253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6301,22 +5265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6325,22 +5277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6374,22 +5314,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6398,22 +5326,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6422,22 +5338,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6446,22 +5350,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6470,22 +5362,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6494,22 +5374,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -6582,22 +5450,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json" | "malformed_multipart";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6606,22 +5462,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Conflict */
@@ -6630,22 +5474,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "idempotency_key_in_flight" | "upload_used" | "upload_not_complete";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -6654,22 +5486,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -6678,22 +5498,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6702,22 +5510,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_dataset" | "unknown_name" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6726,22 +5522,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6750,22 +5534,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6774,22 +5546,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -6834,22 +5594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -6858,22 +5606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -6882,22 +5618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -6906,22 +5630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -6930,22 +5642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -6954,22 +5654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -6978,22 +5666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7025,22 +5701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7049,22 +5713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7073,22 +5725,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7097,22 +5737,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "in_use";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7121,22 +5749,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7145,22 +5761,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7169,22 +5773,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7193,22 +5785,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7217,22 +5797,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7272,22 +5840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7296,22 +5852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7320,22 +5864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7344,22 +5876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "name_fixed";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -7368,22 +5888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -7392,22 +5900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -7416,22 +5912,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7440,22 +5924,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7464,22 +5936,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7488,22 +5948,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7512,22 +5960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7565,22 +6001,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7589,22 +6013,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -7613,22 +6025,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7637,22 +6037,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7661,22 +6049,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7685,22 +6061,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7709,22 +6073,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7764,22 +6116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7788,22 +6128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -7812,22 +6140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -7836,22 +6152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -7860,22 +6164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -7884,22 +6176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -7907,7 +6187,7 @@ export interface operations {
     create_job: {
         parameters: {
             query?: {
-                /** @description Check everything, queue nothing. */
+                /** @description Check everything, estimate, queue nothing. */
                 dry_run?: boolean;
             };
             header?: {
@@ -7949,22 +6229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -7973,22 +6241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Conflict */
@@ -7997,22 +6253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "idempotency_key_in_flight";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8021,22 +6265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8045,22 +6277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8069,22 +6289,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8093,22 +6301,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8117,22 +6313,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8141,22 +6325,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
+                    };
                 };
             };
         };
@@ -8203,22 +6375,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8227,22 +6387,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8251,22 +6399,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8275,22 +6411,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8299,22 +6423,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8323,22 +6435,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8347,22 +6447,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8406,22 +6494,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8430,22 +6506,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8454,22 +6518,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8478,22 +6530,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "job_active" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8502,22 +6542,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8526,22 +6554,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8550,22 +6566,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8574,22 +6578,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8598,22 +6590,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8653,22 +6633,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8677,22 +6645,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8701,22 +6657,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -8725,22 +6681,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -8749,22 +6693,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -8773,22 +6705,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -8797,22 +6717,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -8821,22 +6729,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -8845,22 +6741,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -8869,22 +6753,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -8918,22 +6790,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -8942,22 +6802,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -8966,22 +6814,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -8990,22 +6826,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9014,22 +6838,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9038,22 +6850,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9062,22 +6862,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9086,22 +6874,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9110,22 +6886,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9159,22 +6923,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9183,22 +6935,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9207,22 +6947,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9231,22 +6959,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9255,22 +6971,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9279,22 +6983,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9303,22 +6995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9327,22 +7007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9351,22 +7019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9400,22 +7056,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9424,22 +7068,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9448,22 +7080,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9472,22 +7092,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9496,22 +7104,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9520,22 +7116,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9544,22 +7128,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9568,22 +7140,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9592,22 +7152,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9641,22 +7189,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9665,22 +7201,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9689,22 +7213,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9713,22 +7225,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9737,22 +7237,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -9761,22 +7249,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -9785,22 +7261,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -9809,22 +7273,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -9833,22 +7285,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -9882,22 +7322,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -9906,22 +7334,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -9930,22 +7346,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -9954,22 +7358,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "illegal_transition" | "not_retryable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -9978,22 +7370,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10002,22 +7382,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10026,22 +7394,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10050,22 +7406,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10074,22 +7418,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10129,22 +7461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10153,22 +7473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10177,22 +7485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_q_curve";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10201,22 +7497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Conflict */
@@ -10225,22 +7509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "q_curve_empty";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10249,22 +7521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10273,22 +7533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10297,22 +7545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10321,22 +7557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10390,22 +7614,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10414,22 +7626,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10438,22 +7638,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -10462,22 +7650,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10486,22 +7662,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10510,22 +7674,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10534,22 +7686,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10558,22 +7698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10611,22 +7739,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10635,22 +7751,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10659,22 +7763,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10683,22 +7775,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10707,22 +7787,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10731,22 +7799,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10755,22 +7811,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -10810,22 +7854,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -10834,22 +7866,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -10858,22 +7878,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -10882,22 +7890,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -10906,22 +7902,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -10930,22 +7914,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -10954,22 +7926,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11000,22 +7960,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11024,22 +7972,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11048,22 +7984,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11072,22 +7996,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11096,22 +8008,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11120,22 +8020,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11144,22 +8032,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11190,22 +8066,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11214,22 +8078,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11238,22 +8090,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11262,22 +8102,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11286,22 +8114,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11310,22 +8126,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11334,22 +8138,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11380,22 +8172,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11404,22 +8184,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11428,22 +8196,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11452,22 +8208,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11476,22 +8220,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11500,22 +8232,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11524,22 +8244,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11597,22 +8305,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11621,22 +8317,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11645,22 +8329,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -11669,22 +8341,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -11693,22 +8353,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -11717,22 +8365,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -11741,22 +8377,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -11765,22 +8389,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -11789,22 +8401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -11813,22 +8413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -11885,22 +8473,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -11909,22 +8485,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -11933,22 +8497,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -11957,22 +8509,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -11981,22 +8521,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12005,22 +8533,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12029,22 +8545,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12053,22 +8557,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12077,22 +8569,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12101,22 +8581,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12196,22 +8664,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12220,22 +8676,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -12244,22 +8688,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found" | "no_such_artifact";
+                    };
                 };
             };
             /** @description Not acceptable */
@@ -12268,22 +8700,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-acceptable",
-                     *       "title": "Not acceptable",
-                     *       "status": 406,
-                     *       "detail": "Not acceptable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_acceptable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -12292,22 +8712,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Range not satisfiable */
@@ -12316,22 +8724,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/range-not-satisfiable",
-                     *       "title": "Range not satisfiable",
-                     *       "status": 416,
-                     *       "detail": "Range not satisfiable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "range_not_satisfiable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "range_not_satisfiable";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12340,22 +8736,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12364,22 +8748,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12388,22 +8760,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12412,22 +8772,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12456,22 +8804,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12480,22 +8816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12504,22 +8828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12528,22 +8840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12552,22 +8852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12576,22 +8864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12627,22 +8903,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12651,22 +8915,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12675,22 +8927,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12699,22 +8939,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12723,22 +8951,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12747,22 +8963,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12791,22 +8995,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12815,22 +9007,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -12839,22 +9019,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -12863,22 +9031,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -12887,22 +9043,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -12911,22 +9055,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -12955,22 +9087,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -12979,22 +9099,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13003,22 +9111,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13027,22 +9123,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13051,22 +9135,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13075,22 +9147,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13119,22 +9179,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13143,22 +9191,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13167,22 +9203,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13191,22 +9215,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13215,22 +9227,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13239,22 +9239,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13283,22 +9271,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13307,22 +9283,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13331,22 +9295,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13355,22 +9307,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13379,22 +9319,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13403,22 +9331,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13452,22 +9368,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13476,22 +9380,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13500,22 +9392,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13524,22 +9404,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13548,22 +9416,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13572,22 +9428,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13620,22 +9464,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13644,22 +9476,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -13668,22 +9500,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -13692,22 +9512,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13716,22 +9524,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "url_refused" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13740,22 +9536,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13764,22 +9548,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "name_not_resolved";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13788,22 +9560,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -13834,22 +9594,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -13858,22 +9606,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -13882,22 +9618,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -13906,22 +9630,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -13930,22 +9642,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -13954,22 +9654,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -13978,22 +9666,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14022,22 +9698,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14046,22 +9710,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14070,22 +9722,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14094,22 +9746,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14118,22 +9758,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14142,22 +9770,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14166,22 +9782,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14212,22 +9816,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14236,22 +9828,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14260,22 +9840,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14284,22 +9852,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14308,22 +9864,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14332,22 +9876,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14356,22 +9888,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14380,22 +9900,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14426,22 +9934,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14450,22 +9946,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14474,22 +9958,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14498,22 +9982,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14522,22 +9994,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14546,22 +10006,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14570,22 +10018,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14621,22 +10057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14645,22 +10069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14669,22 +10081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14693,22 +10093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14717,22 +10105,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14741,22 +10117,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14765,22 +10129,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -14812,22 +10164,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -14836,22 +10176,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -14860,22 +10188,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -14884,22 +10200,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "webhook_disabled";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -14908,22 +10212,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -14932,22 +10224,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -14956,22 +10236,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -14980,22 +10248,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15031,22 +10287,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15055,22 +10299,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15079,22 +10311,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15103,22 +10323,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15127,22 +10335,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15151,22 +10347,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15175,22 +10359,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15223,22 +10395,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15247,22 +10407,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15271,22 +10419,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "keyless";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -15295,22 +10431,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -15319,22 +10443,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15343,22 +10455,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15367,22 +10467,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15391,22 +10479,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15415,22 +10491,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15461,22 +10525,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15485,22 +10537,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15509,22 +10549,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15533,22 +10561,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15557,22 +10573,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15581,22 +10585,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15605,22 +10597,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15649,22 +10629,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15673,22 +10641,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -15697,22 +10653,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Conflict */
@@ -15721,22 +10665,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/conflict",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "Conflict, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "conflict",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "own_key";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15745,22 +10677,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15769,22 +10689,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15793,22 +10701,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15817,22 +10713,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -15866,22 +10750,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -15890,22 +10762,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -15914,22 +10774,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -15938,22 +10786,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -15962,22 +10798,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -15986,22 +10810,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16046,22 +10858,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16070,22 +10870,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Not found */
@@ -16094,22 +10882,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16118,22 +10894,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16142,22 +10906,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16166,22 +10918,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16190,22 +10930,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16245,22 +10973,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16269,22 +10985,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed" | "not_operator";
+                    };
                 };
             };
             /** @description Not found */
@@ -16293,22 +10997,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/not-found",
-                     *       "title": "Not found",
-                     *       "status": 404,
-                     *       "detail": "Not found, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "not_found",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race";
+                    };
                 };
             };
             /** @description Precondition failed */
@@ -16317,22 +11021,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/precondition-failed",
-                     *       "title": "Precondition failed",
-                     *       "status": 412,
-                     *       "detail": "Precondition failed, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "precondition_failed",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "precondition_failed";
+                    };
                 };
             };
             /** @description Payload too large */
@@ -16341,22 +11033,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/payload-too-large",
-                     *       "title": "Payload too large",
-                     *       "status": 413,
-                     *       "detail": "Payload too large, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "payload_too_large",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
                 };
             };
             /** @description Unsupported media type */
@@ -16365,22 +11045,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unsupported-media-type",
-                     *       "title": "Unsupported media type",
-                     *       "status": 415,
-                     *       "detail": "Unsupported media type, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unsupported_media_type",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16389,22 +11057,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16413,22 +11069,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16437,22 +11081,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16461,22 +11093,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16505,22 +11125,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16529,22 +11137,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16553,22 +11149,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16577,22 +11161,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16601,22 +11173,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16625,22 +11185,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16669,22 +11217,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16693,22 +11229,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16717,22 +11241,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16741,22 +11253,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16765,22 +11265,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -16789,22 +11277,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16833,22 +11309,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -16857,22 +11321,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -16881,22 +11333,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -16905,22 +11345,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -16929,31 +11357,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
-            /** @description Not ready; the body says which part. */
+            /** @description Service unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Ready"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };
@@ -16982,22 +11401,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/bad-request",
-                     *       "title": "Bad request",
-                     *       "status": 400,
-                     *       "detail": "Bad request, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "bad_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
                 };
             };
             /** @description Forbidden */
@@ -17006,22 +11413,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/forbidden",
-                     *       "title": "Forbidden",
-                     *       "status": 403,
-                     *       "detail": "Forbidden, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "forbidden",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
                 };
             };
             /** @description Unprocessable content */
@@ -17030,22 +11425,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/invalid-request",
-                     *       "title": "Unprocessable content",
-                     *       "status": 422,
-                     *       "detail": "Unprocessable content, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "invalid_request",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": false,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
                 };
             };
             /** @description Too many requests */
@@ -17054,22 +11437,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/too-many-requests",
-                     *       "title": "Too many requests",
-                     *       "status": 429,
-                     *       "detail": "Too many requests, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "too_many_requests",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "user",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
                 };
             };
             /** @description Internal error */
@@ -17078,22 +11449,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/internal",
-                     *       "title": "Internal error",
-                     *       "status": 500,
-                     *       "detail": "Internal error, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "internal",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
                 };
             };
             /** @description Service unavailable */
@@ -17102,22 +11461,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "/problems/unavailable",
-                     *       "title": "Service unavailable",
-                     *       "status": 503,
-                     *       "detail": "Service unavailable, in a sentence.",
-                     *       "instance": "/jobs",
-                     *       "code": "unavailable",
-                     *       "remedy": "What to do about it.",
-                     *       "fault": "system",
-                     *       "retryable": true,
-                     *       "errors": [],
-                     *       "details": {}
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
                 };
             };
         };

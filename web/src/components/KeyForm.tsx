@@ -24,6 +24,10 @@ export function KeyForm() {
     <form className="card narrow" onSubmit={(event) => void submit(event)}>
       <h1>This service needs a key</h1>
       <p className="muted">It is kept in this browser tab only, and sent to this service only.</p>
+      <p className="muted">
+        Started by <code>docker compose up</code>? This shows the first key:{" "}
+        <code>docker compose exec api cat /run/retort/api_key</code>
+      </p>
       <label className="field">
         <span>API key</span>
         <input type="password" autoComplete="off" required value={key} onChange={(event) => setKey(event.target.value)} />

@@ -100,7 +100,7 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
 
   return (
     <form className="upload" onSubmit={submit}>
-      <FileDrop label="Drop a checkpoint here, or choose one" hint="safetensors" accept=".safetensors,.pt,.pth,.bin" file={file} onFile={setFile} />
+      <FileDrop label="Drop a checkpoint here, or choose one" hint="safetensors, a torch.save file (.pt, .pth, .bin), or a zip or tar of shards" accept=".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz" file={file} onFile={setFile} />
       <ArchitecturePicker label="Its architecture" value={architecture} onChange={setArchitecture} />
       <div className="grid2">
         <label className="field">
@@ -135,7 +135,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (!whole) return;
-    const called = name || whole.name.replace(/(\.(zip|tar|tgz|parquet|gz))+$/, "");
+    const called = name || whole.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
     const files = split && test ? [whole, test] : [whole];
     void send(files, (ids) => {
@@ -144,8 +144,8 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     });
   }
 
-  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet";
-  const hint = "zip or tar with one folder per class, or image parquet";
+  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson";
+  const hint = "zip or tar with a folder per class or a table of labels, image parquet, CSV or JSON Lines with base64 images";
   return (
     <form className="upload" onSubmit={submit}>
       <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} file={whole} onFile={setWhole} />

@@ -44,6 +44,20 @@ export interface TeacherFindings {
   dtypes: string;
   ignored: string[];
   metadata: [string, string][];
+  /** Operations of one image's forward pass, at `size`. */
+  flops: number | null;
+  size: string;
+  layers: LayerFound[];
+  note: string;
+}
+
+/** A generalised layer, as scoring will see it. */
+export interface LayerFound {
+  name: string;
+  index: number;
+  depth: number;
+  kind: string;
+  shape: string;
 }
 
 export function teacherFindings(report: Bag | null): TeacherFindings | null {
@@ -56,5 +70,15 @@ export function teacherFindings(report: Bag | null): TeacherFindings | null {
     dtypes: list(report.dtypes).join(", "),
     ignored: list(report.ignored).map(String),
     metadata: Object.entries((report.metadata ?? {}) as Record<string, string>),
+    flops: number(report.flops),
+    size: [...list(report.image_size)].reverse().join(" × "),
+    layers: (list(report.layers) as Bag[]).map((each, at) => ({
+      name: String(each.name),
+      index: number(each.index) ?? at,
+      depth: number(each.relative_depth) ?? 0,
+      kind: String(each.kind),
+      shape: list(each.shape).join(" × "),
+    })),
+    note: typeof report.note === "string" ? report.note : "",
   };
 }

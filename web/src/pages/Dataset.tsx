@@ -6,6 +6,8 @@ import { Digest } from "../components/Inputs";
 import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
+import { Tiles } from "../components/Tiles";
+import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, clock, count } from "../lib/format";
 import { type DatasetFindings, datasetFindings } from "../lib/report";
@@ -41,7 +43,7 @@ export function Dataset({ id }: { id: string }) {
       </div>
       {data.error && <ErrorNote error={data.error} />}
       <Overview dataset={data} found={found} />
-      {found && found.classes.length > 0 && <Classes found={found} />}
+      {found && found.classes.length > 0 && <Classes found={found} sheet={data.thumbnails} />}
       {found && <Concerns found={found} />}
     </Page>
   );
@@ -60,16 +62,24 @@ function Overview({ dataset, found }: { dataset: DatasetData; found: DatasetFind
           ["Size", dataset.size_bytes ? bytes(dataset.size_bytes) : ""],
           ["Registered", clock(dataset.created_at)],
           ["Digest", dataset.digest ? <Digest value={dataset.digest} of="the dataset" /> : ""],
-          ...Object.entries(dataset.files).map(([role, file]): [string, string] => [`File (${role})`, `${String(file.filename ?? "")}, ${bytes(Number(file.size_bytes))}`]),
+          ...Object.entries(dataset.files).map(([role, file]): [string, string] => [`File (${role})`, fileWords(file)]),
         ]}
       />
     </Card>
   );
 }
 
+/** A file that was named by URL has no size until a worker has fetched it. */
+function fileWords(file: Record<string, unknown>): string {
+  const size = typeof file.size_bytes === "number" ? bytes(file.size_bytes) : "not fetched yet";
+  return [String(file.filename ?? ""), size, ...(file.url ? [`from ${String(file.url)}`] : [])].filter(Boolean).join(", ");
+}
+
 const DRAWN = 200;
 
-function Classes({ found }: { found: DatasetFindings }) {
+function Classes({ found, sheet }: { found: DatasetFindings; sheet: DatasetData["thumbnails"] }) {
+  const picture = usePicture(sheet?.href ?? null);
+  const train = found.counts.find(({ split }) => split === "train")?.counts ?? [];
   const most = Math.max(1, ...found.counts.flatMap(({ counts }) => counts));
   return (
     <Card title="Images by class" aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
@@ -77,6 +87,7 @@ function Classes({ found }: { found: DatasetFindings }) {
         <thead className="visually-hidden">
           <tr>
             <th scope="col">Class</th>
+            {sheet && <th scope="col">Examples</th>}
             {found.counts.map(({ split }) => (
               <th key={split} scope="col">
                 {split}
@@ -88,8 +99,9 @@ function Classes({ found }: { found: DatasetFindings }) {
           {found.classes.slice(0, DRAWN).map((name, at) => (
             <tr key={name}>
               <th scope="row">{name}</th>
+              {sheet && <td className="examples">{picture && <Tiles sheet={sheet} picture={picture} row={at} name={name} images={train[at] ?? 0} />}</td>}
               {found.counts.map(({ split, counts }, which) => (
-                <td key={split}>
+                <td key={split} className="count">
                   <span className={`amount series-${which}`} style={{ width: `${(72 * (counts[at] ?? 0)) / most}%` }} aria-hidden="true" />
                   {count(counts[at])}
                 </td>
@@ -98,6 +110,7 @@ function Classes({ found }: { found: DatasetFindings }) {
           ))}
         </tbody>
       </table>
+      {sheet && found.classes.length > sheet.rows && <p className="muted small">Examples of the first {sheet.rows} classes.</p>}
       {found.classes.length > DRAWN && <p className="muted small">The first {DRAWN} of {count(found.classes.length)} classes.</p>}
     </Card>
   );

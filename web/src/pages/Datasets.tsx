@@ -2,13 +2,13 @@ import { useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { Dataset } from "../api/types";
+import { AddDataset } from "../components/AddDataset";
 import { Icon } from "../components/Icon";
 import { Card, Labels, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
 import { useTry } from "../components/Toasts";
 import { Updated } from "../components/Updated";
-import { DatasetUpload } from "../components/UploadForm";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, bytes, clock, count, MISSING } from "../lib/format";
@@ -25,14 +25,14 @@ export function Datasets() {
         <>
           <Updated at={updatedAt} failing={problem !== null} />
           <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
-            <Icon name="upload" size={16} /> Upload
+            <Icon name="upload" size={16} /> Add
           </button>
         </>
       }
     >
       {uploading && (
-        <Card title="Upload a dataset">
-          <DatasetUpload onDone={(made) => navigate(`/datasets/${made.id}`)} />
+        <Card title="Add a dataset">
+          <AddDataset onDone={(made) => navigate(`/datasets/${made.id}`)} />
         </Card>
       )}
       {problem && !data && <Problem error={problem} onRetry={reload} />}

@@ -3,6 +3,7 @@ import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "re
 import { api, unwrap } from "../api/client";
 import { asProblem, type ProblemError } from "../api/problem";
 import type { Catalogue, Dataset, DryRun, Entry, Job, Recipe, Teacher } from "../api/types";
+import { AddDataset } from "../components/AddDataset";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
 import { Card, Loading, Page } from "../components/Layout";
@@ -11,7 +12,7 @@ import { Prose } from "../components/Prose";
 import { SchemaField } from "../components/SchemaField";
 import { Snippets } from "../components/Snippets";
 import { useSay } from "../components/Toasts";
-import { DatasetUpload, TeacherUpload } from "../components/UploadForm";
+import { TeacherUpload } from "../components/UploadForm";
 import { useConfigSchema } from "../hooks/useConfigSchema";
 import { usePoll } from "../hooks/usePoll";
 import { build, type Draft, EMPTY, fromJob, NAMED, OWN_FIELDS, type Schemas } from "../lib/draft";
@@ -313,7 +314,7 @@ function DatasetChoice({ catalogue, datasets, chosen, error, onChoose, reload }:
       </div>
       {error && <p className="help error">{error}</p>}
       {uploading && (
-        <DatasetUpload
+        <AddDataset
           onDone={(dataset) => {
             setUploading(false);
             reload();

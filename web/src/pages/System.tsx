@@ -4,7 +4,9 @@ import { Keys } from "../components/Keys";
 import { Card, Facts, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Status } from "../components/Status";
+import { Storage } from "../components/Storage";
 import { Updated } from "../components/Updated";
+import { Webhooks } from "../components/Webhooks";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, between, bytes, duration } from "../lib/format";
@@ -28,7 +30,13 @@ export function System() {
                   ["Version", data.version],
                   ["Mode", data.mode === "embedded" ? "embedded: one process, nothing to install" : "full: several services"],
                   ["Largest upload", bytes(data.max_upload_bytes)],
-                  ["API", <a href="/openapi.json">OpenAPI document</a>],
+                  ["Datasets by URL", data.dataset_references.length ? data.dataset_references.map((each) => `${each}://`).join(", ") : "not allowed"],
+                  [
+                    "API",
+                    <>
+                      <a href="/docs">try it</a>, <a href="/openapi.json">OpenAPI document</a>
+                    </>,
+                  ],
                 ]}
               />
             </Card>
@@ -38,8 +46,12 @@ export function System() {
             <Card title="Queue">
               <Queue system={data} />
             </Card>
+            <Card title="Storage">
+              <Storage storage={data.storage} />
+            </Card>
           </div>
           <Workers system={data} />
+          <Webhooks />
           <Keys />
         </>
       )}

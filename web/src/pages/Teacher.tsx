@@ -6,9 +6,9 @@ import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Readiness, Status } from "../components/Status";
 import { usePoll } from "../hooks/usePoll";
-import { bytes, clock, count, options, words } from "../lib/format";
+import { bytes, clock, count, options, short, words } from "../lib/format";
 import { title } from "../lib/jobs";
-import { teacherFindings } from "../lib/report";
+import { type TeacherFindings, teacherFindings } from "../lib/report";
 import { Link, navigate } from "../router";
 
 export function Teacher({ id }: { id: string }) {
@@ -45,13 +45,16 @@ export function Teacher({ id }: { id: string }) {
           facts={[
             ["Architecture", <code>{data.architecture.name}</code>],
             ["Options", options(data.architecture.options)],
-            ["Parameters", found?.parameters === null ? "" : count(found?.parameters)],
+            ["Parameters", found?.parameters == null ? "" : count(found.parameters)],
+            ["Operations", found?.flops == null ? "" : `${short(found.flops)}FLOP for one image of ${found.size} pixels`],
             ["Classes", found?.classes],
             ["Input channels", found?.channels],
             ["Tensors", found?.tensors],
             ["Stored as", found?.dtypes],
             ["Not loaded", found?.ignored.length ? found.ignored.join(", ") : ""],
             ["Size", bytes(data.size_bytes)],
+            ["Sent as", data.source?.files.map((file) => `${file.filename}, ${bytes(file.size_bytes)}`).join("; ")],
+            ["Converted", data.source?.notes.join(" ")],
             ["Registered", clock(data.created_at)],
             ["sha256", <Digest value={data.sha256} of="the teacher" />],
           ]}
@@ -63,8 +66,49 @@ export function Teacher({ id }: { id: string }) {
           </details>
         )}
       </Card>
+      {found && (found.layers.length > 0 || found.note) && <Layers found={found} />}
       <UsedBy id={id} />
     </Page>
+  );
+}
+
+/** What scoring will go through, in depth order. */
+function Layers({ found }: { found: TeacherFindings }) {
+  return (
+    <Card title="Layers" aside={<span className="muted">{found.layers.length} that can be distilled</span>}>
+      {found.note && <p className="muted">{found.note}</p>}
+      {found.layers.length > 0 && (
+        <div className="scroll layers" tabIndex={0} role="region" aria-label="Layers">
+          <table className="plain">
+            <thead>
+              <tr>
+                <th scope="col">Depth</th>
+                <th scope="col">Layer</th>
+                <th scope="col">Kind</th>
+                <th scope="col">Feature of one image</th>
+              </tr>
+            </thead>
+            <tbody>
+              {found.layers.map((layer) => (
+                <tr key={layer.name}>
+                  <td className="nowrap">
+                    <span className="depth" aria-hidden="true">
+                      <span style={{ width: `${100 * layer.depth}%` }} />
+                    </span>
+                    {layer.depth.toFixed(2)}
+                  </td>
+                  <th scope="row">
+                    <code>{layer.name}</code>
+                  </th>
+                  <td>{layer.kind}</td>
+                  <td className="nowrap">{layer.shape}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
   );
 }
 

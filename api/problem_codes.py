@@ -1,0 +1,105 @@
+"""Which `code`s each operation may answer with: what the OpenAPI document says, and what the tests hold it to.
+
+Every problem that a test of the API sees must be listed here for its operation (tests/api/documented.py): a code that
+is raised and not listed fails a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Codes = Mapping[int, tuple[str, ...]]
+
+#: Of any operation.
+COMMON: Codes = {
+    400: ("bad_request",),
+    401: ("unauthorized",),
+    403: ("scope_missing", "client_not_local", "host_not_allowed"),
+    422: ("invalid_request",),
+    429: ("rate_limited",),
+    500: ("internal", "object_missing"),
+    503: ("database_unavailable", "storage_unavailable"),
+}
+#: The code of a status wherever an operation documents it.
+BY_STATUS: Codes = {
+    404: ("not_found",),
+    406: ("not_acceptable",),
+    412: ("precondition_failed",),
+    413: ("payload_too_large",),
+    415: ("unsupported_media_type",),
+    416: ("range_not_satisfiable",),
+}
+#: Of whatever is no GET.
+WRITES: Codes = {403: ("origin_not_allowed",), 409: ("lost_race",)}
+_KEYED: Codes = {409: ("idempotency_key_in_flight",), 422: ("idempotency_key_reused",)}
+#: What an inspection that could not be made answers with.
+_SYSTEM = ("input_damaged", "oom_host", "trainer_crashed", "disk_full", "sandbox_unavailable")
+_URLS = ("url_refused", "name_not_resolved")
+_UPLOADS = ("upload_used", "upload_not_complete")
+_STORED: Codes = {403: ("quota_exceeded",), 500: _SYSTEM, 503: ("no_catalogue",)}
+_ACTION: Codes = {409: ("illegal_transition",)}
+_QUEUES: Codes = {409: ("illegal_transition",), 429: ("quota_exceeded",)}
+
+
+def _all(*several: Codes) -> Codes:
+    merged: dict[int, tuple[str, ...]] = {}
+    for each in several:
+        for status, codes in each.items():
+            merged[status] = (*merged.get(status, ()), *(code for code in codes if code not in merged.get(status, ())))
+    return merged
+
+
+_JOB = (
+    *("unknown_name", "unknown_teacher", "unknown_dataset", "unknown_job", "teacher_required", "teacher_not_ready"),
+    *("dataset_not_ready", "classes_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
+    *("invalid_dataset", "idempotency_key_reused"),
+)
+#: By operation id.
+OPERATIONS: Mapping[str, Codes] = {
+    "create_job": _all(
+        {409: ("dataset_not_ready",), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
+        {500: _SYSTEM, 503: ("no_catalogue",)},
+    ),
+    "delete_job": {409: ("job_active", "illegal_transition")},
+    "cancel_job": _ACTION, "stop_job": _ACTION, "pause_job": _ACTION, "resume_job": _QUEUES,
+    "retry_job": _all(_QUEUES, {409: ("not_retryable",)}),
+    "register_teacher": _all(
+        _STORED, _KEYED, {400: ("malformed_multipart",), 409: ("job_not_succeeded", *_UPLOADS)},
+        {422: ("invalid_teacher", "invalid_config", "unknown_name")},
+    ),
+    "register_dataset": _all(
+        _STORED, _KEYED, {400: ("malformed_multipart",), 409: _UPLOADS},
+        {422: ("invalid_dataset", "unknown_name", *_URLS), 500: ("reference_unavailable", *_URLS[1:])},
+    ),
+    "update_dataset": {409: ("name_fixed",)},
+    "delete_teacher": {409: ("in_use",)}, "delete_dataset": {409: ("in_use",)},
+    "create_upload": _all(_KEYED, {403: ("quota_exceeded",)}),
+    "list_upload_parts": {409: ("upload_forgotten",)},
+    "put_upload_part": {
+        400: ("wrong_part_size",), 409: ("upload_not_open", "upload_forgotten"), 422: ("digest_mismatch",),
+    },
+    "complete_upload": {
+        409: ("parts_missing", "upload_failed", "upload_forgotten"), 422: ("checksum_mismatch",),
+    },
+    "abort_upload": {409: ("upload_in_use",)},
+    "create_api_key": {403: ("not_operator",), 409: ("keyless",)},
+    "revoke_api_key": {409: ("own_key",)},
+    "set_tenant_quotas": {403: ("not_operator",)},
+    "create_webhook": {403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:]},
+    "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
+    "get_job_q_curve": {404: ("no_q_curve",), 409: ("q_curve_empty",)},
+    "download_job_artifact": {404: ("no_such_artifact",)},
+    "download_job_student": {404: ("no_such_artifact",)},
+    "download_job_report": {404: ("no_such_artifact",)},
+}  # fmt: skip
+
+
+def codes_of(method: str, operation: Mapping[str, Any]) -> Codes:
+    """Every code that an operation of the document may answer with, by status."""
+    statuses = {int(status) for status in operation["responses"] if status.isdecimal()}
+    body = (
+        {400: ("malformed_json",)} if "application/json" in operation.get("requestBody", {}).get("content", {}) else {}
+    )
+    given = {status: codes for status, codes in BY_STATUS.items() if status in statuses}
+    return _all(given, COMMON, body, WRITES if method != "get" else {}, OPERATIONS.get(operation["operationId"], {}))

@@ -1,0 +1,129 @@
+"""Memory, disk and minutes of a job that is not queued, each with its basis and its range."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.resources.jobs import throughput
+from api.resources.jobs.measuring import LIVE_SECONDS, channels_of, native_size
+from api.resources.jobs.schemas import Estimate, Estimates
+from api.resources.jobs.validation import Plan
+from distill import estimate, recipes
+from distill.estimate import NetworkCost, Workload
+from distill.types import DistillConfig
+from store.repositories import history, system
+
+FORMULA_FACTOR, MEASURED_FACTOR = 2.0, 1.25  # how far memory may be off (our choice)
+DISK_FACTOR = 1.5
+CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.data.samples`)
+
+
+def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
+    """Every figure that what is known allows, and notes on those it does not."""
+    costs_ = {role: NetworkCost.of(answer["cost"]) for role, answer in found.items() if "cost" in answer}
+    if "student" not in costs_ or (plan.teacher is not None and "teacher" not in costs_):
+        return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, found)])
+    work = workload(plan, config, costs_)
+    runs = history.latest(session)
+    return Estimates(
+        memory_bytes=_memory(work, plan, runs),
+        disk_bytes=_disk(work),
+        minutes=_minutes(work, plan, config, runs, _gpu(session)),
+        notes=_notes(config),
+    )
+
+
+def workload(plan: Plan, config: DistillConfig, costs_: dict[str, NetworkCost]) -> Workload:
+    report: dict[str, Any] = plan.dataset.report or {}
+    counts = report["counts"]
+    train, validation, test = estimate.split_sizes(sum(counts["train"]), sum(counts["test"]), config)
+    teacher = plan.teacher.size_bytes if plan.teacher else 0
+    return Workload(
+        config=config,
+        student=costs_["student"],
+        teacher=costs_.get("teacher"),
+        needs_layers=recipes.registry.flag(config.recipe, "needs_layers", default=True),
+        train=train,
+        validation=validation,
+        test=test,
+        pixel_bytes=_pixels(report),
+        input_bytes=teacher + plan.dataset.size_bytes,
+    )
+
+
+def _pixels(report: dict[str, Any]) -> int:
+    """Of one image that is kept decoded; larger ones are decoded when they are needed."""
+    native = native_size(report)
+    if native is None or max(native) > CACHED_SIDE:
+        return 0
+    return int(native[0] * native[1] * channels_of(report))
+
+
+def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
+    teacher = (plan.teacher.report or {}).get("architecture") if plan.teacher else None
+    student, batch = plan.student.model_dump(mode="json"), work.config.batch_size
+    like = [
+        run.peak_bytes
+        for run in runs
+        if run.peak_bytes and run.student == student and run.config.get("batch_size") == batch
+        and run.recipe == work.config.recipe and _teacher_of(run) == _name(teacher)
+        and run.result.get("dataset", {}).get("train") == work.train
+    ]  # fmt: skip
+    if like:
+        basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of images"
+        return _figure(max(like), MEASURED_FACTOR, basis)
+    basis = (
+        f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters, "
+        f"a batch of {batch} with {work.student.activation_bytes:,} bytes of activations a sample, teacher, targets, "
+        "scoring within its budget"
+    )
+    return _figure(estimate.memory_bytes(work), FORMULA_FACTOR, basis)
+
+
+def _teacher_of(run: history.Run) -> str | None:
+    return _name((run.result.get("teacher") or {}).get("architecture"))
+
+
+def _name(architecture: dict[str, Any] | None) -> str | None:
+    return json.dumps(architecture, sort_keys=True) if architecture else None
+
+
+def _disk(work: Workload) -> Estimate:
+    basis = (
+        "formula: inputs once on the worker; two checkpoints (value and moments of every parameter) and the exports, "
+        "each on the worker and in the store; targets beyond cache_memory_bytes"
+    )
+    return _figure(estimate.disk_bytes(work), DISK_FACTOR, basis)
+
+
+def _minutes(work: Workload, plan: Plan, config: DistillConfig, runs: list[history.Run], gpu: bool) -> Estimate:
+    student = plan.student.model_dump(mode="json")
+    took = throughput.duration(work, student, config.recipe, throughput.seen(runs), gpu)
+    return Estimate(value=took.seconds / 60, low=took.low / 60, high=took.high / 60, basis=took.basis)
+
+
+def _figure(value: float, factor: float, basis: str) -> Estimate:
+    return Estimate(value=round(value), low=round(value / factor), high=round(value * factor), basis=basis)
+
+
+def _gpu(session: Session) -> bool:
+    return any(worker.info.get("gpus") for worker in system.live_workers(session, LIVE_SECONDS))
+
+
+def _notes(config: DistillConfig) -> list[str]:
+    notes = ["Time in the queue is not included."]
+    if config.device.startswith("cuda"):
+        notes.append("Memory is the host's; the accelerator's own is not estimated.")
+    return notes
+
+
+def _unknown(plan: Plan, found: dict[str, Any]) -> str:
+    failed = next((answer["error"]["message"] for answer in found.values() if "error" in answer), None)
+    if failed:
+        return f"A network could not be measured: {failed}"
+    if not (plan.dataset.report or {}).get("counts"):
+        return "The dataset's inspection has counted no images."
+    return "No worker has measured these networks yet; ask again in a few seconds, while one is running."

@@ -1,0 +1,93 @@
+"""How fast this installation is, from the jobs that it has done; a stated default before there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from pydantic import ValidationError
+
+from distill.estimate import NetworkCost, Workload, other_flops, training_flops
+from distill.types import DistillConfig
+from store.repositories.history import Run
+
+#: Operations a second before anything was measured (our choice): two cores of a small server; a data-centre GPU.
+CPU_FLOPS, GPU_FLOPS, DEFAULT_FACTOR = 2e10, 5e12, 10.0
+#: How far a figure from other jobs may be off, beside their own spread (our choice).
+SAME_FACTOR, OTHER_FACTOR = 1.5, 3.0
+START_SECONDS = 30.0  # processes, imports, evaluation, packaging of a job that nothing is known of
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One earlier job: operations a second while it trained, and the seconds of all else."""
+
+    flops_per_second: float
+    other_seconds: float
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds with their range."""
+
+    seconds: float
+    low: float
+    high: float
+    basis: str
+
+
+def seen(runs: Iterable[Run]) -> list[Seen]:
+    """Those of the runs whose results tell how long they trained on what."""
+    found = []
+    for run in runs:
+        with suppress(KeyError, TypeError, ValidationError, ZeroDivisionError):  # an older release's result
+            found.append(_seen(run))
+    return [each for each in found if each.flops_per_second > 0]
+
+
+def _seen(run: Run) -> Seen:
+    training, dataset = run.result["training"], run.result["dataset"]
+    fields = {name: value for name, value in run.config.items() if name in DistillConfig.model_fields}
+    config = DistillConfig.model_validate(fields | {"max_steps": max(1, training["steps"])})
+    work = Workload(
+        config, _cost(run.result["student"]), _cost(run.result["teacher"]) if run.result["teacher"] else None,
+        False, dataset["train"], dataset["validation"], dataset["test"], 0, 0,
+    )  # fmt: skip
+    return Seen(training_flops(work) / training["seconds"], max(0.0, run.seconds - training["seconds"]), run)
+
+
+def _cost(column: dict[str, Any]) -> NetworkCost:
+    return NetworkCost(column["parameters"], column["flops"], 0, 1)
+
+
+def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool) -> Duration:
+    """Seconds from claim to end: training by operations, all else as in earlier jobs of the recipe."""
+    like = [each for each in known if each.run.student == student] or list(known)
+    if not like:
+        rate = GPU_FLOPS if gpu else CPU_FLOPS
+        device = "a GPU" if gpu else "two CPU cores"
+        seconds = START_SECONDS + (training_flops(work) + other_flops(work)) / rate
+        basis = f"no job has been done here yet: {rate:.0e} operations a second, a guess for {device}"
+        return Duration(seconds, seconds / DEFAULT_FACTOR, seconds * DEFAULT_FACTOR, basis)
+    same = like[0].run.student == student
+    rates = [each.flops_per_second for each in like]
+    factor = SAME_FACTOR if same else OTHER_FACTOR
+    other, basis = _other(work, recipe, like, median(rates))
+    seconds = training_flops(work) / median(rates) + other
+    low = (training_flops(work) / max(rates) + other) / factor
+    high = (training_flops(work) / min(rates) + other) * factor
+    of = "with this student" if same else "with other students"
+    basis = f"{median(rates):.2e} operations a second while training, in {len(like)} earlier jobs {of}; {basis}"
+    return Duration(seconds, low, high, basis)
+
+
+def _other(work: Workload, recipe: str, like: Sequence[Seen], rate: float) -> tuple[float, str]:
+    """Scoring, evaluation, packaging, in seconds."""
+    recipes = [each.other_seconds for each in like if each.run.recipe == recipe]
+    if recipes:
+        return median(recipes), f"all but training took {median(recipes):.0f} s in {len(recipes)} of recipe {recipe}"
+    return START_SECONDS + other_flops(work) / rate, f"no earlier job of recipe {recipe} for what is not training"

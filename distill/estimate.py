@@ -1,0 +1,134 @@
+"""What a job will take, before it runs: operations, host memory, disk. Arithmetic alone, torch-free; the API asks.
+
+Every constant here that no formula gives is **our choice**, and is why the figures come with a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from distill.types import DistillConfig
+
+PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
+TRAINED_BYTES = 16  # of one parameter in training: value, gradient and AdamW's two moments, fp32
+SAVED_BYTES = 12  # of one parameter in a checkpoint: value and moments
+BACKWARD = 3  # a training step's operations in forward passes: the backward pass is two
+TEMPORARY = 1.5  # activations kept for the backward pass and what operations need beside them
+KEPT_SHARE = 0.3  # of a network's activations that are alive at once where nothing is kept for a backward pass
+KEPT_CHECKPOINTS = 2
+EXPORTS_BYTES = 3 * 2**20  # report, curve, plots, card
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCost:
+    """Of one sample's forward pass, as `distill.models.measure` counts. `flops`: a multiply-add counts as 2;
+    `activation_bytes`: the outputs of all leaf modules in fp32; `modules`: how many there are."""
+
+    parameters: int
+    flops: int
+    activation_bytes: int
+    modules: int
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> NetworkCost:
+        return cls(**{name: int(data[name]) for name in ("parameters", "flops", "activation_bytes", "modules")})
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A job as arithmetic sees it. `train`, `validation`, `test`: images used; `pixel_bytes` of one decoded image;
+    `input_bytes` of the files that a worker fetches."""
+
+    config: DistillConfig
+    student: NetworkCost
+    teacher: NetworkCost | None
+    needs_layers: bool
+    train: int
+    validation: int
+    test: int
+    pixel_bytes: int
+    input_bytes: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        batches = max(1, self.train // self.config.batch_size)
+        steps = ceil(batches / self.config.gradient_accumulation) * self.config.epochs
+        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
+
+    @property
+    def samples_seen(self) -> int:
+        return self.steps * self.config.batch_size * self.config.gradient_accumulation
+
+    @property
+    def cached(self) -> bool:
+        """Whether the teacher's targets are computed once for all epochs, as `distill.training.cache.plan` decides."""
+        passes, wanted = self.samples_seen / max(1, self.train), self.config.cache_teacher
+        fixed = self.config.augmentation == "none" and wanted is not False
+        return fixed and self.teacher is not None and (wanted is True or passes >= 1.5)
+
+
+def split_sizes(train: int, test: int, config: DistillConfig) -> tuple[int, int, int]:
+    """Images to train, validate and test on, of a dataset with `train` and `test` of them."""
+    kept = min(train, config.train_limit or train)
+    validation = round(kept * config.validation_fraction)
+    return kept - validation, validation, min(test, config.test_limit or test)
+
+
+def training_flops(work: Workload) -> int:
+    """samples x 3 x student, and the teacher once a sample or once an image; validation after every epoch."""
+    epochs = max(1, round(work.samples_seen / max(1, work.train)))
+    taught = (work.train if work.cached else work.samples_seen) * work.teacher.flops if work.teacher else 0
+    return work.samples_seen * BACKWARD * work.student.flops + taught + epochs * work.validation * work.student.flops
+
+
+def other_flops(work: Workload) -> int:
+    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1, on half of the leaf
+    modules' features: our choice) and the test set, once for each network."""
+    teacher, tested = work.teacher, work.test * work.student.flops
+    if teacher is None:
+        return tested
+    n = min(work.config.quality_samples, work.train)
+    features = teacher.activation_bytes // 8
+    scored = n * teacher.flops + n * n * features if work.needs_layers else 0
+    return tested + work.test * teacher.flops + scored
+
+
+def memory_bytes(work: Workload) -> int:
+    """Peak resident bytes of the trainer on the host: the larger of scoring and training."""
+    config, student, teacher = work.config, work.student, work.teacher
+    pixels = work.pixel_bytes * (work.train + work.validation + work.test)
+    taught = teacher.parameters * 4 if teacher else 0
+    base = PROCESS_BYTES + pixels + taught
+    training = student.parameters * (TRAINED_BYTES + 4 * (config.ema_decay is not None))
+    training += int(config.batch_size * student.activation_bytes * TEMPORARY)
+    training += int(config.batch_size * teacher.activation_bytes * KEPT_SHARE) if teacher else 0
+    training += min(config.cache_memory_bytes, target_bytes(work)) if work.cached else 0
+    return base + max(training, _scoring_bytes(work))
+
+
+def _scoring_bytes(work: Workload) -> int:
+    if work.teacher is None or not work.needs_layers:
+        return 0
+    n = min(work.config.quality_samples, work.train)
+    return min(work.config.quality_memory_bytes, n * work.teacher.activation_bytes // 2 + 8 * n * n)
+
+
+def target_bytes(work: Workload) -> int:
+    """Cached targets of every training image: k average features in bf16, or logits (nearly nothing)."""
+    if work.teacher is None or not work.needs_layers:
+        return 0
+    one = work.teacher.activation_bytes // max(1, work.teacher.modules) // 2
+    return work.train * work.config.layers * one
+
+
+def disk_bytes(work: Workload) -> int:
+    """Scratch and store together: what is fetched, the checkpoints that are kept in both, the student's exports, and
+    targets that exceed the memory that is given to them."""
+    checkpoints = 2 * KEPT_CHECKPOINTS * SAVED_BYTES * work.student.parameters
+    exports = 2 * (2 * 4 * work.student.parameters + EXPORTS_BYTES)  # safetensors and ONNX
+    targets = target_bytes(work) if work.cached and target_bytes(work) > work.config.cache_memory_bytes else 0
+    return work.input_bytes + checkpoints + exports + targets

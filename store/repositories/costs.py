@@ -1,0 +1,57 @@
+"""Networks' costs, which the API asks for and a worker counts: entries of the catalogue, under a digest of what was
+asked. `wanted` rows are the questions, `cost` rows the answers; a question that two workers answer is answered once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from store.tables import CatalogueEntry
+
+WANTED, KNOWN = "cost_wanted", "cost"
+MOST_WANTED, MOST_KNOWN = 100, 10_000
+
+
+def key(question: dict[str, Any]) -> str:
+    """sha256 of the question: {architecture, num_classes, in_channels, image_size, native_size}."""
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def find(session: Session, question: dict[str, Any]) -> dict[str, Any] | None:
+    """`{"cost": ...}` or `{"error": ...}` of a question that was answered."""
+    row = session.get(CatalogueEntry, (KNOWN, key(question)))
+    return row.data if row is not None else None
+
+
+def ask(session: Session, question: dict[str, Any]) -> None:
+    """Have a worker answer. Nothing happens while too many questions wait: nobody may fill the table."""
+    waiting = session.scalar(select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == WANTED))
+    if (waiting or 0) < MOST_WANTED:
+        _put(session, WANTED, key(question), question)
+
+
+def next_wanted(session: Session) -> dict[str, Any] | None:
+    """The oldest question."""
+    query = select(CatalogueEntry.data).where(CatalogueEntry.kind == WANTED)
+    return session.scalar(query.order_by(CatalogueEntry.updated_at, CatalogueEntry.name).limit(1))
+
+
+def answer(session: Session, question: dict[str, Any], found: dict[str, Any]) -> None:
+    """Keep the answer and forget the question, and all answers once there are too many."""
+    asked = (CatalogueEntry.kind == WANTED, CatalogueEntry.name == key(question))
+    session.execute(delete(CatalogueEntry).where(*asked))
+    known = session.scalar(select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == KNOWN))
+    if (known or 0) >= MOST_KNOWN:
+        session.execute(delete(CatalogueEntry).where(CatalogueEntry.kind == KNOWN))
+    _put(session, KNOWN, key(question), {"question": question} | found)
+
+
+def _put(session: Session, kind: str, name: str, data: dict[str, Any]) -> None:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    values = {"kind": kind, "name": name, "data": data}
+    session.execute(dialect.insert(CatalogueEntry).values(**values).on_conflict_do_nothing())

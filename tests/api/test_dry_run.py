@@ -1,0 +1,224 @@
+"""A dry run queues nothing and says what the job would take: each figure with its basis, and not far from the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.resources.jobs import throughput
+from distill.estimate import NetworkCost, Workload, disk_bytes, memory_bytes, other_flops, split_sizes, training_flops
+from distill.types import DistillConfig
+from store.database import Database
+from store.objects import FolderStore
+from store.repositories import costs
+from store.repositories.history import Run
+from store.repositories.tenants import DEFAULT_TENANT
+from store.tables import Attempt, Job
+from tests.api.checks import pointers, problem
+from tests.api.driver import Driver
+from tests.embedded.service import Service, wait_for
+
+COUNTED = {
+    "classes": ["a", "b"],
+    "counts": {"train": [500, 500], "test": [50, 50]},
+    "modes": {"grey": 1100, "colour": 0},
+}
+REPORT = COUNTED | {"heights": [8, 8, 8], "widths": [8, 8, 8]}
+STUDENT = {"name": "retort:resnet8", "options": {}}
+QUESTION = {"architecture": STUDENT, "num_classes": 2, "in_channels": 1, "image_size": "auto", "native_size": [8, 8]}
+COST = {"parameters": 10_000, "flops": 1_000_000, "activation_bytes": 40_000, "modules": 20}
+CONFIG: dict[str, Any] = {"recipe": "cross_entropy", "epochs": 10, "batch_size": 100}
+
+
+def ask(client: TestClient, driver: Driver, **config: Any) -> Any:
+    body = {"dataset": driver.dataset(report=REPORT), "student": STUDENT["name"], "config": CONFIG | config}
+    return client.post("/jobs?dry_run=true", json=body)
+
+
+def measured(database: Database, found: dict[str, Any]) -> None:
+    with database.write() as session:
+        costs.answer(session, QUESTION, found)
+
+
+def test_without_a_worker_nothing_is_guessed_and_nothing_waited_for(client: TestClient, driver: Driver) -> None:
+    answer = ask(client, driver)
+    assert answer.status_code == 200, answer.text
+    estimates = answer.json()["estimates"]
+    assert (estimates["memory_bytes"], estimates["disk_bytes"], estimates["minutes"]) == (None, None, None)
+    assert "worker" in estimates["notes"][0]
+    assert answer.elapsed.total_seconds() < 4
+    assert client.get("/jobs").json()["items"] == []
+
+
+def test_every_figure_has_a_range_and_a_basis(client: TestClient, driver: Driver, database: Database) -> None:
+    measured(database, {"cost": COST})
+    estimates = ask(client, driver).json()["estimates"]
+    for name in ("memory_bytes", "disk_bytes", "minutes"):
+        figure = estimates[name]
+        assert 0 < figure["low"] < figure["value"] < figure["high"], name
+        assert figure["basis"]
+    assert "no job has been done here yet" in estimates["minutes"]["basis"]
+    assert "queue" in estimates["notes"][0]
+
+
+def test_a_student_that_cannot_be_built_is_refused(client: TestClient, driver: Driver, database: Database) -> None:
+    error = {"code": "invalid_config", "message": "It has no width.", "remedy": "Leave it out.", "fault": "user"}
+    measured(database, {"error": error | {"retryable": False, "details": {}}})
+    assert pointers(problem(ask(client, driver), 422, "invalid_config")) == {"/student"}
+
+
+def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **result: Any) -> None:
+    """A job like the one asked about, that took `seconds`, half of them for training."""
+    job_id = driver.job(config=DistillConfig.model_validate(CONFIG).model_dump(mode="json"), recipe="cross_entropy")
+    driver.succeed(job_id)
+    column = {"parameters": COST["parameters"], "flops": COST["flops"], "architecture": STUDENT}
+    dataset = {"train": 900, "validation": 100, "test": 100}
+    found = {"student": column, "teacher": None, "training": {"steps": 90, "seconds": seconds / 2}, "dataset": dataset}
+    with database.write() as session:
+        job = session.get_one(Job, job_id)
+        assert job.started_at is not None
+        job.result, job.finished_at = found | result, job.started_at + timedelta(seconds=seconds)
+        for attempt in session.query(Attempt).filter_by(job_id=job_id):
+            attempt.peak_memory_bytes = peak
+
+
+def test_earlier_jobs_tell_time_and_memory(client: TestClient, driver: Driver, database: Database) -> None:
+    measured(database, {"cost": COST})
+    for seconds in (100.0, 120.0, 140.0):
+        succeeded(driver, database, seconds, peak=700 << 20)
+    succeeded(driver, database, 1.0, peak=1, dataset={})  # a result that says too little is no evidence
+    estimates = ask(client, driver).json()["estimates"]
+    assert estimates["minutes"]["value"] == pytest.approx(2.0, rel=0.05)  # the same job again
+    assert "3 earlier jobs with this student" in estimates["minutes"]["basis"]
+    assert (estimates["memory_bytes"]["value"], estimates["memory_bytes"]["low"]) == (
+        700 << 20,
+        int((700 << 20) / 1.25),
+    )
+    doubled = ask(client, driver, epochs=20).json()["estimates"]["minutes"]
+    assert doubled["value"] == pytest.approx(3.0, rel=0.05)  # twice the training, the rest as before
+
+
+def test_other_tenants_jobs_count_and_are_not_told(client: TestClient, driver: Driver, database: Database) -> None:
+    """Speed is the machine's; neither a name nor an id of another job appears."""
+    measured(database, {"cost": COST})
+    succeeded(driver, database, 100.0, peak=1 << 20)
+    with database.write() as session:
+        session.query(Job).update({"name": "secret project"})
+    text = ask(client, driver).text
+    assert "1 earlier jobs" in text
+    assert "secret" not in text
+    assert DEFAULT_TENANT not in text
+
+
+SMALL = st.integers(1, 10**6)
+COSTS = st.builds(NetworkCost, SMALL, st.integers(1, 10**9), st.integers(8, 10**7), st.integers(1, 500))
+
+
+def configured(epochs: int, batch: int, limit: int | None) -> DistillConfig:
+    return DistillConfig.model_validate({"epochs": epochs, "batch_size": batch, "max_steps": limit})
+
+
+CONFIGS = st.builds(configured, st.integers(1, 100), st.integers(1, 512), st.none() | st.integers(1, 1000))
+WORK = st.builds(
+    Workload, CONFIGS, COSTS, st.none() | COSTS, st.booleans(), SMALL, SMALL, SMALL, st.integers(0, 10**4), SMALL
+)
+
+
+@given(WORK)
+def test_more_of_anything_never_costs_less(work: Workload) -> None:
+    cost = work.student
+    larger = replace(
+        work, student=NetworkCost(cost.parameters * 2, cost.flops * 2, cost.activation_bytes * 2, cost.modules)
+    )
+    for figure in (training_flops, other_flops, memory_bytes, disk_bytes):
+        assert figure(larger) >= figure(work) > 0
+    with_more = replace(work, input_bytes=work.input_bytes + 1)
+    assert disk_bytes(with_more) == disk_bytes(work) + 1
+    assert work.config.max_steps is None or work.steps <= work.config.max_steps
+
+
+@given(st.integers(10, 10**6), st.integers(1, 10**5), st.none() | st.integers(10, 10**6))
+def test_splits_share_all_images_that_the_limit_leaves(train: int, test: int, limit: int | None) -> None:
+    config = DistillConfig.model_validate({"train_limit": limit, "test_limit": 5})
+    kept, held, tested = split_sizes(train, test, config)
+    assert kept + held == min(train, limit or train)
+    assert tested == min(test, 5)
+
+
+def test_results_of_older_releases_are_no_evidence() -> None:
+    runs = [
+        Run("logit", STUDENT, {}, result, 10.0, None)
+        for result in ({}, {"training": None}, {"student": {"flops": "x"}})
+    ]
+    assert throughput.seen(runs) == []
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("dry") / "data")
+    yield service
+    service.end()
+
+
+#: How far the estimates of the tiny job below may be from what it then takes.
+FACTOR = 3.0
+
+
+@pytest.mark.slow
+def test_the_estimate_of_a_tiny_job_is_near_what_it_takes(service: Service) -> None:
+    """Run once, asked about, run again: memory, minutes and disk against what was measured."""
+    client = service.client()
+    client.timeout = httpx.Timeout(120)
+    config = {"recipe": "cross_entropy", "epochs": 15, "seed": 1}
+    body = {"dataset": {"named": "digits"}, "student": STUDENT, "config": config}
+    first = client.post("/jobs?dry_run=true", json=body).raise_for_status().json()["estimates"]
+    assert "no job has been done" in first["minutes"]["basis"]
+    memory, disk = first["memory_bytes"], first["disk_bytes"]
+    done = run(client, body)
+    peak = client.get(f"/jobs/{done['id']}/attempts").json()["items"][0]["peak_memory_bytes"]
+    took = seconds_of(done) / 60
+    print(f"before any job: {first['minutes']}, took {took:.2f} min; memory {memory}, peak {peak}; disk {disk}")
+    assert first["minutes"]["low"] <= took <= first["minutes"]["high"]
+    assert memory["low"] <= peak <= memory["high"]
+    stored = stored_bytes(Path(service.log.with_suffix("")), done["id"])
+    assert stored < disk["high"]  # the store's half; the scratch folder is gone
+    again = body | {"config": config | {"seed": 2}}
+    second = client.post("/jobs?dry_run=true", json=again).raise_for_status().json()["estimates"]
+    assert "1 earlier jobs with this student" in second["minutes"]["basis"]
+    took = seconds_of(run(client, again)) / 60
+    print(f"after one job: {second['minutes']}, took {took:.2f} min")
+    assert second["minutes"]["value"] / FACTOR <= took <= second["minutes"]["value"] * FACTOR
+    client.close()
+
+
+def test_a_real_worker_refuses_a_student_that_cannot_be_built(service: Service) -> None:
+    client = service.client()
+    body = {"dataset": {"named": "digits"}, "student": STUDENT | {"options": {"depth": 3}}}
+    config = {"config": {"recipe": "cross_entropy"}}
+    problem(client.post("/jobs?dry_run=true", json=body | config, timeout=120), 422, "invalid_config")
+    assert [job for job in client.get("/jobs").json()["items"] if job["status"] == "queued"] == []
+    client.close()
+
+
+def run(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
+    job = client.post("/jobs", json=body).raise_for_status().json()
+    return wait_for(client, job["id"], 240, status="succeeded")
+
+
+def seconds_of(job: dict[str, Any]) -> float:
+    start, end = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
+    return (end - start).total_seconds()
+
+
+def stored_bytes(folder: Path, job_id: str) -> int:
+    objects = FolderStore(folder / "objects")
+    return sum(objects.size(key) for key in objects.keys(f"jobs/{job_id}/"))

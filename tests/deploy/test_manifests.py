@@ -1,0 +1,124 @@
+"""Compose files and Kubernetes manifests say what the code understands. `make compose-test` runs the former."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from sqlalchemy import text
+
+from store.database import Database
+from store.settings import Settings
+from tests.store.support import claimed, new_dataset, new_job
+
+ROOT = Path(__file__).resolve().parents[2]
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+COMPOSE = (
+    "docker-compose.yml",
+    "docker-compose.gpu.yml",
+    *(f"deploy/{path.name}" for path in (ROOT / "deploy").glob("*.yml")),
+)
+#: Variables of the compose files themselves; the rest must be settings.
+OF_COMPOSE = {
+    "RETORT_PUBLISH", "RETORT_PORT", "RETORT_S3_PORT", "RETORT_PRIVATE_ADDRESS", "RETORT_VERSION", "RETORT_REVISION",
+    "RETORT_TORCH", "RETORT_TORCHVISION", "RETORT_TORCH_INDEX", "RETORT_WHEELS", "RETORT_WORKER_CPUS",
+    "RETORT_WORKER_MEMORY", "RETORT_API_MEMORY", "RETORT_STOP_GRACE", "RETORT_GPUS", "RETORT_CERTIFICATES",
+    "RETORT_HTTPS_PORT", "RETORT_HTTPS_S3_PORT",
+}  # fmt: skip
+#: Of Kubernetes alone: not in kubernetes-validate's schemas.
+FOREIGN = {"Kustomization", "ScaledObject", "TriggerAuthentication"}
+
+
+def documents(*names: str) -> list[dict[str, Any]]:
+    return [found for name in names for found in yaml.safe_load_all((KUBERNETES / name).read_text()) if found]
+
+
+def one(kind: str, name: str) -> dict[str, Any]:
+    (found,) = [document for document in documents(name) if document["kind"] == kind]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*COMPOSE, "Dockerfile", "deploy/env.example", *(f"deploy/kubernetes/{p.name}" for p in KUBERNETES.glob("*.yaml"))],
+)
+def test_every_variable_is_a_setting(name: str) -> None:
+    known = {f"RETORT_{field.upper()}" for field in Settings.model_fields}
+    used = set(re.findall(r"\bRETORT_[A-Z0-9_]*[A-Z0-9]\b", (ROOT / name).read_text())) - OF_COMPOSE
+    assert used <= known | {f"{variable}_FILE" for variable in known}
+
+
+@pytest.mark.parametrize("path", sorted(KUBERNETES.glob("*.yaml")), ids=lambda path: path.name)
+def test_manifests_are_what_kubernetes_takes(path: Path) -> None:
+    found = [document for document in documents(path.name) if document["kind"] not in FOREIGN]
+    for document in found if path.name != "gpu.yaml" else []:  # a patch is no whole document
+        kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+def test_the_whole_with_the_patch_for_gpus(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed, so the kustomization was not rendered")
+    shutil.copytree(KUBERNETES, tmp_path / "k")
+    for patches in ("", "patches: [{path: gpu.yaml}]\n"):
+        (tmp_path / "k" / "kustomization.yaml").write_text((KUBERNETES / "kustomization.yaml").read_text() + patches)
+        done = subprocess.run(["kubectl", "kustomize", str(tmp_path / "k")], capture_output=True, text=True, check=True)
+        rendered = list(yaml.safe_load_all(done.stdout))
+        for document in rendered:
+            kubernetes_validate.validate(document, "1.37", strict=True)
+        assert len(rendered) == 6
+        assert ("nvidia.com/gpu" in done.stdout) == bool(patches)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("Job", "migrate.yaml"), ("Deployment", "api.yaml"), ("Deployment", "worker.yaml")]
+)
+def test_pods_may_do_little(kind: str, name: str) -> None:
+    pod = one(kind, name)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert not pod["automountServiceAccountToken"]
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["limits"]["memory"]
+
+
+def test_a_worker_has_longer_to_end_than_its_jobs() -> None:
+    grace = Settings.model_fields["cancel_grace_seconds"].default
+    assert one("Deployment", "worker.yaml")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > grace
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    stop = compose["services"]["worker"]["stop_grace_period"]
+    assert int(re.fullmatch(r"\$\{RETORT_STOP_GRACE:-(\d+)s\}", stop)[1]) > grace  # type: ignore[index]
+
+
+def test_images_have_versions_and_no_secret_is_written_down() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name, service in services.items():
+        assert re.search(r":(\d|\$\{RETORT_VERSION)", service["image"]), name
+        for variable, value in (service.get("environment") or {}).items():
+            if re.search("PASSWORD|SECRET|_KEY|_URL", variable) and not variable.endswith("_FILE"):
+                assert re.fullmatch(r"(\$\{\w+:-(retort)?\})", value), (name, variable)
+
+
+def test_the_queue_that_autoscaling_counts(postgres_url: str) -> None:
+    """What waits and what runs, but not what is over."""
+    (trigger,) = one("ScaledObject", "autoscale.yaml")["spec"]["triggers"]
+    database = Database(postgres_url)
+    database.migrate()
+    with database.write() as session:
+        from store.repositories import tenants
+
+        tenants.ensure_default(session)
+    dataset_id = new_dataset(database)
+    running = new_job(database, dataset_id)
+    claimed(database, running)
+    new_job(database, dataset_id)
+    new_job(database, dataset_id, status="failed")
+    with database.engine.connect() as connection:
+        assert connection.scalar(text(trigger["metadata"]["query"])) == 2
+    database.close()

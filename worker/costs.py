@@ -1,0 +1,31 @@
+"""Answers how large networks are, for estimates of jobs: the API must not load torch to know it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from store.database import Database
+from store.ids import new_id
+from store.repositories import costs
+from store.settings import Settings
+from worker import scratch
+from worker.inspections import COMMAND, run
+
+log = logging.getLogger(__name__)
+
+
+def answer_next(
+    settings: Settings, database: Database, check: Callable[[], None], command: Sequence[str] = COMMAND
+) -> bool:
+    """Count one network in a process that may load torch, and write the answer, be it an error. False: none waits."""
+    with database.read() as session:
+        question = costs.next_wanted(session)
+    if question is None:
+        return False
+    with scratch.folder(settings.scratch, new_id("cst"), 1) as folder:
+        found = run(command, "cost", folder, question, settings, check)
+    with database.write() as session:
+        costs.answer(session, question, {"cost": found["report"]} if "report" in found else {"error": found["error"]})
+    log.info("counted %s", question["architecture"]["name"])
+    return True

@@ -1,0 +1,1 @@
+"""`retort doctor`: is everything there that a deployment needs, and if not, what to do."""
