@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     (folder_path / UNPACKED).mkdir()
     answer: dict[str, Any] = {}
     try:
-        if "source" in request and not language(request):
+        if language(request):
+            (folder_path / CONVERTED).mkdir()  # shut in, no folder can be made
+        elif "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
         limit()
         if what in CONFINED:
@@ -114,12 +116,11 @@ def _language(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.models.language import examine, open_folder
     from distill.models.language.folder import pack
 
-    found = open_folder(request["source"], folder / UNPACKED)
+    found = open_folder(request["source"], folder / UNPACKED, own=True)
     report = examine(found).to_dict()
     named = Architecture.model_validate(request["architecture"]).name
     if named not in ("transformers:auto", report["architecture"]["name"]):
         raise InvalidTeacher(f"config.json describes a {report['family']}, not {named}.", "Send transformers:auto.")
-    (folder / CONVERTED).mkdir()
     pack(found, folder / CONVERTED / MODEL_ZIP)
     return report
 

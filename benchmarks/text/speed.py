@@ -137,8 +137,9 @@ def main() -> None:
         "feature_logit, cached targets": bench.ours("feature_logit", cached=True),
         "transformers' plain loop (logit)": bench.plain(),
     }
-    print(f"{name}, {torch.get_num_threads()} threads, batch {options.batch_size}, at most {options.max_length} tokens, "
-          f"mean {float(bench.samples.lengths.float().mean()):.0f}; sequences a second:")  # fmt: skip
+    mean = float(bench.samples.lengths.float().mean())
+    about = f"batch {options.batch_size}, at most {options.max_length} tokens, mean {mean:.0f}"
+    print(f"{name}, {torch.get_num_threads()} threads, {about}; sequences a second:")
     for what, speed in found.items():
         print(f"{what:36} {speed:10.1f}")
     if options.json:

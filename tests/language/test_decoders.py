@@ -48,7 +48,7 @@ def events_of(kind: str, events: list[Event]) -> list[dict[str, Any]]:
     return [event.data for event in events if event.kind == kind]
 
 
-@pytest.mark.parametrize("family", tiny.DECODERS)
+@pytest.mark.parametrize("family", tiny.mostly_slow(tiny.DECODERS, "llama"))
 def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -> None:
     data = instructions(tmp_path, labelled=True)
     wanted = {"recipe": "feature_only", "epochs": 2, "layers": 1}
@@ -68,7 +68,7 @@ def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -
     assert isinstance(student.answer(["what does the cat do ?"])[0], str)
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.names() if name != "feature_only"])
+@pytest.mark.parametrize("name", tiny.mostly_slow([n for n in recipes.names() if n != "feature_only"], "logit"))
 def test_every_recipe_trains_a_decoder(name: str, tmp_path: Path) -> None:
     events = go(
         spec(instructions(tmp_path), teacher("llama", tmp_path), STUDENT, recipe=name, epochs=1), tmp_path / "run"

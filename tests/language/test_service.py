@@ -18,6 +18,8 @@ from tests.language import tiny
 from tests.language.test_data import write
 from tests.language.test_run import texts
 
+pytestmark = pytest.mark.slow  # a service, and jobs in processes of their own
+
 CONFIG = {"epochs": 3, "batch_size": 16, "layers": 2, "quality_samples": 30, "learning_rate": 5e-3, "device": "cpu",
           "max_steps": 30}  # fmt: skip
 
@@ -58,9 +60,7 @@ def finish(client: httpx.Client, **body: Any) -> dict[str, Any]:
 
 
 def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], tmp_path: Path) -> None:
-    names = [
-        item["name"] for item in client.get("/catalogue/architectures?search=transformers:").json()["items"]
-    ]
+    names = [item["name"] for item in client.get("/catalogue/architectures?search=transformers:").json()["items"]]
     assert {"transformers:auto", "transformers:bert"} <= set(names)
     base = register(client, "/teachers", {"architecture": "transformers:auto"}, file=files["zip"])
     assert base["report"]["family"] == "bert"
@@ -71,6 +71,9 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     refused = client.post("/jobs", json={"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"})
     assert refused.status_code == 422
     assert refused.json()["code"] == "classes_differ"
+    asked = {"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"}
+    dry = client.post("/jobs?dry_run=true", json=asked | {"config": {"recipe": "cross_entropy"}})
+    assert dry.json()["estimates"]["notes"] == ["What a job on texts takes is not estimated."], dry.text
     tuned = finish(
         client, teacher=base["id"], dataset=data["id"], student="transformers:auto",
         config=CONFIG | {"recipe": "cross_entropy", "epochs": 12, "max_steps": 140},

@@ -55,15 +55,16 @@ class Folder:
         return read_json(self.path / name)
 
 
-def open_folder(path: str | Path, scratch: Path) -> Folder:
-    """The folder at `path`, or the zip there unpacked below `scratch`, with every safetensors header checked.
+def open_folder(path: str | Path, scratch: Path, own: bool = False) -> Folder:
+    """The folder at `path`, or the zip there unpacked below `scratch` (into it, where it is its `own`), with every
+    safetensors header checked.
 
     Of a zip only what is needed is unpacked: its configuration, safetensors and tokenizer files, from its root or its
     only folder. Raises `InvalidTeacher`: for links, devices, climbing paths and decompression bombs, files over the
     caps, no config.json, pickles without safetensors, shards that contradict their index.
     """
     source = Path(path)
-    root = source if source.is_dir() else _unpacked(source, scratch)
+    root = source if source.is_dir() else _unpacked(source, scratch if own else _fresh(scratch, source.stem))
     for file in root.iterdir():
         if file.is_symlink() or not (file.is_file() or file.is_dir()):
             refuse(f"{file.name!a} is a link or a special file")
@@ -100,21 +101,24 @@ def pack(folder: Folder, path: Path) -> None:
                     shutil.copyfileobj(source, target, 2**20)
 
 
-def _unpacked(source: Path, scratch: Path) -> Path:
+def _fresh(scratch: Path, name: str) -> Path:
+    folder = scratch / f"{name}-unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _unpacked(source: Path, folder: Path) -> Path:
     members = _members(source)
     root = min((parts[:-1] for parts in members if parts[-1] == CONFIG), key=len, default=None)
     if root is None:
         refuse("it has no config.json")
-    folder = scratch / f"{source.stem}-unpacked"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(source) as archive:
             for parts, name in members.items():
                 if parts[:-1] == root and wanted(parts[-1]):
                     _copy(archive, name, folder / parts[-1])
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
         refuse(f"the zip is damaged ({str(error)[:100]})")
     if not any(file.suffix == ".safetensors" for file in folder.iterdir()):
         _refuse_pickles([parts[-1] for parts in members if parts[:-1] == root])
