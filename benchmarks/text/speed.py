@@ -14,6 +14,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+
+import distill._torchvision_shim  # noqa: F401  (before transformers, which imports torchvision)
+
+# isort: split
 from transformers import BertConfig, BertForSequenceClassification
 
 from distill.control import Control
