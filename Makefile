@@ -160,3 +160,7 @@ bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgre
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)
+
+.PHONY: bench-text
+bench-text: $(INSTALLED) ## sequences/s of distilling language models: alone, live, cached, transformers' plain loop
+	$(PY) -m benchmarks.text.speed $(ARGS)
