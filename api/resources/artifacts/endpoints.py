@@ -24,7 +24,8 @@ Redirect = Annotated[
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 BINARY: dict[str, Any] = {"application/octet-stream": _BYTES}
-ANY: dict[str, Any] = {"*/*": _BYTES}
+#: Whatever the job made; some of it is JSON, which is no string to who parses it.
+ANY: dict[str, Any] = {"application/json": {"schema": {}, "example": {"points": []}}, "*/*": _BYTES}
 REPORT: dict[str, Any] = {
     "text/markdown": {"schema": {"type": "string"}, "example": "# retort:resnet8 by feature_only on fashion-mnist"},
     "application/json": {
@@ -83,8 +84,11 @@ def download_job_artifact(
 def download_job_student(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, redirect: Redirect = True
 ) -> Response:
-    """The distilled student's weights as safetensors; the job's `student` names its architecture."""
-    return download_job_artifact(request, context, tenant, job_id, service.STUDENT, redirect)
+    """The distilled student's weights as safetensors; the job's `student` names its architecture. Of a language model
+    its Hugging Face folder as a zip."""
+    with context.database.read() as session:
+        name = service.student_name(session, tenant, job_id)
+    return download_job_artifact(request, context, tenant, job_id, name, redirect)
 
 
 @router.get(

@@ -12,12 +12,14 @@ from api.context import Context
 from api.forms import invalid
 from api.idempotency import request_hash
 from api.registration import Key
-from api.resources.teachers.schemas import TeacherForm, TeacherFromUpload, TeacherFromUploads
+from api.resources.teachers.schemas import TeacherForm, TeacherFromHub, TeacherFromUpload, TeacherFromUploads
 from api.uploads import ReceivedFile, incoming
 from distill.container import HEAD_BYTES, container
 from distill.errors import InvalidTeacher
 from distill.safetensors_header import DEFAULT_LIMITS, read_header
 from distill.types import Architecture
+from store import hub
+from store.egress import UrlRefused
 from store.ids import new_id
 from store.sources import FILENAME, SourceFile, digest, to_json
 from store.tables import Teacher
@@ -30,6 +32,7 @@ def from_form(
     """Store what a multipart body brought; the teacher's id, and whether an earlier request had made it."""
     _check_names([file.filename for file in files], "/file")
     convert = len(files) > 1 or _must_be_converted(_head(files[0].path))
+    _check_language(architecture, convert, "/file")
     if not convert:
         check_header(files[0].path, "/file")
     teacher_id = new_id("tch")
@@ -57,6 +60,8 @@ def from_uploads(
         found = [registration.find_upload(session, tenant, each, "teacher", at) for at, each in given.items()]
     _check_names([upload.filename for upload in found], "/uploads")
     convert = len(found) > 1 or _must_be_converted(_stored_head(context, found[0]))
+    if found[0].status == "complete":
+        _check_language(architecture, convert, next(iter(given)))
     if not convert and found[0].status == "complete":
         _check_stored(context, found[0], next(iter(given)))
     sources = [SourceFile(each.filename, each.object_key, each.size_bytes, str(each.sha256)) for each in found]
@@ -64,6 +69,19 @@ def from_uploads(
     if not convert:
         row.object_key = found[0].object_key
     return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())), found)
+
+
+def from_hub(
+    context: Context, tenant: str, body: TeacherFromHub, architecture: Architecture, key: str | None
+) -> tuple[str, bool]:
+    """The same for a repository of the hub, which a worker fetches. Raises `Unprocessable` where it may not."""
+    try:
+        hub.check_allowed(context.settings)
+    except UrlRefused as error:
+        raise invalid("/huggingface", error.message, error.remedy, error.code, **error.details) from error
+    row = _row(new_id("tch"), tenant, body.name or body.huggingface.repo_id, architecture, body.labels, [], True)
+    row.sha256, row.source = "", to_json([], huggingface=body.huggingface.model_dump())
+    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())))
 
 
 def _row(
@@ -81,12 +99,20 @@ def _row(
         name=name or sources[0].filename,
         status="inspecting",
         architecture=architecture.model_dump(mode="json"),
-        object_key=f"teachers/{teacher_id}/weights.safetensors",
+        object_key=f"teachers/{teacher_id}/weights.{'zip' if architecture.language else 'safetensors'}",
         size_bytes=sum(source.size_bytes for source in sources),
         sha256=digest(sources),
         source=to_json(sources) if convert else None,
         labels=labels,
     )
+
+
+def _check_language(architecture: Architecture, folder: bool, pointer: str) -> None:
+    """A language model is more than its weights."""
+    if architecture.language and not folder:
+        message = "A language model is its configuration, weights and tokenizer, not one file of weights."
+        remedy = "Send config.json, *.safetensors and the tokenizer's files, as one zip or each as a file field `file`."
+        raise invalid(pointer, message, remedy, "invalid_teacher")
 
 
 def _check_names(names: Sequence[str], pointer: str) -> None:

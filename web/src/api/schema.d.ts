@@ -131,12 +131,15 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
+         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, uploads,
+         *     or (where the operator allows it) a Hugging Face repository at a pinned revision.
          *
          *     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
          *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
          *     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
          *     which names the tensors, and nothing of it is kept.
+         *
+         *     A language model is a Hugging Face folder, as a zip or file by file, with the architecture `transformers:auto`.
          */
         post: operations["register_teacher"];
         delete?: never;
@@ -189,7 +192,8 @@ export interface paths {
         /**
          * Register a dataset
          * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-         *     named set, uploads, or files that the service fetches from where the operator allows.
+         *     named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+         *     texts with labels, pairs of texts, or instructions with answers are told by their columns.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
          *     with 422, which says why, and nothing of it is kept.
@@ -578,7 +582,8 @@ export interface paths {
         };
         /**
          * Download the student
-         * @description The distilled student's weights as safetensors; the job's `student` names its architecture.
+         * @description The distilled student's weights as safetensors; the job's `student` names its architecture. Of a language model
+         *     its Hugging Face folder as a zip.
          */
         get: operations["download_job_student"];
         put?: never;
@@ -1068,7 +1073,8 @@ export interface components {
         };
         /**
          * Architecture
-         * @description A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`.
+         * @description A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`; a language model by
+         *     its family, `transformers:bert`, or `transformers:auto` for the one that its files name.
          */
         Architecture: {
             /**
@@ -1960,6 +1966,23 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["EventOut"][];
+        };
+        /**
+         * HubReference
+         * @description A repository of the Hugging Face hub, at one commit.
+         */
+        HubReference: {
+            /**
+             * Repo Id
+             * @example timm/resnet34.a1_in1k
+             */
+            repo_id: string;
+            /**
+             * Revision
+             * @description The whole commit: a branch may move.
+             * @example 0000000000000000000000000000000000000000
+             */
+            revision: string;
         };
         /**
          * JobCreate
@@ -2883,7 +2906,7 @@ export interface components {
             size_bytes: number;
             /**
              * Sha256
-             * @description Of the safetensors file; until one is made, of what was sent.
+             * @description Of the safetensors file; until one is made, of what was sent; empty until it is fetched.
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
@@ -2946,6 +2969,11 @@ export interface components {
         TeacherSource: {
             /** Files */
             files: components["schemas"]["SentFile"][];
+            /**
+             * @description Where they were fetched from.
+             * @example null
+             */
+            huggingface?: components["schemas"]["HubReference"] | null;
             /**
              * Notes
              * @description What the conversion changed or left out.
@@ -3701,6 +3729,35 @@ export interface components {
              * @description Ids of the uploads, each with its file's own name.
              */
             uploads: string[];
+        };
+        /**
+         * TeacherFromHub
+         * @description Register the checkpoint of a repository, where the operator allows it: its weights are fetched and treated as an
+         *     upload is; none of its code is.
+         */
+        TeacherFromHub: {
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            huggingface: components["schemas"]["HubReference"];
         };
     };
     responses: never;
@@ -4718,7 +4775,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"] | components["schemas"]["TeacherFromHub"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
@@ -4730,7 +4787,7 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. */
+                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. Of a language model (`transformers:...`) config.json, safetensors and the tokenizer's files, each or as one zip. */
                     file: string[];
                     /** @description Catalogue name. */
                     architecture: string;
@@ -4829,7 +4886,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name" | "url_refused" | "name_not_resolved";
                     };
                 };
             };
@@ -4853,7 +4910,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
                     };
                 };
             };
@@ -6291,7 +6348,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
                     };
                 };
             };
@@ -8273,6 +8330,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };
@@ -8282,6 +8345,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };
