@@ -101,9 +101,9 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" --ignore tests/faults $(ARGS)
 
 .PHONY: faults
-faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
+faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores
 	@scripts/system-packages postgresql redis-server
-	$(PYTEST) -m slow tests/faults $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m slow tests/faults $(ARGS)
 
 .PHONY: soak
 soak: $(INSTALLED) ## MINUTES=30 of mixed load and random kills: nothing lost, memory flat; figures into benchmarks/results
@@ -160,3 +160,7 @@ bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgre
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)
+
+.PHONY: bench-text
+bench-text: $(INSTALLED) ## sequences/s of distilling language models: alone, live, cached, transformers' plain loop
+	$(PY) -m benchmarks.text.speed $(ARGS)

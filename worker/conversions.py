@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.safetensors_header import read_header
+from distill.types import Architecture
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import quotas
@@ -20,7 +22,7 @@ from store.tables import Teacher
 from worker import hub
 from worker.errors import InputDamaged, StorageDown
 from worker.fetching import Fetcher
-from worker.inspector import CONVERTED
+from worker.inspector import CONVERTED, MODEL_ZIP
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
@@ -62,7 +64,12 @@ def keep(
     """Store the converted file as the teacher's object; the row's columns that tell of it. `check` is called while
     that goes on. Raises what it raises, `StorageDown`, `InvalidTeacher`."""
     path = folder / CONVERTED / "model.safetensors"
-    read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
+    if Architecture.model_validate(row.architecture).language:
+        path = folder / CONVERTED / MODEL_ZIP  # opened again, and checked again, by every process that trains on it
+        if not zipfile.is_zipfile(path):
+            raise InputDamaged("The inspection left no model.")
+    else:
+        read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
     info = _put(objects, row.object_key, path, check)
     named = {name: value for name, value in (row.source or {}).items() if name == "huggingface"}
     told = {"notes": facts.get("notes", []), "isolation": facts.get("isolation", "")}

@@ -15,9 +15,17 @@ from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
 from worker.errors import InputGone
 from worker.fetching import Fetcher
 
-STUDENT = "student.safetensors"
+STUDENTS = ("student.safetensors", "student.zip")
 #: What a curve depends on besides teacher and dataset. The run compares digests; this only finds a candidate.
-CURVE_SETTINGS = ("quality_samples", "seed", "train_limit", "validation_fraction", "image_size")
+CURVE_SETTINGS = (
+    "quality_samples",
+    "seed",
+    "train_limit",
+    "validation_fraction",
+    "image_size",
+    "max_length",
+    "text_features",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,11 @@ def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
 def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
     if row is None:
         return None
+    architecture = Architecture.model_validate((row.report or {}).get("architecture") or row.architecture)
+    name = "teacher.zip" if architecture.language else "teacher.safetensors"
     return TeacherInput(
-        architecture=Architecture.model_validate((row.report or {}).get("architecture") or row.architecture),
-        weights=str(fetcher.get(row.object_key, row.sha256, "teacher.safetensors")),
+        architecture=architecture,
+        weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
     )
@@ -98,7 +108,7 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
 
 def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:
     other = session.get(Job, job.compare_with) if job.compare_with else None
-    student = jobs.artifact(session, other.id, STUDENT) if other is not None else None
+    student = next(filter(None, (jobs.artifact(session, other.id, name) for name in STUDENTS)), None) if other else None
     return (other, student) if other is not None and student is not None and other.status == "succeeded" else None
 
 
@@ -111,7 +121,7 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
     return ComparisonInput(
         label=other.name or other.recipe,
         architecture=Architecture.model_validate(other.student),
-        weights=str(fetcher.get(student.object_key, student.sha256, "comparison.safetensors")),
+        weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
         recipe=other.recipe,
         job_id=other.id,
     )

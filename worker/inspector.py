@@ -14,16 +14,17 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from distill.errors import RetortError
+from distill.errors import InvalidTeacher, RetortError
 from distill.types import Architecture, DatasetInput
 from worker.errors import DiskFull, Internal, OutOfMemory
 from worker.isolation.inside import shut_in
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
-UNPACKED, THUMBNAILS = "unpacked", "thumbnails.webp"
+UNPACKED, THUMBNAILS, MODEL_ZIP = "unpacked", "thumbnails.webp", "model.zip"
 CONFINED = frozenset({"teacher", "dataset"})
 CPU_SECONDS, MEMORY_BYTES = 1800, 32 * 2**30  # address space: torch alone maps several GiB
 DATA_BYTES = 12 * 2**30  # memory of its own: two splits of small images decoded, a row group of parquet, and room
@@ -37,7 +38,9 @@ def main(arguments: list[str]) -> int:
     (folder_path / UNPACKED).mkdir()
     answer: dict[str, Any] = {}
     try:
-        if "source" in request:
+        if language(request):
+            (folder_path / CONVERTED).mkdir()  # shut in, no folder can be made
+        elif "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
         limit()
         if what in CONFINED:
@@ -67,6 +70,11 @@ def limit() -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def language(request: dict[str, Any]) -> bool:
+    """Whether the teacher is a language model, which is kept as a folder in a zip and not as one file of weights."""
+    return "architecture" in request and Architecture.model_validate(request["architecture"]).language
+
+
 def readable(request: dict[str, Any]) -> list[str]:
     """What lies outside the folder and may be read: the named sets, for a request that names one."""
     named = request.get("kind") == "named"
@@ -93,6 +101,8 @@ def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if language(request):
+        return _language(request, folder)
     from distill.anatomy import anatomy
     from distill.models import check
 
@@ -101,19 +111,38 @@ def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return found | report.to_dict()
 
 
+def _language(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Check a Hugging Face folder, sent as a zip or file by file, and write what is needed of it as one zip."""
+    from distill.models.language import examine, open_folder
+    from distill.models.language.folder import pack
+
+    found = open_folder(request["source"], folder / UNPACKED, own=True)
+    report = examine(found).to_dict()
+    named = Architecture.model_validate(request["architecture"]).name
+    if named not in ("transformers:auto", report["architecture"]["name"]):
+        raise InvalidTeacher(f"config.json describes a {report['family']}, not {named}.", "Send transformers:auto.")
+    pack(found, folder / CONVERTED / MODEL_ZIP)
+    return report
+
+
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.data import inspect  # without torch
+    from distill.data.text import inspect_text, recognised
 
-    dataset = DatasetInput.model_validate(request)
+    dataset = recognised(DatasetInput.model_validate(request))
+    if dataset.kind == "text":
+        return inspect_text(dataset).to_dict()
     return inspect(dataset, scratch=folder / UNPACKED, sheet=folder / THUMBNAILS).to_dict()
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.data import sets
     from distill.models import catalogue
+    from distill.models.language.families import catalogue as language_models
 
+    texts = language_models() if find_spec("transformers") and find_spec("tokenizers") else []
     named = [{"name": name, "summary": sets.registry.summary(name.replace("-", "_"))} for name in sets.names()]
-    return {"architecture": catalogue(), "dataset": named}
+    return {"architecture": catalogue() + texts, "dataset": named}
 
 
 def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from distill.export._base import Artifact, Context, write_text
-from distill.models.language import save_folder
+from distill.models.language import open_folder, save_folder
+from distill.models.language.folder import pack
 
 ZIP = "student.zip"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same student gives the same file
 
 _CLASSIFIER = """from distill.student import load_student
 
@@ -46,11 +45,7 @@ def student(context: Context, folder: Path, metadata: dict[str, str]) -> list[Ar
     path, part = folder / ZIP, folder / f"{ZIP}.part"
     with TemporaryDirectory(dir=folder) as scratch:
         save_folder(context.student, context.tokens, Path(scratch), metadata)
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for file in sorted(Path(scratch).iterdir()):
-                with file.open("rb") as source, archive.open(zipfile.ZipInfo(file.name, _DATE), "w") as target:
-                    while chunk := source.read(2**20):
-                        target.write(chunk)
+        pack(open_folder(scratch, Path(scratch)), part)
     part.replace(path)
     described = json.dumps({key: json.loads(value) for key, value in metadata.items()}, indent=2)
     return [

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill.models.language.config import positions
 from distill.running.prepare import Network
 
 PROMPTS, NEW_TOKENS, BATCH = 100, 64, 16
@@ -41,9 +42,11 @@ def answering(
 def generate(
     network: Network, prompts: Sequence[str], device: torch.device, new_tokens: int = NEW_TOKENS
 ) -> tuple[list[str], int]:
-    """Greedy answers, and how many tokens they have. Prompts keep their end where they are too long."""
+    """Greedy answers, and how many tokens they have. Prompts keep their end where they are too long; answers end where
+    the model's positions do."""
     tokens, module = network.tokens, network.module
-    room = max(1, network.preprocessing.one()["input_ids"].shape[1] - 1)  # type: ignore[index]
+    most = positions(module.config)
+    room = min(max(1, network.preprocessing.one()["input_ids"].shape[1] - 1), most - 1)  # type: ignore[index]
     bos = [] if tokens.bos is None else [tokens.bos]
     rows = [bos + ids[-room + len(bos) :] for ids in tokens.plain(list(prompts))]
     answers: list[str] = []
@@ -52,7 +55,8 @@ def generate(
         part = rows[start : start + BATCH]
         inputs = _left_padded(part, tokens.pad, device)
         found = module.generate(  # type: ignore[operator]
-            **inputs, max_new_tokens=new_tokens, do_sample=False, use_cache=True, num_beams=1,
+            **inputs, max_new_tokens=min(new_tokens, most - inputs["input_ids"].shape[1]), do_sample=False,
+            use_cache=True, num_beams=1,
             pad_token_id=tokens.pad, eos_token_id=tokens.eos,
         )  # fmt: skip
         for row in found[:, inputs["input_ids"].shape[1] :].tolist():

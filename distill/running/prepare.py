@@ -15,6 +15,7 @@ from distill import recipes, selection
 from distill.data import Dataset, Loader, Samples, open_dataset, stratified_sample, stratified_split
 from distill.data.text.dataset import TextDataset
 from distill.data.text.preprocessing import TextPreprocessing
+from distill.data.text.recognise import recognised
 from distill.device import resolve_device
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.evaluate import Predictions
@@ -153,6 +154,7 @@ def _workers(samples: Samples) -> int:
 
 def prepare(spec: RunSpec, scratch: Path) -> Prepared:
     """Open and check. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
+    spec = spec.model_copy(update={"dataset": recognised(spec.dataset)})
     if spec.dataset.kind == "text":
         from distill.running.text import prepare_text  # transformers is an optional part
 

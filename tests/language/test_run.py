@@ -144,13 +144,15 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
     assert accuracy == pytest.approx(report["student"]["accuracy"]["value"], abs=0.25)
 
 
-@pytest.mark.parametrize("name", [name for name in recipes.names() if name != "feature_only"])
+@pytest.mark.parametrize(
+    "name", tiny.mostly_slow([n for n in recipes.names() if n != "feature_only"], "blockwise_logit")
+)
 def test_every_recipe_finishes(name: str, data: DatasetInput, teacher: TeacherInput, tmp_path: Path) -> None:
     events = go(spec(data, teacher, recipe=name, epochs=1), tmp_path)
     assert events[-1].kind == "done"
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("family", tiny.mostly_slow(tiny.FAMILIES, "distilbert", "gpt2"))
 def test_every_family_makes_the_whole_way(family: str, data: DatasetInput, tmp_path: Path) -> None:
     base = tiny.save(tiny.network(family), tmp_path / "teacher")
     config_json = json.loads((base / "config.json").read_text())
@@ -161,7 +163,7 @@ def test_every_family_makes_the_whole_way(family: str, data: DatasetInput, tmp_p
     assert load_student(tmp_path / "run" / "artifacts" / "student.zip").predict(["the cat runs"])[0].label
 
 
-@pytest.mark.parametrize("recipe", ["feature_logit", "blockwise_logit"])
+@pytest.mark.parametrize("recipe", tiny.mostly_slow(["feature_logit", "blockwise_logit"], "feature_logit"))
 def test_a_resumed_run_gives_the_same_student(
     recipe: str, data: DatasetInput, teacher: TeacherInput, tmp_path: Path
 ) -> None:
@@ -186,7 +188,7 @@ def test_a_resumed_run_gives_the_same_student(
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("reads", ["cls", "mean", "last", "tokens"])
+@pytest.mark.parametrize("reads", tiny.mostly_slow(["cls", "mean", "last", "tokens"], "tokens"))
 def test_cached_targets_are_packed_and_train_as_live_ones(
     reads: str, data: DatasetInput, teacher: TeacherInput, tmp_path: Path
 ) -> None:

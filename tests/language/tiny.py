@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 import distill._torchvision_shim  # noqa: F401
@@ -20,6 +22,13 @@ WORDS = [
 ]  # fmt: skip
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[EOS]"]
 VOCABULARY = 64
+
+
+def mostly_slow(names: Sequence[str], *fast: str) -> list[Any]:
+    """Parameters of which all but `fast` are left to `make test-slow`."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 ENCODERS = ("bert", "roberta", "distilbert", "deberta-v2", "electra", "modernbert")
 DECODERS = ("opt", "llama", "gpt2", "qwen2")
 FAMILIES = (*ENCODERS, *DECODERS)

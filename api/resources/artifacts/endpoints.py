@@ -84,8 +84,11 @@ def download_job_artifact(
 def download_job_student(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, redirect: Redirect = True
 ) -> Response:
-    """The distilled student's weights as safetensors; the job's `student` names its architecture."""
-    return download_job_artifact(request, context, tenant, job_id, service.STUDENT, redirect)
+    """The distilled student's weights as safetensors; the job's `student` names its architecture. Of a language model
+    its Hugging Face folder as a zip."""
+    with context.database.read() as session:
+        name = service.student_name(session, tenant, job_id)
+    return download_job_artifact(request, context, tenant, job_id, name, redirect)
 
 
 @router.get(

@@ -13,7 +13,8 @@ from api.resources.jobs.service import find
 from store.repositories import jobs
 from store.tables import Artifact
 
-STUDENT = "student.safetensors"
+STUDENTS = ("student.safetensors", "student.zip")
+"""A file of weights, or a language model's folder: a run writes one of the two."""
 REPORTS = {"text/markdown": "report.md", "application/json": "report.json"}
 
 
@@ -27,6 +28,12 @@ def stored(session: Session, tenant: str, job_id: str, name: str) -> StoredFile:
         raise NotFound(f"Job {job.id} has no file {name!r}.{why}", remedy, code="no_such_artifact")
     filename = row.name.rpartition("/")[2]
     return StoredFile(row.object_key, filename, row.media_type, row.size_bytes, row.sha256)
+
+
+def student_name(session: Session, tenant: str, job_id: str) -> str:
+    """What the job's student is called."""
+    job = find(session, tenant, job_id)
+    return next((name for name in STUDENTS if jobs.artifact(session, job.id, name)), STUDENTS[0])
 
 
 def shown(row: Artifact) -> ArtifactOut:

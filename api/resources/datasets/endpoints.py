@@ -58,7 +58,8 @@ async def register_dataset(
     prefer: Prefer = None,
 ) -> DatasetOut:
     """Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-    named set, uploads, or files that the service fetches from where the operator allows.
+    named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+    texts with labels, pairs of texts, or instructions with answers are told by their columns.
 
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.

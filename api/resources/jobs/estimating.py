@@ -122,6 +122,8 @@ def _notes(config: DistillConfig) -> list[str]:
 
 def _unknown(plan: Plan, found: dict[str, Any]) -> str:
     failed = next((answer["error"]["message"] for answer in found.values() if "error" in answer), None)
+    if plan.student.language:
+        return "What a job on texts takes is not estimated."
     if failed:
         return f"A network could not be measured: {failed}"
     if not (plan.dataset.report or {}).get("counts"):

@@ -71,7 +71,7 @@ def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
     classes = classes_of(plan.dataset)
     native = native_size(report)
     asked: dict[str, Question] = {}
-    if classes and report.get("counts"):
+    if classes and report.get("counts") and not plan.student.language:
         student = {"architecture": plan.student.model_dump(mode="json"), "num_classes": classes}
         asked["student"] = student | _input(channels_of(report), config.image_size, native)
         if plan.teacher is not None and plan.teacher.report and "in_channels" in plan.teacher.report:

@@ -61,6 +61,8 @@ async def register_teacher(
     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
     which names the tensors, and nothing of it is kept.
+
+    A language model is a Hugging Face folder, as a zip or file by file, with the architecture `transformers:auto`.
     """
     made, replay = await run_in_threadpool(service.register, context, tenant, upload, key)
     row = await registration.settled(context, Teacher, tenant, made, prefer)

@@ -35,7 +35,8 @@ FORM_SCHEMA: dict[str, Any] = {
             "maxItems": MOST_FILES,
             "items": {"type": "string", "contentMediaType": "application/octet-stream"},
             "description": "A safetensors or `torch.save` file, an archive of shards, or (the field again and again) "
-            "`model.safetensors.index.json` with all its shards.",
+            "`model.safetensors.index.json` with all its shards. Of a language model (`transformers:...`) config.json, "
+            "safetensors and the tokenizer's files, each or as one zip.",
         },
         "architecture": {"type": "string", "minLength": 1, "maxLength": 200, "description": "Catalogue name."},
         "options": {"type": "string", "description": "JSON object: the constructor's keyword arguments."},

@@ -32,6 +32,7 @@ def from_form(
     """Store what a multipart body brought; the teacher's id, and whether an earlier request had made it."""
     _check_names([file.filename for file in files], "/file")
     convert = len(files) > 1 or _must_be_converted(_head(files[0].path))
+    _check_language(architecture, convert, "/file")
     if not convert:
         check_header(files[0].path, "/file")
     teacher_id = new_id("tch")
@@ -59,6 +60,8 @@ def from_uploads(
         found = [registration.find_upload(session, tenant, each, "teacher", at) for at, each in given.items()]
     _check_names([upload.filename for upload in found], "/uploads")
     convert = len(found) > 1 or _must_be_converted(_stored_head(context, found[0]))
+    if found[0].status == "complete":
+        _check_language(architecture, convert, next(iter(given)))
     if not convert and found[0].status == "complete":
         _check_stored(context, found[0], next(iter(given)))
     sources = [SourceFile(each.filename, each.object_key, each.size_bytes, str(each.sha256)) for each in found]
@@ -96,12 +99,20 @@ def _row(
         name=name or sources[0].filename,
         status="inspecting",
         architecture=architecture.model_dump(mode="json"),
-        object_key=f"teachers/{teacher_id}/weights.safetensors",
+        object_key=f"teachers/{teacher_id}/weights.{'zip' if architecture.language else 'safetensors'}",
         size_bytes=sum(source.size_bytes for source in sources),
         sha256=digest(sources),
         source=to_json(sources) if convert else None,
         labels=labels,
     )
+
+
+def _check_language(architecture: Architecture, folder: bool, pointer: str) -> None:
+    """A language model is more than its weights."""
+    if architecture.language and not folder:
+        message = "A language model is its configuration, weights and tokenizer, not one file of weights."
+        remedy = "Send config.json, *.safetensors and the tokenizer's files, as one zip or each as a file field `file`."
+        raise invalid(pointer, message, remedy, "invalid_teacher")
 
 
 def _check_names(names: Sequence[str], pointer: str) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from distill.data.text.loader import TextBatch, TextLoader
     from distill.data.text.opening import RawText, open_raw_text
     from distill.data.text.preprocessing import TextPreprocessing
+    from distill.data.text.recognise import recognised
     from distill.data.text.report import TextReport, inspect_text
     from distill.data.text.tokens import TokenSamples, choose_length, tokenise
 
@@ -29,6 +30,7 @@ __all__ = [
     "inspect_text",
     "open_raw_text",
     "open_text",
+    "recognised",
     "tokenise",
 ]
 
@@ -37,6 +39,7 @@ _HOMES = {
     "loader": ("TextBatch", "TextLoader"),
     "opening": ("RawText", "open_raw_text"),
     "preprocessing": ("TextPreprocessing",),
+    "recognise": ("recognised",),
     "report": ("TextReport", "inspect_text"),
     "tokens": ("TokenSamples", "choose_length", "tokenise"),
 }

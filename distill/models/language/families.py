@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from distill.errors import UnknownName
+from distill.types import LANGUAGE
 
-PREFIX = "transformers:"
+PREFIX = LANGUAGE
 SAME = "auto"
 """`transformers:auto`: the teacher's family."""
 
@@ -54,11 +55,6 @@ def family(model_type: str) -> Family:
     if model_type not in FAMILIES:
         raise UnknownName("family of language models", model_type, FAMILIES)
     return FAMILIES[model_type]
-
-
-def is_language(architecture_name: str) -> bool:
-    """Whether an architecture's name means a language model: `transformers:<model_type>`."""
-    return architecture_name.startswith(PREFIX)
 
 
 def catalogue() -> list[dict[str, str]]:

@@ -22,6 +22,7 @@ TOKENIZER = frozenset(
 SMALL_BYTES, JSON_BYTES, SHARDS = 64 * 2**20, 4 * 2**20, 1_000
 ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30)
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack"})
+_DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = (
     "Save the model with `model.save_pretrained(folder)` and its tokenizer likewise, and send the folder's "
     "config.json, *.safetensors and tokenizer files as one zip."
@@ -54,15 +55,16 @@ class Folder:
         return read_json(self.path / name)
 
 
-def open_folder(path: str | Path, scratch: Path) -> Folder:
-    """The folder at `path`, or the zip there unpacked below `scratch`, with every safetensors header checked.
+def open_folder(path: str | Path, scratch: Path, own: bool = False) -> Folder:
+    """The folder at `path`, or the zip there unpacked below `scratch` (into it, where it is its `own`), with every
+    safetensors header checked.
 
     Of a zip only what is needed is unpacked: its configuration, safetensors and tokenizer files, from its root or its
     only folder. Raises `InvalidTeacher`: for links, devices, climbing paths and decompression bombs, files over the
     caps, no config.json, pickles without safetensors, shards that contradict their index.
     """
     source = Path(path)
-    root = source if source.is_dir() else _unpacked(source, scratch)
+    root = source if source.is_dir() else _unpacked(source, scratch if own else _fresh(scratch, source.stem))
     for file in root.iterdir():
         if file.is_symlink() or not (file.is_file() or file.is_dir()):
             refuse(f"{file.name!a} is a link or a special file")
@@ -90,21 +92,33 @@ def wanted(name: str) -> bool:
     return name in TOKENIZER or name in {CONFIG, INDEX} or name.endswith(".safetensors")
 
 
-def _unpacked(source: Path, scratch: Path) -> Path:
+def pack(folder: Folder, path: Path) -> None:
+    """What is needed of a checked folder as one zip, the same bytes for the same files."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for file in sorted(folder.path.iterdir()):
+            if file.is_file() and wanted(file.name):
+                with file.open("rb") as source, archive.open(zipfile.ZipInfo(file.name, _DATE), "w") as target:
+                    shutil.copyfileobj(source, target, 2**20)
+
+
+def _fresh(scratch: Path, name: str) -> Path:
+    folder = scratch / f"{name}-unpacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _unpacked(source: Path, folder: Path) -> Path:
     members = _members(source)
     root = min((parts[:-1] for parts in members if parts[-1] == CONFIG), key=len, default=None)
     if root is None:
         refuse("it has no config.json")
-    folder = scratch / f"{source.stem}-unpacked"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(source) as archive:
             for parts, name in members.items():
                 if parts[:-1] == root and wanted(parts[-1]):
                     _copy(archive, name, folder / parts[-1])
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
         refuse(f"the zip is damaged ({str(error)[:100]})")
     if not any(file.suffix == ".safetensors" for file in folder.iterdir()):
         _refuse_pickles([parts[-1] for parts in members if parts[:-1] == root])

