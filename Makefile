@@ -101,9 +101,9 @@ test-slow: $(INSTALLED) ## sweeps and measurements that take minutes
 	OMP_NUM_THREADS=2 $(PYTEST) -m "slow and not gpu" --ignore tests/faults $(ARGS)
 
 .PHONY: faults
-faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores (about 10 minutes on 2 idle cores)
+faults: $(INSTALLED) ## break things: kills, stops, lost commits, full disks, lying stores
 	@scripts/system-packages postgresql redis-server
-	$(PYTEST) -m slow tests/faults $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 -m slow tests/faults $(ARGS)
 
 .PHONY: soak
 soak: $(INSTALLED) ## MINUTES=30 of mixed load and random kills: nothing lost, memory flat; figures into benchmarks/results
@@ -130,6 +130,21 @@ DOCKER ?= $(firstword $(COMPOSE))
 compose-test: $(INSTALLED) ## docker-compose.yml for real: main job from outside, kills, upgrade, scale, backup (builds images)
 	@$(COMPOSE) version >/dev/null 2>&1 || { echo "There is no '$(COMPOSE)' here: install Docker with Compose v2.24 or newer, or set COMPOSE=." >&2; exit 2; }
 	RETORT_COMPOSE="$(COMPOSE)" RETORT_DOCKER="$(DOCKER)" $(PYTEST) -x -m slow tests/compose $(ARGS)
+
+FUZZ_SECONDS ?= 120
+FUZZ_HARNESSES := safetensors_header pickles torch_files shards
+
+.PHONY: fuzz
+fuzz: ## atheris: every harness of tests/fuzz for FUZZ_SECONDS (120), in an environment of its own
+	test -x .venv-atheris/bin/python || $(PYTHON) -m venv .venv-atheris
+	.venv-atheris/bin/python -c 'import atheris' 2>/dev/null || .venv-atheris/bin/pip install -q atheris numpy
+	@mkdir -p .cache; set -o pipefail; for name in $(FUZZ_HARNESSES); do \
+		echo "== $$name, $(FUZZ_SECONDS) s"; \
+		.venv-atheris/bin/python tests/fuzz/$$name.py -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 2>&1 \
+			| tee .cache/fuzz.log | grep -E '^(stat::number_of_executed_units|Done|==.*ERROR|SUMMARY)' \
+			|| { cat .cache/fuzz.log; exit 1; }; \
+		if grep -qE 'ERROR: libFuzzer|Uncaught Python exception' .cache/fuzz.log; then cat .cache/fuzz.log; exit 1; fi; \
+	done; rm -f .cache/fuzz.log
 
 # ---- benchmarks
 

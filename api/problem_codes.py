@@ -66,7 +66,8 @@ OPERATIONS: Mapping[str, Codes] = {
     "retry_job": _all(_QUEUES, {409: ("not_retryable",)}),
     "register_teacher": _all(
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: ("job_not_succeeded", *_UPLOADS)},
-        {422: ("invalid_teacher", "invalid_config", "unknown_name")},
+        {422: ("invalid_teacher", "invalid_config", "unknown_name", *_URLS)},
+        {500: ("reference_unavailable", *_URLS[1:])},
     ),
     "register_dataset": _all(
         _STORED, _KEYED, {400: ("malformed_multipart",), 409: _UPLOADS},

@@ -86,8 +86,8 @@ class Retort:
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
     ) -> Teacher:
-        """Upload a safetensors checkpoint, in parts if it is large. Comes back once it is inspected; raises
-        `ProblemError` if it is refused."""
+        """Upload a checkpoint of any format that is read, in parts if it is large. Comes back once it is inspected;
+        raises `ProblemError` if it is refused."""
         fields = {"architecture": architecture, "options": dict(options or {}), "name": name}
         teacher: Teacher = self._register("/teachers", {"file": Path(file)}, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)

@@ -37,6 +37,11 @@ def files_of(source: Json | None) -> list[SourceFile]:
     return [SourceFile(**file) for file in (source or {"files": []})["files"]]
 
 
+def stored(source: Json | None) -> list[SourceFile]:
+    """Those that are objects of the store: what a worker fetched from a hub never is."""
+    return [file for file in files_of(source) if file.object_key]
+
+
 def digest(files: Sequence[SourceFile]) -> str:
     """A single file's sha256; of several, the sha256 over their names and sha256s in order of names."""
     if len(files) == 1:

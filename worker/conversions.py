@@ -15,8 +15,11 @@ from distill.safetensors_header import read_header
 from distill.types import Architecture
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
-from store.sources import FILENAME, files_of, to_json
+from store.repositories import quotas
+from store.settings import Settings
+from store.sources import FILENAME, files_of, stored, to_json
 from store.tables import Teacher
+from worker import hub
 from worker.errors import InputDamaged, StorageDown
 from worker.fetching import Fetcher
 from worker.inspector import CONVERTED, MODEL_ZIP
@@ -26,10 +29,18 @@ SOURCE = "source"
 TICK_SECONDS = 0.1
 
 
-def fetch(row: Teacher, fetcher: Fetcher, folder: Path) -> Path:
-    """The teacher's files as they were sent: a single one under a name of ours, several in a folder under their own.
-    Raises as `Fetcher.get`."""
+def fetch(
+    row: Teacher, fetcher: Fetcher, folder: Path, settings: Settings, database: Database, check: Callable[[], None]
+) -> Path:
+    """The teacher's files as they were sent, or as the hub serves them: a single one under a name of ours, several in a
+    folder under their own. Raises as `Fetcher.get` and `hub.fetch`."""
     files, target = files_of(row.source), folder / SOURCE
+    if row.source and "huggingface" in row.source:
+        wanted = row.source["huggingface"]
+        left = _bytes_left(row, settings, database)
+        found = hub.fetch(settings, wanted["repo_id"], wanted["revision"], target, left, check)
+        row.source = to_json(found, huggingface=wanted)
+        return target
     if len(files) == 1:
         return fetcher.get(files[0].object_key, files[0].sha256, SOURCE)
     target.mkdir()
@@ -38,6 +49,13 @@ def fetch(row: Teacher, fetcher: Fetcher, folder: Path) -> Path:
             raise InputDamaged(f"{file.filename!r} is no name of a shard.")
         fetcher.get(file.object_key, file.sha256, f"{SOURCE}/{file.filename}")
     return target
+
+
+def _bytes_left(row: Teacher, settings: Settings, database: Database) -> int | None:
+    """What the tenant may still keep; None: no limit."""
+    with database.read() as session:
+        most = quotas.of(session, settings, row.tenant_id).stored_bytes
+        return max(0, most - quotas.stored_bytes(session, row.tenant_id)) if most else None
 
 
 def keep(
@@ -53,8 +71,13 @@ def keep(
     else:
         read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
     info = _put(objects, row.object_key, path, check)
-    source = to_json(files_of(row.source), notes=facts.get("notes", []), isolation=facts.get("isolation", ""))
-    return {"source": source, "size_bytes": info.size_bytes, "sha256": info.sha256}
+    named = {name: value for name, value in (row.source or {}).items() if name == "huggingface"}
+    told = {"notes": facts.get("notes", []), "isolation": facts.get("isolation", "")}
+    return {
+        "source": to_json(files_of(row.source), **named, **told),
+        "size_bytes": info.size_bytes,
+        "sha256": info.sha256,
+    }
 
 
 def _put(objects: ObjectStore, key: str, path: Path, check: Callable[[], None]) -> Any:
@@ -82,7 +105,7 @@ def forget(row: Teacher, objects: ObjectStore) -> None:
     """Remove what was sent, once what was made of it is stored and said to be. What a failure leaves goes with the
     teacher."""
     try:
-        for file in files_of(row.source):
+        for file in stored(row.source):
             objects.delete(file.object_key)
     except StorageUnavailable as error:
         log.warning("what %s was sent as stays for now: %s", row.id, error)

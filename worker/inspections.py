@@ -115,7 +115,8 @@ class Inspections:
             adopt(self._settings, self._database, self._objects, row, folder, keep.check)
             return dataset_input(row, fetcher).model_dump(mode="json")
         if row.source:
-            return {"architecture": row.architecture, "source": str(conversions.fetch(row, fetcher, folder))}
+            path = conversions.fetch(row, fetcher, folder, self._settings, self._database, keep.check)
+            return {"architecture": row.architecture, "source": str(path)}
         weights = fetcher.get(row.object_key, row.sha256, "teacher.safetensors")
         return {"architecture": row.architecture, "weights": str(weights)}
 

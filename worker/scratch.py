@@ -20,7 +20,7 @@ from worker.survivors import kill_all
 log = logging.getLogger(__name__)
 OWNER = "owner.json"
 RENAMES = 20
-STAGED_SECONDS = 3600.0  # a folder that is not in its place after so long was being made by a process that died
+STAGED_SECONDS = 3600.0  # a folder that is half made or half removed for so long belongs to a dead process
 
 
 @contextmanager
@@ -54,7 +54,13 @@ def _make(root: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+    """Out of its place in one step, then piece by piece: a sweep that saw it without its owner's name would say that
+    its worker had died."""
+    gone = path.parent.parent / f".gone-{uuid4().hex}"
+    with suppress(OSError):
+        path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)  # had it not moved
     with suppress(OSError):  # the parent holds another attempt, or is gone
         path.parent.rmdir()
 
@@ -66,8 +72,8 @@ def sweep(root: Path) -> list[Path]:
         log.warning("removing %s, left by a worker that is gone", path)
         kill_all(str(path))
         remove(path)
-    for path in list(root.glob(".new-*")) if root.is_dir() else []:
-        with suppress(FileNotFoundError):  # it has its name by now
+    for path in [*root.glob(".new-*"), *root.glob(".gone-*")]:
+        with suppress(FileNotFoundError):  # it is in its place by now, or away
             if time.time() - path.stat().st_mtime > STAGED_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
     return left

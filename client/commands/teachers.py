@@ -38,7 +38,7 @@ def add(
     name: str,
     labels: dict[str, str],
 ) -> None:
-    """Register a safetensors FILE with its architecture, or a finished job's student."""
+    """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, or a finished job's student."""
     if from_job is not None:
         made = retort.teacher_from_job(from_job, name=name, labels=labels)
     elif file is not None and architecture is not None:

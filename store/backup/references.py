@@ -7,7 +7,7 @@ from typing import Any
 
 from store import thumbnails
 from store.objects import ObjectInfo
-from store.sources import files_of
+from store.sources import stored
 
 Row = dict[str, Any]
 
@@ -22,7 +22,7 @@ def references(table: str, row: Row) -> Iterator[ObjectInfo]:
     if table == "datasets":
         yield from _dataset(row)
     elif table == "teachers" and row.get("source") and row["status"] != "ready":  # what it was sent as; gone afterwards
-        yield from (ObjectInfo(file.object_key, file.size_bytes, file.sha256) for file in files_of(row["source"]))
+        yield from (ObjectInfo(file.object_key, file.size_bytes, file.sha256) for file in stored(row["source"]))
     elif row.get("object_key") and not (table == "uploads" and row["status"] == "used"):
         yield _named(row)
 

@@ -12,7 +12,7 @@ from store.clock import db_now
 from store.ids import new_id
 from store.repositories.leases import LeaseLost
 from store.repositories.page import newest_first
-from store.sources import files_of
+from store.sources import stored
 from store.tables import Dataset, Job, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -40,7 +40,7 @@ def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
 def object_keys(row: Teacher | Dataset) -> list[str]:
     """Objects that belong to the row and go with it, also those that an inspection may still write."""
     if isinstance(row, Teacher):
-        return [row.object_key, *(file.object_key for file in files_of(row.source))]
+        return [row.object_key, *(file.object_key for file in stored(row.source))]
     files = [file.get("object_key") or references.object_key(row.id, role) for role, file in row.files.items()]
     return [*files, thumbnails.object_key(row.id)]
 

@@ -78,6 +78,14 @@ def test_nothing_else_can_be_changed(
     assert client.get(path).json() == before
 
 
+def test_a_request_that_is_wrong_is_told_so_before_its_precondition(client: TestClient, driver: Driver) -> None:
+    path, stale = made(driver, "job"), {"If-Match": '"stale"'}
+    problem(client.patch(path, json={"name": 3}, headers=stale), 422)
+    problem(client.patch(path, json={"priority": False}, headers=stale), 422)
+    problem(client.delete(f"{path}?cancel=perhaps", headers=stale), 422)
+    problem(client.patch("/jobs/job_none", json={}, headers=stale), 404)
+
+
 def test_a_named_sets_name_stays(client: TestClient, driver: Driver) -> None:
     path = made(driver, "dataset")
     problem(client.patch(path, json={"name": "other"}), 409, "name_fixed")

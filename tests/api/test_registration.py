@@ -335,3 +335,29 @@ def test_what_a_killed_process_left_is_removed_at_start(app: FastAPI, settings: 
     with TestClient(app):
         assert not old.exists()
         assert young.exists()
+
+
+HUB = {"huggingface": {"repo_id": "owner/tiny", "revision": "a" * 40}, "architecture": "timm:resnet34"}
+
+
+@pytest.mark.usefixtures("driver", "inspector")
+def test_the_hub_is_closed_unless_the_operator_opens_it(client: TestClient) -> None:
+    document = problem(client.post("/teachers", json=HUB), 422, "url_refused")
+    assert pointers(document) == {"/huggingface"}
+    assert "RETORT_HUGGINGFACE=true" in document["remedy"]
+
+
+@pytest.mark.usefixtures("driver", "inspector")
+def test_a_repository_is_named_with_its_whole_commit(client: TestClient, settings: Settings) -> None:
+    settings.huggingface = True
+    made = client.post("/teachers", json=HUB, headers={"Prefer": "wait=5"})
+    assert made.status_code == 201, made.text
+    assert made.json()["name"] == "owner/tiny"
+    assert made.json()["source"]["huggingface"] == HUB["huggingface"]
+    for wrong in ("main", "a" * 39, "A" * 40, "a" * 39 + "/"):
+        body = HUB | {"huggingface": {"repo_id": "owner/tiny", "revision": wrong}}
+        assert pointers(problem(client.post("/teachers", json=body), 422)) == {"/huggingface/revision"}
+    for wrong in ("tiny", "../tiny", "owner/..", "a/b/c", "owner/ti ny", "owner/tiny?x"):
+        body = HUB | {"huggingface": {"repo_id": wrong, "revision": "a" * 40}}
+        assert pointers(problem(client.post("/teachers", json=body), 422)) == {"/huggingface/repo_id"}
+    assert client.delete(made.headers["location"]).status_code == 204

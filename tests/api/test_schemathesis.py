@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from store.database import Database
 from store.doorbell import InProcessDoorbell
-from store.objects import FolderStore
+from store.objects import open_store
 from tests.api.driver import Driver, Inspector
 from tests.api.modes import MODES, settings_of
 from tests.api.process import ROOT, api_process
@@ -48,7 +48,7 @@ def test_no_request_finds_the_service_other_than_documented(
     settings = settings_of(mode, request, tmp_path, **values | ({"api_key": SecretStr(KEY)} if keyed else {}))
     with api_process(settings, tmp_path) as process:
         database = Database(settings.resolved_database_url)
-        driver = Driver(database, FolderStore(tmp_path / "driver"), tmp_path)
+        driver = Driver(database, open_store(settings), tmp_path)  # type: ignore[arg-type]
         driver.publish()
         driver.succeed(driver.job())
         command = [
@@ -62,3 +62,4 @@ def test_no_request_finds_the_service_other_than_documented(
         database.close()
     (tmp_path / "report.txt").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2000:]
+    print(done.stdout[-600:])

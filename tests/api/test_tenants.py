@@ -16,9 +16,11 @@ from store.ids import new_id
 from store.repositories import outbox, tenants
 from store.signing import new_secret
 from store.tables import Base, Tenant, Webhook
+from store.thumbnails import object_key
 from tests.api.checks import pointers, problem
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_contract import examples
+from tests.api.test_datasets import LAYOUT, SHEET
 
 OWNER, OTHER = "tnt_owner", "tnt_other"
 FIRST_KEY = "a-long-and-random-first-key"
@@ -73,6 +75,14 @@ def two(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield Two(service, owned, keys[OWNER][1], keys[OTHER][1])
 
 
+def with_sheet(service: Service) -> str:
+    """A dataset with thumbnails."""
+    dataset_id = service.driver.dataset(OWNER, report={"classes": 10, "thumbnails": LAYOUT})
+    (path := service.driver.folder / "sheet").write_bytes(SHEET)
+    service.objects.put(object_key(dataset_id), path)
+    return dataset_id
+
+
 def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
     """One of everything. A resource of a new kind is made here, under its path parameter's name."""
     driver = service.driver
@@ -87,7 +97,7 @@ def own(service: Service, headers: dict[str, str]) -> dict[str, str]:
     return {
         "job_id": job_id,
         "teacher_id": driver.teacher(OWNER),
-        "dataset_id": driver.dataset(OWNER),
+        "dataset_id": with_sheet(service),
         "upload_id": made.json()["id"],
         "name": "student.safetensors",
         "number": "1",

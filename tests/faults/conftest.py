@@ -34,17 +34,19 @@ CONFIG = {
 }  # fmt: skip
 MakeSite = Callable[..., Site]
 Figure = Callable[[str, float, str], None]
-_figures = pytest.StashKey[list[str]]()
+_measured = list[str]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_figures] = []
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what the tests have measured, also those in pytest-xdist's processes."""
+    if report.when == "call":
+        _measured.extend(str(value) for name, value in report.user_properties if name == "figure")
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if config.stash[_figures]:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _measured:
         terminalreporter.section("measured")
-        for line in config.stash[_figures]:
+        for line in sorted(_measured):
             terminalreporter.write_line(line)
 
 
@@ -53,7 +55,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
     """Report a number at the end of the run."""
 
     def note(what: str, value: float, unit: str) -> None:
-        request.config.stash[_figures].append(f"| {what} | {value:.3g} {unit} |")
+        request.node.user_properties.append(("figure", f"| {what} | {value:.3g} {unit} |"))
 
     return note
 

@@ -25,7 +25,7 @@ from tests.faults.site import Site
 from tests.store import test_states
 from tests.store.support import claimed, event_list, new_dataset, new_job, read_job, statuses
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 EXAMPLES = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -160,8 +160,6 @@ def test_11_cancel_and_stop_at_every_phase_boundary(site: Site) -> None:
                 assert story.artifacts == {}
             else:
                 assert status == "succeeded", (phase, story.job)
-            if action == "stop" and phase == "queued":
-                assert not accepted
 
 
 def test_11_cancel_in_a_race_with_success(site: Site) -> None:

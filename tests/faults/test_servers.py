@@ -17,7 +17,7 @@ from tests.faults.site import Site, until
 from tests.integration.main_job import all_events
 from tests.services.redis import Redis
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 
 
 def test_03_kill_9_the_api_in_the_middle_of_a_stream(site: Site, undisturbed: Reference, figure: Figure) -> None:

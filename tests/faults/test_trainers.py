@@ -15,7 +15,7 @@ from tests.faults.conftest import Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Site, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 
 
 def test_01_kill_9_the_trainer(site: Site, undisturbed: Reference, figure: Figure) -> None:

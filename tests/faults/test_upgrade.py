@@ -17,7 +17,7 @@ from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Services, Site, until
 from tests.integration.main_job import architectures_known
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 ROOT = Path(__file__).resolve().parents[2]
 NEXT = """
 import sqlalchemy as sa

@@ -19,7 +19,7 @@ from tests.faults.conftest import Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded
 from tests.faults.site import DEFAULT, Site, pause, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 PROMISE_SECONDS = 90.0
 
 

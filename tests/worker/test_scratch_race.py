@@ -45,3 +45,25 @@ def test_a_folder_that_never_got_its_name_goes_when_it_is_old(tmp_path: Path) ->
     os.utime(old, (0, 0))
     scratch.sweep(tmp_path)
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_folder_that_is_being_removed_is_nobodys_loss(tmp_path: Path) -> None:
+    """A sweep beside attempts that end finds nothing to take."""
+    ended, swept = threading.Event(), list[Path]()
+
+    def sweep() -> None:
+        while not ended.is_set():
+            swept.extend(scratch.sweep(tmp_path))
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        for number in range(30):
+            with scratch.folder(tmp_path, f"job_{number}", 1) as folder:
+                for name in range(50):
+                    (folder / str(name)).touch()
+    finally:
+        ended.set()
+        thread.join()
+    assert swept == []
+    assert list(tmp_path.iterdir()) == []

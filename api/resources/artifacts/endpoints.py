@@ -24,7 +24,8 @@ Redirect = Annotated[
 
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
 BINARY: dict[str, Any] = {"application/octet-stream": _BYTES}
-ANY: dict[str, Any] = {"*/*": _BYTES}
+#: Whatever the job made; some of it is JSON, which is no string to who parses it.
+ANY: dict[str, Any] = {"application/json": {"schema": {}, "example": {"points": []}}, "*/*": _BYTES}
 REPORT: dict[str, Any] = {
     "text/markdown": {"schema": {"type": "string"}, "example": "# retort:resnet8 by feature_only on fashion-mnist"},
     "application/json": {

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from api.auth import TenantDep
-from api.deps import Work, WorkDep
-from api.preconditions import IfMatch, require, tag_of
+from api.deps import Work
+from api.preconditions import require, tag_of
 from api.resources.jobs import service
 from api.resources.jobs.schemas import JobPatch
 from store.repositories import jobs
 from store.tables import Job
 
 
-def unchanged(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> None:
+def unchanged(work: Work, tenant: str, job_id: str, if_match: str | None) -> None:
     """Raise `PreconditionFailed` when the job is not as `If-Match` says; it stays so until commit. (`NotFound` first:
-    another tenant's job has no tag.)"""
+    another tenant's job has no tag. And what is wrong with the request itself comes before both, RFC 9110 13.2.1, so
+    this is no dependency.)"""
     if if_match is not None:
         job = service.find(work.session, tenant, job_id)
         jobs.lock(work.session, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 from starlette.concurrency import run_in_threadpool
 
 from api import waiting
@@ -15,7 +15,7 @@ from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer, matches, wait_seconds
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, tag_of, tagged
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
 from api.resources.jobs import changing, service
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
 from store.repositories import jobs
@@ -23,7 +23,6 @@ from store.states import TERMINAL, Status
 
 router = APIRouter(tags=["jobs"])
 EXAMPLES = {"feature_only": {"value": CREATE_EXAMPLES[0]}, "cross_entropy": {"value": CREATE_EXAMPLES[1]}}
-UNCHANGED = [Depends(changing.unchanged)]
 
 
 @router.post(
@@ -112,11 +111,13 @@ async def get_job(
     "/jobs/{job_id}",
     operation_id="update_job",
     summary="Rename or label a job",
-    dependencies=UNCHANGED,
     responses=documented(404, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
 )
-def update_job(work: WorkDep, tenant: TenantDep, job_id: str, body: JobPatch, response: Response) -> JobOut:
+def update_job(
+    work: WorkDep, tenant: TenantDep, job_id: str, body: JobPatch, response: Response, if_match: IfMatch = None
+) -> JobOut:
     """Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job."""
+    changing.unchanged(work, tenant, job_id, if_match)
     job = service.shown(work.session, changing.patch(work, tenant, job_id, body))
     response.headers["ETag"] = tag_of(job)
     return job
@@ -128,7 +129,6 @@ def update_job(work: WorkDep, tenant: TenantDep, job_id: str, body: JobPatch, re
     summary="Delete a job",
     status_code=204,
     response_model=None,
-    dependencies=UNCHANGED,
     responses=documented(
         404, 409, 412, 422, also={202: {"model": JobOut, "description": "Being cancelled; delete it again when it is."}}
     ),
@@ -139,8 +139,10 @@ def delete_job(
     job_id: str,
     response: Response,
     cancel: Annotated[bool, Query(description="Cancel the job first if it is active.")] = False,
+    if_match: IfMatch = None,
 ) -> JobOut | None:
     """Remove an ended job with its history and files. 409 for an active one, unless `cancel` is true."""
+    changing.unchanged(work, tenant, job_id, if_match)
     left = service.delete(work, tenant, job_id, cancel)
     if left is None:
         return None
@@ -153,11 +155,11 @@ def delete_job(
     operation_id="cancel_job",
     summary="Cancel a job",
     status_code=202,
-    dependencies=UNCHANGED,
     responses=documented(404, 409, 412),
 )
-def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """End the job and keep nothing of its student. Cancelling again is no error."""
+    changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, service.cancel(work, tenant, job_id))
 
 
@@ -166,11 +168,11 @@ def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="stop_job",
     summary="Stop a job",
     status_code=202,
-    dependencies=UNCHANGED,
     responses=documented(404, 409, 412),
 )
-def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+def stop_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """End training now, keep the best student so far and finish the job with it. Stopping again is no error."""
+    changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, service.stop(work, tenant, job_id))
 
 
@@ -179,11 +181,11 @@ def stop_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="pause_job",
     summary="Pause a job",
     status_code=202,
-    dependencies=UNCHANGED,
     responses=documented(404, 409, 412),
 )
-def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+def pause_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Free the worker and keep the training state. Pausing again is no error."""
+    changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, service.pause(work, tenant, job_id))
 
 
@@ -192,11 +194,11 @@ def pause_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="resume_job",
     summary="Resume a paused job",
     status_code=202,
-    dependencies=UNCHANGED,
     responses=documented(404, 409, 412),
 )
-def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+def resume_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Queue a paused job again; it goes on from its last checkpoint."""
+    changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, service.resume(work, tenant, job_id))
 
 
@@ -205,9 +207,9 @@ def resume_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
     operation_id="retry_job",
     summary="Retry a failed job",
     status_code=202,
-    dependencies=UNCHANGED,
     responses=documented(404, 409, 412),
 )
-def retry_job(work: WorkDep, tenant: TenantDep, job_id: str) -> JobOut:
+def retry_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Queue a job that failed by a fault of the system again; it goes on from its last checkpoint."""
+    changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, service.retry(work, tenant, job_id))

@@ -49,7 +49,7 @@ class JobCreate(RequestModel):
     config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
     name: Name = ""
     labels: Labels = Field(default_factory=dict)
-    priority: int = Field(0, ge=-1000, le=1000, description="Higher starts first.")
+    priority: int = Field(0, strict=True, ge=-1000, le=1000, description="Higher starts first.")
     compare_with: Annotated[str, Field(max_length=60)] | None = Field(
         None, description="Id of a job that succeeded on the same dataset, to report beside this one."
     )
@@ -73,7 +73,7 @@ class JobPatch(RequestModel):
     )
     name: Name = ""
     labels: Labels = Field(default_factory=dict, description="All of them: those that are left out go.")
-    priority: int = Field(0, ge=-1000, le=1000, description="Higher starts first.")
+    priority: int = Field(0, strict=True, ge=-1000, le=1000, description="Higher starts first.")
 
 
 JOB_EXAMPLE: dict[str, Any] = {

@@ -19,6 +19,7 @@ from api.resources.teachers.schemas import (
     FORM_EXAMPLE,
     FORM_SCHEMA,
     TeacherFromArtifact,
+    TeacherFromHub,
     TeacherFromUpload,
     TeacherFromUploads,
     TeacherOut,
@@ -41,7 +42,7 @@ router = APIRouter(tags=["teachers"])
         409, 413, 415, 422, also={202: {"model": TeacherOut, "description": "Still being inspected; see Location."}}
     ),
     openapi_extra=body(
-        json=((TeacherFromArtifact, TeacherFromUpload, TeacherFromUploads), ARTIFACT_EXAMPLE),
+        json=((TeacherFromArtifact, TeacherFromUpload, TeacherFromUploads, TeacherFromHub), ARTIFACT_EXAMPLE),
         form=(FORM_SCHEMA, FORM_EXAMPLE),
     ),
 )
@@ -53,7 +54,8 @@ async def register_teacher(
     response: Response,
     prefer: Prefer = None,
 ) -> TeacherOut:
-    """Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
+    """Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, uploads,
+    or (where the operator allows it) a Hugging Face repository at a pinned revision.
 
     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the

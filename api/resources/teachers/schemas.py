@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from api.paging import PageInfo
 from api.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import Architecture
+from store.hub import REPOSITORY, REVISION
 
 MOST_FILES = 1001
 ARTIFACT_EXAMPLE = {
@@ -83,6 +84,20 @@ class TeacherFromUploads(TeacherForm):
     )
 
 
+class HubReference(RequestModel):
+    """A repository of the Hugging Face hub, at one commit."""
+
+    repo_id: str = Field(pattern=REPOSITORY, max_length=193, examples=["timm/resnet34.a1_in1k"])
+    revision: str = Field(pattern=REVISION, description="The whole commit: a branch may move.", examples=["0" * 40])
+
+
+class TeacherFromHub(TeacherForm):
+    """Register the checkpoint of a repository, where the operator allows it: its weights are fetched and treated as an
+    upload is; none of its code is."""
+
+    huggingface: HubReference
+
+
 class SentFile(ResponseModel):
     """A file as it was sent."""
 
@@ -95,6 +110,7 @@ class TeacherSource(ResponseModel):
     """What the weights were made of, where they were not sent as one safetensors file."""
 
     files: list[SentFile]
+    huggingface: HubReference | None = Field(None, description="Where they were fetched from.", examples=[None])
     notes: list[str] = Field(
         [], description="What the conversion changed or left out.", examples=[["The weights were taken from 'model'."]]
     )
@@ -110,7 +126,8 @@ class TeacherOut(ResponseModel):
     architecture: Architecture
     size_bytes: int = Field(examples=[87_000_000])
     sha256: str = Field(
-        description="Of the safetensors file; until one is made, of what was sent.", examples=["0" * 64]
+        description="Of the safetensors file; until one is made, of what was sent; empty until it is fetched.",
+        examples=["0" * 64],
     )
     source: TeacherSource | None = Field(
         description="What was sent, where a worker converts it; null for a safetensors file.", examples=[None]

@@ -12,12 +12,14 @@ from api.context import Context
 from api.forms import invalid
 from api.idempotency import request_hash
 from api.registration import Key
-from api.resources.teachers.schemas import TeacherForm, TeacherFromUpload, TeacherFromUploads
+from api.resources.teachers.schemas import TeacherForm, TeacherFromHub, TeacherFromUpload, TeacherFromUploads
 from api.uploads import ReceivedFile, incoming
 from distill.container import HEAD_BYTES, container
 from distill.errors import InvalidTeacher
 from distill.safetensors_header import DEFAULT_LIMITS, read_header
 from distill.types import Architecture
+from store import hub
+from store.egress import UrlRefused
 from store.ids import new_id
 from store.sources import FILENAME, SourceFile, digest, to_json
 from store.tables import Teacher
@@ -67,6 +69,19 @@ def from_uploads(
     if not convert:
         row.object_key = found[0].object_key
     return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())), found)
+
+
+def from_hub(
+    context: Context, tenant: str, body: TeacherFromHub, architecture: Architecture, key: str | None
+) -> tuple[str, bool]:
+    """The same for a repository of the hub, which a worker fetches. Raises `Unprocessable` where it may not."""
+    try:
+        hub.check_allowed(context.settings)
+    except UrlRefused as error:
+        raise invalid("/huggingface", error.message, error.remedy, error.code, **error.details) from error
+    row = _row(new_id("tch"), tenant, body.name or body.huggingface.repo_id, architecture, body.labels, [], True)
+    row.sha256, row.source = "", to_json([], huggingface=body.huggingface.model_dump())
+    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())))
 
 
 def _row(

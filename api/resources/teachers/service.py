@@ -17,6 +17,7 @@ from api.resources.teachers import sending
 from api.resources.teachers.schemas import (
     TeacherForm,
     TeacherFromArtifact,
+    TeacherFromHub,
     TeacherFromUpload,
     TeacherFromUploads,
     TeacherOut,
@@ -39,8 +40,12 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     if upload.json is None:
         return _from_form(context, tenant, upload, key)
     given = upload.json if isinstance(upload.json, dict) else {}
-    if not {"upload", "uploads"} & given.keys():
+    if not {"upload", "uploads", "huggingface"} & given.keys():
         return _from_artifact(context, tenant, parsed(TeacherFromArtifact, upload.json), key)
+    if "huggingface" in given:
+        reference = parsed(TeacherFromHub, given)
+        wanted = _architecture(context, Architecture(name=reference.architecture, options=reference.options))
+        return sending.from_hub(context, tenant, reference, wanted, key)
     body = parsed(TeacherFromUploads, given) if "uploads" in given else parsed(TeacherFromUpload, given)
     architecture = _architecture(context, Architecture(name=body.architecture, options=body.options))
     return sending.from_uploads(context, tenant, body, architecture, key)

@@ -131,7 +131,8 @@ export interface paths {
         put?: never;
         /**
          * Register a teacher
-         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, or uploads.
+         * @description Upload a checkpoint with its architecture's name, or name a file that one of your jobs made, uploads,
+         *     or (where the operator allows it) a Hugging Face repository at a pinned revision.
          *
          *     Besides a safetensors file this may be a `torch.save` file (`.pt`, `.pth`, `.bin`) or shards with their index: a
          *     worker converts these in a sandbox, as data, and `source` keeps what was sent. It checks every tensor against the
@@ -1967,6 +1968,23 @@ export interface components {
             items: components["schemas"]["EventOut"][];
         };
         /**
+         * HubReference
+         * @description A repository of the Hugging Face hub, at one commit.
+         */
+        HubReference: {
+            /**
+             * Repo Id
+             * @example timm/resnet34.a1_in1k
+             */
+            repo_id: string;
+            /**
+             * Revision
+             * @description The whole commit: a branch may move.
+             * @example 0000000000000000000000000000000000000000
+             */
+            revision: string;
+        };
+        /**
          * JobCreate
          * @description What to distil into what, on what, and how.
          * @example {
@@ -2888,7 +2906,7 @@ export interface components {
             size_bytes: number;
             /**
              * Sha256
-             * @description Of the safetensors file; until one is made, of what was sent.
+             * @description Of the safetensors file; until one is made, of what was sent; empty until it is fetched.
              * @example 0000000000000000000000000000000000000000000000000000000000000000
              */
             sha256: string;
@@ -2951,6 +2969,11 @@ export interface components {
         TeacherSource: {
             /** Files */
             files: components["schemas"]["SentFile"][];
+            /**
+             * @description Where they were fetched from.
+             * @example null
+             */
+            huggingface?: components["schemas"]["HubReference"] | null;
             /**
              * Notes
              * @description What the conversion changed or left out.
@@ -3706,6 +3729,35 @@ export interface components {
              * @description Ids of the uploads, each with its file's own name.
              */
             uploads: string[];
+        };
+        /**
+         * TeacherFromHub
+         * @description Register the checkpoint of a repository, where the operator allows it: its weights are fetched and treated as an
+         *     upload is; none of its code is.
+         */
+        TeacherFromHub: {
+            /** Architecture */
+            architecture: string;
+            /** Options */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Labels
+             * @description Your own names and values, to filter by.
+             * @example {
+             *       "team": "vision"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            huggingface: components["schemas"]["HubReference"];
         };
     };
     responses: never;
@@ -4723,7 +4775,7 @@ export interface operations {
                  *       }
                  *     }
                  */
-                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"];
+                "application/json": components["schemas"]["TeacherFromArtifact"] | components["schemas"]["TeacherFromUpload"] | components["schemas"]["TeacherFromUploads"] | components["schemas"]["TeacherFromHub"];
                 /**
                  * @example {
                  *       "architecture": "timm:resnet34",
@@ -4834,7 +4886,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name";
+                        code?: "invalid_request" | "idempotency_key_reused" | "invalid_teacher" | "invalid_config" | "unknown_name" | "url_refused" | "name_not_resolved";
                     };
                 };
             };
@@ -4858,7 +4910,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable" | "reference_unavailable" | "name_not_resolved";
                     };
                 };
             };
@@ -8278,6 +8330,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };
@@ -8287,6 +8345,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "points": []
+                     *     }
+                     */
+                    "application/json": unknown;
                     "*/*": string;
                 };
             };

@@ -101,7 +101,7 @@ function Classes({ found, sheet }: { found: DatasetFindings; sheet: DatasetData[
               <th scope="row">{name}</th>
               {sheet && <td className="examples">{picture && <Tiles sheet={sheet} picture={picture} row={at} name={name} images={train[at] ?? 0} />}</td>}
               {found.counts.map(({ split, counts }, which) => (
-                <td key={split} className="count">
+                <td key={split} className="amounts">
                   <span className={`amount series-${which}`} style={{ width: `${(72 * (counts[at] ?? 0)) / most}%` }} aria-hidden="true" />
                   {count(counts[at])}
                 </td>

@@ -23,7 +23,7 @@ export function System() {
       {!data && !problem && <Loading what="the system's state" />}
       {data && (
         <>
-          <div className="cards3">
+          <div className="cards3 four">
             <Card title="Service">
               <Facts
                 facts={[
