@@ -97,6 +97,7 @@ class TextPrepared(Prepared):
 
     def train_data(self) -> TrainData:
         samples = self.samples("train", self.student)
+        self.reasons["truncated"] = f"{samples.truncated:.1%} of the training texts exceed max_length and are cut"
         return TrainData(
             open_train=lambda order: self._loader(self.train, order),
             open_validation=lambda order: self._loader(self.validation, order),
