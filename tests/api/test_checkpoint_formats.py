@@ -46,12 +46,13 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def stored(service: Service) -> Callable[[], dict[str, bytes]]:
-    """Every file of the service but its database, by its path."""
+    """Every file of the service by its path, but its database and what other tests' datasets keep."""
     folder = Path(service.log.with_suffix(""))
+    datasets = folder / "objects" / "datasets"
 
     def files() -> dict[str, bytes]:
         parts = [folder / part for part in ("objects", "scratch", "incoming")]
-        found = [path for part in parts for path in part.rglob("*") if path.is_file()]
+        found = [path for part in parts for path in part.rglob("*") if path.is_file() and datasets not in path.parents]
         return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
     return files
