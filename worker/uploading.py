@@ -134,11 +134,18 @@ class CheckpointUploader:
         key = f"jobs/{lease.job_id}/checkpoints/{saved.step}-{lease.attempt}{saved.path.suffix}"
         info = self._objects.put(key, saved.path)
         saved.path.unlink(missing_ok=True)
-        self._wait_for_events(saved.said)
-        old = self._holding.write(lambda session: _write(session, lease, saved, info))
-        with suppress(StorageUnavailable):  # an object without a row costs room, no more
-            for gone in old:
-                self._objects.delete(gone)
+        try:
+            self._wait_for_events(saved.said)
+            unused = self._holding.write(lambda session: _write(session, lease, saved, info))
+        except LeaseLost:  # the attempt ended meanwhile: no row will ever name this object
+            self._delete([key])
+            raise
+        self._delete(unused)
+
+    def _delete(self, keys: list[str]) -> None:
+        with suppress(StorageUnavailable):  # an object without a row costs room until the sweep of orphans, no more
+            for key in keys:
+                self._objects.delete(key)
 
     def _wait_for_events(self, said: int) -> None:
         while self._written() < said:
