@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         "", description="Buckets (or bucket/prefix) of the S3 server that any tenant may name datasets in; empty: none."
     )
     dataset_fetch_seconds: float = Field(3600, gt=0, description="Longest time that fetching one file may take.")
-    huggingface: bool = Field(False, description="Datasets by hf:// references with a pinned revision.")
+    huggingface: bool = Field(False, description="Teachers and datasets from the hub, by pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
     max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
     runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
