@@ -256,7 +256,7 @@ def test_failing_for_long_disables(database: Database, tmp_path: Path, receiver:
     receiver.answer = says(500)
     webhook_id = hook(database, receiver.url)
     new_job(database)
-    with delivering(database, tmp_path, webhook_disable_seconds=0.5, webhook_tries=50):
+    with delivering(database, tmp_path, webhook_disable_seconds=0.5, webhook_retry_seconds=0.02):
         wait_until(lambda: not read_hook(database, webhook_id).enabled)
     assert ended(database)
 
