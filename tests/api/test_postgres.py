@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from store.database import Database
-from store.repositories import tenants
 from tests.api.test_contract import (
     keyed,
     test_keys_open_and_nothing_else_does,
@@ -53,6 +52,7 @@ from tests.api.test_results import (
     test_pages_of_metrics_cut_no_step_in_two,
     test_the_curve_fills_layer_by_layer,
 )
+from tests.store.support import migrated
 
 pytestmark = pytest.mark.services
 
@@ -60,9 +60,5 @@ pytestmark = pytest.mark.services
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[Database]:
     """Instead of the SQLite one."""
-    database = Database(postgres_url)
-    database.migrate()
-    with database.write() as session:
-        tenants.ensure_default(session)
-    yield database
-    database.close()
+    with migrated(postgres_url) as database:
+        yield database

@@ -14,7 +14,7 @@ from api.watching import Watch
 from store.database import Database
 from store.repositories import events, jobs
 from store.tables import Job
-from tests.store.support import new_job, read_job
+from tests.store.support import migrated, new_job, read_job
 
 
 @pytest.fixture
@@ -24,14 +24,8 @@ def job_id(database: Database) -> str:
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest, sqlite_url: str) -> Any:
-    from store.repositories import tenants
-
-    database = Database(sqlite_url)
-    database.migrate()
-    with database.write() as session:
-        tenants.ensure_default(session)
-    yield database
-    database.close()
+    with migrated(sqlite_url) as database:
+        yield database
 
 
 def version(database: Database, job_id: str) -> watching.Version:

@@ -9,11 +9,11 @@ import pytest
 
 from store.database import Database
 from store.objects import FolderStore, ObjectStore, S3Store
-from store.repositories import tenants
 from tests.services import postgres as postgres_server
 from tests.services import redis as redis_server
 from tests.services import s3 as s3_server
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
+from tests.store.support import migrated
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +56,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A migrated database of each kind, with the default tenant."""
-    opened = Database(database_url)
-    opened.migrate()
-    with opened.write() as session:
-        tenants.ensure_default(session)
-    yield opened
-    opened.close()
+    with migrated(database_url) as database:
+        yield database
 
 
 @pytest.fixture

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from distill.types import DistillConfig
 from store.database import Database
 from store.ids import new_id
-from store.repositories import jobs, leases
+from store.repositories import jobs, leases, tenants
 from store.repositories.leases import Lease
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset, Job
+
+
+@contextmanager
+def migrated(url: str) -> Iterator[Database]:
+    """The database with its tables and the default tenant."""
+    database = Database(url)
+    database.migrate()
+    with database.write() as session:
+        tenants.ensure_default(session)
+    yield database
+    database.close()
 
 
 def new_dataset(database: Database, **values: Any) -> str:

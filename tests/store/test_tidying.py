@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from store import tidying
 from store.clock import db_now
 from store.database import Database
 from store.objects import FolderStore, ObjectStore
-from store.repositories import idempotency, jobs, leases, recording, tenants
+from store.repositories import idempotency, jobs, leases, recording
 from store.repositories.leases import Ending
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
@@ -35,31 +34,21 @@ from store.tables import (
     Upload,
 )
 from store.tidying import orphans
-from tests.store.support import claimed, event_list, new_dataset, new_job
+from tests.store.support import claimed, event_list, migrated, new_dataset, new_job
 
 DAY = 86400.0
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    made = Database(url)
-    made.migrate()
-    with made.write() as session:
-        tenants.ensure_default(session)
-    yield made
-    made.close()
 
 
 @pytest.fixture
 def database(sqlite_url: str) -> Iterator[Database]:
     """Where the database makes no difference, the one that starts fastest."""
-    with opened(sqlite_url) as made:
+    with migrated(sqlite_url) as made:
         yield made
 
 
 @pytest.fixture
 def any_database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as made:
+    with migrated(database_url) as made:
         yield made
 
 

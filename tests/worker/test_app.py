@@ -15,10 +15,10 @@ import pytest
 
 from store.database import Database
 from store.doorbell import CeleryDoorbell
-from store.repositories import system, tenants
+from store.repositories import system
 from tests.services.processes import Server, free_ports
 from tests.services.redis import Redis
-from tests.store.support import new_dataset, new_job, read_job, statuses
+from tests.store.support import migrated, new_dataset, new_job, read_job, statuses
 from tests.worker.support import wait_until
 
 pytestmark = pytest.mark.services
@@ -26,12 +26,8 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def full_database(postgres_url: str) -> Iterator[Database]:
-    database = Database(postgres_url)
-    database.migrate()
-    with database.write() as session:
-        tenants.ensure_default(session)
-    yield database
-    database.close()
+    with migrated(postgres_url) as database:
+        yield database
 
 
 def environment(database: Database, redis_url: str, folder: Path, sweep: float) -> dict[str, str]:

@@ -15,7 +15,7 @@ from client import cli
 from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
-from store.repositories import system, tenants
+from store.repositories import system
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Job, Webhook, Worker
@@ -23,7 +23,7 @@ from tests.services.postgres import Postgres
 from tests.services.processes import free_ports
 from tests.services.redis import Redis
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
-from tests.store.support import claimed, new_job
+from tests.store.support import claimed, migrated, new_job
 from worker.doctor import checks
 from worker.doctor.cli import doctor
 from worker.doctor.report import Finding
@@ -36,13 +36,10 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(settings.resolved_database_url)
-    opened.migrate()
-    with opened.write() as session:
-        tenants.ensure_default(session)
-        system.register_worker(session, Worker(id="wrk_1", hostname="h", pid=1, slots=2))
-    yield opened
-    opened.close()
+    with migrated(settings.resolved_database_url) as opened:
+        with opened.write() as session:
+            system.register_worker(session, Worker(id="wrk_1", hostname="h", pid=1, slots=2))
+        yield opened
 
 
 def found(settings: Settings) -> dict[str, Finding]:

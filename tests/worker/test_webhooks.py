@@ -23,11 +23,11 @@ from sqlalchemy import select
 from store import signing
 from store.database import Database
 from store.ids import new_id
-from store.repositories import outbox, tenants
+from store.repositories import outbox
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Delivery, Webhook
-from tests.store.support import new_dataset, new_job
+from tests.store.support import migrated, new_dataset, new_job
 from tests.worker.support import settings_for, wait_until
 from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, Deliverer, wait_seconds
 
@@ -83,26 +83,16 @@ class Receiver:
             thread.join()
 
 
-@contextmanager
-def opened(url: str) -> Iterator[Database]:
-    made = Database(url)
-    made.migrate()
-    with made.write() as session:
-        tenants.ensure_default(session)
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def database(sqlite_url: str) -> Iterator[Database]:
     """Where the database makes no difference, the one that starts fastest."""
-    with opened(sqlite_url) as made:
+    with migrated(sqlite_url) as made:
         yield made
 
 
 @pytest.fixture
 def any_database(database_url: str) -> Iterator[Database]:
-    with opened(database_url) as made:
+    with migrated(database_url) as made:
         yield made
 
 
