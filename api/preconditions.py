@@ -34,6 +34,12 @@ def tag_of(shown: BaseModel) -> str:
     return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
+def stamped(shown: M, response: Response) -> M:
+    """The answer of a change: the new representation with its tag."""
+    response.headers["ETag"] = tag_of(shown)
+    return shown
+
+
 def tagged(shown: M, response: Response, if_none_match: str | None) -> M | Response:
     """The answer of a GET: the representation with its tag, or 304."""
     tag = tag_of(shown)

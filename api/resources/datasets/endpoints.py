@@ -13,7 +13,7 @@ from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
@@ -107,9 +107,7 @@ def update_dataset(
 ) -> DatasetOut:
     """Change a dataset's name or labels. With `If-Match` only if nobody else has changed it."""
     registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
-    shown = service.shown(registration.patch(work, Dataset, tenant, dataset_id, body))
-    response.headers["ETag"] = tag_of(shown)
-    return shown
+    return stamped(service.shown(registration.patch(work, Dataset, tenant, dataset_id, body)), response)
 
 
 @router.get(

@@ -15,7 +15,7 @@ from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer, matches, wait_seconds
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tag_of, tagged
 from api.resources.jobs import changing, service
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
 from store.repositories import jobs
@@ -118,9 +118,7 @@ def update_job(
 ) -> JobOut:
     """Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job."""
     changing.unchanged(work, tenant, job_id, if_match)
-    job = service.shown(work.session, changing.patch(work, tenant, job_id, body))
-    response.headers["ETag"] = tag_of(job)
-    return job
+    return stamped(service.shown(work.session, changing.patch(work, tenant, job_id, body)), response)
 
 
 @router.delete(

@@ -12,7 +12,7 @@ from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, tag_of, tagged
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
 from api.resources.teachers import service
 from api.resources.teachers.schemas import (
     ARTIFACT_EXAMPLE,
@@ -107,9 +107,7 @@ def update_teacher(
 ) -> TeacherOut:
     """Change a teacher's name or labels. With `If-Match` only if nobody else has changed it."""
     registration.unchanged(work, Teacher, tenant, teacher_id, if_match, service.shown)
-    shown = service.shown(registration.patch(work, Teacher, tenant, teacher_id, body))
-    response.headers["ETag"] = tag_of(shown)
-    return shown
+    return stamped(service.shown(registration.patch(work, Teacher, tenant, teacher_id, body)), response)
 
 
 @router.delete(

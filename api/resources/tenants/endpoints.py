@@ -9,7 +9,7 @@ from api.deps import ContextDep, ReadSession, WorkDep
 from api.negotiation import IfNoneMatch
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, require, tag_of, tagged
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, require, stamped, tag_of, tagged
 from api.resources.tenants import service
 from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
 
@@ -67,6 +67,5 @@ def set_tenant_quotas(
         row = service.find(work.session, caller, tenant_id)
         work.session.refresh(row, with_for_update={"key_share": True})
         require(if_match, tag_of(service.shown(work.session, context.settings, row)))
-    shown = service.shown(work.session, context.settings, service.set_quotas(work, caller, tenant_id, body))
-    response.headers["ETag"] = tag_of(shown)
-    return shown
+    row = service.set_quotas(work, caller, tenant_id, body)
+    return stamped(service.shown(work.session, context.settings, row), response)
