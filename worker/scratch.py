@@ -67,7 +67,8 @@ def remove(path: Path) -> None:
 
 def sweep(root: Path) -> list[Path]:
     """End what runs in folders whose worker is dead, and remove them."""
-    left = [path for path in _attempts(root) if path.is_dir() and not _owned(path)]
+    # In this order: a folder that goes away while its owner is read is its owner's doing, and is not there afterwards.
+    left = [path for path in _attempts(root) if not _owned(path) and path.is_dir()]
     for path in left:
         log.warning("removing %s, left by a worker that is gone", path)
         kill_all(str(path))

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.faults import postgres_proxy
-from tests.faults.conftest import Figure, MakeSite
+from tests.faults.conftest import LONG_CONFIG, Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Site, until
 from tests.integration.main_job import all_events
@@ -103,13 +103,13 @@ def test_06_redis_stopped_mid_job_and_for_the_whole_of_a_post(
     until(lambda: any(client["cmd"] == "brpop" for client in redis.client().client_list()), 60)
 
 
-def test_07_postgres_restarts_mid_job(make_site: MakeSite, undisturbed: Reference, figure: Figure) -> None:
+def test_07_postgres_restarts_mid_job(make_site: MakeSite, undisturbed_long: Reference, figure: Figure) -> None:
     """Twice: in order, and in the middle of an attempt's transaction (which waits for a lock that we hold when the
     server is killed). The trainer goes on, the attempt too, and everything it said meanwhile is there, once."""
     site = make_site(RETORT_LEASE_SECONDS="30")
     _durable(site)
     site.worker("w")
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     site.checkpointed(job_id)
     trainer = site.trainer(job_id)
     started = time.monotonic()
@@ -127,7 +127,7 @@ def test_07_postgres_restarts_mid_job(make_site: MakeSite, undisturbed: Referenc
     assert site.trainer(job_id) == trainer
     until(lambda: _answers(site, job_id), 30)
     site.wait(job_id, status="succeeded")
-    succeeded(site, job_id, undisturbed, ["succeeded"])
+    succeeded(site, job_id, undisturbed_long, ["succeeded"])
     assert trainer.gone()
 
 

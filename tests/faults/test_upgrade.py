@@ -12,7 +12,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from store.database import MIGRATIONS, alembic_config
-from tests.faults.conftest import CONFIG
+from tests.faults.conftest import LONG_CONFIG
 from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Services, Site, until
 from tests.integration.main_job import architectures_known
@@ -84,7 +84,7 @@ def test_17_upgrade_from_the_previous_version(old_code: tuple[Path, str], servic
         site.start_api()
         worker = site.worker("old")
         until(lambda: architectures_known(site.http), 180)
-        config = {**CONFIG, "recipe": "cross_entropy", "epochs": 60}
+        config = LONG_CONFIG | {"recipe": "cross_entropy"}
         job_id = site.submit(dataset={"named": "digits"}, student="retort:resnet8", config=config)
         step = site.checkpointed(job_id)
         site.database.migrate()

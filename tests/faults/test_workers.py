@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.clock import off_by
-from tests.faults.conftest import Figure, MakeSite
+from tests.faults.conftest import LONG_CONFIG, Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded
 from tests.faults.site import DEFAULT, Site, pause, until
 
@@ -49,10 +49,10 @@ def test_02_kill_9_the_worker(make_site: MakeSite, undisturbed: Reference, figur
     assert story.attempts[0]["error"]["code"] == "worker_lost"
 
 
-def test_04_a_worker_that_stands_still_past_its_lease(site: Site, undisturbed: Reference, figure: Figure) -> None:
+def test_04_a_worker_that_stands_still_past_its_lease(site: Site, undisturbed_long: Reference, figure: Figure) -> None:
     """SIGSTOP, another takes over, SIGCONT: the first one fences itself, ends its trainer and writes nothing more."""
     still = site.worker("a")
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     site.checkpointed(job_id)
     first = site.trainer(job_id)
     pause(still, True)
@@ -67,7 +67,7 @@ def test_04_a_worker_that_stands_still_past_its_lease(site: Site, undisturbed: R
     figure("4: worker continued until it has fenced itself and ended its trainer", time.monotonic() - woke, "s")
     site.wait(job_id, status="succeeded")
     until(lambda: not list(site.data("a").glob(f"scratch/{job_id}/*")), 10)
-    story = succeeded(site, job_id, undisturbed, ["worker_lost", "succeeded"])
+    story = succeeded(site, job_id, undisturbed_long, ["worker_lost", "succeeded"])
     assert len([event for event in story.events if event["attempt"] == 1]) == before
     assert "the lease is lost" in site.log("a")
 
