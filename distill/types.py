@@ -178,6 +178,9 @@ class DistillConfig(Model):
     max_steps: int | None = Field(None, ge=1, description="Stop after this many optimiser steps, if fewer than epochs.")
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: float | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    fit_head: bool | Auto = Field(
+        "auto", description="Fit the classifier anew, behind the last step, on the finished backbone's features."
+    )
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.3, ge=0, lt=1)
     gradient_accumulation: int = Field(1, ge=1, le=1024)
