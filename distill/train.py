@@ -178,8 +178,8 @@ class _Run:
         if self.config.fit_head != "auto":
             return self.config.fit_head, "given"
         if self.recipe.labels_teach_head:
-            return True, "the labels alone teach this recipe's head"
-        return False, "this recipe's head learns from the teacher too"
+            return True, "the labels alone teach this recipe's head: the better fit by validation loss is taken"
+        return True, "the teacher taught this recipe's head too: a fit to the labels is taken if it is clearly better"
 
     def fit_head(
         self, resolved: Resolved, outcome: Outcome, leave: Callable[[], bool]
@@ -192,6 +192,7 @@ class _Run:
             self.recipe.exported(), self._source(**order),
             self.data.open_validation(self._order(shuffle=False, **order)),
             resolved.student, lambda width: most_samples(self.data.size, seen, width), leave,
+            clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
         )  # fmt: skip
         if found is None:  # the next attempt begins behind the last step, and so with this
             return replace(outcome, ending="handover")

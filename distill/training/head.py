@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.recipes._networks import evaluating, run_logits
+from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
 from distill.training.mode import Mode
 
@@ -26,8 +28,9 @@ MEMORY_BYTES = 2**30  # for the features
 
 @dataclass(frozen=True)
 class HeadFit:
-    """What the fit did. `fitted`: the head changed; `reason` says why, or why not. `penalty` is the chosen lambda;
-    losses are mean cross-entropies (nats) and accuracies shares, on the validation samples, before and after."""
+    """What the fit did. `fitted`: the head changed; `reason` says why, or why not. `penalty` is the best lambda;
+    losses are mean cross-entropies (nats) and accuracies shares, on the validation samples, of the trained head and of
+    the best fit, whether it was taken or not."""
 
     fitted: bool
     reason: str
@@ -105,6 +108,8 @@ def fit_head(
     mode: Mode,
     most: Callable[[int], int],
     stop: Callable[[], bool] = lambda: False,
+    *,
+    clearly: bool = False,
 ) -> HeadFit | None:
     """Fit the classifier of `network` in place; None when `stop` said to leave.
 
@@ -113,8 +118,9 @@ def fit_head(
     X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
     the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 0.1 on a path to 1e-5 that
     ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
-    where none beats the trained head. No gradient leaves the classifier. All of it is **our choice**: METHODS
-    section 2 says that the labels train the head, not for how long.
+    where none beats the trained head. `clearly`: nor where the validation accuracy is not higher with 95 % confidence
+    (paired by sample), for heads that have learnt more than the labels. No gradient leaves the classifier. All of it is
+    **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
     first = next(iter(validation.epoch(0)))
     head = classifier_of(network, mode.layout(first.student))
@@ -124,39 +130,58 @@ def fit_head(
     found = held and rows_of(network, head, train, mode, most(head.in_features), stop)
     if held is None or found is None:
         return None
-    return _fit(head, found, held, stop)
+    return _fit(head, found, held, stop, clearly)
 
 
-def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool]) -> HeadFit | None:
+def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool], clearly: bool) -> HeadFit | None:
     if not (found.features.isfinite().all() and held.features.isfinite().all()):
         return HeadFit(False, "its features are not all finite")
-    before = _score(head(held.features).detach(), held.labels)
+    before = _Score.of(head.weight, head.bias, held)
+    best, penalty, weights = before, None, None
     problem = _Problem(head, found)
-    best: tuple[float, float, dict[str, Tensor]] | None = None
-    for penalty in PENALTIES:
+    for tried in PENALTIES:
         if stop():
             return None
-        weights = problem.solve(penalty)
-        loss, _ = _score(F.linear(held.features, weights["weight"], weights.get("bias")), held.labels)
-        if not loss < (best[0] if best else before[0]):  # a NaN ends the path too
+        solved = problem.solve(tried)
+        score = _Score.of(solved["weight"], solved.get("bias"), held)
+        if not score.loss < best.loss:  # a NaN ends the path too
             break
-        best = (loss, penalty, weights)
-    n = len(found.labels)
-    if best is None:
-        return HeadFit(False, "no other classifier of these features has a lower validation loss", n, None, before[0], before[0], before[1], before[1])  # fmt: skip  # noqa: E501
+        best, penalty, weights = score, tried, solved
+    told = partial(
+        HeadFit, samples=len(found.labels), penalty=penalty, loss_before=before.loss, loss_after=best.loss,
+        accuracy_before=before.accuracy, accuracy_after=best.accuracy,
+    )  # fmt: skip
+    if weights is None:
+        return told(False, "no other classifier of these features has a lower validation loss")
+    gain = best.over(before)
+    if clearly and not (gain.clear and gain.value > 0):
+        return told(False, f"{100 * gain.value:+.1f} points on {gain.n} validation samples are within the noise")
     with torch.no_grad():
-        for name, value in best[2].items():
+        for name, value in weights.items():
             getattr(head, name).copy_(value)
-    loss, accuracy = _score(head(held.features).detach(), held.labels)
-    why = "the classifier with the least validation loss"
-    return HeadFit(True, why, n, best[1], before[0], loss, before[1], accuracy)
+    return told(True, "the classifier with the least validation loss")
 
 
-@torch.no_grad()
-def _score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy."""
-    logits = logits.float()
-    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+@dataclass(frozen=True)
+class _Score:
+    """What a classifier makes of the validation samples."""
+
+    loss: float
+    correct: Tensor  # (n,) bool
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, weight: Tensor, bias: Tensor | None, rows: Rows) -> _Score:
+        logits = F.linear(rows.features, weight, bias)
+        return cls(float(F.cross_entropy(logits, rows.labels)), logits.argmax(1) == rows.labels)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.correct.float().mean())
+
+    def over(self, other: _Score) -> Difference:
+        only, others = self.correct & ~other.correct, other.correct & ~self.correct
+        return paired_difference(int(only.sum()), int(others.sum()), len(self.correct))
 
 
 class _Problem:

@@ -62,7 +62,7 @@ def loss_of(made: nn.Linear, found: Rows) -> float:
 def test_the_validation_loss_never_grows(bias: bool, n: int, width: int) -> None:
     made, held = head(width, bias, zero=False), rows(200, width, seed=9)
     before = loss_of(made, held)
-    told = _fit(made, rows(n, width), held, NEVER)
+    told = _fit(made, rows(n, width), held, NEVER, False)
     assert told is not None
     assert told.loss_before == pytest.approx(before)
     assert loss_of(made, held) == pytest.approx(told.loss_after, rel=1e-4)
@@ -77,7 +77,7 @@ def test_labels_that_say_nothing_leave_the_head_as_good_as_it_was() -> None:
     made = head(20)  # says 1 / C of every class, which is the best that can be said
     with torch.no_grad():
         made.bias.zero_()
-    told = _fit(made, noise, held, NEVER)
+    told = _fit(made, noise, held, NEVER, False)
     assert told is not None
     assert not told.fitted
     assert not made.weight.any()
@@ -88,7 +88,7 @@ def test_a_dead_feature_keeps_its_weights() -> None:
     for part in (found, held):
         part.features[:, 2] = 7.0
     before = made.weight.detach().clone()
-    told = _fit(made, found, held, NEVER)
+    told = _fit(made, found, held, NEVER, False)
     assert told is not None
     assert told.fitted
     assert torch.equal(made.weight[:, 2], before[:, 2])
@@ -99,7 +99,7 @@ def test_nan_features_change_nothing() -> None:
     found, made = rows(), head(zero=False)
     found.features[3, 1] = float("nan")
     before = made.weight.detach().clone()
-    told = _fit(made, found, rows(seed=5), NEVER)
+    told = _fit(made, found, rows(seed=5), NEVER, False)
     assert told is not None
     assert not told.fitted
     assert torch.equal(made.weight, before)
@@ -181,8 +181,9 @@ def test_how_many_samples() -> None:
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_auto_is_on_where_labels_alone_teach_the_head(name: str) -> None:
-    assert recipes.get(name).labels_teach_head is (name in {"cross_entropy", "feature_only", "similarity_preserving"})
+def test_whose_heads_learn_from_labels_alone(name: str) -> None:
+    alone_taught = {"cross_entropy", "feature_only", "similarity_preserving", "simkd"}
+    assert recipes.get(name).labels_teach_head is (name in alone_taught)
 
 
 def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
@@ -201,11 +202,25 @@ def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
     assert any("fitted on 40 training samples" in event.data.get("message", "") for event in events)
 
 
-def test_auto_is_off_where_the_recipe_does_not_say(tmp_path: Path) -> None:
-    events, outcome = drain(train(alone(), tiny_data(), config(), tmp_path, Control()))
+def test_what_the_teacher_taught_needs_a_clear_gain() -> None:
+    """The same fit, taken or not by how many validation samples say so."""
+    for n, taken in ((8, False), (2000, True)):
+        made = head()
+        with torch.no_grad():
+            made.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
+        told = _fit(made, rows(noise=6.0), rows(n, seed=3, noise=6.0), NEVER, True)
+        assert told is not None
+        assert told.fitted is taken
+        assert bool(made.weight.any()) is taken
+        assert taken or "noise" in told.reason
+
+
+def test_auto_asks_for_a_clear_gain_where_the_recipe_does_not_say(tmp_path: Path) -> None:
+    events, outcome = drain(train(alone(), tiny_data(validation=8), config(fit_head="auto"), tmp_path, Control()))
     (resolved,) = [event.data for event in events if event.kind == "resolved"]
-    assert outcome.head is None
-    assert resolved["config"]["fit_head"] is False
+    assert "clearly" in resolved["reasons"]["fit_head"]
+    assert outcome.head is not None
+    assert not outcome.head.fitted
 
 
 @pytest.mark.parametrize("variant", [{}, {"ema_decay": 0.5}])
