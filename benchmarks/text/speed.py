@@ -77,7 +77,7 @@ class Bench:
         epochs = -(-self.options.steps * self.options.batch_size // self.count)
         config = DistillConfig(
             recipe=recipe, epochs=epochs, max_steps=self.options.steps, batch_size=self.options.batch_size,
-            learning_rate=1e-4, device=self.options.device, cache_teacher=bool(cached), compile=False,
+            learning_rate=1e-4, device=self.options.device, cache_teacher=bool(cached), compile=False, fit_head=False,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             events = train(get(recipe)(setup), self.data(), config, Path(folder), Control())
