@@ -98,8 +98,8 @@ class Bench:
     def ours(self, name: str, cache: bool) -> tuple[float, dict[str, str]]:
         """Images/s between the progress events after `warmup` steps and at the end; and the choices with reasons."""
         steps = self.options.steps
-        config = DistillConfig(epochs=10_000, max_steps=steps, batch_size=self.options.batch_size, cache_teacher=cache, fit_head=False,
-                               device=str(self.device))  # fmt: skip
+        config = DistillConfig(epochs=10_000, max_steps=steps, batch_size=self.options.batch_size, cache_teacher=cache,
+                               fit_head=False, device=str(self.device))  # fmt: skip
         marks: list[tuple[int, float]] = []
         with tempfile.TemporaryDirectory() as folder:
             for event in train(self.recipe(name), self.data(), config, Path(folder), Control()):

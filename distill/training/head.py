@@ -20,7 +20,7 @@ from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
 from distill.training.mode import Mode
 
-PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # from near the trained head to far from it
+PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it
 ITERATIONS = 100  # L-BFGS iterations a penalty
 LEAST_SAMPLES, SHARE_OF_TRAINING = 10_000, 0.1  # of the samples that training saw: so the pass costs a few per cent
 MEMORY_BYTES = 2**30  # for the features
@@ -116,7 +116,7 @@ def fit_head(
     min over (D, d) of  mean CE(X (W + D)^T + b + d, y) + lambda/2 ||D sigma||_F^2
 
     X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
-    the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 0.1 on a path to 1e-5 that
+    the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 10 on a path to 1e-5 that
     ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
     where none beats the trained head. `clearly`: nor where the validation accuracy is not higher with 95 % confidence
     (paired by sample), for heads that have learnt more than the labels. No gradient leaves the classifier. All of it is
