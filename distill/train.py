@@ -191,7 +191,7 @@ class _Run:
         found = fit_head(
             self.recipe.exported(), self._source(**order),
             self.data.open_validation(self._order(shuffle=False, **order)),
-            resolved.student, lambda width: most_samples(self.data.size, seen, width), leave,
+            resolved.student, lambda head: most_samples(self.data.size, seen, head), leave,
             clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
         )  # fmt: skip
         if found is None:  # the next attempt begins behind the last step, and so with this

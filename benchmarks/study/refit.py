@@ -47,7 +47,7 @@ def refit(cell: Path, dataset: DatasetInput) -> tuple[float, float]:
         order = Order(spec.config.batch_size, CPU, shuffle=True, drop_last=False, teacher=False, augment=False)
         seen = report["training"]["steps"] * spec.config.batch_size
         fit_head(network, data.open_train(order), data.open_validation(order), Mode(),
-                 lambda width: most_samples(data.size, seen, width))  # fmt: skip
+                 lambda head: most_samples(data.size, seen, head))  # fmt: skip
         after = predictions(network, test, CPU)
     return float(before.correct.float().mean()), float(after.correct.float().mean())
 

@@ -23,7 +23,12 @@ from distill.training.mode import Mode
 PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it
 ITERATIONS = 100  # L-BFGS iterations a penalty
 LEAST_SAMPLES, SHARE_OF_TRAINING = 10_000, 0.1  # of the samples that training saw: so the pass costs a few per cent
-MEMORY_BYTES = 2**30  # for the features
+LEAST_A_CLASS = 2
+MEMORY_BYTES = 2**30  # for features, and for logits and what their gradient needs
+PRODUCT = {
+    "cpu": 5e9,
+    "other": 5e11,
+}  # samples x features x classes: what one L-BFGS evaluation multiplies, a third of it
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,12 @@ class Rows:
     labels: Tensor
 
 
-def most_samples(available: int, seen: int, width: int) -> int:
-    """How many of the `available` training samples to use after training saw `seen`, with `width` features each."""
+def most_samples(available: int, seen: int, head: nn.Linear) -> int:
+    """How many of the `available` training samples to use after training saw `seen`: bounded in time and memory."""
     wanted = max(LEAST_SAMPLES, int(SHARE_OF_TRAINING * seen))
-    return min(available, wanted, max(1, MEMORY_BYTES // (4 * width)))
+    product = PRODUCT.get(head.weight.device.type, PRODUCT["other"]) // head.weight.numel()
+    memory = MEMORY_BYTES // (4 * (head.in_features + 4 * head.out_features))
+    return min(available, wanted, int(product), memory)
 
 
 @torch.no_grad()
@@ -106,7 +113,7 @@ def fit_head(
     train: Source,
     validation: Source,
     mode: Mode,
-    most: Callable[[int], int],
+    most: Callable[[nn.Linear], int],
     stop: Callable[[], bool] = lambda: False,
     *,
     clearly: bool = False,
@@ -126,8 +133,13 @@ def fit_head(
     head = classifier_of(network, mode.layout(first.student))
     if head is None:
         return HeadFit(False, "its logits are not what one linear layer makes of one row a sample")
+    samples = most(head)
+    if samples < LEAST_A_CLASS * head.out_features:
+        return HeadFit(
+            False, f"{samples:,} samples are too few for {head.out_features:,} classes (more would take too long)"
+        )
     held = rows_of(network, head, validation, mode, None, stop)
-    found = held and rows_of(network, head, train, mode, most(head.in_features), stop)
+    found = held and rows_of(network, head, train, mode, samples, stop)
     if held is None or found is None:
         return None
     return _fit(head, found, held, stop, clearly)

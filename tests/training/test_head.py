@@ -161,7 +161,7 @@ def test_only_the_classifier_changes() -> None:
     data, made = tiny_data(train=64, validation=32), network(6, 3)
     order = Order(8, torch.device("cpu"), True, False, False, False)
     before = {name: value.clone() for name, value in made.state_dict().items()}
-    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda width: 50)
+    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda head: 50)
     assert told is not None
     assert told.fitted
     assert told.samples == 50
@@ -170,11 +170,29 @@ def test_only_the_classifier_changes() -> None:
     assert all(parameter.grad is None for name, parameter in made.named_parameters() if not name.startswith("8."))
 
 
-def test_how_many_samples() -> None:
-    assert most_samples(500, 10_000, 32) == 500
-    assert most_samples(60_000, 10_000, 32) == 10_000
-    assert most_samples(60_000, 300_000, 32) == 30_000
-    assert most_samples(1_300_000, 10**8, 2048) == 2**30 // (4 * 2048)
+@pytest.mark.parametrize(
+    ("available", "seen", "width", "classes", "most"),
+    [
+        (500, 10_000, 32, 10, 500),  # all there are
+        (60_000, 10_000, 32, 10, 10_000),
+        (60_000, 300_000, 32, 10, 30_000),  # a tenth of what training saw
+        (50_000, 10**6, 512, 100, 50_000),
+        (5_000_000, 10**8, 32, 10, 2**30 // (4 * 72)),  # what fits
+        (1_300_000, 10**8, 2048, 1000, 2441),  # what a CPU has done in minutes
+    ],
+)
+def test_how_many_samples(available: int, seen: int, width: int, classes: int, most: int) -> None:
+    made = nn.Linear(width, classes, device="meta").to_empty(device="cpu")
+    assert most_samples(available, seen, made) == most
+
+
+def test_too_few_samples_for_so_many_classes() -> None:
+    data, made = tiny_data(), network(6, 3)
+    order = Order(8, torch.device("cpu"), True, False, False, False)
+    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda head: 2 * CLASSES - 1)
+    assert told is not None
+    assert not told.fitted
+    assert "too few" in told.reason
 
 
 # ---- within a run
