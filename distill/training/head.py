@@ -23,7 +23,7 @@ from distill.training.mode import Mode
 PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it
 ITERATIONS = 100  # L-BFGS iterations a penalty
 LEAST_SAMPLES, SHARE_OF_TRAINING = 10_000, 0.1  # of the samples that training saw: so the pass costs a few per cent
-LEAST_A_CLASS = 2
+LEAST_A_CLASS = 5
 MEMORY_BYTES = 2**30  # for features, and for logits and what their gradient needs
 PRODUCT = {
     "cpu": 5e9,

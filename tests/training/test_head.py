@@ -189,7 +189,7 @@ def test_how_many_samples(available: int, seen: int, width: int, classes: int, m
 def test_too_few_samples_for_so_many_classes() -> None:
     data, made = tiny_data(), network(6, 3)
     order = Order(8, torch.device("cpu"), True, False, False, False)
-    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda head: 2 * CLASSES - 1)
+    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda head: 5 * CLASSES - 1)
     assert told is not None
     assert not told.fitted
     assert "too few" in told.reason
