@@ -4,6 +4,7 @@
     python -m benchmarks.text.decoder --folder study --markdown benchmarks/results/text-decoder.md
 
 Every run is `distill.run.run`, the very job. Finished ones are kept in FOLDER/outcomes-*.jsonl and not repeated.
+`benchmarks.text.decoder_wide` adds perplexity and next-token accuracy over more test items to the next table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from benchmarks.text import decoder_table
 from benchmarks.text.bbc import digest
+from benchmarks.text.decoder_table import folder_of
 from benchmarks.text.headlines import dataset
 from benchmarks.text.smollm2 import convert
 from distill.control import Control
@@ -95,7 +97,8 @@ def teacher(arguments: argparse.Namespace, data: DatasetInput, folder: Path) -> 
 def study(arguments: argparse.Namespace, folder: Path, data: DatasetInput) -> list[dict[str, Any]]:
     made, about = teacher(arguments, data, folder)
     print("teacher", about["teacher"], "->", about["student"], f"{about['seconds']:.0f} s", flush=True)
-    path = folder / f"outcomes-{arguments.layers}-{arguments.train_limit}-{arguments.epochs}.jsonl"
+    sizes = f"{arguments.layers}-{arguments.train_limit}-{arguments.epochs}-{arguments.test_limit}"
+    path = folder / f"outcomes-{sizes}.jsonl"
     outcomes = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     student = Architecture(name="transformers:auto", options={"layers": arguments.layers, "initialise": "teacher"})
     for seed in range(arguments.seeds):
@@ -107,7 +110,7 @@ def study(arguments: argparse.Namespace, folder: Path, data: DatasetInput) -> li
                 config=config(arguments, seed=seed, **changes), student=student, dataset=data, teacher=made,
                 reuse_curve=curve,
             )  # fmt: skip
-            inside = folder / f"{arm.replace(', ', '-')}-{seed}"
+            inside = folder / folder_of(arm, seed)
             outcome = {"arm": arm, "seed": seed} | one(spec, inside)
             outcomes.append(outcome)
             with path.open("a") as file:
@@ -140,7 +143,8 @@ def main() -> None:
     data, counts = dataset(arguments.folder, arguments.words)
     outcomes = study(arguments, arguments.folder, data)
     about = json.loads((arguments.folder / "teacher.json").read_text())
-    text = decoder_table.markdown(vars(arguments), about, outcomes, counts)
+    found = [json.loads(path.read_text()) for path in sorted(arguments.folder.glob("wide-*.json"))]
+    text = decoder_table.markdown(vars(arguments), about, outcomes, counts, found[-1] if found else {})
     print(text)
     if arguments.markdown:
         arguments.markdown.write_text(text)

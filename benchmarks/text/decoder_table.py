@@ -16,27 +16,31 @@ HEAD = (
     "| model, recipe | perplexity | vs cross_entropy | next token, % | vs cross_entropy | ROUGE-L | vs cross_entropy "
     "| agreement, % | tokens/s | s a run |"
 )
+ZERO_SHOT, TEACHER = "zero-shot", "teacher"
 
 
-def markdown(sizes: dict[str, Any], about: Outcome, outcomes: Sequence[Outcome], counts: dict[str, int]) -> str:
-    done = [outcome for outcome in outcomes if "student" in outcome]
+def folder_of(arm: str, seed: int) -> str:
+    return f"{arm.replace(', ', '-')}-{seed}"
+
+
+def markdown(
+    sizes: dict[str, Any], about: Outcome, outcomes: Sequence[Outcome], counts: dict[str, int], wide: dict[str, Any]
+) -> str:
+    """`about`: the job that fine-tuned the teacher; `wide`: `decoder_wide`'s figures by model, or {}."""
+    done = [_widened(outcome, wide) for outcome in outcomes if "student" in outcome]
+    untrained, taught = about["teacher"] | wide.get(ZERO_SHOT, {}), about["student"] | wide.get(TEACHER, {})
     lines = [
         f"# SmolLM2-135M writes headlines of BBC News, distilled to {sizes['layers']} of its 30 blocks",
         "",
         _setting(sizes, about, done, counts),
         "",
         HEAD,
-        "|" + "---|" * HEAD.count(" | ") + "---|",
-        _model("SmolLM2, zero-shot", about["teacher"]),
-        _model("SmolLM2, fine-tuned: the teacher", about["student"], about["seconds"]),
-    ]
-    lines += _ranked(outcomes)
-    seeds = ", ".join(str(seed) for seed in sorted({outcome["seed"] for outcome in outcomes}))
-    lines += [
+        "|" + "---|" * (HEAD.count("|") - 1),
+        _model("SmolLM2, zero-shot", untrained),
+        _model("SmolLM2, fine-tuned: the teacher", taught, about["seconds"]),
+        *_ranked(done, [outcome for outcome in outcomes if "student" not in outcome]),
         "",
-        f"Students: mean ± standard deviation over seeds {seeds} of the final student on the test items, read once; "
-        "differences to `cross_entropy` of the same seed, which shares items, order and first weights. Perplexity: "
-        "of the answers' tokens, end of text included. ROUGE-L: of greedy answers. Agreement: with the teacher.",
+        *_notes(about, done, wide),
         "",
         *_sizes(done),
         *_curve(done),
@@ -44,47 +48,61 @@ def markdown(sizes: dict[str, Any], about: Outcome, outcomes: Sequence[Outcome],
     return "\n".join(lines)
 
 
+def _widened(outcome: Outcome, wide: dict[str, Any]) -> Outcome:
+    return outcome | {"student": outcome["student"] | wide.get(folder_of(outcome["arm"], outcome["seed"]), {})}
+
+
 def _setting(sizes: dict[str, Any], about: Outcome, done: Sequence[Outcome], counts: dict[str, int]) -> str:
     given = done[0]["sizes"]
-    accuracy = about["student"]["accuracy"]
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, `python -m benchmarks.text.decoder`, {platform.machine()}, CPU, "
-        f"{os.environ.get('OMP_NUM_THREADS', 'all')} threads, torch {torch.__version__}, {sizes['precision']}. "
-        f"Instruction: the first {sizes['words']} words of an item's body; answer: its headline. {counts['train']:,} "
-        f"training and {counts['test']} test items; {counts['dropped']} items that were there twice had been dropped. "
-        f"Students: first weights are every n-th block of the teacher, {given['train']} items ({given['validation']} "
-        f"more for validation), {done[0]['training']['steps']} steps of {sizes['batch_size']}, peak learning rate "
-        f"{sizes['learning_rate']:g}, at most {sizes['max_length']} tokens. Teacher: fine-tuned on "
-        f"{about['sizes']['train']} items, {about['training']['steps']} steps, peak {sizes['teacher_rate']:g}. "
-        f"{given['test']} test items, {accuracy['n']} tokens of answers."
+        f"{os.environ.get('OMP_NUM_THREADS', 'all')} threads, torch {torch.__version__}, training in "
+        f"{sizes['precision']}, evaluation in fp32. Instruction: the first {sizes['words']} words of an item's body; "
+        f"answer: its headline. {counts['train']:,} training and {counts['test']} test items; {counts['dropped']} "
+        f"items that were there twice had been dropped. Students: first weights are every n-th block of the teacher, "
+        f"{given['train']} items ({given['validation']} more for validation), {done[0]['training']['steps']} steps of "
+        f"{sizes['batch_size']}, peak learning rate {sizes['learning_rate']:g}, at most {sizes['max_length']} tokens. "
+        f"Teacher: fine-tuned on {about['sizes']['train']} items, {about['training']['steps']} steps, peak "
+        f"{sizes['teacher_rate']:g}."
     )
+
+
+def _notes(about: Outcome, done: Sequence[Outcome], wide: dict[str, Any]) -> list[str]:
+    seeds = ", ".join(str(seed) for seed in sorted({outcome["seed"] for outcome in done}))
+    own, theirs = done[0]["sizes"]["test"], about["sizes"]["test"]
+    lines = [
+        f"Mean ± standard deviation over seeds {seeds} of the final student; to `cross_entropy` of the same "
+        "seed, which shares items, order and first weights. Perplexity: of the answers' tokens, end of text included. "
+        "ROUGE-L: of greedy answers. Agreement: next tokens as the teacher's. Tokens/s counts prompts' time too.",
+        "",
+        f"The jobs themselves tested students on {own} items and SmolLM2 on {theirs}: ROUGE-L, agreement and tokens/s.",
+    ]
+    if wide:
+        one = next(iter(wide.values()))
+        lines += [f"Perplexity and next token: `decoder_wide`, {one['items']} items, {one['tokens']:,} tokens."]
+    return lines
 
 
 def _model(name: str, column: Outcome, seconds: float | None = None) -> str:
     speed = column["generation"]["tokens_per_second"]
     ended = "-" if seconds is None else f"{seconds:.0f}"
     return (
-        f"| {name} | {column['perplexity']:.2f} | | {100 * column['accuracy']['value']:.1f} | "
+        f"| {name} | {column['perplexity']:.2f} | | {100 * _value(column['accuracy']):.1f} | "
         f"| {column['rouge_l']['value']:.3f} | | | {speed:.0f} | {ended} |"
     )
 
 
-def _ranked(outcomes: Sequence[Outcome]) -> list[str]:
+def _ranked(done: Sequence[Outcome], diverged: Sequence[Outcome]) -> list[str]:
     """Rows by mean perplexity, the best first."""
-    baseline = {o["seed"]: o["student"] for o in outcomes if o["arm"] == "cross_entropy" and "student" in o}
-    arms = dict.fromkeys(outcome["arm"] for outcome in outcomes)
-    rows = [_arm(arm, [o for o in outcomes if o["arm"] == arm], baseline) for arm in arms]
-    return [row for _, row in sorted(rows)]
+    baseline = {outcome["seed"]: outcome["student"] for outcome in done if outcome["arm"] == "cross_entropy"}
+    arms = dict.fromkeys(outcome["arm"] for outcome in done)
+    rows = [_arm(arm, [o for o in done if o["arm"] == arm], baseline) for arm in arms]
+    return [row for _, row in sorted(rows)] + [f"| {o['arm']}, seed {o['seed']} | diverged |" for o in diverged]
 
 
-def _arm(arm: str, found: Sequence[Outcome], baseline: dict[int, Outcome]) -> tuple[float, str]:
-    done = [outcome for outcome in found if "student" in outcome]
-    if len(done) < len(found):
-        arm += f" ({len(found) - len(done)} of {len(found)} diverged)"
-    if not done:
-        return float("inf"), f"| {arm} |" + " - |" * 9
+def _arm(arm: str, done: Sequence[Outcome], baseline: dict[int, Outcome]) -> tuple[float, str]:
     cells = []
-    for key, scale, digits in (("perplexity", 1, 2), ("accuracy", 100, 1), ("rouge_l", 1, 3)):
+    for key, scale, digits in (("perplexity", 1, 0), ("accuracy", 100, 1), ("rouge_l", 1, 3)):
         values = [scale * _value(outcome["student"][key]) for outcome in done]
         pairs = [(v, baseline[o["seed"]]) for v, o in zip(values, done, strict=True) if o["seed"] in baseline]
         cells += [_spread(values, digits), _spread([v - scale * _value(b[key]) for v, b in pairs], digits, "+")]
@@ -107,8 +125,10 @@ def _spread(values: Sequence[float], digits: int, sign: str = "") -> str:
 
 
 def _sizes(done: Sequence[Outcome]) -> list[str]:
-    arms = {outcome["student"]["parameters"]: outcome["arm"].partition(",")[0] for outcome in done}
-    said = "; ".join(f"{count:,} (`{recipe}`)" for count, recipe in sorted(arms.items()))
+    arms: dict[int, list[str]] = {}
+    for outcome in done:
+        arms.setdefault(outcome["student"]["parameters"], []).append(f"`{outcome['arm'].partition(',')[0]}`")
+    said = "; ".join(f"{count:,} ({', '.join(dict.fromkeys(names))})" for count, names in sorted(arms.items()))
     return [f"Parameters: teacher {done[0]['teacher']['parameters']:,}; students {said}.", ""]
 
 
