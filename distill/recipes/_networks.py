@@ -42,15 +42,20 @@ def answered(
     """Logits (m, C), labels (m,) and targets whose "logits" are (m, C) too: what the logit losses compare.
 
     Classes (labels (n,)) pass unchanged. Of token ids (labels (n, t), -100 where nothing is to be predicted) the m that
-    are there, each with the logits of the position before it, so that m tokens stand where m samples would.
+    are there, each with the logits of the position before it, so that m tokens stand where m samples would. Logits
+    that are (m, C) already, since the network was asked for no others (`logits_to_keep`), pass unchanged.
     """
     targets = dict(targets or {})
     if labels.dim() == 1:
         return logits, labels, targets
     wanted = labels[:, 1:] != IGNORED
     if "logits" in targets:
-        targets["logits"] = targets["logits"][:, :-1][wanted]
-    return logits[:, :-1][wanted], labels[:, 1:][wanted], targets
+        targets["logits"] = _rows(targets["logits"], wanted)
+    return _rows(logits, wanted), labels[:, 1:][wanted], targets
+
+
+def _rows(logits: Tensor, wanted: Tensor) -> Tensor:
+    return logits[:, :-1][wanted] if logits.dim() == 3 else logits
 
 
 @contextmanager

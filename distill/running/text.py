@@ -105,6 +105,7 @@ class TextPrepared(Prepared):
             validation_labels=_predicted(samples, self.validation),
             num_classes=len(self.dataset.classes),
             lengths=samples.lengths,
+            begins=samples.begins,
             peak=self.peak,
         )
 

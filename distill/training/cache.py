@@ -42,21 +42,69 @@ def stored_dtype(name: str, value: Tensor) -> torch.dtype:
     return torch.float32 if "logits" in name else torch.bfloat16
 
 
-def bytes_per_sample(targets: Targets, lengths: Tensor | None = None) -> int:
-    """Size of one sample's stored targets, bytes; of sequences the mean over samples of these `lengths`."""
-    return sum(_values(value, lengths) * stored_dtype(name, value).itemsize for name, value in targets.items())
+def bytes_per_sample(targets: Targets, lengths: Tensor | None = None, begins: Tensor | None = None) -> int:
+    """Size of one sample's stored targets, bytes; of sequences the mean over all samples, of which sample i keeps the
+    tokens from `begins` (None: 0) to `lengths`."""
+    spans = spans_of(lengths, begins)
+    return sum(_values(name, value, spans) * stored_dtype(name, value).itemsize for name, value in targets.items())
 
 
-def _values(value: Tensor, lengths: Tensor | None) -> int:
-    if lengths is None or not is_sequence(value):
-        return value[0].numel()
-    return math.ceil(value[0, 0].numel() * float(lengths.double().mean()))
+def _values(name: str, value: Tensor, spans: dict[str, Spans]) -> int:
+    how = packing(name, value, spans)
+    return value[0].numel() if how is None else math.ceil(value.shape[-1] * spans[how].mean)
 
 
 def is_sequence(value: Tensor) -> bool:
     """A target (n, t, c) has something for every token, in a run whose samples are sequences. One row a sample comes as
     (n, 1, c); batches are at least 8 tokens wide."""
     return value.dim() == 3 and value.shape[1] > 1
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Of sample i the tokens `first[i]` to `end[i]` (exclusive), one sample behind the other in a packed store."""
+
+    first: Tensor
+    end: Tensor
+
+    @property
+    def counts(self) -> Tensor:
+        return (self.end - self.first).clamp(min=0)
+
+    @property
+    def mean(self) -> float:
+        return float(self.counts.double().mean())
+
+    def of(self, indices: Tensor, home: torch.device) -> Spans:
+        return Spans(self.first[indices].to(home), self.end[indices].to(home))
+
+    def places(self, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """(n, width): where each token of the samples at `rows` lies, and whether it is kept at all."""
+        counts = self.counts
+        starts = counts.cumsum(0) - counts
+        at = torch.arange(width, device=self.first.device)
+        first, end = self.first[rows][:, None], self.end[rows][:, None]
+        return starts[rows][:, None] + at - first, (at >= first) & (at < end)
+
+
+TOKENS, LOGITS = "tokens", "logits"
+
+
+def spans_of(lengths: Tensor | None, begins: Tensor | None) -> dict[str, Spans]:
+    """What is kept of targets (n, t, c), and of logits (m, C) that a decoder gives for the answers' tokens alone: the
+    last token predicts nothing."""
+    if lengths is None:
+        return {}
+    if begins is None:
+        return {TOKENS: Spans(torch.zeros_like(lengths), lengths)}
+    return {TOKENS: Spans(begins, lengths), LOGITS: Spans(begins, lengths - 1)}
+
+
+def packing(name: str, value: Tensor, spans: dict[str, Spans]) -> str | None:
+    """How a target is packed: a key of `spans`, or None for one row a sample."""
+    if LOGITS in spans and name == "logits" and value.dim() == 2:
+        return LOGITS
+    return TOKENS if TOKENS in spans and is_sequence(value) else None
 
 
 @dataclass(frozen=True)
@@ -94,29 +142,30 @@ def plan(
 class Cache:
     """Targets of every sample by its index in the dataset. `close` frees the memory and removes the files.
 
-    Of sequences (`lengths`: the tokens of every sample of the dataset) only the tokens are kept: sample after sample
-    without padding, padded with zeros again to the length of the batch that asks.
+    Of sequences (`lengths`: the tokens of every sample of the dataset) only the tokens are kept, of instructions those
+    from `begins` on: sample after sample without padding, padded with zeros again to the length of the batch that asks.
     """
 
     def __init__(
-        self, place: str, indices: Tensor, folder: Path, device: torch.device, lengths: Tensor | None = None
-    ) -> None:
+        self, place: str, indices: Tensor, folder: Path, device: torch.device, lengths: Tensor | None = None,
+        begins: Tensor | None = None,
+    ) -> None:  # fmt: skip
         self.place, self.folder, self.device = place, folder, device
         self.count = len(indices)
         self._row = torch.full((int(indices.max()) + 1,), -1, dtype=torch.long)
         self._row[indices] = torch.arange(self.count)
         self._home = device if place == "device" else torch.device("cpu")
         self._row = self._row.to(self._home)
-        self._lengths = None if lengths is None else lengths[indices].to(self._home)
+        self._spans = {key: span.of(indices, self._home) for key, span in spans_of(lengths, begins).items()}
         self._tensors: Targets = {}
         self._channels_last: dict[str, bool] = {}
-        self._packed: list[str] = []
+        self._packed: dict[str, str] = {}
 
     def put(self, batch: Batch, targets: Targets) -> None:
         rows = self._rows(batch)
         for name, value in targets.items():
-            if self._packs(value):
-                self._put_tokens(name, rows, value)
+            if how := packing(name, value, self._spans):
+                self._put_tokens(name, how, rows, value, batch)
                 continue
             if name not in self._tensors:
                 self._channels_last[name] = _channels_last(value)
@@ -142,32 +191,25 @@ class Cache:
             name: self._restored(name, _widen(store.index_select(0, rows).to(self.device, non_blocking=True)))
             for name, store in self._tensors.items()
             if name not in self._packed
-        } | {name: self._get_tokens(name, rows, batch) for name in self._packed}
+        } | {name: self._get_tokens(name, how, rows, batch) for name, how in self._packed.items()}
 
-    def _packs(self, value: Tensor) -> bool:
-        return self._lengths is not None and is_sequence(value)
-
-    def _put_tokens(self, name: str, rows: Tensor, value: Tensor) -> None:
+    def _put_tokens(self, name: str, how: str, rows: Tensor, value: Tensor, batch: Batch) -> None:
+        spans = self._spans[how]
         if name not in self._tensors:
-            assert self._lengths is not None
-            self._packed.append(name)
-            self._tensors[name] = self._allocate(name, value[0], int(self._lengths.sum()))
-        where, mask = self._tokens(rows, value.shape[1])
+            self._packed[name] = how
+            self._tensors[name] = self._allocate(name, value.flatten(0, -2), int(spans.counts.sum()))
+        where, mask = spans.places(rows, batch.student["input_ids"].shape[1])
+        store, given = self._tensors[name], value.detach().to(self._home, stored_dtype(name, value))
+        store[where[mask]] = given if how == LOGITS else given[mask]
+
+    def _get_tokens(self, name: str, how: str, rows: Tensor, batch: Batch) -> Tensor:
+        """(n, t, c) with zeros at padded positions; t is the batch's own. Of logits the rows (m, C)."""
+        where, mask = self._spans[how].places(rows, batch.student["input_ids"].shape[1])
         store = self._tensors[name]
-        store[where[mask]] = value.detach().to(self._home, store.dtype)[mask]
-
-    def _get_tokens(self, name: str, rows: Tensor, batch: Batch) -> Tensor:
-        """(n, t, c) with zeros at padded positions; t is the batch's own."""
-        where, mask = self._tokens(rows, batch.student["input_ids"].shape[1])
-        found = self._tensors[name][where.clamp(max=len(self._tensors[name]) - 1)]
+        if how == LOGITS:
+            return _widen(store[where[mask]].to(self.device, non_blocking=True))
+        found = store[where.clamp(0, len(store) - 1)]
         return _widen(found.masked_fill(~mask[:, :, None], 0).to(self.device, non_blocking=True))
-
-    def _tokens(self, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """(n, t) places of the samples' tokens in the packed store, and which of them are tokens."""
-        assert self._lengths is not None
-        starts = self._lengths.cumsum(0) - self._lengths
-        at = torch.arange(width, device=self._home)
-        return starts[rows][:, None] + at, at < self._lengths[rows][:, None]
 
     def _allocate(self, name: str, value: Tensor, count: int | None = None) -> Tensor:
         shape, dtype = (count or self.count, *value.shape[1:]), stored_dtype(name, value)

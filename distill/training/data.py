@@ -55,8 +55,8 @@ class Order:
 class TrainData:
     """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `labels` are
     the training labels in the order of `indices`, the positions that batches name in `index`; `size` samples in all.
-    `lengths`: the tokens of every sample of the dataset, where samples are sequences; `peak`: the learning rate for
-    `auto`, with its reason."""
+    `lengths`: the tokens of every sample of the dataset, where samples are sequences, and `begins` the first of each
+    that a target is needed for (None: the first of all); `peak`: the learning rate for `auto`, with its reason."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
@@ -64,6 +64,7 @@ class TrainData:
     validation_labels: Sequence[int]
     num_classes: int
     lengths: Tensor | None = None
+    begins: Tensor | None = None
     peak: tuple[float, str] | None = None
 
     @property

@@ -104,6 +104,21 @@ def test_a_decoder_learns_its_instructions_and_answers_them(tmp_path: Path) -> N
     assert student.answer(["what does the bird do ?"]) == ["the bird flies ."]
 
 
+def test_an_instruction_may_have_an_input(tmp_path: Path) -> None:
+    """The prompt is the one of training: what the answer says depends on the input alone here."""
+    rows = [
+        {"instruction": "what does it do ?", "input": f"the {animal}", "output": f"{verb} ."}
+        for animal, verb in (("cat", "runs"), ("bird", "flies"), ("fish", "swims"))
+    ]
+    data = DatasetInput(kind="text", name="inputs", files={"all": str(write(tmp_path / "inputs.jsonl", rows * 80))})
+    given = teacher("llama", tmp_path, width=32, num_key_value_heads=2)
+    changes = {"recipe": "cross_entropy", "epochs": 14, "learning_rate": 5e-3}
+    go(spec(data, given, Architecture(name="transformers:auto"), **changes), tmp_path / "run")
+    student = load_student(tmp_path / "run" / "artifacts" / "student.zip")
+    asked = [("what does it do ?", f"the {animal}") for animal in ("fish", "cat")]
+    assert student.answer(asked) == ["swims .", "runs ."]
+
+
 @pytest.mark.parametrize("family", tiny.DECODERS)
 def test_generation_is_the_argmax_and_prompts_beside_it_change_nothing(family: str, tmp_path: Path) -> None:
     path = teacher(family, tmp_path).weights

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import InvalidConfig, InvalidTeacher, RetortError, UnknownName
 from distill.models.language import FAMILIES, Tokens, examine, load, make_student, open_folder, save_folder
 from distill.models.language.config import read_config
-from distill.models.language.student import copy_blocks
+from distill.models.language.student import blocks_for, copy_blocks
 from distill.types import Architecture
 from tests.language import tiny
 
@@ -214,10 +217,29 @@ def test_every_nth_block_is_copied_where_widths_agree(family: str) -> None:
     teacher = tiny.network(family, layers=4)
     made = make_student(Architecture(name="transformers:auto", options={"layers": 2}), teacher, "classify", CLASSES)
     assert made.architecture.options["initialise"] == "teacher"
-    assert copy_blocks(made.network, teacher) == (1, 3)
+    assert copy_blocks(made.network, teacher) == (0, 3)
     same = make_student(Architecture(name="transformers:auto"), teacher, "classify", CLASSES).network.eval()
     with torch.no_grad():
         assert torch.equal(same(**tiny.batch()).logits, teacher(**tiny.batch()).logits)
+
+
+@given(available=st.integers(1, 200), wanted=st.integers(1, 200))
+def test_copied_blocks_are_evenly_spaced_from_end_to_end(available: int, wanted: int) -> None:
+    taken = blocks_for(available, wanted)
+    assert len(taken) == wanted
+    assert taken[-1] == available - 1
+    steps = [b - a for a, b in pairwise(taken)]
+    if 1 < wanted <= available:
+        assert taken[0] == 0
+        assert min(steps) >= 1
+        assert max(steps) - min(steps) <= 1
+    if wanted > available:
+        assert taken[:available] == tuple(range(available))
+
+
+def test_some_copied_blocks() -> None:
+    assert blocks_for(30, 6) == (0, 6, 12, 17, 23, 29)
+    assert (blocks_for(6, 2), blocks_for(6, 1), blocks_for(3, 5)) == ((0, 5), (5,), (0, 1, 2, 2, 2))
 
 
 @pytest.mark.parametrize("family", ["bert", "opt", "llama"])

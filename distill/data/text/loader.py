@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from distill.data.plan import Plan, generator
@@ -16,6 +17,10 @@ from distill.errors import InvalidConfig
 WINDOW = 64  # batches that are sorted by length among themselves: more order costs randomness, less costs padding
 _BATCHES = 3  # the purpose of `generator`; 1 and 2 are `distill.data.plan`'s
 
+KEPT = "logits_to_keep"
+"""transformers' name of a mask (n, t): a causal model computes logits at these positions only, as rows (m, C). The
+output layer is the larger part of a small decoder, and prompts are most of its tokens."""
+
 Inputs = dict[str, Tensor]
 
 
@@ -23,7 +28,8 @@ Inputs = dict[str, Tensor]
 class TextBatch:
     """`index` (n): positions in the dataset's split, `host_index` the same on the CPU. `labels`: (n) classes, or (n, t)
     token ids of the answer with -100 elsewhere. `student` (n, t): `input_ids`, `attention_mask`, maybe
-    `token_type_ids`; `teacher` is the same mapping (one tokenizer), or None where there is none."""
+    `token_type_ids`; of instructions `logits_to_keep` (n, t), true where the next token is the answer's.
+    `teacher` is the same mapping (one tokenizer), or None where there is none."""
 
     index: Tensor
     labels: Tensor
@@ -114,4 +120,6 @@ def collate(samples: TokenSamples, index: Tensor, pad: int, max_length: int) -> 
     if samples.prompts is None:
         return inputs, samples.labels[index]
     prompt = at < samples.prompts[index][:, None]
-    return inputs, ids.masked_fill(prompt | ~mask, IGNORED)
+    labels = ids.masked_fill(prompt | ~mask, IGNORED)
+    inputs[KEPT] = F.pad(labels[:, 1:] != IGNORED, (0, 1))
+    return inputs, labels

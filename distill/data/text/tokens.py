@@ -45,6 +45,11 @@ class TokenSamples:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def begins(self) -> Tensor | None:
+        """(n): the position that predicts the answer's first token; nothing before it is trained. None: all counts."""
+        return None if self.prompts is None else (self.prompts - 1).clamp(min=0)
+
 
 def tokenise(
     pairs: Sequence[tuple[str, str | None]], labels: Tensor, encoder: Encoder, max_length: int, generate: bool = False

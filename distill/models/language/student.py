@@ -17,7 +17,6 @@ from distill.models.language.config import family_of
 from distill.models.language.families import PREFIX, SAME
 from distill.models.language.network import Task, build, for_task, layers_path, parameters, skeleton
 from distill.parameters import check as check_parameters
-from distill.selection._rule import even_positions
 from distill.types import Architecture
 
 OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
@@ -183,12 +182,25 @@ def _initialised(network: Any, teacher: Any, wanted: str) -> str:
     return "teacher"
 
 
+def blocks_for(available: int, wanted: int) -> tuple[int, ...]:
+    """Evenly spaced from the first to the last block (halves round up); of one the last, of too many the last again.
+
+    **Our choice**: both ends. Without the first block a model is broken whatever else is there: SmolLM2 with 29 of 30
+    blocks has a cross-entropy of 6.3 nats on headlines with both ends, 14.0 without the first (docs/findings.md).
+    """
+    if wanted == 1:
+        return (available - 1,)
+    if wanted > available:
+        return tuple(min(j, available - 1) for j in range(wanted))
+    return tuple((2 * j * (available - 1) + wanted - 1) // (2 * (wanted - 1)) for j in range(wanted))
+
+
 @torch.no_grad()
 def copy_blocks(network: Any, teacher: Any) -> tuple[int, ...]:
-    """Copy embeddings, blocks and head from the teacher where name and shape agree; student block j takes teacher
-    block ceil(L_t (j + 1) / L_s) - 1, so the last is the last (**our choice**). Returns the teacher's block numbers."""
+    """Copy embeddings, blocks and head from the teacher where name and shape agree; student block j takes the teacher's
+    `blocks_for`(L_t, L_s)[j]. Returns the teacher's block numbers."""
     ours, theirs = network.config.num_hidden_layers, teacher.config.num_hidden_layers
-    taken = even_positions(theirs, ours) if ours <= theirs else tuple(min(j, theirs - 1) for j in range(ours))
+    taken = blocks_for(theirs, ours)
     here, there = layers_path(network, ours), layers_path(teacher, theirs)
     source = teacher.state_dict()
     for name, tensor in network.state_dict().items():

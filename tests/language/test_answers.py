@@ -1,0 +1,107 @@
+"""Of instructions only the answers cost an output layer and a place in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from distill import recipes
+from distill.data.text.loader import KEPT, TextLoader, collate
+from distill.data.text.tokens import IGNORED, TokenSamples
+from distill.recipes._networks import answered, run_logits
+from distill.training import cache
+from tests.language import tiny
+from tests.language.test_decoders import STUDENT, events_of, instructions, teacher
+from tests.language.test_recipes import make
+from tests.language.test_run import go, spec
+
+LENGTHS, PROMPTS = [12, 9, 20, 11], [8, 3, 19, 1]
+
+
+def samples() -> TokenSamples:
+    lengths = torch.tensor(LENGTHS)
+    ids = torch.randint(5, 5 + len(tiny.WORDS), (int(lengths.sum()),), generator=torch.Generator().manual_seed(0)).int()
+    return TokenSamples(ids, lengths.cumsum(0) - lengths, lengths, None, torch.tensor(PROMPTS), lengths, 0.0)
+
+
+def batch() -> tuple[dict[str, Tensor], Tensor]:
+    return collate(samples(), torch.arange(4), 0, 64)
+
+
+def test_the_mask_marks_what_predicts_an_answer() -> None:
+    inputs, labels = batch()
+    for row, (length, prompt) in enumerate(zip(LENGTHS, PROMPTS, strict=True)):
+        assert inputs[KEPT][row].nonzero().flatten().tolist() == list(range(prompt - 1, length - 1))
+        assert (labels[row] != IGNORED).nonzero().flatten().tolist() == list(range(prompt, length))
+    assert int(inputs[KEPT].sum()) == int((labels[:, 1:] != IGNORED).sum())
+
+
+@pytest.mark.parametrize("family", tiny.DECODERS)
+@torch.no_grad()
+def test_the_answers_logits_are_those_of_the_whole(family: str) -> None:
+    network = tiny.network(family, "generate")
+    inputs, labels = batch()
+    whole = run_logits(network, {key: value for key, value in inputs.items() if key != KEPT})
+    some = run_logits(network, inputs)
+    assert whole.dim() == 3
+    assert some.shape == (int(inputs[KEPT].sum()), tiny.VOCABULARY)
+    expected = answered(whole, labels, {"logits": -whole})
+    found = answered(some, labels, {"logits": -some})
+    torch.testing.assert_close(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    torch.testing.assert_close(found[2]["logits"], expected[2]["logits"])
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_recipes_see_no_difference(name: str) -> None:
+    recipe = make(name, "llama", "generate")
+    inputs, labels = batch()
+    plain = {key: value for key, value in inputs.items() if key != KEPT}
+    some, whole = (recipe(given, labels, recipe.targets(given)) for given in (inputs, plain))
+    for key, value in whole.items():
+        torch.testing.assert_close(some[key], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_the_cache_keeps_the_answers_only(place: str, tmp_path: Path) -> None:
+    """Filled in order, asked in another: features of the answers' tokens and their logits, at the answers' cost."""
+    given = samples()
+    recipe = make("feature_logit", "llama", "generate")
+    store = cache.Cache(place, torch.arange(4), tmp_path / "c", torch.device("cpu"), given.lengths, given.begins)
+    order = dict.fromkeys(("batch_size", "pad", "max_length"), 2) | {"pad": 0, "max_length": 64, "shuffle": False}
+    for one in TextLoader(given, [0, 1, 2, 3], drop_last=False, **order).epoch(0):  # type: ignore[arg-type]
+        store.put(one, recipe.targets(one.student))
+    answers = sum(LENGTHS) - sum(PROMPTS)
+    assert store._tensors["logits"].shape == (answers, tiny.VOCABULARY)
+    assert store._tensors["feature_0"].shape == (answers + 4, 32)
+    (asked,) = TextLoader(given, [3, 0, 2], 3, 0, 64, shuffle=False).epoch(0)
+    live, found = recipe.targets(asked.student), store.get(asked)
+    torch.testing.assert_close(found["logits"], live["logits"])
+    mask = asked.labels != IGNORED
+    torch.testing.assert_close(found["feature_0"][mask], live["feature_0"][mask], rtol=1e-2, atol=1e-2)  # bf16
+    parts = [recipe(asked.student, asked.labels, targets)["loss"] for targets in (live, found)]
+    torch.testing.assert_close(parts[0], parts[1], rtol=1e-2, atol=1e-3)
+    per_sample = cache.bytes_per_sample(live, given.lengths, given.begins)
+    stored = sum(t.numel() * t.element_size() for t in store._tensors.values())
+    assert 4 * (per_sample - len(live)) <= stored <= 4 * per_sample
+    store.close()
+
+
+RUNS = ["feature_logit", "logit", "semckd", "feature_only"]
+
+
+@pytest.mark.parametrize("recipe", tiny.mostly_slow(RUNS, "feature_logit"))
+def test_cached_and_live_targets_train_alike(recipe: str, tmp_path: Path) -> None:
+    """Features are cached in bf16, so equal within its rounding."""
+    data, given = instructions(tmp_path, labelled=True), teacher("llama", tmp_path)
+    losses: dict[bool, list[float]] = {}
+    for cached in (False, True):
+        changes: dict[str, Any] = {"recipe": recipe, "epochs": 2, "cache_teacher": cached, "layers": 1}
+        events = go(spec(data, given, STUDENT, **changes), tmp_path / str(cached))
+        found = [data["values"]["loss"] for data in events_of("metrics", events) if data["split"] == "train"]
+        losses[cached] = found
+    assert losses[True] == pytest.approx(losses[False], rel=2e-2)
