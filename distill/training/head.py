@@ -130,6 +130,8 @@ def fit_head(
     **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
     first = next(iter(validation.epoch(0)))
+    if first.labels.dim() != 1:
+        return HeadFit(False, "it predicts tokens, not classes")
     head = classifier_of(network, mode.layout(first.student))
     if head is None:
         return HeadFit(False, "its logits are not what one linear layer makes of one row a sample")

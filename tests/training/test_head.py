@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from distill.training.data import Order
 from distill.training.head import Rows, _fit, _Problem, classifier_of, fit_head, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
-from tests.training.conftest import CLASSES, alone, config, network, tiny_data
+from tests.training.conftest import CLASSES, TinyBatch, alone, config, network, tiny_data
 from tests.training.test_resume import drain, same
 
 NEVER = lambda: False  # noqa: E731
@@ -150,6 +151,23 @@ class Tokens(nn.Module):
 @pytest.mark.parametrize("made", [Averaged(), Tokens()])
 def test_without_one_linear_classifier_nothing_is_fitted(made: nn.Module) -> None:
     assert classifier_of(made, torch.randn(2, 4)) is None
+
+
+def test_a_decoders_output_layer_is_no_classifier() -> None:
+    """Its logits are rows of one linear layer too, but what they predict are tokens."""
+
+    class Answers:
+        batches_per_epoch = 1
+
+        def epoch(self, epoch: int, start: int = 0) -> Iterator[TinyBatch]:
+            index = torch.arange(2)
+            yield TinyBatch(index, torch.tensor([[-100, 1, 2], [-100, 2, 0]]), torch.randn(2, 4), None)
+
+    made = nn.Linear(4, 3)
+    told = fit_head(made, Answers(), Answers(), Mode(), lambda head: 2)
+    assert told is not None
+    assert not told.fitted
+    assert "tokens" in told.reason
 
 
 def test_squeezenet_classifies_by_a_convolution() -> None:
