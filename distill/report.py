@@ -69,6 +69,7 @@ def markdown(report: Report) -> str:
         _against_teacher(report),
         _layers(report),
         _training(report),
+        _texts(report),
         _per_class(report),
         _configuration(report),
         _provenance(report),
@@ -155,6 +156,19 @@ def _training(report: Report) -> str:
         f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} samples/s. Validation accuracy of this "
         f"student {validation} on {data['validation']} samples held out of training. Trained on {data['train']} "
         f"samples of {data['name']}, tested once on {data['test']}. Seeds: {', '.join(map(str, report['seeds']))}."
+    )
+
+
+def _texts(report: Report) -> str:
+    """What was cut, and whether scores flatter; for runs on texts."""
+    data = report["dataset"]
+    if "truncated" not in data:
+        return ""
+    count = data["duplicates_between_splits"]
+    twins = "No test text is" if not count else "1 test text is" if count == 1 else f"{count:,} test texts are"
+    return (
+        f"## Texts\n\n{report['reasons']['truncated']}. Training texts have {data['mean_tokens']:.1f} tokens on "
+        f"average. {twins} among the training texts."
     )
 
 

@@ -136,11 +136,13 @@ class _Job:
     def _distil(self, prepared: Prepared, curve: QCurve | None, pairs: Pairs | None) -> Generator[Event, None, Outcome]:
         yield Event("phase", {"phase": "distilling"})
         seed_everything(self.spec.config.seed)  # scoring may have been skipped: the draws must not depend on it
-        recipe = build_recipe(prepared, pairs)
+        recipe, data = build_recipe(prepared, pairs), prepared.train_data()
+        for message in prepared.warnings():
+            yield Event("log", {"level": "warning", "message": message})
         carry = {"curve": curve.to_dict() if curve else None, "metrics": self.carry.get("metrics", [])}
         self.metrics = carry["metrics"]  # grows as metrics come, so that every checkpoint carries those before it
         events = train(
-            recipe, prepared.train_data(), prepared.config, self.folder / "checkpoints", self.control,
+            recipe, data, prepared.config, self.folder / "checkpoints", self.control,
             self.spec.resume_from, carry=carry, norms=norms_of(prepared, pairs),
         )  # fmt: skip
         while True:

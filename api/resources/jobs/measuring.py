@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from api import waiting
 from api.context import Context
 from api.resources.jobs.findings import Findings
-from api.resources.jobs.validation import Plan, classes_of
+from api.resources.jobs.kinds import classes_of
+from api.resources.jobs.validation import Plan
 from distill.types import DistillConfig
 from store.repositories import costs, system
 from store.tables import Teacher

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,23 +13,12 @@ from transformers import PreTrainedConfig
 
 from distill.errors import InvalidConfig
 from distill.models.language.config import family_of
-from distill.models.language.families import PREFIX, SAME
+from distill.models.language.families import OPTIONS, PREFIX, SAME
 from distill.models.language.network import Task, build, for_task, layers_path, parameters, skeleton
 from distill.parameters import check as check_parameters
 from distill.selection._rule import even_positions
 from distill.types import Architecture
 
-OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {
-        "layers": {"type": "integer", "minimum": 1, "maximum": 512, "description": "Blocks; default: the teacher's."},
-        "width": {"type": "integer", "minimum": 1, "maximum": 65536, "description": "Hidden size; default: its own."},
-        "heads": {"type": ["integer", "string"], "minimum": 1, "maximum": 1024, "description": "Attention heads."},
-        "inner": {"type": "integer", "minimum": 1, "maximum": 262144, "description": "Feed-forward width."},
-        "parameters": {"type": "integer", "minimum": 1, "description": "Budget: the largest shape that fits it."},
-        "initialise": {"type": "string", "enum": ["auto", "teacher", "random"], "description": "First weights."},
-        "untied": {"type": "boolean", "description": "A decoder's output layer of its own, not the embeddings."},
-    }
-)
 SHRINKS = 64
 
 
