@@ -23,11 +23,12 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 @dataclass(frozen=True, slots=True)
 class TextReport:
     """`form`: `texts`, `pairs`, `instructions` or `messages`. `counts`: split -> texts per class, in class order
-    (instructions without labels: one number). `words`: (minimum, median, maximum) of words and
-    punctuation marks, both texts together. `longer_than`: share of texts with more than 128, 256, 512 of them;
-    tokenizers make 1.1 to 1.5 tokens of each, so at least so many are truncated there (a job says exactly how many). `mean_words` and `words_99` (the 99th percentile) are of the training texts, for estimates.
-    `duplicates_between_splits`: test texts that are among the training texts. `examples`: the first training text of
-    each of the first classes (of instructions without classes: the first ones), cut for display."""
+    (instructions without labels: one number). `words`: (minimum, median, maximum) of words and punctuation marks, both
+    texts together. `longer_than`: share of texts with more than 128, 256, 512 of them; tokenizers make 1.1 to 1.5
+    tokens of each, so at least so many are truncated there (a job says exactly how many). `mean_words` and `words_99`
+    (the 99th percentile) are of the training texts, for estimates. `duplicates_between_splits`: test texts that are
+    among the training texts. `examples`: the first training text of each of the first classes (of instructions without
+    classes: the first ones), cut for display."""
 
     name: str
     kind: str
