@@ -156,6 +156,8 @@ class _Job:
 
     def _noted(self, event: Event, prepared: Prepared) -> Event:
         if event.kind == "metrics":
+            if event.data["split"] == "validation":
+                event.data["values"] |= prepared.further_metrics(event.data["values"]["loss"])
             self.metrics.append(event.data)
         if event.kind == "resolved":
             config = event.data["config"] | prepared.student.preprocessing.resolved()
@@ -166,6 +168,7 @@ class _Job:
 
     def _test_metrics(self, report: dict[str, Any]) -> Events:
         values = {"accuracy": report["student"]["accuracy"]["value"], "loss": report["student"]["loss"]}
+        values |= {name: report["student"][name] for name in ("perplexity",) if name in report["student"]}
         for name in ("teacher", "comparison"):
             if report[name]:
                 values[f"{name}_accuracy"] = report[name]["accuracy"]["value"]

@@ -135,6 +135,10 @@ class Prepared:
         """What the log should say of the data, once the training data is there."""
         return []
 
+    def further_metrics(self, loss: float) -> dict[str, float]:
+        """More of a validation's metrics, by its loss."""
+        return {}
+
     def assess_further(self, network: Network, found: Predictions) -> dict[str, Any]:
         """More columns of the report, measured on the test set."""
         return {}

@@ -26,7 +26,7 @@ from distill.models.language import Folder, Tokens, load, make_student, open_fol
 from distill.models.language.config import class_names, head_reads, positions
 from distill.recipes._base import Recipe
 from distill.recipes._features import DetachedHead
-from distill.running.answering import answering
+from distill.running.answering import answering, perplexity
 from distill.running.prepare import (
     EVALUATION_BATCH,
     Network,
@@ -173,6 +173,9 @@ class TextPrepared(Prepared):
             samples, indices, size, network.tokens.pad, how.max_length, shuffle=False, drop_last=False,
             device=self.device,
         )  # fmt: skip
+
+    def further_metrics(self, loss: float) -> dict[str, float]:
+        return {"perplexity": perplexity(loss)} if self.how.task == "generate" else {}
 
     def assess_further(self, network: Network, found: Predictions) -> dict[str, Any]:
         if self.how.task != "generate":

@@ -98,12 +98,18 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
 
+  /** Of texts there is but one likely student: of its teacher's family. */
+  function withStudent(next: Draft): Draft {
+    const texts = subjectOf(subjects(next, datasets, teachers)) === "texts";
+    return texts && next.student === "" ? { ...next, student: "transformers:auto" } : next;
+  }
+  useEffect(() => onDraft(withStudent(draft)), []); // a teacher or dataset may have come with the address
+
   function set(change: Partial<Draft>): void {
     setChecked(null);
     setProblem(null);
     const next = { ...draft, ...change };
-    const about = subjectOf(subjects(next, datasets, teachers));
-    onDraft(about === "texts" && next.student === "" ? { ...next, student: "transformers:auto" } : next);
+    onDraft("student" in change ? next : withStudent(next));
   }
   const at = (pointer: string): string | undefined =>
     errors.get(pointer) ?? problem?.problem.errors?.find((each) => each.pointer === pointer || each.pointer === `${pointer}/name`)?.message;
