@@ -56,6 +56,18 @@ def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
     return config
 
 
+def plain(config: PreTrainedConfig) -> dict[str, Any]:
+    """The configuration's numbers, switches and short words, `model_type` among them: `read_config` makes of it one
+    with the same shapes. Names of classes and the tables of positions stay out."""
+    values = config.to_dict().items()
+    return {
+        key: value
+        for key, value in values
+        if not key.startswith("_")
+        and (value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) < 100))
+    }
+
+
 def _check_keys(data: Any, depth: int = 0) -> None:
     if depth > 8:
         refuse("config.json is nested too deeply")
