@@ -82,7 +82,7 @@ def teacher(data: DatasetInput, base: Path, tmp_path_factory: pytest.TempPathFac
     assert result["student"]["accuracy"]["value"] > 0.8
     resolved = next(event for event in events if event.kind == "resolved").data
     assert resolved["config"]["max_length"] == 16
-    assert resolved["reasons"]["truncated"].startswith("0.0% of")
+    assert resolved["reasons"]["truncated"].startswith("0 of 192 training texts (0.0%) and 0 of 48 test texts")
     assert "fine-tuned" not in resolved["reasons"]["learning_rate"]  # it was given
     return given(folder / "artifacts" / "student.zip")
 

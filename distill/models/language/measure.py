@@ -60,10 +60,15 @@ def measure_text(
 def _counted(network: nn.Module, length: int) -> tuple[int, list[int]]:
     """Operations of one text, attention included, and the elements of every leaf module's output."""
     ids = torch.zeros(1, length, dtype=torch.long, device="meta")
-    # Most families look into a mask of two dimensions, which has no values here; DeBERTa takes no other.
-    for mask in (torch.ones(1, 1, length, length, device="meta"), torch.ones_like(ids)):
+    # Most families look into a mask of two dimensions, which has no values here. OPT wants that or none, DeBERTa that.
+    masks: list[dict[str, Tensor]] = [
+        {"attention_mask": torch.ones(1, 1, length, length, device="meta")},
+        {},
+        {"attention_mask": torch.ones_like(ids)},
+    ]
+    for mask in masks:
         try:
-            return _forward(network, {"input_ids": ids, "attention_mask": mask})
+            return _forward(network, {"input_ids": ids} | mask)
         except (RuntimeError, ValueError, NotImplementedError) as error:
             failed = error
     raise InvalidConfig(f"The network does not run: {str(failed)[:200]}", "Choose other options.")
