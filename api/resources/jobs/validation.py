@@ -12,7 +12,7 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import parameters, recipes, selection
 from distill.types import Architecture, DistillConfig
-from store.repositories import jobs, resources
+from store.repositories import jobs, resources, system
 from store.tables import Dataset, Job, Teacher
 
 
@@ -72,7 +72,11 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
     student = Architecture(name=body.student) if isinstance(body.student, str) else body.student
     pointer = "/student" if isinstance(body.student, str) else "/student/name"
     with findings.at(pointer):
-        return architectures.resolved(session, student)
+        student = architectures.resolved(session, student)
+        known = system.catalogue_entry(session, architectures.KIND, student.name).get("options")
+        if known:
+            with findings.at("/student/options", "parameter"):
+                parameters.check(known, dict(student.options))
     return student
 
 
