@@ -80,11 +80,11 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
         for run in runs
         if run.peak_bytes and run.student == student and run.config.get("batch_size") == batch
         and run.recipe == work.config.recipe and _same_teacher(run, plan, work)
-        and run.result.get("dataset", {}).get("train") == work.train
+        and _as_many(run.result.get("dataset", {}).get("train"), work.train)
         and (run.result.get("student") or {}).get("parameters") == work.student.parameters
     ]  # fmt: skip
     if like:
-        basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of images"
+        basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of samples"
         return _figure(max(like), MEASURED_FACTOR, basis)
     basis = (
         f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters, "
@@ -92,6 +92,11 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
         f"scoring within its budget{', evaluation' if work.texts else ''}"
     )
     return _figure(estimate.memory_bytes(work), FORMULA_FACTOR, basis)
+
+
+def _as_many(used: Any, wanted: int) -> bool:
+    """Within 2 %: a stratified split rounds in every class."""
+    return isinstance(used, int) and abs(used - wanted) <= 0.02 * wanted
 
 
 def _same_teacher(run: history.Run, plan: Plan, work: Workload) -> bool:

@@ -98,4 +98,5 @@ def _other(work: Workload, recipe: str, like: Sequence[Seen], rate: float) -> tu
     recipes = [each.other_seconds for each in like if each.run.recipe == recipe]
     if recipes:
         return median(recipes), f"all but training took {median(recipes):.0f} s in {len(recipes)} of recipe {recipe}"
-    return START_SECONDS + other_flops(work) / rate, f"no earlier job of recipe {recipe} for what is not training"
+    start = min(START_SECONDS, median(each.other_seconds for each in like))
+    return start + other_flops(work) / rate, f"no earlier job of recipe {recipe} for what is not training"
