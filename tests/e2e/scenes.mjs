@@ -1,6 +1,7 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import { listen } from "./listener.mjs";
 import { PYTHON, ROOT } from "./service.mjs";
@@ -54,8 +55,8 @@ export async function populate(service, epochs = 3) {
   return { jobs, ids: { teacher: teacher.id, dataset: pictures?.id ?? (await service.get("/datasets")).items[0].id } };
 }
 
-/** Tiny language models and texts into the service's folder. */
-export const textFiles = (service) => execFileSync(PYTHON, ["-m", "tests.e2e.text_files", service.folder], { cwd: ROOT, env: { ...process.env, PYTHONPATH: ROOT } });
+/** Tiny language models and texts into the service's folder. Not synchronous: connections that end meanwhile must be noticed. */
+export const textFiles = (service) => promisify(execFile)(PYTHON, ["-m", "tests.e2e.text_files", service.folder], { cwd: ROOT, env: { ...process.env, PYTHONPATH: ROOT } });
 
 /** Register files of the service's folder: form field -> file name. */
 async function register(service, path, files, fields = {}) {
@@ -83,7 +84,7 @@ export async function distilDecoder(service) {
 
 /** Jobs on texts: an encoder that was fine-tuned here and distilled, and a decoder. */
 export async function populateTexts(service) {
-  textFiles(service);
+  await textFiles(service);
   const base = await register(service, "/teachers", { file: "base.zip" }, { ...LANGUAGE, name: "tiny bert" });
   const dataset = await register(service, "/datasets", { train: "train.jsonl", test: "test.jsonl" }, { name: "what animals do" });
   const body = { teacher: base.id, dataset: dataset.id, student: "transformers:auto" };

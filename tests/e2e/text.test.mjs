@@ -18,7 +18,7 @@ const trouble = [];
 
 before(async () => {
   service = await Service.start();
-  textFiles(service);
+  await textFiles(service);
   browser = await launch();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.setDefaultTimeout(30_000);
@@ -123,7 +123,8 @@ test("a decoder has its own figures, and no curve where nothing has classes", { 
   const id = await distilDecoder(service);
   await open(`/jobs/${id}`);
   for (const row of ["Next-token accuracy", "Perplexity", "ROUGE-L", "Generation"]) await page.getByRole("rowheader", { name: new RegExp(`^${row}`) }).waitFor();
-  await page.getByText(/^There is no Q curve\. Layers: even depths/).waitFor();
+  await page.getByText(/^There is no Q curve: the dataset has no classes/).waitFor();
+  await page.getByText(/^even depths, because there is no Q curve/).waitFor();
   await page.getByText("Perplexity of the answers, in validation").first().waitFor();
   assert.equal(await page.getByRole("listitem").filter({ hasText: "scoring" }).count(), 0);
 });

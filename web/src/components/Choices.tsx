@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { Catalogue, Dataset, Recipe, Teacher } from "../api/types";
 import { EMPTY, NAMED } from "../lib/draft";
 import { words } from "../lib/format";
-import { classWords, datasetFindings, teacherFindings } from "../lib/report";
+import { architectureOf, classWords, datasetFindings, teacherFindings } from "../lib/report";
 import { type Subject, subjectOfArchitecture } from "../lib/subject";
 import { AddDataset } from "./AddDataset";
 import { TeacherUpload } from "./UploadForm";
@@ -32,10 +32,11 @@ interface ChoiceProps {
 }
 
 /** What the service found of a teacher, in a few words for a list. */
-function teacherWords({ architecture, status, report }: Teacher): string {
+function teacherWords(teacher: Teacher): string {
+  const { status, report } = teacher;
   const classes = classWords(teacherFindings(report));
   const head = status !== "ready" ? status : classes.startsWith("none") ? classes : classes && `${classes} classes`;
-  return [architecture.name, head].filter(Boolean).join(", ");
+  return [architectureOf(teacher), head].filter(Boolean).join(", ");
 }
 
 interface TeacherChoiceProps extends ChoiceProps {

@@ -53,7 +53,7 @@ export function CurveCard({ job, history }: { job: Job; history: History }) {
       <p className="muted curve-note">{note(job, history)}</p>
       <div ref={box}>
         {layers.length === 0 ? (
-          <p className="none tall">{unscored(history) ? `There is no Q curve. Layers: ${selection?.reason}.` : waiting(job)}</p>
+          <p className={unscored(history) ? "muted" : "none tall"}>{unscored(history) ? "There is no Q curve: the dataset has no classes to compare. The layers were paired without one." : waiting(job)}</p>
         ) : asTable ? (
           <CurveTable layers={layers} chosen={chosen} />
         ) : (

@@ -48,7 +48,11 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
         </>
       }
     >
-      {result.text && <TextNotes text={result.text} />}
+      {result.text && result.text.duplicates > 0 && (
+        <p className="verdict tone-warn" role="note">
+          {count(result.text.duplicates)} test texts are also among the training texts: scores on them flatter every model.
+        </p>
+      )}
       {result.verdict && (
         <p className={`verdict tone-${tone}`}>
           <Prose text={result.verdict} />
@@ -91,24 +95,16 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
       <p className="muted small">
         Shares carry their 95 % interval on the untouched test set.
         {result.columns[0]?.latencyNote ? ` Latency on ${result.columns[0].latencyNote}.` : ""}
+        {result.text ? ` ${cutWords(result.text)}` : ""}
       </p>
     </Card>
   );
 }
 
-/** What flatters the scores of texts, and what the network did not see of them. */
-function TextNotes({ text: { duplicates, truncated, maxLength } }: { text: TextData }) {
+/** What the networks did not see of the texts. */
+function cutWords({ truncated, maxLength }: TextData): string {
   const cut = truncated.filter(({ cut }) => cut > 0).map(({ split, cut, of }) => `${count(cut)} of ${count(of)} ${split} texts (${percent(cut / of, 1)})`);
-  return (
-    <>
-      {duplicates > 0 && (
-        <p className="verdict tone-warn" role="note">
-          {count(duplicates)} test texts are also among the training texts: scores on them flatter every model.
-        </p>
-      )}
-      <p className="muted small">{cut.length > 0 ? `Longer than max_length (${maxLength} tokens) and cut: ${cut.join(", ")}.` : `No text is longer than max_length (${maxLength} tokens).`}</p>
-    </>
-  );
+  return cut.length > 0 ? `Longer than max_length (${maxLength} tokens) and cut: ${cut.join(", ")}.` : `No text is longer than max_length (${maxLength} tokens).`;
 }
 
 function Interval({ share }: { share: Share | null }) {

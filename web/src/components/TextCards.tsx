@@ -33,7 +33,7 @@ function Lengths({ text: { words, longer } }: { text: TextFindings }) {
   return (
     <Card title="Lengths" aside={<span className="muted">in words and punctuation marks</span>}>
       <Facts facts={[["Shortest", count(least)], ["Median", count(median)], ["Longest", count(most)]]} />
-      {longer.length > 0 && (
+      {longer.some(([, share]) => share > 0) ? (
         <table className="bars longer">
           <caption className="small">Cut at the least, by max_length</caption>
           <tbody>
@@ -41,13 +41,15 @@ function Lengths({ text: { words, longer } }: { text: TextFindings }) {
               <tr key={length}>
                 <th scope="row">{length} tokens</th>
                 <td className="amounts">
-                  <span className="amount series-1" style={{ width: `${72 * share}%` }} aria-hidden="true" />
+                  {share > 0 && <span className="amount series-1" style={{ width: `${72 * share}%` }} aria-hidden="true" />}
                   {percent(share, 1)}
                 </td>
               </tr>
             ))}
           </tbody>
         </table>
+      ) : (
+        longer[0] && <p>No text has more than {longer[0][0]} of them.</p>
       )}
       <p className="muted small">A tokenizer makes 1.1 to 1.5 tokens of a word, so more may be cut. A job chooses its max_length from the training texts and says exactly how many it cuts.</p>
     </Card>

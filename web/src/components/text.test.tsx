@@ -176,7 +176,7 @@ test("a result on instructions: perplexity, ROUGE-L, tokens a second, what is cu
   render(<ResultCard job={done} result={result} />);
   for (const text of ["Next-token accuracy", "Perplexity", "12.5", "ROUGE-L", "840 tokens/s", "one text of 64 tokens, median"]) expect(screen.getAllByText(text).length).toBeGreaterThan(0);
   expect(screen.getByRole("note").textContent).toContain("3 test texts are also among the training texts");
-  expect(screen.getByText("Longer than max_length (64 tokens) and cut: 9 of 90 train texts (10.0 %).")).toBeTruthy();
+  expect(screen.getByText(/Longer than max_length \(64 tokens\) and cut: 9 of 90 train texts \(10\.0 %\)\./)).toBeTruthy();
   expect(screen.getByRole("button", { name: "student.zip" })).toBeTruthy();
   expect(resultCsv(result).split("\r\n")[2]).toContain("12.5,0.31,840.2");
 });
@@ -198,7 +198,7 @@ test("without classes there is no curve, and the page says why", () => {
   history.selection = { rule: "even", chosen: [1], teacher_layers: ["model.layers.1"], student_layers: ["model.layers.0"], reason: "even depths, because there is no Q curve: no labels" };
   expect(unscored(history)).toBe(true);
   render(<CurveCard job={job()} history={history} />);
-  expect(screen.getByText("There is no Q curve. Layers: even depths, because there is no Q curve: no labels.")).toBeTruthy();
+  expect(screen.getByText("There is no Q curve: the dataset has no classes to compare. The layers were paired without one.")).toBeTruthy();
 });
 
 test("perplexity has a chart of its own while a decoder trains", () => {

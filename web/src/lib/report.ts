@@ -150,6 +150,12 @@ function languageFindings(report: Bag): LanguageFindings | null {
   };
 }
 
+/** Its architecture's name; of a language model what its config.json said. */
+export function architectureOf({ architecture, report }: { architecture: { name: string }; report: Bag | null }): string {
+  const found = bag(report?.architecture).name;
+  return architecture.name === "transformers:auto" && typeof found === "string" ? found : architecture.name;
+}
+
 /** A teacher's classes in words: a base has none of its own yet. */
 export function classWords(found: TeacherFindings | null): string {
   if (!found || found.classes === null) return "";

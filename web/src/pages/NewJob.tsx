@@ -230,7 +230,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
 function StudentNote({ subject, architectures }: { subject: Subject | null; architectures: number }) {
   if (subject === "texts")
     return (
-      <p className="muted small">
+      <p className="muted small spaced">
         A smaller configuration of its teacher&rsquo;s family, with the teacher&rsquo;s tokenizer: give <code>layers</code> and <code>width</code>, or a budget of <code>parameters</code>.
       </p>
     );

@@ -10,7 +10,7 @@ import { Readiness, Status } from "../components/Status";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, clock, count, options, short, words } from "../lib/format";
 import { title } from "../lib/jobs";
-import { classWords, type LanguageFindings, type TeacherFindings, teacherFindings } from "../lib/report";
+import { architectureOf, classWords, type LanguageFindings, type TeacherFindings, teacherFindings } from "../lib/report";
 import { Link, navigate } from "../router";
 
 const NAMED_CLASSES = 20;
@@ -47,7 +47,7 @@ export function Teacher({ id }: { id: string }) {
       <Card title="What it is">
         <Facts
           facts={[
-            ["Architecture", <code>{data.architecture.name}</code>],
+            ["Architecture", <code>{architectureOf(data)}</code>],
             ["Options", options(data.architecture.options)],
             ["Parameters", found?.parameters == null ? "" : count(found.parameters)],
             ["Operations", found?.flops == null ? "" : `${short(found.flops)}FLOP for one image of ${found.size} pixels`],
