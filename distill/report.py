@@ -156,6 +156,17 @@ def _training(report: Report) -> str:
         f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} samples/s. Validation accuracy of this "
         f"student {validation} on {data['validation']} samples held out of training. Trained on {data['train']} "
         f"samples of {data['name']}, tested once on {data['test']}. Seeds: {', '.join(map(str, report['seeds']))}."
+        f"{_head(training.get('head'))}"
+    )
+
+
+def _head(head: dict[str, Any] | None) -> str:
+    if not head or not head["fitted"]:
+        return ""
+    before, after = (f"{100 * head[f'accuracy_{when}']:.2f} %" for when in ("before", "after"))
+    return (
+        f" Behind the last step the classifier was fitted anew on {head['samples']:,} training samples' features "
+        f"(validation accuracy {before} -> {after})."
     )
 
 

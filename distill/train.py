@@ -26,6 +26,7 @@ from distill.recipes._base import Recipe
 from distill.training import cache, checkpoint, distributed
 from distill.training.allocator import keep_freed_memory
 from distill.training.data import Order, Source, TrainData
+from distill.training.head import HeadFit, fit_head, most_samples
 from distill.training.loop import Loop, Outcome, Parts
 from distill.training.mode import Mode
 from distill.training.plan import Resolved, check_same, length
@@ -73,7 +74,13 @@ def train(
             loop = Loop(run.parts(resolved, targets, norms), folder, control, carry or {})
             if saved:
                 loop.load(saved)
-            return (yield from loop.run())
+            before = loop.step
+            outcome = yield from loop.run()
+            if resolved.fit_head and loop.parts.main and outcome.ending != "handover":
+                # Every attempt gets further: one that had no step left does not leave before this is done.
+                outcome = yield from run.fit_head(resolved, outcome, lambda: control.handover and outcome.step > before)
+            loop.check_chance(outcome)
+            return outcome
         finally:
             targets.close()
 
@@ -137,13 +144,15 @@ class _Run:
         choice = distributed.agree(lambda: self._choose(example))
         place = self._plan(choice.teacher, example, self.config.cache_teacher)
         rate, why = self._learning_rate()
+        fits, why_fit = self._fits_head()
         reasons = choice.reasons | {
+            "fit_head": why_fit,
             "learning_rate": why,
             "device": _device_reason(self.config, self.device),
             "cache_teacher": f"{place.place}: {place.reason}",
         }
         device, threads = str(self.device), torch.get_num_threads()
-        return Resolved(self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads)
+        return Resolved(self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads, fits)
 
     def _choose(self, example: Example) -> Choice:
         return choose(self.recipe, example, self.config, self.device, self.length.total_steps)
@@ -164,6 +173,32 @@ class _Run:
                 return self.data.peak
             return peak_learning_rate(self.recipe.student)
         return self.config.learning_rate, "given"
+
+    def _fits_head(self) -> tuple[bool, str]:
+        if self.config.fit_head != "auto":
+            return self.config.fit_head, "given"
+        if self.recipe.labels_teach_head:
+            return True, "the labels alone teach this recipe's head: the better fit by validation loss is taken"
+        return True, "the teacher taught this recipe's head too: a fit to the labels is taken if it is clearly better"
+
+    def fit_head(
+        self, resolved: Resolved, outcome: Outcome, leave: Callable[[], bool]
+    ) -> Generator[Event, None, Outcome]:
+        """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
+        yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
+        order = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
+        seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
+        found = fit_head(
+            self.recipe.exported(), self._source(**order),
+            self.data.open_validation(self._order(shuffle=False, **order)),
+            resolved.student, lambda width: most_samples(self.data.size, seen, width), leave,
+            clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
+        )  # fmt: skip
+        if found is None:  # the next attempt begins behind the last step, and so with this
+            return replace(outcome, ending="handover")
+        yield Event("log", {"level": "info", "message": _told(found)})
+        accuracy = found.accuracy_after if found.fitted else outcome.validation_accuracy
+        return replace(outcome, head=found, validation_accuracy=accuracy)
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))
@@ -209,6 +244,15 @@ class _Run:
             majority=max(counts.values()) / total, validation_size=total,
             targets=targets, main=self.rank == 0, norms=norms,
         )  # fmt: skip
+
+
+def _told(found: HeadFit) -> str:
+    if not found.fitted:
+        return f"The classifier stays as it was trained: {found.reason}."
+    return (
+        f"The classifier was fitted on {found.samples:,} training samples: validation loss {found.loss_before:.4f} -> "
+        f"{found.loss_after:.4f}, accuracy {found.accuracy_before:.4f} -> {found.accuracy_after:.4f}."
+    )
 
 
 def _device_reason(config: DistillConfig, device: torch.device) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
 PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
@@ -123,6 +123,18 @@ class Event:
 class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes `true` for 1, which the JSON schema of a number does not allow."""
+        if isinstance(value, bool) and not _takes_booleans(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError("true and false are not values of this field")
+        return value
+
+
+def _takes_booleans(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(_takes_booleans(inner) for inner in get_args(annotation))
+
 
 LANGUAGE = "transformers:"
 
@@ -171,6 +183,9 @@ class DistillConfig(Model):
     max_steps: int | None = Field(None, ge=1, description="Stop after this many optimiser steps, if fewer than epochs.")
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: float | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    fit_head: bool | Auto = Field(
+        "auto", description="Fit the classifier anew, behind the last step, on the finished backbone's features."
+    )
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.3, ge=0, lt=1)
     gradient_accumulation: int = Field(1, ge=1, le=1024)

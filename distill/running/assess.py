@@ -76,6 +76,7 @@ def evaluate(
             "images_per_second": outcome.images_per_second,
             "validation_accuracy": outcome.validation_accuracy,
             "best_validation_accuracy": outcome.best_validation_accuracy,
+            "head": outcome.head.to_dict() if outcome.head else None,
         },
         "seeds": [prepared.config.seed],
         "configuration": resolved["config"],

@@ -21,6 +21,7 @@ from distill.training import checkpoint, distributed
 from distill.training.data import Source
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold
 from distill.training.ema import Ema
+from distill.training.head import HeadFit
 from distill.training.meter import Meter, Speed
 from distill.training.plan import Length, Resolved
 from distill.training.rng import capture_rng, restore_rng
@@ -37,7 +38,8 @@ MAX_STEPS = 50
 @dataclass(frozen=True)
 class Outcome:
     """How training ended. `finished`: all steps; `stopped`: by `Control.stop`, the student is the best by validation
-    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts."""
+    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts; `head`:
+    how the fit of the classifier went, where there was one."""
 
     ending: Literal["finished", "stopped", "handover"]
     step: int
@@ -46,6 +48,7 @@ class Outcome:
     best_validation_accuracy: float | None
     seconds: float
     images_per_second: float
+    head: HeadFit | None = None
 
 
 @dataclass
@@ -221,15 +224,13 @@ class Loop:
             self.validated["accuracy"] = self.best["accuracy"]
         elif self.ema:
             self.recipe.exported().load_state_dict(self.ema.shadow)
-        outcome = self._outcome(ending)
-        if ending == "finished":
-            self._check_chance()
-        return outcome
+        return self._outcome(ending)
 
-    def _check_chance(self) -> None:
+    def check_chance(self, outcome: Outcome) -> None:
+        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does."""
         limit = chance_threshold(self.parts.majority, self.parts.validation_size)
-        accuracy = self.validated["accuracy"]
-        if self.step >= CHANCE_MIN_STEPS and accuracy <= limit:
+        accuracy = outcome.validation_accuracy or 0.0
+        if outcome.ending == "finished" and self.step >= CHANCE_MIN_STEPS and accuracy <= limit:
             why = f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
             raise self.guard.error(self.step, why, self._norms())
 

@@ -26,6 +26,7 @@ class Resolved:
     cache: str
     reasons: dict[str, str]
     threads: int  # more or fewer would sum in another order: a continued run takes the number it began with
+    fit_head: bool = False
 
     def config(self) -> dict[str, Any]:
         """The configuration as run: `auto` replaced in every field that training decides."""
@@ -36,6 +37,7 @@ class Resolved:
             "channels_last": self.student.channels_last,
             "compile": self.student.compile,
             "cache_teacher": self.cache != "live",
+            "fit_head": self.fit_head,
         }
         return self.given.model_dump() | decided
 
@@ -49,6 +51,7 @@ class Resolved:
             "cache": self.cache,
             "reasons": self.reasons,
             "threads": self.threads,
+            "fit_head": self.fit_head,
         }
 
     @classmethod

@@ -32,7 +32,7 @@ CONFIG = {
     "quality_samples": 40, "checkpoint_seconds": 1, "precision": "fp32", "channels_last": False, "compile": False,
     "seed": 7,
 }  # fmt: skip
-#: Still training when a lease of 4 s has ended and another worker has begun, or two blows have fallen, on a fast machine.
+#: On a fast machine too, still training when a lease of 4 s has ended and another worker has begun.
 LONG_CONFIG = CONFIG | {"epochs": 500}
 MakeSite = Callable[..., Site]
 Figure = Callable[[str, float, str], None]

@@ -20,7 +20,7 @@ from tests.services.s3 import S3
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 #: How long the store is away in scenario 8.
-AWAY_SECONDS = float(os.environ.get("FAULTS_S3_AWAY_SECONDS", "75"))
+AWAY_SECONDS = float(os.environ.get("FAULTS_S3_AWAY_SECONDS", "130"))
 
 
 @pytest.fixture

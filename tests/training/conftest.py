@@ -126,7 +126,8 @@ def alone(dropout: float = 0.1) -> Alone:
 
 def config(**changes: Any) -> DistillConfig:
     base = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "device": "cpu", "precision": "fp32"}
-    return DistillConfig(**(base | {"channels_last": False, "compile": False} | changes))
+    fixed = {"channels_last": False, "compile": False, "fit_head": False}
+    return DistillConfig(**(base | fixed | changes))
 
 
 @pytest.fixture(autouse=True)

@@ -1692,6 +1692,12 @@ export interface components {
              */
             learning_rate: number | "auto";
             /**
+             * Fit Head
+             * @description Fit the classifier anew, behind the last step, on the finished backbone's features.
+             * @default auto
+             */
+            fit_head: boolean | "auto";
+            /**
              * Weight Decay
              * @default 0.01
              */
@@ -2092,6 +2098,7 @@ export interface components {
          *         "device": "auto",
          *         "ema_decay": null,
          *         "epochs": 10,
+         *         "fit_head": "auto",
          *         "gradient_accumulation": 1,
          *         "image_size": "auto",
          *         "layers": 4,

@@ -1,0 +1,226 @@
+"""The last classifier fitted anew, on features that no longer move (docs/decisions/0016).
+
+While it trains, a head chases features that still change, at the backbone's learning rate; short runs leave it far from
+the best classifier of the features it stands on. Behind the last step that classifier is a convex problem, solved here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distill.recipes._networks import evaluating, run_logits
+from distill.statistics import Difference, paired_difference
+from distill.training.data import Source
+from distill.training.mode import Mode
+
+PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)  # from near the trained head to far from it
+ITERATIONS = 100  # L-BFGS iterations a penalty
+LEAST_SAMPLES, SHARE_OF_TRAINING = 10_000, 0.1  # of the samples that training saw: so the pass costs a few per cent
+MEMORY_BYTES = 2**30  # for the features
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """What the fit did. `fitted`: the head changed; `reason` says why, or why not. `penalty` is the best lambda;
+    losses are mean cross-entropies (nats) and accuracies shares, on the validation samples, of the trained head and of
+    the best fit, whether it was taken or not."""
+
+    fitted: bool
+    reason: str
+    samples: int = 0
+    penalty: float | None = None
+    loss_before: float | None = None
+    loss_after: float | None = None
+    accuracy_before: float | None = None
+    accuracy_after: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What enters the classifier, (n, d), with labels (n,)."""
+
+    features: Tensor
+    labels: Tensor
+
+
+def most_samples(available: int, seen: int, width: int) -> int:
+    """How many of the `available` training samples to use after training saw `seen`, with `width` features each."""
+    wanted = max(LEAST_SAMPLES, int(SHARE_OF_TRAINING * seen))
+    return min(available, wanted, max(1, MEMORY_BYTES // (4 * width)))
+
+
+@torch.no_grad()
+def classifier_of(network: nn.Module, example: Any) -> nn.Linear | None:
+    """The linear layer whose output, for one row a sample, is the logits; None: the network has no such layer."""
+    found: list[tuple[nn.Linear, Tensor, Tensor]] = []
+
+    def note(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        found.append((module, inputs[0], output))  # type: ignore[arg-type]
+
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    handles = [module.register_forward_hook(note) for module in linear]
+    try:
+        with evaluating(network):
+            logits = run_logits(network, example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    heads = [m for m, rows, out in found if rows.dim() == 2 and out.shape == logits.shape and torch.equal(out, logits)]
+    return heads[0] if len(heads) == 1 else None
+
+
+@torch.no_grad()
+def rows_of(
+    network: nn.Module, head: nn.Linear, source: Source, mode: Mode, most: int | None, stop: Callable[[], bool]
+) -> Rows | None:
+    """What enters `head` in eval mode and fp32, for the first `most` samples of `source`. None: `stop` said so."""
+    taken: list[Tensor] = []
+    labels: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0].float()))
+    try:
+        with evaluating(network):
+            for batch in source.epoch(0):
+                if stop():
+                    return None
+                run_logits(network, mode.layout(batch.student))
+                labels.append(batch.labels)
+                if most is not None and sum(map(len, labels)) >= most:
+                    break
+    finally:
+        handle.remove()
+    return Rows(torch.cat(taken)[:most], torch.cat(labels)[:most])
+
+
+def fit_head(
+    network: nn.Module,
+    train: Source,
+    validation: Source,
+    mode: Mode,
+    most: Callable[[int], int],
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    clearly: bool = False,
+) -> HeadFit | None:
+    """Fit the classifier of `network` in place; None when `stop` said to leave.
+
+    min over (D, d) of  mean CE(X (W + D)^T + b + d, y) + lambda/2 ||D sigma||_F^2
+
+    X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
+    the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 0.1 on a path to 1e-5 that
+    ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
+    where none beats the trained head. `clearly`: nor where the validation accuracy is not higher with 95 % confidence
+    (paired by sample), for heads that have learnt more than the labels. No gradient leaves the classifier. All of it is
+    **our choice**: METHODS section 2 says that the labels train the head, not for how long.
+    """
+    first = next(iter(validation.epoch(0)))
+    head = classifier_of(network, mode.layout(first.student))
+    if head is None:
+        return HeadFit(False, "its logits are not what one linear layer makes of one row a sample")
+    held = rows_of(network, head, validation, mode, None, stop)
+    found = held and rows_of(network, head, train, mode, most(head.in_features), stop)
+    if held is None or found is None:
+        return None
+    return _fit(head, found, held, stop, clearly)
+
+
+def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool], clearly: bool) -> HeadFit | None:
+    if not (found.features.isfinite().all() and held.features.isfinite().all()):
+        return HeadFit(False, "its features are not all finite")
+    before = _Score.of(head.weight, head.bias, held)
+    best, penalty, weights = before, None, None
+    problem = _Problem(head, found)
+    for tried in PENALTIES:
+        if stop():
+            return None
+        solved = problem.solve(tried)
+        score = _Score.of(solved["weight"], solved.get("bias"), held)
+        if not score.loss < best.loss:  # a NaN ends the path too
+            break
+        best, penalty, weights = score, tried, solved
+    told = partial(
+        HeadFit, samples=len(found.labels), penalty=penalty, loss_before=before.loss, loss_after=best.loss,
+        accuracy_before=before.accuracy, accuracy_after=best.accuracy,
+    )  # fmt: skip
+    if weights is None:
+        return told(False, "no other classifier of these features has a lower validation loss")
+    gain = best.over(before)
+    if clearly and not (gain.clear and gain.value > 0):
+        return told(False, f"{100 * gain.value:+.1f} points on {gain.n} validation samples are within the noise")
+    with torch.no_grad():
+        for name, value in weights.items():
+            getattr(head, name).copy_(value)
+    return told(True, "the classifier with the least validation loss")
+
+
+@dataclass(frozen=True)
+class _Score:
+    """What a classifier makes of the validation samples."""
+
+    loss: float
+    correct: Tensor  # (n,) bool
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, weight: Tensor, bias: Tensor | None, rows: Rows) -> _Score:
+        logits = F.linear(rows.features, weight, bias)
+        return cls(float(F.cross_entropy(logits, rows.labels)), logits.argmax(1) == rows.labels)
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.correct.float().mean())
+
+    def over(self, other: _Score) -> Difference:
+        only, others = self.correct & ~other.correct, other.correct & ~self.correct
+        return paired_difference(int(only.sum()), int(others.sum()), len(self.correct))
+
+
+class _Problem:
+    """The fit in whitened features, where one penalty suits every width and scale; its path starts where it was."""
+
+    @torch.no_grad()
+    def __init__(self, head: nn.Linear, rows: Rows) -> None:
+        self.head, self.labels = head, rows.labels
+        deviation = rows.features.std(0, unbiased=False)
+        alive = deviation > 1e-6 * deviation.max()
+        self.scale = torch.where(alive, 1 / deviation.clamp(min=1e-30), 0)  # a dead feature stays as it is
+        # Without a bias nothing could take up what centring takes away.
+        self.mean = rows.features.mean(0) if head.bias is not None else torch.zeros_like(deviation)
+        self.features = (rows.features - self.mean) * self.scale
+        self.base = F.linear(rows.features, head.weight.float(), None if head.bias is None else head.bias.float())
+        self.weight = torch.zeros_like(head.weight, dtype=torch.float32, requires_grad=True)
+        self.bias = torch.zeros(head.out_features, device=head.weight.device)
+        self.bias.requires_grad_(head.bias is not None)
+
+    def solve(self, penalty: float) -> dict[str, Tensor]:
+        """The head's parameters by name at this penalty."""
+        variables = [value for value in (self.weight, self.bias) if value.requires_grad]
+        optimizer = torch.optim.LBFGS(variables, max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            logits = self.base + F.linear(self.features, self.weight, self.bias)
+            value = F.cross_entropy(logits, self.labels) + penalty / 2 * self.weight.square().sum()
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        with torch.enable_grad():
+            optimizer.step(loss)  # type: ignore[no-untyped-call]
+        return self._unwhitened()
+
+    @torch.no_grad()
+    def _unwhitened(self) -> dict[str, Tensor]:
+        change = self.weight * self.scale
+        found = {"weight": self.head.weight + change}
+        if self.head.bias is not None:
+            found["bias"] = self.head.bias + self.bias - change @ self.mean
+        return found

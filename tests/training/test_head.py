@@ -1,0 +1,261 @@
+"""The classifier fitted anew behind the last step: against scikit-learn, at its edges, and within a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from distill import recipes
+from distill.control import Control
+from distill.models import build
+from distill.train import train
+from distill.training import checkpoint
+from distill.training.data import Order
+from distill.training.head import Rows, _fit, _Problem, classifier_of, fit_head, most_samples
+from distill.training.mode import Mode
+from distill.types import Architecture
+from tests.training.conftest import CLASSES, alone, config, network, tiny_data
+from tests.training.test_resume import drain, same
+
+NEVER = lambda: False  # noqa: E731
+
+
+def rows(n: int = 300, width: int = 5, seed: int = 0, noise: float = 2.0) -> Rows:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % CLASSES
+    centres = torch.randn(CLASSES, width, generator=torch.Generator().manual_seed(1))
+    features = centres[labels] + noise * torch.randn(n, width, generator=generator)
+    return Rows(3 + features * torch.logspace(-2, 2, width), labels)  # scales that no one learning rate suits
+
+
+def head(width: int = 5, bias: bool = True, zero: bool = True) -> nn.Linear:
+    torch.manual_seed(0)
+    made = nn.Linear(width, CLASSES, bias=bias)
+    if zero:
+        nn.init.zeros_(made.weight)
+    return made
+
+
+@pytest.mark.parametrize("penalty", [1e-1, 1e-3])
+def test_the_optimum_is_scikit_learns(penalty: float) -> None:
+    found = rows()
+    solved = _Problem(head(), found).solve(penalty)
+    whitened = ((found.features - found.features.mean(0)) / found.features.std(0, unbiased=False)).numpy()
+    reference = LogisticRegression(C=1 / (penalty * len(whitened)), tol=1e-8, max_iter=10_000)
+    wanted = reference.fit(whitened, found.labels.numpy()).predict_proba(whitened)
+    logits = found.features @ solved["weight"].T + solved["bias"]
+    assert np.abs(logits.softmax(1).numpy() - wanted).max() < 2e-3
+
+
+def loss_of(made: nn.Linear, found: Rows) -> float:
+    return float(nn.functional.cross_entropy(made(found.features).detach(), found.labels))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("n", "width"), [(300, 5), (12, 40)])
+def test_the_validation_loss_never_grows(bias: bool, n: int, width: int) -> None:
+    made, held = head(width, bias, zero=False), rows(200, width, seed=9)
+    before = loss_of(made, held)
+    told = _fit(made, rows(n, width), held, NEVER, False)
+    assert told is not None
+    assert told.loss_before == pytest.approx(before)
+    assert loss_of(made, held) == pytest.approx(told.loss_after, rel=1e-4)
+    assert told.fitted
+    assert told.loss_after < before
+
+
+def test_labels_that_say_nothing_leave_the_head_as_good_as_it_was() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = Rows(torch.randn(30, 20, generator=generator), torch.arange(30) % CLASSES)
+    held = Rows(torch.randn(400, 20, generator=generator), torch.arange(400) % CLASSES)
+    made = head(20)  # says 1 / C of every class, which is the best that can be said
+    with torch.no_grad():
+        made.bias.zero_()
+    told = _fit(made, noise, held, NEVER, False)
+    assert told is not None
+    assert not told.fitted
+    assert not made.weight.any()
+
+
+def test_a_dead_feature_keeps_its_weights() -> None:
+    found, held, made = rows(), rows(seed=5), head(zero=False)
+    for part in (found, held):
+        part.features[:, 2] = 7.0
+    before = made.weight.detach().clone()
+    told = _fit(made, found, held, NEVER, False)
+    assert told is not None
+    assert told.fitted
+    assert torch.equal(made.weight[:, 2], before[:, 2])
+    assert not torch.equal(made.weight[:, 0], before[:, 0])
+
+
+def test_nan_features_change_nothing() -> None:
+    found, made = rows(), head(zero=False)
+    found.features[3, 1] = float("nan")
+    before = made.weight.detach().clone()
+    told = _fit(made, found, rows(seed=5), NEVER, False)
+    assert told is not None
+    assert not told.fitted
+    assert torch.equal(made.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "side"),
+    [
+        ("retort:resnet8", {"width": 8}, 8),
+        ("timm:vit_tiny_patch16_224", {}, 224),
+        ("timm:mobilenetv3_small_050", {}, 64),
+        ("timm:convnext_atto", {}, 64),
+        ("torchvision:vgg11", {}, 64),
+        ("torchvision:regnet_x_400mf", {}, 64),
+    ],
+)
+def test_the_classifier_is_found(name: str, options: dict[str, Any], side: int) -> None:
+    made = build(Architecture(name=name, options=options), 7)
+    found = classifier_of(made, torch.randn(2, 3, side, side))
+    assert found is not None
+    assert found.out_features == 7
+    assert made.training  # as it was
+
+
+class Averaged(nn.Module):
+    """Two heads, as distilled DeiT has them: neither's output is the logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.one(x) + self.two(x)) / 2
+
+
+class Tokens(nn.Module):
+    """Logits for every token, as a decoder gives them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(x[:, None].expand(-1, 2, -1))
+        return out
+
+
+@pytest.mark.parametrize("made", [Averaged(), Tokens()])
+def test_without_one_linear_classifier_nothing_is_fitted(made: nn.Module) -> None:
+    assert classifier_of(made, torch.randn(2, 4)) is None
+
+
+def test_squeezenet_classifies_by_a_convolution() -> None:
+    made = build(Architecture(name="torchvision:squeezenet1_1"), 7)
+    assert classifier_of(made, torch.randn(2, 3, 64, 64)) is None
+
+
+def test_only_the_classifier_changes() -> None:
+    data, made = tiny_data(train=64, validation=32), network(6, 3)
+    order = Order(8, torch.device("cpu"), True, False, False, False)
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    told = fit_head(made, data.open_train(order), data.open_validation(order), Mode(), lambda width: 50)
+    assert told is not None
+    assert told.fitted
+    assert told.samples == 50
+    changed = {name for name, value in made.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"8.weight", "8.bias"}
+    assert all(parameter.grad is None for name, parameter in made.named_parameters() if not name.startswith("8."))
+
+
+def test_how_many_samples() -> None:
+    assert most_samples(500, 10_000, 32) == 500
+    assert most_samples(60_000, 10_000, 32) == 10_000
+    assert most_samples(60_000, 300_000, 32) == 30_000
+    assert most_samples(1_300_000, 10**8, 2048) == 2**30 // (4 * 2048)
+
+
+# ---- within a run
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_whose_heads_learn_from_labels_alone(name: str) -> None:
+    alone_taught = {"cross_entropy", "feature_only", "similarity_preserving", "simkd"}
+    assert recipes.get(name).labels_teach_head is (name in alone_taught)
+
+
+def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
+    plain, fitted = alone(), alone()
+    _, without = drain(train(plain, tiny_data(), config(fit_head=False), tmp_path / "a", Control()))
+    events, outcome = drain(train(fitted, tiny_data(), config(fit_head=True), tmp_path / "b", Control()))
+    assert without.head is None
+    assert outcome.head is not None
+    assert outcome.head.fitted
+    assert outcome.validation_accuracy == outcome.head.accuracy_after
+    assert outcome.head.accuracy_before == without.validation_accuracy
+    one, other = plain.exported().state_dict(), fitted.exported().state_dict()
+    assert [key for key in one if not torch.equal(one[key], other[key])] == ["8.weight", "8.bias"]
+    (resolved,) = [event.data for event in events if event.kind == "resolved"]
+    assert (resolved["config"]["fit_head"], resolved["reasons"]["fit_head"]) == (True, "given")
+    assert any("fitted on 40 training samples" in event.data.get("message", "") for event in events)
+
+
+def test_what_the_teacher_taught_needs_a_clear_gain() -> None:
+    """The same fit, taken or not by how many validation samples say so."""
+    for n, taken in ((8, False), (2000, True)):
+        made = head()
+        with torch.no_grad():
+            made.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
+        told = _fit(made, rows(noise=6.0), rows(n, seed=3, noise=6.0), NEVER, True)
+        assert told is not None
+        assert told.fitted is taken
+        assert bool(made.weight.any()) is taken
+        assert taken or "noise" in told.reason
+
+
+def test_auto_asks_for_a_clear_gain_where_the_recipe_does_not_say(tmp_path: Path) -> None:
+    events, outcome = drain(train(alone(), tiny_data(validation=8), config(fit_head="auto"), tmp_path, Control()))
+    (resolved,) = [event.data for event in events if event.kind == "resolved"]
+    assert "clearly" in resolved["reasons"]["fit_head"]
+    assert outcome.head is not None
+    assert not outcome.head.fitted
+
+
+@pytest.mark.parametrize("variant", [{}, {"ema_decay": 0.5}])
+def test_left_before_the_fit_and_resumed_is_the_same(tmp_path: Path, variant: dict[str, Any]) -> None:
+    settings = config(fit_head=True, **variant)
+    straight = alone()
+    _, whole = drain(train(straight, tiny_data(), settings, tmp_path / "a", Control()))
+    first, control = alone(), Control()
+    running = train(first, tiny_data(), settings, tmp_path / "b", control)
+    for event in running:
+        if event.kind == "log" and "Fitting" in event.data["message"]:
+            break
+    _, outcome = drain(_after(running, control))
+    assert outcome.ending == "handover"
+    second = alone()
+    newest = checkpoint.existing(tmp_path / "b")[-1]
+    _, resumed = drain(train(second, tiny_data(), settings, tmp_path / "b", Control(handover=True), newest))
+    assert resumed.ending == "finished"
+    assert same(straight.exported().state_dict(), second.exported().state_dict())
+    assert whole.head == resumed.head
+
+
+def _after(running: Any, control: Control) -> Any:
+    control.handover = True
+    return (yield from running)
+
+
+def test_a_stopped_run_fits_the_best_student(tmp_path: Path) -> None:
+    made, control = alone(), Control()
+    running = train(made, tiny_data(), config(fit_head=True, epochs=50), tmp_path, control)
+    for event in running:
+        if event.kind == "checkpoint" and event.data["step"] > 0:
+            break
+    control.stop = True
+    _, outcome = drain(running)
+    assert outcome.ending == "stopped"
+    assert outcome.head is not None
+    assert outcome.head.accuracy_before == outcome.best_validation_accuracy
