@@ -4,15 +4,15 @@ with Retort("http://127.0.0.1:8000") as retort:
     teacher = retort.add_teacher("resnet34.safetensors", "timm:resnet34")
     job = retort.submit(teacher=teacher["id"], dataset={"named": "fashion-mnist"}, student="retort:resnet8")
     job = retort.wait(job["id"])
-    retort.download(job["id"], "student.safetensors", "student.safetensors")
+    retort.download_student(job["id"], ".")
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,7 +22,7 @@ from uuid import uuid4
 import httpx
 
 from client import download as downloads
-from client import sse, uploads
+from client import folders, sse, uploads
 from client.errors import NotThere, Refused, Unreachable
 from client.transport import PAUSE_SECONDS, Transport
 from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Teacher
@@ -32,6 +32,8 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = 20
 SILENT_SECONDS = 60.0
 RECONNECTS = 20
+#: What a job's student may be called: a file of weights, or a language model's folder.
+STUDENTS = ("student.safetensors", "student.zip")
 MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
 
@@ -80,27 +82,38 @@ class Retort:
     def add_teacher(
         self,
         file: str | Path,
-        architecture: str,
+        architecture: str | None = None,
         options: Mapping[str, Any] | None = None,
         name: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
     ) -> Teacher:
-        """Upload a checkpoint of any format that is read, in parts if it is large. Comes back once it is inspected;
-        raises `ProblemError` if it is refused."""
-        fields = {"architecture": architecture, "options": dict(options or {}), "name": name}
-        teacher: Teacher = self._register("/teachers", {"file": Path(file)}, fields, labels, progress)
+        """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
+        shards with their index) the files that are needed. A language model's folder or zip needs no `architecture`.
+        Comes back once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without
+        weights and where nothing tells the architecture."""
+        path = Path(file)
+        architecture = architecture or folders.suggested_architecture(path)
+        if architecture is None:
+            raise NotThere(f"Nothing in {path} tells its architecture.", "Name it, e.g. timm:resnet34.")
+        fields = {"architecture": architecture, "options": dict(options or {}), "name": name or folders.called(path)}
+        files = [("file", each) for each in folders.teacher_files(path)]
+        teacher: Teacher = self._register("/teachers", files, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)
 
     def teacher_from_job(
         self,
         job_id: str,
-        artifact: str = "student.safetensors",
+        artifact: str | None = None,
         name: str = "",
         labels: Mapping[str, str] | None = None,
     ) -> Teacher:
-        """Register what a finished job trained as a teacher."""
-        body = {"artifact": {"job_id": job_id, "name": artifact}, "name": name, "labels": dict(labels or {})}
+        """Register what a finished job trained as a teacher: its student, or another `artifact`."""
+        body = {
+            "artifact": {"job_id": job_id, "name": artifact or STUDENTS[0]},
+            "name": name,
+            "labels": dict(labels or {}),
+        }
         teacher: Teacher = self._post("/teachers", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/teachers/{teacher['id']}", teacher)
 
@@ -126,10 +139,13 @@ class Retort:
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
     ) -> Dataset:
-        """Upload an ImageFolder zip or tar or an image parquet: `file`, or `train` with or without `test`."""
-        given = {"file": file, "train": train, "test": test}
-        files = {role: Path(path) for role, path in given.items() if path is not None}
-        dataset: Dataset = self._register("/datasets", files, {"name": name}, labels, progress)
+        """Upload an ImageFolder zip or tar, or a table of images or texts (csv, jsonl, parquet): `file`, or `train`
+        with or without `test`. Of a folder its tables `train.*` and `test.*`, or its images packed as a zip."""
+        given = {"train": train, "test": test}
+        parts = {role: Path(path) for role, path in given.items() if path is not None}
+        with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
+            fields = {"name": name or (folders.called(Path(file)) if file is not None else "")}
+            dataset: Dataset = self._register("/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
     def named_dataset(self, named: str, labels: Mapping[str, str] | None = None) -> Dataset:
@@ -279,6 +295,21 @@ class Retort:
             raise NotThere(f"Job {job_id} has no file {name!r}.", f"It has: {known}.")
         return downloads.download(self._transport, artifacts[name], Path(path))
 
+    def student_name(self, job_id: str) -> str:
+        """What the job's student is called. Raises `NotThere` while there is none."""
+        known = {artifact["name"] for artifact in self.artifacts(job_id)}
+        found = next((name for name in STUDENTS if name in known), None)
+        if found is None:
+            raise NotThere(
+                f"Job {job_id} has made no student yet.", f"It has: {', '.join(sorted(known)) or 'no files'}."
+            )
+        return found
+
+    def download_student(self, job_id: str, path: str | Path) -> Path:
+        """Fetch the student, verified by sha256: into a folder under its own name, else as the file `path`."""
+        name, place = self.student_name(job_id), Path(path)
+        return self.download(job_id, name, place / name if place.is_dir() else place)
+
     # Webhooks
 
     def add_webhook(self, url: str, events: list[str] | None = None, **body: Any) -> dict[str, Any]:
@@ -322,23 +353,27 @@ class Retort:
     def _register(
         self,
         path: str,
-        files: Mapping[str, Path],
+        files: Sequence[tuple[str, Path]],
         fields: Mapping[str, Any],
         labels: Mapping[str, str] | None,
         progress: uploads.Progress | None,
     ) -> Any:
+        """`files`: (role, file); the role `file` may come again."""
         body = {**fields, "labels": dict(labels or {})}
-        if all(file.stat().st_size <= uploads.LARGE_BYTES for file in files.values()):
+        if sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
             return self._send_form(path, files, body)
         purpose = path.strip("/").removesuffix("s")
-        for role, file in files.items():
-            body["upload" if role == "file" else role] = uploads.upload(self._transport, file, purpose, progress)
+        sent = [(role, uploads.upload(self._transport, file, purpose, progress)) for role, file in files]
+        whole = [upload for role, upload in sent if role == "file"]
+        body |= {role: upload for role, upload in sent if role != "file"}
+        if whole:
+            body |= {"upload": whole[0]} if len(whole) == 1 else {"uploads": whole}
         return self._post(path, body, {"Idempotency-Key": uuid4().hex})
 
-    def _send_form(self, path: str, files: Mapping[str, Path], body: Mapping[str, Any]) -> Any:
+    def _send_form(self, path: str, files: Sequence[tuple[str, Path]], body: Mapping[str, Any]) -> Any:
         form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
         with ExitStack() as stack:
-            parts = {name: (file.name, stack.enter_context(file.open("rb"))) for name, file in files.items()}
+            parts = [(role, (file.name, stack.enter_context(file.open("rb")))) for role, file in files]
             return self._transport.request("POST", path, data=form, files=parts).json()
 
     def _ready(self, path: str, row: Resource) -> Resource:

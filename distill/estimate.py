@@ -19,6 +19,7 @@ BACKWARD = 3  # a training step's operations in forward passes: the backward pas
 TEMPORARY = 1.5  # activations kept for the backward pass and what operations need beside them
 KEPT_SHARE = 0.3  # of a network's activations that are alive at once where nothing is kept for a backward pass
 KEPT_CHECKPOINTS = 2
+LOGIT_COPIES = 2  # beside the logits themselves: their softmax and their gradient
 EXPORTS_BYTES = 3 * 2**20  # report, curve, plots, card
 
 
@@ -38,9 +39,23 @@ class NetworkCost:
 
 
 @dataclass(frozen=True, slots=True)
+class TextWork:
+    """What only a job on texts has. `features`: scored values of one text over all layers; `logit_bytes`: a batch's
+    fp32 logits where every token has some (decoders), else 0; `cached_logit_bytes`: the teacher's, kept for one text;
+    `evaluation_bytes`: activations of one evaluation batch; `generated`: what the answers cost that the report's ROUGE
+    asks for, in forward passes of one text."""
+
+    features: int
+    logit_bytes: int = 0
+    cached_logit_bytes: int = 0
+    evaluation_bytes: int = 0
+    generated: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """A job as arithmetic sees it. `train`, `validation`, `test`: images used; `pixel_bytes` of one decoded image;
-    `input_bytes` of the files that a worker fetches."""
+    """A job as arithmetic sees it. `train`, `validation`, `test`: samples used; `sample_bytes` of one that is kept
+    decoded (an image's pixels, a text with its tokens); `input_bytes` of the files that a worker fetches."""
 
     config: DistillConfig
     student: NetworkCost
@@ -49,8 +64,9 @@ class Workload:
     train: int
     validation: int
     test: int
-    pixel_bytes: int
+    sample_bytes: int
     input_bytes: int
+    texts: TextWork | None = None
 
     @property
     def steps(self) -> int:
@@ -72,14 +88,14 @@ class Workload:
 
 
 def split_sizes(train: int, test: int, config: DistillConfig) -> tuple[int, int, int]:
-    """Images to train, validate and test on, of a dataset with `train` and `test` of them."""
+    """Samples to train, validate and test on, of a dataset with `train` and `test` of them."""
     kept = min(train, config.train_limit or train)
     validation = round(kept * config.validation_fraction)
     return kept - validation, validation, min(test, config.test_limit or test)
 
 
 def training_flops(work: Workload) -> int:
-    """samples x 3 x student, and the teacher once a sample or once an image; validation after every epoch."""
+    """samples x 3 x student, and the teacher for every batch or, cached, once a sample; validation after each epoch."""
     epochs = max(1, round(work.samples_seen / max(1, work.train)))
     taught = (work.train if work.cached else work.samples_seen) * work.teacher.flops if work.teacher else 0
     return work.samples_seen * BACKWARD * work.student.flops + taught + epochs * work.validation * work.student.flops
@@ -87,42 +103,48 @@ def training_flops(work: Workload) -> int:
 
 def other_flops(work: Workload) -> int:
     """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1, on half of the leaf
-    modules' features: our choice) and the test set, once for each network."""
-    teacher, tested = work.teacher, work.test * work.student.flops
+    modules' features: our choice; of texts on one row a layer) and the test set, once for each network."""
+    passes = work.test + (work.texts.generated if work.texts else 0)
+    teacher, tested = work.teacher, int(passes * work.student.flops)
     if teacher is None:
         return tested
     n = min(work.config.quality_samples, work.train)
-    features = teacher.activation_bytes // 8
+    features = work.texts.features if work.texts else teacher.activation_bytes // 8
     scored = n * teacher.flops + n * n * features if work.needs_layers else 0
-    return tested + work.test * teacher.flops + scored
+    return tested + int(passes * teacher.flops) + scored
 
 
 def memory_bytes(work: Workload) -> int:
-    """Peak resident bytes of the trainer on the host: the larger of scoring and training."""
+    """Peak resident bytes of the trainer on the host: the largest of scoring, training and (of texts) evaluation."""
     config, student, teacher = work.config, work.student, work.teacher
-    pixels = work.pixel_bytes * (work.train + work.validation + work.test)
+    samples = work.sample_bytes * (work.train + work.validation + work.test)
     taught = teacher.parameters * 4 if teacher else 0
-    base = PROCESS_BYTES + pixels + taught
+    base = PROCESS_BYTES + samples + taught
     training = student.parameters * (TRAINED_BYTES + 4 * (config.ema_decay is not None))
     training += int(config.batch_size * student.activation_bytes * TEMPORARY)
     training += int(config.batch_size * teacher.activation_bytes * KEPT_SHARE) if teacher else 0
     training += min(config.cache_memory_bytes, target_bytes(work)) if work.cached else 0
-    return base + max(training, _scoring_bytes(work))
+    texts = work.texts or TextWork(0)
+    return base + max(training + LOGIT_COPIES * texts.logit_bytes, _scoring_bytes(work), texts.evaluation_bytes)
 
 
 def _scoring_bytes(work: Workload) -> int:
     if work.teacher is None or not work.needs_layers:
         return 0
     n = min(work.config.quality_samples, work.train)
-    return min(work.config.quality_memory_bytes, n * work.teacher.activation_bytes // 2 + 8 * n * n)
+    kept = 4 * work.texts.features if work.texts else work.teacher.activation_bytes // 2
+    return min(work.config.quality_memory_bytes, n * kept + 8 * n * n)
 
 
 def target_bytes(work: Workload) -> int:
-    """Cached targets of every training image: k average features in bf16, or logits (nearly nothing)."""
-    if work.teacher is None or not work.needs_layers:
+    """Cached targets of every training sample: k average features in bf16; logits, where every token has some."""
+    if work.teacher is None:
         return 0
+    logits = work.train * (work.texts.cached_logit_bytes if work.texts else 0)
+    if not work.needs_layers:
+        return logits
     one = work.teacher.activation_bytes // max(1, work.teacher.modules) // 2
-    return work.train * work.config.layers * one
+    return logits + work.train * work.config.layers * one
 
 
 def disk_bytes(work: Workload) -> int:

@@ -69,6 +69,7 @@ def markdown(report: Report) -> str:
         _against_teacher(report),
         _layers(report),
         _training(report),
+        _texts(report),
         _per_class(report),
         _configuration(report),
         _provenance(report),
@@ -166,6 +167,19 @@ def _head(head: dict[str, Any] | None) -> str:
     return (
         f" Behind the last step the classifier was fitted anew on {head['samples']:,} training samples' features "
         f"(validation accuracy {before} -> {after})."
+    )
+
+
+def _texts(report: Report) -> str:
+    """What was cut, and whether scores flatter; for runs on texts."""
+    data = report["dataset"]
+    if "truncated" not in data:
+        return ""
+    count = data["duplicates_between_splits"]
+    twins = "No test text is" if not count else "1 test text is" if count == 1 else f"{count:,} test texts are"
+    return (
+        f"## Texts\n\n{report['reasons']['truncated']}. Training texts have {data['mean_tokens']:.1f} tokens on "
+        f"average. {twins} among the training texts."
     )
 
 

@@ -136,11 +136,13 @@ class _Job:
     def _distil(self, prepared: Prepared, curve: QCurve | None, pairs: Pairs | None) -> Generator[Event, None, Outcome]:
         yield Event("phase", {"phase": "distilling"})
         seed_everything(self.spec.config.seed)  # scoring may have been skipped: the draws must not depend on it
-        recipe = build_recipe(prepared, pairs)
+        recipe, data = build_recipe(prepared, pairs), prepared.train_data()
+        for message in prepared.warnings():
+            yield Event("log", {"level": "warning", "message": message})
         carry = {"curve": curve.to_dict() if curve else None, "metrics": self.carry.get("metrics", [])}
         self.metrics = carry["metrics"]  # grows as metrics come, so that every checkpoint carries those before it
         events = train(
-            recipe, prepared.train_data(), prepared.config, self.folder / "checkpoints", self.control,
+            recipe, data, prepared.config, self.folder / "checkpoints", self.control,
             self.spec.resume_from, carry=carry, norms=norms_of(prepared, pairs),
         )  # fmt: skip
         while True:
@@ -154,6 +156,8 @@ class _Job:
 
     def _noted(self, event: Event, prepared: Prepared) -> Event:
         if event.kind == "metrics":
+            if event.data["split"] == "validation":
+                event.data["values"] |= prepared.further_metrics(event.data["values"]["loss"])
             self.metrics.append(event.data)
         if event.kind == "resolved":
             config = event.data["config"] | prepared.student.preprocessing.resolved()
@@ -164,6 +168,7 @@ class _Job:
 
     def _test_metrics(self, report: dict[str, Any]) -> Events:
         values = {"accuracy": report["student"]["accuracy"]["value"], "loss": report["student"]["loss"]}
+        values |= {name: report["student"][name] for name in ("perplexity",) if name in report["student"]}
         for name in ("teacher", "comparison"):
             if report[name]:
                 values[f"{name}_accuracy"] = report[name]["accuracy"]["value"]

@@ -159,6 +159,11 @@ class Architecture(Model):
 Auto = Literal["auto"]
 
 
+#: Settings that only one kind of data has: forms leave them out for the other.
+_OF_IMAGES: dict[str, Any] = {"x-data": "images"}
+_OF_TEXTS: dict[str, Any] = {"x-data": "texts"}
+
+
 class DistillConfig(Model):
     """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
 
@@ -187,11 +192,17 @@ class DistillConfig(Model):
     clip_norm: float | None = Field(None, gt=0)
     ema_decay: float | None = Field(None, gt=0, lt=1)
 
-    augmentation: Literal["none", "crop_flip", "randaugment"] = "none"
-    image_size: int | Auto = Field("auto", description="Side in pixels that the student sees.")
-    max_length: Annotated[int, Field(ge=8)] | Auto = Field("auto", description="Tokens that a text is cut to.")
+    augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none", json_schema_extra=_OF_IMAGES)
+    image_size: int | Auto = Field(
+        "auto", description="Side in pixels that the student sees.", json_schema_extra=_OF_IMAGES
+    )
+    max_length: Annotated[int, Field(ge=8)] | Auto = Field(
+        "auto", description="Tokens that a text is cut to.", json_schema_extra=_OF_TEXTS
+    )
     text_features: Literal["auto", "cls", "mean", "last", "tokens"] = Field(
-        "auto", description="What of a text's token features counts for the Q curve and the feature losses."
+        "auto",
+        description="What of a text's token features counts for the Q curve and the feature losses.",
+        json_schema_extra=_OF_TEXTS,
     )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(None, ge=2, description="Use only this many training samples (stratified).")
@@ -201,7 +212,7 @@ class DistillConfig(Model):
     deterministic: bool = True
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool | Auto = "auto"
+    channels_last: bool | Auto = Field("auto", json_schema_extra=_OF_IMAGES)
     compile: bool | Auto = "auto"
     cache_teacher: bool | Auto = Field("auto", description="Compute teacher targets once, when nothing is augmented.")
     cache_memory_bytes: int = Field(4 * 2**30, ge=0, description="RAM for cached targets; beyond it, memory-mapped.")

@@ -27,5 +27,6 @@ def answer_next(
         found = run(command, "cost", folder, question, settings, check)
     with database.write() as session:
         costs.answer(session, question, {"cost": found["report"]} if "report" in found else {"error": found["error"]})
-    log.info("counted %s", question["architecture"]["name"])
+    named = question.get("architecture") or question.get("student") or question["config"]
+    log.info("counted %s", named.get("name") or named["model_type"])
     return True

@@ -146,9 +146,21 @@ def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if "config" in request:
+        return _text_cost(**request)
     from distill.models.measure import measure
 
     return asdict(measure(**request | {"architecture": Architecture.model_validate(request["architecture"])}))
+
+
+def _text_cost(recipe: str | None = None, student: dict[str, Any] | None = None, **question: Any) -> dict[str, Any]:
+    from distill import recipes
+    from distill.models.language.measure import measure_text
+    from distill.recipes._features import DetachedHead
+
+    untie = recipe is not None and question["task"] == "generate" and issubclass(recipes.get(recipe), DetachedHead)
+    wanted = Architecture.model_validate(student) if student else None
+    return measure_text(**question, student=wanted, untie=untie).to_dict()
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {

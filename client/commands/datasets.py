@@ -12,15 +12,16 @@ from client.api import Retort
 from client.session import Session, command, pairs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PLACE = click.Path(exists=True, path_type=Path)
 
 
 @click.group()
 def datasets() -> None:
-    """Labelled images to distil on."""
+    """Labelled images or texts to distil on."""
 
 
 @datasets.command("add")
-@click.argument("file", required=False, type=FILE)
+@click.argument("file", required=False, type=PLACE)
 @click.option("--train", type=FILE, help="The training part, instead of FILE.")
 @click.option("--test", type=FILE, help="The test part, beside --train.")
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
@@ -41,7 +42,8 @@ def add(
     name: str,
     labels: dict[str, str],
 ) -> None:
-    """Register an ImageFolder zip or tar, an image parquet, CSV or JSON Lines FILE, a named set, or a URL."""
+    """Register a FILE (an ImageFolder zip or tar; a parquet, CSV or JSON Lines table of images or texts), a folder of
+    images or with tables train.* and test.*, a named set, or a URL."""
     if sum(given is not None for given in (file, train, named, url)) != 1:
         raise click.UsageError("Give one of FILE, --train (with --test), --named and --url.")
     if named is not None:

@@ -11,7 +11,7 @@ from client import render
 from client.api import MEDIA, Retort
 from client.session import Session, command
 
-STUDENT, REPORTS = "student.safetensors", ("report.md", "report.json")
+REPORTS = ("report.md", "report.json")
 
 
 @click.command("q-curve")
@@ -53,9 +53,8 @@ def _caption(curve: Any) -> str:
 def download(session: Session, retort: Retort, job_id: str, what: str, output: Path | None) -> None:
     """Fetch WHAT a job made: student, report, an artifact's name, or all. Every file is verified by its sha256."""
     known = [artifact["name"] for artifact in retort.artifacts(job_id)]
-    names = {"all": known, "student": [STUDENT], "report": [name for name in REPORTS if name in known]}.get(
-        what, [what]
-    )
+    groups = {"all": known, "report": [name for name in REPORTS if name in known]}
+    names = [retort.student_name(job_id)] if what == "student" else groups.get(what, [what])
     if not names:
         raise click.UsageError(f"Job {job_id} has made no files yet; retort jobs show {job_id} tells how it stands.")
     folder = output or Path(job_id)

@@ -19,8 +19,8 @@ def teachers() -> None:
 
 
 @teachers.command("add")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--architecture", "-a", help="Catalogue name, e.g. timm:resnet34.")
+@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--architecture", "-a", help="Catalogue name, e.g. timm:resnet34; a language model's folder tells it.")
 @click.option(
     "--option", "-o", "options", multiple=True, callback=typed_pairs, help="Constructor argument, name=value."
 )
@@ -38,14 +38,15 @@ def add(
     name: str,
     labels: dict[str, str],
 ) -> None:
-    """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, or a finished job's student."""
+    """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, a folder or zip of a Hugging Face language
+    model, or a finished job's student."""
     if from_job is not None:
         made = retort.teacher_from_job(from_job, name=name, labels=labels)
-    elif file is not None and architecture is not None:
+    elif file is not None:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_teacher(file, architecture, options, name, labels, show)
     else:
-        raise click.UsageError("Give FILE with --architecture, or --from-job.")
+        raise click.UsageError("Give FILE (with --architecture, if it is no language model), or --from-job.")
     session.show(made, lambda: render.details(dict(made)))
 
 

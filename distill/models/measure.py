@@ -29,7 +29,7 @@ def measure(
     how = preprocessing(architecture, image_size, native_size, in_channels)
     network = skeleton(architecture, num_classes, how.channels, how.size).to("meta").eval()
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), _outputs(network) as outputs, counter:
+    with torch.no_grad(), outputs(network) as found, counter:
         try:
             network(torch.empty(1, how.channels, *how.size, device="meta"))
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -38,11 +38,11 @@ def measure(
                 "Choose another image_size, or other options.",
             ) from error
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return NetworkCost(parameters, int(counter.get_total_flops()), 4 * sum(outputs), len(outputs))
+    return NetworkCost(parameters, int(counter.get_total_flops()), 4 * sum(found), len(found))
 
 
 @contextmanager
-def _outputs(network: nn.Module) -> Iterator[list[int]]:
+def outputs(network: nn.Module) -> Iterator[list[int]]:
     """Elements of every tensor that a leaf module gives, in order of the calls."""
     found: list[int] = []
 

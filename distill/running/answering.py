@@ -32,10 +32,15 @@ def answering(
     both = zip(shown, answers, strict=True)
     scores = [scorer.score(wanted or "", answer)["rougeL"].fmeasure for (_, wanted), answer in both]
     return {
-        "perplexity": math.exp(min(loss, 700.0)),
+        "perplexity": perplexity(loss),
         "rouge_l": {"value": sum(scores) / len(scores), "n": len(scores)},
         "generation": {"tokens_per_second": made / max(seconds, 1e-9), "tokens": made, "batch_size": BATCH},
     }
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss in nats), as far as it is a number."""
+    return math.exp(min(loss, 700.0))
 
 
 @torch.inference_mode()

@@ -100,7 +100,7 @@ def _dataset(prepared: Prepared) -> dict[str, Any]:
         "train": len(prepared.train),
         "validation": len(prepared.validation),
         "test": len(prepared.test),
-    }
+    } | prepared.about_data()
 
 
 def _digests(prepared: Prepared, curve: QCurve | None) -> dict[str, str]:

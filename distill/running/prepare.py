@@ -127,6 +127,18 @@ class Prepared:
             device=self.device, workers=_workers(samples),
         )  # fmt: skip
 
+    def about_data(self) -> dict[str, Any]:
+        """More of the report's `dataset`, once training has begun."""
+        return {}
+
+    def warnings(self) -> list[str]:
+        """What the log should say of the data, once the training data is there."""
+        return []
+
+    def further_metrics(self, loss: float) -> dict[str, float]:
+        """More of a validation's metrics, by its loss."""
+        return {}
+
     def assess_further(self, network: Network, found: Predictions) -> dict[str, Any]:
         """More columns of the report, measured on the test set."""
         return {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import torch
 from torch import Tensor
 
 from distill.data.text import (
@@ -25,7 +26,7 @@ from distill.models.language import Folder, Tokens, load, make_student, open_fol
 from distill.models.language.config import class_names, head_reads, positions
 from distill.recipes._base import Recipe
 from distill.recipes._features import DetachedHead
-from distill.running.answering import answering
+from distill.running.answering import answering, perplexity
 from distill.running.prepare import (
     EVALUATION_BATCH,
     Network,
@@ -42,6 +43,7 @@ from distill.types import Architecture, DistillConfig, Layer, RunSpec
 
 FINE_TUNING, FROM_SCRATCH = 5e-5, 1e-3
 LOGIT_BYTES = 2**28  # of one evaluation batch: a decoder gives a vocabulary's worth of logits for every token
+MUCH_CUT = 0.05  # share of cut texts that is worth a warning (our choice)
 Reads = Literal["cls", "mean", "last", "tokens"]
 
 
@@ -97,7 +99,7 @@ class TextPrepared(Prepared):
 
     def train_data(self) -> TrainData:
         samples = self.samples("train", self.student)
-        self.reasons["truncated"] = f"{samples.truncated:.1%} of the training texts exceed max_length and are cut"
+        self.reasons["truncated"] = self._truncation()
         return TrainData(
             open_train=lambda order: self._loader(self.train, order),
             open_validation=lambda order: self._loader(self.validation, order),
@@ -108,6 +110,43 @@ class TextPrepared(Prepared):
             begins=samples.begins,
             peak=self.peak,
         )
+
+    def _cut(self) -> dict[str, tuple[int, int]]:
+        """Split -> how many of the texts that are used exceed max_length, and how many are used; training counts what
+        it validates on."""
+        used = {"train": torch.cat([self.train, self.validation]), "test": self.test}
+        return {
+            split: (int(self.samples(cast(Split, split), self.student).cut[at].sum()), len(at))
+            for split, at in used.items()
+        }
+
+    def _truncation(self) -> str:
+        (cut, train), (cut_test, test) = self._cut().values()
+        return (
+            f"{cut} of {train} training texts ({cut / train:.1%}) and {cut_test} of {test} test texts "
+            f"({cut_test / test:.1%}) are longer than max_length ({self.how.max_length}) and are cut"
+        )
+
+    def about_data(self) -> dict[str, Any]:
+        lengths = self.samples("train", self.student).lengths[self.train]
+        return {
+            "kind": self.texts.kind,
+            "max_length": self.how.max_length,
+            "mean_tokens": round(float(lengths.double().mean()), 2),
+            "truncated": {split: cut for split, (cut, _) in self._cut().items()},
+            "duplicates_between_splits": self.texts.duplicates,
+        }
+
+    def warnings(self) -> list[str]:
+        found = []
+        if any(cut > MUCH_CUT * used for cut, used in self._cut().values()):
+            found.append(f"{self._truncation()}: a larger max_length would keep more of them.")
+        if self.texts.duplicates:
+            found.append(
+                f"{self.texts.duplicates} of {len(self.texts.test)} test texts are among the training texts: scores on "
+                "them are too high."
+            )
+        return found
 
     def _loader(self, indices: Tensor, order: Order) -> Source:
         return TextLoader(
@@ -135,6 +174,9 @@ class TextPrepared(Prepared):
             samples, indices, size, network.tokens.pad, how.max_length, shuffle=False, drop_last=False,
             device=self.device,
         )  # fmt: skip
+
+    def further_metrics(self, loss: float) -> dict[str, float]:
+        return {"perplexity": perplexity(loss)} if self.how.task == "generate" else {}
 
     def assess_further(self, network: Network, found: Predictions) -> dict[str, Any]:
         if self.how.task != "generate":

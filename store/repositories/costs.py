@@ -18,7 +18,8 @@ MOST_WANTED, MOST_KNOWN = 100, 10_000
 
 
 def key(question: dict[str, Any]) -> str:
-    """sha256 of the question: {architecture, num_classes, in_channels, image_size, native_size}."""
+    """sha256 of the question: {architecture, num_classes, in_channels, image_size, native_size}, or of a language model
+    {config, task, num_classes, mean_length, max_length, student, recipe}."""
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 

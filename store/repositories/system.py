@@ -81,3 +81,9 @@ def catalogue_page(
 
 def in_catalogue(session: Session, kind: str, name: str) -> bool:
     return session.get(CatalogueEntry, (kind, name)) is not None
+
+
+def catalogue_entry(session: Session, kind: str, name: str) -> dict[str, Any]:
+    """What a worker has published of it; {} where none has."""
+    row = session.get(CatalogueEntry, (kind, name))
+    return row.data if row is not None else {}

@@ -148,8 +148,8 @@ class Driver:
         with self.database.write() as session:
             assert leases.finish(session, lease, status, status, error)  # type: ignore[arg-type]
 
-    def succeed(self, job_id: str, student: bytes = b"weights") -> Lease:
-        """The whole way of a job."""
+    def succeed(self, job_id: str, student: bytes = b"weights", name: str = "student.safetensors") -> Lease:
+        """The whole way of a job; `name`: of the student's file."""
         lease = self.claim(job_id)
         self.score(lease)
         self.record(lease, Event("selection", SELECTION), Event("phase", {"phase": "distilling"}))
@@ -164,7 +164,7 @@ class Driver:
             ),
         )
         self.checkpoint(lease, 2)
-        self.artifact(lease, "student.safetensors", student)
+        self.artifact(lease, name, student)
         self.artifact(lease, "report.md", b"# Report\n", "text/markdown")
         self.artifact(lease, "report.json", b"{}", "application/json")
         self.record(lease, Event("result", {"student": {"accuracy": 0.9}}))

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { AXE, launch } from "./browser.mjs";
-import { populate, VIEWS } from "./scenes.mjs";
+import { populate, populateTexts, TEXT_VIEWS, VIEWS } from "./scenes.mjs";
 import { Service } from "./service.mjs";
 
 const TIMEOUT = 600_000;
@@ -51,7 +51,7 @@ test("the empty service", { timeout: TIMEOUT }, async () => {
 
 test("there is something on every page", { timeout: TIMEOUT }, async () => {
   const { jobs, ids } = await populate(service);
-  views = Object.entries(VIEWS(jobs, ids));
+  views = Object.entries({ ...VIEWS(jobs, ids), ...TEXT_VIEWS(await populateTexts(service)) });
 });
 
 for (const colorScheme of ["light", "dark"]) {

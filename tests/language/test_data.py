@@ -160,7 +160,29 @@ def test_the_report_tells_lengths_classes_and_duplicates(tmp_path: Path) -> None
     assert found.words == (1, 4, 200)
     assert found.longer_than["128"] == pytest.approx(1 / 15, abs=1e-4)
     assert found.longer_than["256"] == 0
+    assert (found.form, found.words_99) == ("texts", 200)
+    assert found.mean_words == pytest.approx((200 + 4 * 12) / 13, abs=0.01)
+    assert [example["label"] for example in found.examples] == ["bad", "good"]
+    assert all(0 < len(example["first"]) <= 240 and example["second"] == "" for example in found.examples)
     json.dumps(found.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [
+        ("texts", {"text": "the cat", "label": "a"}),
+        ("pairs", {"premise": "the cat", "hypothesis": "a dog", "label": "a"}),
+        ("instructions", {"prompt": "what ?", "response": "the cat " * 200}),
+        ("messages", {"messages": [{"role": "user", "content": "what ?"}, {"role": "assistant", "content": "runs"}]}),
+    ],
+)
+def test_the_report_tells_which_kind_of_texts_they_are(form: str, row: dict[str, Any], tmp_path: Path) -> None:
+    rows = [row | ({"label": "ab"[i % 2]} if "label" in row else {}) for i in range(20)]
+    found = inspect_text(dataset(all=write(tmp_path / "data.jsonl", rows)))
+    assert found.form == form
+    assert len(found.examples) == (2 if "label" in row else 8)
+    assert all(len(example["second"]) <= 240 for example in found.examples)
+    assert bool(found.examples[0]["second"]) == (form != "texts")
 
 
 def test_tokens_of_texts_pairs_and_instructions() -> None:

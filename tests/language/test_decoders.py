@@ -64,6 +64,11 @@ def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -
         assert column["accuracy"]["n"] > report["dataset"]["test"]  # tokens, not samples
     text = (tmp_path / "run" / "artifacts" / "report.md").read_text()
     assert "ROUGE-L" in text
+    for values in (event["values"] for event in events_of("metrics", events) if event["split"] == "validation"):
+        assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))
+    tested = next(event["values"] for event in events_of("metrics", events) if event["split"] == "test")
+    assert tested["perplexity"] == report["student"]["perplexity"]
+    assert report["dataset"]["kind"] == "generate"
     student = load_student(tmp_path / "run" / "artifacts" / "student.zip")
     assert isinstance(student.answer(["what does the cat do ?"])[0], str)
 

@@ -82,7 +82,7 @@ def teacher(data: DatasetInput, base: Path, tmp_path_factory: pytest.TempPathFac
     assert result["student"]["accuracy"]["value"] > 0.8
     resolved = next(event for event in events if event.kind == "resolved").data
     assert resolved["config"]["max_length"] == 16
-    assert resolved["reasons"]["truncated"].startswith("0.0% of")
+    assert resolved["reasons"]["truncated"].startswith("0 of 192 training texts (0.0%) and 0 of 48 test texts")
     assert "fine-tuned" not in resolved["reasons"]["learning_rate"]  # it was given
     return given(folder / "artifacts" / "student.zip")
 
@@ -121,9 +121,42 @@ def test_phases_curve_selection_and_report(finished: tuple[list[Event], Path]) -
     assert report["student"]["agreement"]["n"] == report["dataset"]["test"]
     assert report["student"]["parameters"] < report["teacher"]["parameters"]
     assert report["student"]["flops"] > 0
+    assert report["dataset"]["truncated"] == {"train": 0, "test": 0}
+    assert "No test text is among the training texts." in (folder / "artifacts" / "report.md").read_text()
+    assert not [event for event in events if event.kind == "log" and event.data["level"] == "warning"]
     names = {event.data["name"] for event in events if event.kind == "artifact"}
     assert {"student.zip", "student.json", "README.md", "report.md", "q-curve.json"} <= names
     json.dumps([event.data for event in events], allow_nan=False)
+
+
+def test_the_report_and_the_log_say_what_is_cut_and_what_is_in_both_splits(
+    teacher: TeacherInput, tmp_path: Path
+) -> None:
+    texts(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    train, test = write(tmp_path / "train.jsonl", rows[:180]), write(tmp_path / "test.jsonl", rows[168:])
+    both = DatasetInput(kind="text", name="both", files={"train": str(train), "test": str(test)})
+    wanted = {"recipe": "logit", "epochs": 1, "max_length": 8, "test_limit": 60}
+    events = go(spec(both, teacher, **wanted), tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
+    found = report["dataset"]
+    assert (found["kind"], found["max_length"], found["duplicates_between_splits"]) == ("classify", 8, 12)
+    assert 0 < found["mean_tokens"] <= 8
+    cut = found["truncated"]
+    used = {"train": found["train"] + found["validation"], "test": found["test"]}
+    assert used == {"train": 180, "test": 60}
+    assert cut["train"] == sum(len(row["text"].split()) > 6 for row in rows[:180])  # [CLS] and [SEP] beside them
+    assert 0 < cut["test"] < 60
+    reason = f"{cut['train']} of 180 training texts ({cut['train'] / 180:.1%}) and {cut['test']} of 60 test texts"
+    assert report["reasons"]["truncated"].startswith(reason)
+    warnings = [event.data["message"] for event in events if event.kind == "log" and event.data["level"] == "warning"]
+    assert any(message.startswith(reason) for message in warnings)
+    assert any("12 of 72 test texts are among the training texts" in message for message in warnings)
+    result = next(event for event in events if event.kind == "result").data
+    assert result["dataset"] == found
+    text = (tmp_path / "run" / "artifacts" / "report.md").read_text()
+    assert reason in text
+    assert "12 test texts are among the training texts." in text
 
 
 def test_the_student_is_a_hugging_face_folder_that_predicts(

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from distill.student import load_student
+from tests.api.test_dry_run import FACTOR, seconds_of
 from tests.embedded.service import Service, wait_for
 from tests.language import tiny
 from tests.language.test_data import write
@@ -73,7 +74,7 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     assert refused.json()["code"] == "classes_differ"
     asked = {"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"}
     dry = client.post("/jobs?dry_run=true", json=asked | {"config": {"recipe": "cross_entropy"}})
-    assert dry.json()["estimates"]["notes"] == ["What a job on texts takes is not estimated."], dry.text
+    assert "no job has been done" in dry.json()["estimates"]["minutes"]["basis"], dry.text
     tuned = finish(
         client, teacher=base["id"], dataset=data["id"], student="transformers:auto",
         config=CONFIG | {"recipe": "cross_entropy", "epochs": 12, "max_steps": 140},
@@ -91,6 +92,44 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     assert load_student(tmp_path / "student.zip").predict(["the cat runs"])[0].label in ("bad", "far", "good")
     report = client.get(f"/jobs/{job['id']}/report?format=json").json()
     assert report["comparison"]["accuracy"]["n"] == report["student"]["accuracy"]["n"]
+
+
+def test_the_estimate_of_a_tiny_text_job_is_near_what_it_takes(
+    client: httpx.Client, files: dict[str, Path], tmp_path: Path
+) -> None:
+    """As for images: asked about, run, asked about again."""
+    module = tiny.network("bert")
+    module.config.id2label = dict(enumerate(("bad", "far", "good")))
+    teacher = register(
+        client, "/teachers", {"architecture": "transformers:auto"},
+        file=Path(shutil.make_archive(str(tmp_path / "t"), "zip", tiny.save(module, tmp_path / "t"))),
+    )  # fmt: skip
+    data = register(client, "/datasets", file=files["data"])
+    config = CONFIG | {"recipe": "logit", "epochs": 40, "max_steps": None, "seed": 1}
+    body = {
+        "teacher": teacher["id"],
+        "dataset": data["id"],
+        "student": {"name": "transformers:auto", "options": {"layers": 2, "width": 8}},
+    }
+    first = client.post("/jobs?dry_run=true", json=body | {"config": config}, timeout=120).json()["estimates"]
+    done = finish(client, **body, config=config)
+    peak = client.get(f"/jobs/{done['id']}/attempts").json()["items"][0]["peak_memory_bytes"]
+    took = seconds_of(done) / 60
+    print(f"before: {first['minutes']}, took {took:.2f} min; memory {first['memory_bytes']}, peak {peak}")
+    print(
+        f"disk {first['disk_bytes']}; lengths {done['result']['dataset']}, {done['resolved']['config']['max_length']}"
+    )
+    assert first["minutes"]["low"] <= took <= first["minutes"]["high"]
+    assert first["memory_bytes"]["low"] <= peak <= first["memory_bytes"]["high"]
+    stored = sum(file["size_bytes"] for file in client.get(f"/jobs/{done['id']}/artifacts").json()["items"])
+    assert stored < first["disk_bytes"]["high"]
+    again = body | {"config": config | {"seed": 2}}
+    second = client.post("/jobs?dry_run=true", json=again, timeout=120).json()["estimates"]
+    assert "1 earlier jobs with this student" in second["minutes"]["basis"]
+    assert "1 earlier jobs with these networks" in second["memory_bytes"]["basis"]
+    took = seconds_of(finish(client, **again)) / 60
+    print(f"after one job: {second['minutes']}, took {took:.2f} min")
+    assert second["minutes"]["value"] / FACTOR <= took <= second["minutes"]["value"] * FACTOR
 
 
 def test_a_folder_may_come_file_by_file(client: httpx.Client, files: dict[str, Path]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.resources.jobs import throughput
-from api.resources.jobs.measuring import LIVE_SECONDS, channels_of, native_size
+from api.resources.jobs import texts, throughput
+from api.resources.jobs.measuring import LIVE_SECONDS, channels_of, native_size, questions
 from api.resources.jobs.schemas import Estimate, Estimates
 from api.resources.jobs.validation import Plan
 from distill import estimate, recipes
@@ -23,21 +23,31 @@ CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`disti
 
 def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
     """Every figure that what is known allows, and notes on those it does not."""
-    costs_ = {role: NetworkCost.of(answer["cost"]) for role, answer in found.items() if "cost" in answer}
-    if "student" not in costs_ or (plan.teacher is not None and "teacher" not in costs_):
+    counted = {role: answer["cost"] for role, answer in found.items() if "cost" in answer}
+    if not _needed(plan, config) <= counted.keys():
         return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, found)])
-    work = workload(plan, config, costs_)
+    work = workload(plan, config, counted)
     runs = history.latest(session)
     return Estimates(
         memory_bytes=_memory(work, plan, runs),
         disk_bytes=_disk(work),
         minutes=_minutes(work, plan, config, runs, _gpu(session)),
-        notes=_notes(config),
+        notes=_notes(config, work),
     )
 
 
-def workload(plan: Plan, config: DistillConfig, costs_: dict[str, NetworkCost]) -> Workload:
+def _needed(plan: Plan, config: DistillConfig) -> set[str]:
+    """The networks whose costs an estimate needs."""
+    if texts.is_text(plan):
+        return {"student", *questions(plan, config)}
+    return {"student"} if plan.teacher is None else {"student", "teacher"}
+
+
+def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any]]) -> Workload:
+    """`counted`: what workers answered, by role."""
     report: dict[str, Any] = plan.dataset.report or {}
+    costs_ = {role: NetworkCost.of(cost) for role, cost in counted.items()}
+    of_texts = texts.is_text(plan)
     counts = report["counts"]
     train, validation, test = estimate.split_sizes(sum(counts["train"]), sum(counts["test"]), config)
     teacher = plan.teacher.size_bytes if plan.teacher else 0
@@ -49,8 +59,9 @@ def workload(plan: Plan, config: DistillConfig, costs_: dict[str, NetworkCost]) 
         train=train,
         validation=validation,
         test=test,
-        pixel_bytes=_pixels(report),
+        sample_bytes=texts.sample_bytes(report, config) if of_texts else _pixels(report),
         input_bytes=teacher + plan.dataset.size_bytes,
+        texts=texts.text_work(report, config, counted, test) if of_texts else None,
     )
 
 
@@ -63,28 +74,39 @@ def _pixels(report: dict[str, Any]) -> int:
 
 
 def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
-    teacher = (plan.teacher.report or {}).get("architecture") if plan.teacher else None
     student, batch = plan.student.model_dump(mode="json"), work.config.batch_size
     like = [
         run.peak_bytes
         for run in runs
         if run.peak_bytes and run.student == student and run.config.get("batch_size") == batch
-        and run.recipe == work.config.recipe and _teacher_of(run) == _name(teacher)
-        and run.result.get("dataset", {}).get("train") == work.train
+        and run.recipe == work.config.recipe and _same_teacher(run, plan, work)
+        and _as_many(run.result.get("dataset", {}).get("train"), work.train)
+        and (run.result.get("student") or {}).get("parameters") == work.student.parameters
     ]  # fmt: skip
     if like:
-        basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of images"
+        basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of samples"
         return _figure(max(like), MEASURED_FACTOR, basis)
     basis = (
         f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters, "
         f"a batch of {batch} with {work.student.activation_bytes:,} bytes of activations a sample, teacher, targets, "
-        "scoring within its budget"
+        f"scoring within its budget{', evaluation' if work.texts else ''}"
     )
     return _figure(estimate.memory_bytes(work), FORMULA_FACTOR, basis)
 
 
-def _teacher_of(run: history.Run) -> str | None:
-    return _name((run.result.get("teacher") or {}).get("architecture"))
+def _as_many(used: Any, wanted: int) -> bool:
+    """Within 2 %: a stratified split rounds in every class."""
+    return isinstance(used, int) and abs(used - wanted) <= 0.02 * wanted
+
+
+def _same_teacher(run: history.Run, plan: Plan, work: Workload) -> bool:
+    """Of one architecture, which for language models is a family: there the very same file."""
+    if work.teacher is None or plan.teacher is None:
+        return not run.result.get("teacher")
+    if work.texts is not None:
+        return bool((run.result.get("digests") or {}).get("teacher") == plan.teacher.sha256)
+    theirs = (run.result.get("teacher") or {}).get("architecture")
+    return _name(theirs) == _name((plan.teacher.report or {}).get("architecture"))
 
 
 def _name(architecture: dict[str, Any] | None) -> str | None:
@@ -113,8 +135,10 @@ def _gpu(session: Session) -> bool:
     return any(worker.info.get("gpus") for worker in system.live_workers(session, LIVE_SECONDS))
 
 
-def _notes(config: DistillConfig) -> list[str]:
+def _notes(config: DistillConfig, work: Workload) -> list[str]:
     notes = ["Time in the queue is not included."]
+    if work.texts is not None:
+        notes.append("Lengths in tokens are guessed from the words of the texts; the tokenizer has not seen them yet.")
     if config.device.startswith("cuda"):
         notes.append("Memory is the host's; the accelerator's own is not estimated.")
     return notes
@@ -122,10 +146,10 @@ def _notes(config: DistillConfig) -> list[str]:
 
 def _unknown(plan: Plan, found: dict[str, Any]) -> str:
     failed = next((answer["error"]["message"] for answer in found.values() if "error" in answer), None)
-    if plan.student.language:
-        return "What a job on texts takes is not estimated."
     if failed:
         return f"A network could not be measured: {failed}"
+    if texts.is_text(plan) and texts.missing(plan):
+        return texts.missing(plan)
     if not (plan.dataset.report or {}).get("counts"):
-        return "The dataset's inspection has counted no images."
+        return "The dataset's inspection has counted no samples."
     return "No worker has measured these networks yet; ask again in a few seconds, while one is running."

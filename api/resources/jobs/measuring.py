@@ -10,8 +10,10 @@ from starlette.concurrency import run_in_threadpool
 
 from api import waiting
 from api.context import Context
+from api.resources.jobs import texts
 from api.resources.jobs.findings import Findings
-from api.resources.jobs.validation import Plan, classes_of
+from api.resources.jobs.kinds import classes_of
+from api.resources.jobs.validation import Plan
 from distill.types import DistillConfig
 from store.repositories import costs, system
 from store.tables import Teacher
@@ -67,11 +69,13 @@ def _refuse(found: dict[str, Any]) -> None:
 
 def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
     """What to count, as the run would build it."""
+    if texts.is_text(plan):
+        return texts.questions(plan, config)
     report = plan.dataset.report or {}
     classes = classes_of(plan.dataset)
     native = native_size(report)
     asked: dict[str, Question] = {}
-    if classes and report.get("counts") and not plan.student.language:
+    if classes and report.get("counts"):
         student = {"architecture": plan.student.model_dump(mode="json"), "num_classes": classes}
         asked["student"] = student | _input(channels_of(report), config.image_size, native)
         if plan.teacher is not None and plan.teacher.report and "in_channels" in plan.teacher.report:

@@ -29,6 +29,10 @@ class Seen:
     other_seconds: float
     run: Run
 
+    @property
+    def texts(self) -> bool:
+        return "truncated" in self.run.result["dataset"]
+
 
 @dataclass(frozen=True, slots=True)
 class Duration:
@@ -53,19 +57,23 @@ def _seen(run: Run) -> Seen:
     training, dataset = run.result["training"], run.result["dataset"]
     fields = {name: value for name, value in run.config.items() if name in DistillConfig.model_fields}
     config = DistillConfig.model_validate(fields | {"max_steps": max(1, training["steps"])})
+    teacher = run.result["teacher"]
     work = Workload(
-        config, _cost(run.result["student"]), _cost(run.result["teacher"]) if run.result["teacher"] else None,
+        config, _cost(run.result["student"], dataset), _cost(teacher, dataset) if teacher else None,
         False, dataset["train"], dataset["validation"], dataset["test"], 0, 0,
     )  # fmt: skip
     return Seen(training_flops(work) / training["seconds"], max(0.0, run.seconds - training["seconds"]), run)
 
 
-def _cost(column: dict[str, Any]) -> NetworkCost:
-    return NetworkCost(column["parameters"], column["flops"], 0, 1)
+def _cost(column: dict[str, Any], dataset: dict[str, Any]) -> NetworkCost:
+    """Operations of one sample as it was fed: a report tells a text's at max_length, and most are shorter."""
+    share = dataset["mean_tokens"] / dataset["max_length"] if "task" in column.get("preprocessing", {}) else 1
+    return NetworkCost(column["parameters"], round(column["flops"] * share), 0, 1)
 
 
 def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool) -> Duration:
     """Seconds from claim to end: training by operations, all else as in earlier jobs of the recipe."""
+    known = [each for each in known if each.texts == (work.texts is not None)] or known
     like = [each for each in known if each.run.student == student] or list(known)
     if not like:
         rate = GPU_FLOPS if gpu else CPU_FLOPS
@@ -90,4 +98,5 @@ def _other(work: Workload, recipe: str, like: Sequence[Seen], rate: float) -> tu
     recipes = [each.other_seconds for each in like if each.run.recipe == recipe]
     if recipes:
         return median(recipes), f"all but training took {median(recipes):.0f} s in {len(recipes)} of recipe {recipe}"
-    return START_SECONDS + other_flops(work) / rate, f"no earlier job of recipe {recipe} for what is not training"
+    start = min(START_SECONDS, median(each.other_seconds for each in like))
+    return start + other_flops(work) / rate, f"no earlier job of recipe {recipe} for what is not training"

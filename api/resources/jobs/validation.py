@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from api import architectures
+from api.resources.jobs import kinds
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import parameters, recipes, selection
 from distill.types import Architecture, DistillConfig
-from store.repositories import jobs, resources
+from store.repositories import jobs, resources, system
 from store.tables import Dataset, Job, Teacher
-
-TEXTS = frozenset({"classify", "generate"})
-"""What the inspection calls a dataset of texts."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     student = _student(session, findings, body)
     teacher = _teacher(session, tenant, findings, body)
     dataset = _dataset(session, tenant, findings, dataset_id)
-    if teacher is not None and dataset is not None:
-        _check_kinds(findings, teacher, student, dataset, body.config.recipe)
+    if dataset is not None:
+        kinds.check(findings, teacher, student, dataset, body)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()
@@ -74,7 +72,11 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
     student = Architecture(name=body.student) if isinstance(body.student, str) else body.student
     pointer = "/student" if isinstance(body.student, str) else "/student/name"
     with findings.at(pointer):
-        return architectures.resolved(session, student)
+        student = architectures.resolved(session, student)
+        known = system.catalogue_entry(session, architectures.KIND, student.name).get("options")
+        if known:
+            with findings.at("/student/options", "parameter"):
+                parameters.check(known, dict(student.options))
     return student
 
 
@@ -106,34 +108,6 @@ def _dataset(session: Session, tenant: str, findings: Findings, dataset_id: str)
         findings.add("/dataset", message, f"GET /datasets/{row.id} tells when it is.", "dataset_not_ready")
         return None
     return row
-
-
-def _check_kinds(findings: Findings, teacher: Teacher, student: Architecture, dataset: Dataset, recipe: str) -> None:
-    """Texts need language models, images the others; classes must agree unless a language model is to learn them."""
-    texts = (dataset.report or {}).get("kind") in TEXTS
-    language = Architecture.model_validate(teacher.architecture).language
-    for noun, is_language in (("teacher", language), ("student", student.language)):
-        if is_language != texts:
-            message = f"The dataset holds {'texts' if texts else 'images'}, the {noun} is for the other kind."
-            remedy = "Use a language model (transformers:...) for texts, a network of another library for images."
-            findings.add(f"/{noun}", message, remedy, "kinds_differ")
-    needed = recipe not in recipes.names() or recipes.registry.flag(recipe, "needs_teacher", default=True)
-    if not language or (needed and (dataset.report or {}).get("kind") == "classify"):
-        _check_classes(findings, teacher, dataset)
-
-
-def _check_classes(findings: Findings, teacher: Teacher, dataset: Dataset) -> None:
-    ours, theirs = (teacher.report or {}).get("num_classes"), classes_of(dataset)
-    if ours is not None and theirs is not None and ours != theirs:
-        message = f"The teacher tells {ours} classes apart, the dataset has {theirs}."
-        remedy = "Use a teacher that was trained on these classes; a job with recipe cross_entropy trains one."
-        findings.add("/teacher", message, remedy, "classes_differ", teacher_classes=ours, dataset_classes=theirs)
-
-
-def classes_of(dataset: Dataset) -> int | None:
-    """Number of classes that the inspection counted."""
-    classes = (dataset.report or {}).get("classes")
-    return len(classes) if isinstance(classes, list | dict) else classes
 
 
 def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:

@@ -78,7 +78,7 @@ def _from_artifact(context: Context, tenant: str, body: TeacherFromArtifact, key
 def _copy(context: Context, artifact: Artifact) -> TemporaryDirectory[str]:
     """A folder for the teacher's own copy: deleting the job must not take the teacher's weights along."""
     if not artifact.name.endswith(".safetensors") and artifact.name not in MODELS:
-        raise invalid("/artifact/name", f"{artifact.name!r} holds no weights.", "Name the job's student.safetensors.")
+        raise invalid("/artifact/name", f"{artifact.name!r} holds no weights.", "Name the job's student.")
     return incoming(context.settings)
 
 

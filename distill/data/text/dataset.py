@@ -36,11 +36,13 @@ class TextDataset:
     test: TextSamples
     digest: str
     notes: tuple[str, ...]
+    duplicates: int = 0
 
 
 def open_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> TextDataset:
     """Open for training. Raises `InvalidDataset`."""
     raw = open_raw_text(dataset, limits)
     return TextDataset(
-        raw.name, raw.kind, raw.classes, TextSamples(raw.train), TextSamples(raw.test), raw.digest, raw.notes
-    )
+        raw.name, raw.kind, raw.classes, TextSamples(raw.train), TextSamples(raw.test), raw.digest, raw.notes,
+        raw.duplicates,
+    )  # fmt: skip

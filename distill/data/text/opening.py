@@ -16,7 +16,7 @@ from distill.data import stratify
 from distill.data.kinds._base import paths_of
 from distill.data.opening import HOLD_OUT, HOLD_OUT_SEED
 from distill.data.rows import RowLimits
-from distill.data.text.records import Kind, Record, reader, refuse
+from distill.data.text.records import KINDS, Form, Kind, Record, reader, refuse
 from distill.data.text.tables import LIMITS, rows_of
 from distill.types import DatasetInput
 
@@ -41,7 +41,8 @@ class TextSplit:
 @dataclass(frozen=True, slots=True)
 class RawText:
     """`kind`: `classify` (texts or pairs with labels) or `generate` (instructions with answers; `classes` may be
-    empty). `digest`: sha256 over class names, texts and labels of both splits."""
+    empty); `form`: which columns the training file has. `digest`: sha256 over class names, texts and labels of both
+    splits."""
 
     name: str
     kind: Kind
@@ -51,19 +52,21 @@ class RawText:
     digest: str
     notes: tuple[str, ...]
     duplicates: int = field(default=0)
+    form: Form = "texts"
 
 
 def open_raw_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> RawText:
     """Read every row; hold out a test split where there is none (20 %, stratified, seed 0). `duplicates`: test texts
     that are among the training texts, letters' case and spaces apart; `notes` says so. Raises `InvalidDataset`."""
-    kinds: set[Kind] = set()
+    forms: dict[str, Form] = {}
     records: dict[str, list[Record]] = {}
     for role, path in paths_of(dataset).items():
-        kind, records["train" if role == "all" else role] = _read(path, limits)
-        kinds.add(kind)
-    if len(kinds) > 1:
+        split = "train" if role == "all" else role
+        forms[split], records[split] = _read(path, limits)
+    if len({KINDS[form] for form in forms.values()}) > 1:
         refuse("its training file has labelled texts and its test file instructions, or the other way round")
-    (kind,) = kinds
+    form = forms["train"]
+    kind = KINDS[form]
     classes = _classes(records["train"])
     _check_classes(classes, kind)
     splits = {name: _split(name, found, classes) for name, found in records.items()}
@@ -76,16 +79,16 @@ def open_raw_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> RawText:
         share = duplicates / len(splits["test"])
         notes.append(f"{duplicates} test texts ({share:.1%}) are among the training texts: scores are too high.")
     digest = _digest(classes, splits)
-    return RawText(dataset.name, kind, classes, splits["train"], splits["test"], digest, tuple(notes), duplicates)
+    return RawText(dataset.name, kind, classes, splits["train"], splits["test"], digest, tuple(notes), duplicates, form)
 
 
-def _read(path: Path, limits: RowLimits) -> tuple[Kind, list[Record]]:
+def _read(path: Path, limits: RowLimits) -> tuple[Form, list[Record]]:
     rows = rows_of(path, limits)
     first = next(rows, None)
     if first is None:
         refuse(f"{path.name} has no rows")
-    kind, read = reader(list(first))
-    return kind, [read(row, number) for number, row in enumerate(chain([first], rows), start=1)]
+    form, read = reader(list(first))
+    return form, [read(row, number) for number, row in enumerate(chain([first], rows), start=1)]
 
 
 def _classes(records: Sequence[Record]) -> tuple[str, ...]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
 from distill.errors import InvalidDataset
 
 Kind = Literal["classify", "generate"]
+Form = Literal["texts", "pairs", "instructions", "messages"]
+KINDS: Mapping[Form, Kind] = MappingProxyType(
+    {"texts": "classify", "pairs": "classify", "instructions": "generate", "messages": "generate"}
+)
 TEXT = ("text", "sentence", "content", "document", "review", "tweet")
 PAIRS = (
     ("sentence1", "sentence2"),
@@ -43,23 +48,23 @@ def refuse(what: str, **details: object) -> NoReturn:
 Reader = Callable[[Mapping[str, Any], int], Record]
 
 
-def reader(columns: Sequence[str]) -> tuple[Kind, Reader]:
+def reader(columns: Sequence[str]) -> tuple[Form, Reader]:
     """What the columns make of a row. Raises `InvalidDataset` for columns that make nothing."""
     label = next((name for name in LABEL if name in columns), None)
     if "messages" in columns:
-        return "generate", lambda row, number: _chat(row, number, label)
+        return "messages", lambda row, number: _chat(row, number, label)
     instruction = next((name for name in INSTRUCTION if name in columns), None)
     answer = next((name for name in ANSWER if name in columns), None)
     if instruction and answer:
-        return "generate", lambda row, number: _instruction(row, number, instruction, answer, label)
+        return "instructions", lambda row, number: _instruction(row, number, instruction, answer, label)
     pair = next((pair for pair in PAIRS if all(name in columns for name in pair)), None)
     text = next((name for name in TEXT if name in columns), None)
     if label is None or not (pair or text):
         refuse(f"its columns are {', '.join(list(columns)[:12])}", columns=list(columns)[:50])
     if pair:
-        return "classify", lambda row, number: Record(*_texts(row, number, pair), _label(row, number, label))
+        return "pairs", lambda row, number: Record(*_texts(row, number, pair), _label(row, number, label))
     assert text is not None
-    return "classify", lambda row, number: Record(_text(row, number, text), None, _label(row, number, label))
+    return "texts", lambda row, number: Record(_text(row, number, text), None, _label(row, number, label))
 
 
 def _texts(row: Mapping[str, Any], number: int, pair: tuple[str, str]) -> tuple[str, str]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from distill.data.rows import RowLimits
 from distill.data.text.opening import RawText, TextSplit, open_raw_text
+from distill.data.text.records import Form
 from distill.data.text.tables import LIMITS
 from distill.types import DatasetInput
 
 LENGTHS = (128, 256, 512)
+LONG_SHARE = 0.99  # as `max_length: auto` chooses
+EXAMPLES, EXAMPLE_CHARACTERS = 8, 240
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
 class TextReport:
-    """`counts`: split -> texts per class, in class order (instructions without labels: one number). `words`: (minimum,
-    median, maximum) of words and punctuation marks, both texts together. `longer_than`: share of texts with more than
-    128, 256, 512 of them; tokenizers make 1.1 to 1.5 tokens of each, so at least so many are truncated there (a job
-    says exactly how many). `duplicates_between_splits`: test texts that are among the training texts."""
+    """`form`: `texts`, `pairs`, `instructions` or `messages`. `counts`: split -> texts per class, in class order
+    (instructions without labels: one number). `words`: (minimum, median, maximum) of words and punctuation marks, both
+    texts together. `longer_than`: share of texts with more than 128, 256, 512 of them; tokenizers make 1.1 to 1.5
+    tokens of each, so at least so many are truncated there (a job says exactly how many). `mean_words` and `words_99`
+    (the 99th percentile) are of the training texts, for estimates. `duplicates_between_splits`: test texts that are
+    among the training texts. `examples`: the first training text of each of the first classes (of instructions without
+    classes: the first ones), cut for display."""
 
     name: str
     kind: str
@@ -34,6 +40,10 @@ class TextReport:
     duplicates_between_splits: int
     digest: str
     notes: tuple[str, ...]
+    form: Form = "texts"
+    mean_words: float = 0.0
+    words_99: int = 0
+    examples: tuple[dict[str, str], ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -46,7 +56,8 @@ def inspect_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> TextRepor
 
 
 def report(raw: RawText) -> TextReport:
-    words = np.array([_words(pair) for split in (raw.train, raw.test) for pair in split.pairs])
+    train, test = (np.array([_words(pair) for pair in split.pairs]) for split in (raw.train, raw.test))
+    words = np.concatenate([train, test])
     return TextReport(
         raw.name,
         raw.kind,
@@ -58,6 +69,10 @@ def report(raw: RawText) -> TextReport:
         raw.duplicates,
         raw.digest,
         raw.notes,
+        raw.form,
+        round(float(train.mean()), 2),
+        int(np.quantile(train, LONG_SHARE, method="higher")),
+        tuple(_examples(raw)),
     )
 
 
@@ -69,3 +84,23 @@ def _counts(split: TextSplit, raw: RawText) -> list[int]:
     if not raw.classes:
         return [len(split)]
     return [int(count) for count in np.bincount(split.labels, minlength=len(raw.classes))]
+
+
+def _examples(raw: RawText) -> list[dict[str, str]]:
+    """{label, first, second} of up to `EXAMPLES` training texts, a class each where there are classes."""
+    labels = raw.train.labels
+    numbers = range(min(EXAMPLES, len(raw.classes or raw.train)))
+    rows = [int(np.argmax(labels == number)) for number in numbers] if raw.classes else list(numbers)
+    return [
+        {
+            "label": raw.classes[labels[row]] if raw.classes else "",
+            "first": _cut(raw.train.pairs[row][0]),
+            "second": _cut(raw.train.pairs[row][1] or ""),
+        }
+        for row in rows
+    ]
+
+
+def _cut(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= EXAMPLE_CHARACTERS else f"{plain[: EXAMPLE_CHARACTERS - 1].rstrip()}…"

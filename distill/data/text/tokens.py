@@ -32,7 +32,7 @@ class Encoder(Protocol):
 @dataclass(frozen=True)
 class TokenSamples:
     """`ids` (all tokens, flat) int32, `starts` (n), `lengths` (n); `segments` flat or None; `prompts` (n): how many
-    tokens of each are prompt (None for labelled texts); `labels` (n); `truncated`: share of samples that were cut."""
+    tokens of each are prompt (None for labelled texts); `labels` (n); `cut` (n): whether it was too long."""
 
     ids: Tensor
     starts: Tensor
@@ -40,7 +40,7 @@ class TokenSamples:
     segments: Tensor | None
     prompts: Tensor | None
     labels: Tensor
-    truncated: float
+    cut: Tensor
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -49,6 +49,11 @@ class TokenSamples:
     def begins(self) -> Tensor | None:
         """(n): the position that predicts the answer's first token; nothing before it is trained. None: all counts."""
         return None if self.prompts is None else (self.prompts - 1).clamp(min=0)
+
+    @property
+    def truncated(self) -> float:
+        """Share of samples that were cut."""
+        return float(self.cut.double().mean())
 
 
 def tokenise(
@@ -69,7 +74,7 @@ def tokenise(
         segments=_flat(segments) if any(segments) else None,
         prompts=torch.tensor([prompt for _, _, prompt, _ in rows]) if generate else None,
         labels=labels,
-        truncated=sum(cut for _, _, _, cut in rows) / max(len(rows), 1),
+        cut=torch.tensor([cut for _, _, _, cut in rows]),
     )
 
 

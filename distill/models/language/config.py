@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,7 @@ BOUNDS: Mapping[str, int] = MappingProxyType(
     {"num_hidden_layers": 512, "hidden_size": 65_536, "num_attention_heads": 1_024, "vocab_size": 4_000_000}
     | {"max_position_embeddings": 16_777_216, "num_labels": 100_000}
 )
+SHORT = 16  # members of a list that is kept with a report
 REMEDY = "Send the config.json that `model.save_pretrained` wrote."
 
 
@@ -54,6 +56,21 @@ def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
         raise InvalidTeacher(f"config.json cannot be used: {str(error)[:200]}", REMEDY) from error
     config.use_cache = False  # training and scoring never continue a sequence; generation asks for it
     return config
+
+
+def plain(config: PreTrainedConfig) -> dict[str, Any]:
+    """The configuration's numbers, switches, words and short lists of them, `model_type` among them: `read_config`
+    makes of it one with the same shapes. Names of classes and settings of positions stay out."""
+    values = config.to_dict().items()
+    return {key: value for key, value in values if not key.startswith("_") and _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) <= SHORT and all(_is_plain(each) and not isinstance(each, list | tuple) for each in value)
+    if isinstance(value, str):
+        return len(value) < 100
+    return value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _check_keys(data: Any, depth: int = 0) -> None:

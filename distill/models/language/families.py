@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from distill.errors import UnknownName
 from distill.types import LANGUAGE
@@ -57,7 +58,40 @@ def family(model_type: str) -> Family:
     return FAMILIES[model_type]
 
 
-def catalogue() -> list[dict[str, str]]:
-    """As `distill.models.catalogue`: what a student may be, `transformers:auto` (the teacher's family) first."""
+#: What a student of a family may be told, as JSON Schema properties. What has no default is the teacher's.
+OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "layers": {"type": "integer", "minimum": 1, "maximum": 512, "description": "Blocks."},
+        "width": {"type": "integer", "minimum": 1, "maximum": 65536, "description": "Hidden size."},
+        "parameters": {
+            "type": "integer", "minimum": 1,
+            "description": "A budget instead of layers and width: the largest of the teacher's proportions that fits.",
+        },
+        "initialise": {
+            "type": "string", "enum": ["auto", "teacher", "random"], "default": "auto",
+            "description": "First weights: the teacher's embeddings and every n-th block, or random; `auto`: the "
+            "teacher's where widths agree.",
+        },
+        "heads": {
+            "type": ["integer", "string"], "minimum": 1, "maximum": 1024, "default": "auto",
+            "description": "Attention heads; `auto`: as wide as the teacher's.",
+        },
+        "inner": {
+            "type": "integer", "minimum": 1, "maximum": 262144,
+            "description": "Feed-forward width; else in the teacher's proportion to `width`.",
+        },
+        "untied": {
+            "type": "boolean", "default": False,
+            "description": "A decoder's output layer of its own, not the embeddings.",
+        },
+    }
+)  # fmt: skip
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """As `distill.models.catalogue`: what a student may be, `transformers:auto` (the teacher's family) first, each with
+    its options."""
     names = [SAME, *FAMILIES]
-    return [{"name": PREFIX + name, "library": "transformers", "family": name} for name in names]
+    return [
+        {"name": PREFIX + name, "library": "transformers", "family": name, "options": dict(OPTIONS)} for name in names
+    ]

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distill.errors import InvalidTeacher
-from distill.models.language.config import class_names, family_of, positions, read_config
+from distill.models.language.config import class_names, family_of, plain, positions, read_config
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.network import Task, base_of, build, for_task, parameters, skeleton
 from distill.models.language.tokenizer import Tokens
@@ -25,7 +25,8 @@ _OLD_NORMS = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "Layer
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a model folder holds. `num_classes`: of its classification head, 0 where it has none (a base to fine-tune);
-    `generates`: it is a causal decoder. `max_length` in tokens; `ignored`: tensors of heads that are not used."""
+    `generates`: it is a causal decoder. `max_length` in tokens; `ignored`: tensors of heads that are not used.
+    `config`: the plain values of its configuration, of which it and its students can be built without weights."""
 
     architecture: dict[str, Any]
     family: str
@@ -41,6 +42,7 @@ class Found:
     tensors: int
     dtypes: tuple[str, ...]
     ignored: tuple[str, ...]
+    config: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -76,6 +78,7 @@ def examine(folder: Folder) -> Found:
         tensors=len(folder.tensors),
         dtypes=tuple(sorted({info.dtype for header in headers for info in header.tensors.values()})),
         ignored=tuple(sorted(fit.ignored)),
+        config=plain(config),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,22 +13,11 @@ from transformers import PreTrainedConfig
 
 from distill.errors import InvalidConfig
 from distill.models.language.config import family_of
-from distill.models.language.families import PREFIX, SAME
+from distill.models.language.families import OPTIONS, PREFIX, SAME
 from distill.models.language.network import Task, build, for_task, layers_path, parameters, skeleton
 from distill.parameters import check as check_parameters
 from distill.types import Architecture
 
-OPTIONS: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {
-        "layers": {"type": "integer", "minimum": 1, "maximum": 512, "description": "Blocks; default: the teacher's."},
-        "width": {"type": "integer", "minimum": 1, "maximum": 65536, "description": "Hidden size; default: its own."},
-        "heads": {"type": ["integer", "string"], "minimum": 1, "maximum": 1024, "description": "Attention heads."},
-        "inner": {"type": "integer", "minimum": 1, "maximum": 262144, "description": "Feed-forward width."},
-        "parameters": {"type": "integer", "minimum": 1, "description": "Budget: the largest shape that fits it."},
-        "initialise": {"type": "string", "enum": ["auto", "teacher", "random"], "description": "First weights."},
-        "untied": {"type": "boolean", "description": "A decoder's output layer of its own, not the embeddings."},
-    }
-)
 SHRINKS = 64
 
 
@@ -54,21 +42,46 @@ def make_student(
     `untie`: separate output weights although the teacher's are tied (recipes that must keep labels out of the
     embeddings). Raises `InvalidConfig`.
     """
-    options = dict(wanted.options)
-    check_parameters(OPTIONS, options)
     config: Any = copy.deepcopy(teacher.config)
-    _check_family(wanted.name, config)
-    sizes, reason = _sizes(config, options, task, classes)
-    smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
+    shape = student_config(wanted, config, task, classes, untie)
+    smaller = shape.config
     network = build(smaller, task)
-    layers, width, heads, inner = sizes
-    how = _initialised(network, teacher, str(options.get("initialise", "auto")))
+    layers, width, heads, inner = shape.sizes
+    how = "teacher" if shape.copied else "random"
+    if shape.copied:
+        copy_blocks(network, teacher)
     resolved: dict[str, bool | int | float | str | list[int]] = {
         "layers": layers, "width": width, "heads": heads, "inner": inner, "initialise": how,
     }  # fmt: skip
     if getattr(config, "tie_word_embeddings", False) and not smaller.tie_word_embeddings:
         resolved["untied"] = True
-    return Made(network, Architecture(name=PREFIX + config.model_type, options=resolved), reason)
+    return Made(network, Architecture(name=PREFIX + config.model_type, options=resolved), shape.reason)
+
+
+Sizes = tuple[int, int, int, int]  # layers, width, heads, feed-forward width
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A student before it is built. `copied`: its first weights are the teacher's; `reason` says how it was sized."""
+
+    config: Any
+    sizes: Sizes
+    copied: bool
+    reason: str
+
+
+def student_config(
+    wanted: Architecture, config: Any, task: Task, classes: Sequence[str] = (), untie: bool = False
+) -> Shape:
+    """What `wanted` makes of the teacher's configuration; see `make_student`. Raises `InvalidConfig`."""
+    options = dict(wanted.options)
+    check_parameters(OPTIONS, options)
+    _check_family(wanted.name, config)
+    sizes, reason = _sizes(config, options, task, classes)
+    smaller = for_task(_resized(config, *sizes, untie=untie or bool(options.get("untied"))), task, classes)
+    copied = _copied(smaller, config, str(options.get("initialise", "auto")))
+    return Shape(smaller, sizes, copied, reason)
 
 
 def _check_family(name: str, config: PreTrainedConfig) -> None:
@@ -78,9 +91,6 @@ def _check_family(name: str, config: PreTrainedConfig) -> None:
             f"Ask for {PREFIX}{SAME}: a student shares its teacher's tokenizer and family.",
             {"student": name, "teacher_family": config.model_type},
         )
-
-
-Sizes = tuple[int, int, int, int]  # layers, width, heads, feed-forward width
 
 
 def _sizes(
@@ -167,19 +177,15 @@ def _key_value_heads(config: Any, heads: int) -> int:
     return next(count for count in range(wanted, 0, -1) if heads % count == 0)
 
 
-def _initialised(network: Any, teacher: Any, wanted: str) -> str:
-    """`teacher` or `random`: what was done."""
-    agree = network.config.hidden_size == teacher.config.hidden_size
+def _copied(smaller: Any, config: Any, wanted: str) -> bool:
+    """Whether the first weights are the teacher's."""
+    agree = bool(smaller.hidden_size == config.hidden_size)
     if wanted == "teacher" and not agree:
         raise InvalidConfig(
-            f"Weights cannot be copied: the student is {network.config.hidden_size} wide, the teacher "
-            f"{teacher.config.hidden_size}.",
+            f"Weights cannot be copied: the student is {smaller.hidden_size} wide, the teacher {config.hidden_size}.",
             "Set width to the teacher's, or initialise to random.",
         )
-    if wanted == "random" or not agree:
-        return "random"
-    copy_blocks(network, teacher)
-    return "teacher"
+    return agree and wanted != "random"
 
 
 def blocks_for(available: int, wanted: int) -> tuple[int, ...]:

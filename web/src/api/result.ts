@@ -16,11 +16,26 @@ export interface Column {
   top5: Share | null;
   agreement: Share | null;
   loss: number | null;
+  /** Of the answers, for decoders that follow instructions. */
+  perplexity: number | null;
+  rougeL: Share | null;
+  tokensPerSecond: number | null;
   parameters: number | null;
   flops: number | null;
   bytes: number | null;
   latencyMs: number | null;
   latencyNote: string;
+  /** What costs are told for: "one image", or a text of so many tokens. */
+  one: string;
+}
+
+/** What a job on texts says of its data. */
+export interface TextData {
+  /** Whether answers are predicted, token by token. */
+  generates: boolean;
+  duplicates: number;
+  truncated: { split: string; cut: number; of: number }[];
+  maxLength: number | null;
 }
 
 export interface Result {
@@ -29,6 +44,8 @@ export interface Result {
   beats: boolean | null;
   againstTeacher: Share | null;
   ending: string;
+  /** Null for images. */
+  text: TextData | null;
 }
 
 type Bag = Record<string, unknown>;
@@ -62,11 +79,29 @@ function column(name: string, value: unknown): Column | null {
     top5: share(found.top5),
     agreement: share(found.agreement),
     loss: number(found.loss),
+    perplexity: number(found.perplexity),
+    rougeL: share(found.rouge_l),
+    tokensPerSecond: number(bag(found.generation)?.tokens_per_second),
     parameters: number(found.parameters),
     flops: number(found.flops),
     bytes: number(found.bytes),
     latencyMs: number(latency?.median_ms),
     latencyNote: note.filter(Boolean).join(", "),
+    one: one(number(bag(found.preprocessing)?.max_length)),
+  };
+}
+
+const one = (tokens: number | null): string => (tokens === null ? "one image" : `one text of ${tokens} tokens`);
+
+function textData(dataset: Bag | null): TextData | null {
+  const truncated = bag(dataset?.truncated);
+  if (!dataset || !truncated) return null;
+  const used: Record<string, number> = { train: (number(dataset.train) ?? 0) + (number(dataset.validation) ?? 0), test: number(dataset.test) ?? 0 };
+  return {
+    generates: dataset.kind === "generate",
+    duplicates: number(dataset.duplicates_between_splits) ?? 0,
+    truncated: Object.entries(truncated).map(([split, cut]) => ({ split, cut: number(cut) ?? 0, of: used[split] ?? 0 })),
+    maxLength: number(dataset.max_length),
   };
 }
 
@@ -83,6 +118,7 @@ export function readResult(job: Pick<Job, "result">): Result | null {
     beats: typeof beats === "boolean" ? beats : null,
     againstTeacher: share(found.against_teacher),
     ending: string(bag(found.training)?.ending),
+    text: textData(bag(found.dataset)),
   };
 }
 

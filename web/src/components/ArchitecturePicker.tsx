@@ -2,18 +2,21 @@ import { type KeyboardEvent, useEffect, useId, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { ArchitectureEntry } from "../api/types";
+import { type Subject, subjectOfArchitecture } from "../lib/subject";
 
 interface Props {
   label: string;
   value: string;
   error?: string;
+  /** Only names for this kind of data are offered; null: any. */
+  subject?: Subject | null;
   onChange: (name: string) => void;
 }
 
 const SHOWN = 40;
 
 /** A combobox over the service's catalogue, searched by the service (WAI-ARIA: list autocomplete, manual selection). */
-export function ArchitecturePicker({ label, value, error, onChange }: Props) {
+export function ArchitecturePicker({ label, value, error, subject = null, onChange }: Props) {
   const id = useId();
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
@@ -24,10 +27,10 @@ export function ArchitecturePicker({ label, value, error, onChange }: Props) {
     if (!open) return undefined;
     let gone = false;
     const timer = setTimeout(() => {
-      unwrap(api.GET("/catalogue/architectures", { params: { query: { search: value || undefined, limit: SHOWN } } }))
+      unwrap(api.GET("/catalogue/architectures", { params: { query: { search: value || (subject === "texts" ? "transformers:" : undefined), limit: SHOWN } } }))
         .then((page) => {
           if (gone) return;
-          setFound(page.items);
+          setFound(page.items.filter(({ name }) => !subject || subjectOfArchitecture(name) === subject));
           setMore(Boolean(page.next_cursor));
           setAt(-1);
         })
@@ -37,7 +40,7 @@ export function ArchitecturePicker({ label, value, error, onChange }: Props) {
       gone = true;
       clearTimeout(timer);
     };
-  }, [value, open]);
+  }, [value, open, subject]);
 
   function pick(name: string): void {
     onChange(name);
@@ -76,7 +79,7 @@ export function ArchitecturePicker({ label, value, error, onChange }: Props) {
         autoComplete="off"
         spellCheck={false}
         value={value}
-        placeholder="Search: resnet, mobilenet, vit…"
+        placeholder={subject === "texts" ? "transformers:auto" : "Search: resnet, mobilenet, vit…"}
         onFocus={() => setOpen(true)}
         onBlur={() => setTimeout(() => setOpen(false), 120)}
         onChange={(event) => {

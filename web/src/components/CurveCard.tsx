@@ -53,7 +53,7 @@ export function CurveCard({ job, history }: { job: Job; history: History }) {
       <p className="muted curve-note">{note(job, history)}</p>
       <div ref={box}>
         {layers.length === 0 ? (
-          <p className="none tall">{waiting(job)}</p>
+          <p className={unscored(history) ? "muted" : "none tall"}>{unscored(history) ? "There is no Q curve: the dataset has no classes to compare. The layers were paired without one." : waiting(job)}</p>
         ) : asTable ? (
           <CurveTable layers={layers} chosen={chosen} />
         ) : (
@@ -76,6 +76,9 @@ function note(job: Job, { layers, frame, selection }: History): string {
   const rule = selection ? `; ${selection.chosen.length} chosen by ${selection.rule}` : "";
   return `${scored}${sample}${reused}${rule}.${job.status === "running" && job.phase === "scoring" ? " Filling in." : ""}`;
 }
+
+/** Layers were paired without a curve: it compares classes, and the dataset has none. */
+export const unscored = ({ layers, frame, selection }: History): boolean => selection !== null && layers.length === 0 && frame === null;
 
 function waiting(job: Job): string {
   if (job.status === "queued") return "The curve fills in when the job starts.";

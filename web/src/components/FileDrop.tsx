@@ -7,19 +7,26 @@ interface Props {
   label: string;
   accept: string;
   hint: string;
-  file: File | null;
-  onFile: (file: File | null) => void;
+  files: File[];
+  /** Whether several may be given at once. */
+  many?: boolean;
+  onFiles: (files: File[]) => void;
 }
 
-/** A file by dropping it or by choosing it; the same control for mouse, finger and keyboard. */
-export function FileDrop({ label, accept, hint, file, onFile }: Props) {
+const SHOWN = 8;
+
+/** Files by dropping or by choosing them; the same control for mouse, finger and keyboard. */
+export function FileDrop({ label, accept, hint, files, many = false, onFiles }: Props) {
   const id = useId();
   const [over, setOver] = useState(false);
+  function take(given: FileList | null): void {
+    const all = [...(given ?? [])];
+    if (all.length > 0) onFiles(many ? all : all.slice(0, 1));
+  }
   function drop(event: DragEvent): void {
     event.preventDefault();
     setOver(false);
-    const dropped = event.dataTransfer.files[0];
-    if (dropped) onFile(dropped);
+    take(event.dataTransfer.files);
   }
   return (
     <div
@@ -33,9 +40,14 @@ export function FileDrop({ label, accept, hint, file, onFile }: Props) {
     >
       <Icon name="upload" size={22} />
       <label htmlFor={id}>
-        {file ? (
+        {files.length > 0 ? (
           <>
-            <b>{file.name}</b>, {bytes(file.size)}
+            {files.slice(0, SHOWN).map((file) => (
+              <span key={file.name}>
+                <b>{file.name}</b>, {bytes(file.size)}
+              </span>
+            ))}
+            {files.length > SHOWN && <span className="muted small">and {files.length - SHOWN} more</span>}
           </>
         ) : (
           <>
@@ -44,7 +56,7 @@ export function FileDrop({ label, accept, hint, file, onFile }: Props) {
           </>
         )}
       </label>
-      <input id={id} type="file" accept={accept} onChange={(event) => onFile(event.target.files?.[0] ?? null)} />
+      <input id={id} type="file" accept={accept} multiple={many} onChange={(event) => take(event.target.files)} />
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api, unwrap } from "../api/client";
 import type { Job } from "../api/types";
 import { isActive } from "../api/types";
-import { title } from "../lib/jobs";
+import { studentFile, title } from "../lib/jobs";
 import { navigate } from "../router";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
@@ -105,7 +105,7 @@ function AsTeacher({ job }: { job: Job }) {
   const attempt = useTry();
   async function register(): Promise<void> {
     setBusy(true);
-    const body = { artifact: { job_id: job.id, name: "student.safetensors" }, name: title(job) };
+    const body = { artifact: { job_id: job.id, name: studentFile(job) }, name: title(job) };
     const made = await attempt(() => unwrap(api.POST("/teachers", { body: body as never })));
     setBusy(false);
     if (made) navigate(`/teachers/${made.id}`);

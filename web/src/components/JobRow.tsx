@@ -1,7 +1,7 @@
 import { Sparkline } from "../charts/Sparkline";
 import { readResult, studentOf, teacherOf } from "../api/result";
 import type { Curve, Job } from "../api/types";
-import { ago, bare, clock, duration, options, percent, words } from "../lib/format";
+import { ago, bare, clock, duration, figure, options, percent, words } from "../lib/format";
 import { curveLabel, progressOf, title } from "../lib/jobs";
 import { Link } from "../router";
 import { RowActions } from "./JobActions";
@@ -85,8 +85,15 @@ function RowProgress({ job, now }: { job: Job; now: number }) {
 
 function Accuracy({ job }: { job: Job }) {
   const result = readResult(job);
-  const student = studentOf(result)?.accuracy;
-  const teacher = teacherOf(result)?.accuracy;
+  const [student, teacher] = [studentOf(result)?.accuracy, teacherOf(result)?.accuracy];
+  const answers = studentOf(result)?.perplexity;
+  if (answers != null)
+    return (
+      <>
+        <strong>{figure(answers, 3)}</strong> <span className="small">perplexity</span>
+        {teacherOf(result)?.perplexity != null && <span className="muted small">teacher {figure(teacherOf(result)?.perplexity, 3)}</span>}
+      </>
+    );
   if (!student) return <span className="muted">–</span>;
   return (
     <>

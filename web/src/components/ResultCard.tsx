@@ -1,21 +1,34 @@
-import type { Column, Result, Share } from "../api/result";
+import type { Column, Result, Share, TextData } from "../api/result";
 import type { Job } from "../api/types";
 import { csv } from "../lib/csv";
 import { save } from "../lib/download";
 import { bare, bytes, count, figure, MISSING, percent, short, words } from "../lib/format";
+import { studentFile } from "../lib/jobs";
 import { Card } from "./Layout";
 import { DownloadButton } from "./DownloadButton";
 import { Prose } from "./Prose";
 
-export const ROWS: { name: string; note?: string; value: (column: Column) => string; range?: (column: Column) => Share | null }[] = [
-  { name: "Test accuracy", value: (c) => percent(c.accuracy?.value), range: (c) => c.accuracy },
+interface RowOf {
+  name: string;
+  /** Its name where the answers to instructions are predicted. */
+  ofAnswers?: string;
+  note?: string | ((column: Column) => string);
+  value: (column: Column) => string;
+  range?: (column: Column) => Share | null;
+}
+
+export const ROWS: RowOf[] = [
+  { name: "Test accuracy", ofAnswers: "Next-token accuracy", value: (c) => percent(c.accuracy?.value), range: (c) => c.accuracy },
   { name: "Top-5 accuracy", value: (c) => percent(c.top5?.value), range: (c) => c.top5 },
   { name: "Agreement with the teacher", value: (c) => percent(c.agreement?.value), range: (c) => c.agreement },
   { name: "Test loss", value: (c) => figure(c.loss) },
   { name: "Parameters", value: (c) => short(c.parameters) },
-  { name: "FLOPs", note: "one image, multiply-add = 2", value: (c) => short(c.flops) },
+  { name: "Perplexity", note: "of the answers", value: (c) => figure(c.perplexity) },
+  { name: "ROUGE-L", note: "of greedy answers", value: (c) => figure(c.rougeL?.value), range: (c) => (c.rougeL?.n === undefined ? null : c.rougeL) },
+  { name: "Generation", note: "16 prompts at a time", value: (c) => (c.tokensPerSecond === null ? MISSING : `${figure(c.tokensPerSecond, 3)} tokens/s`) },
+  { name: "FLOPs", note: (c) => `${c.one}, multiply-add = 2`, value: (c) => short(c.flops) },
   { name: "Size on disk", value: (c) => bytes(c.bytes) },
-  { name: "Latency", note: "one image, median", value: (c) => (c.latencyMs === null ? MISSING : `${figure(c.latencyMs, 3)} ms`) },
+  { name: "Latency", note: (c) => `${c.one}, median`, value: (c) => (c.latencyMs === null ? MISSING : `${figure(c.latencyMs, 3)} ms`) },
 ];
 
 /** Teacher, student and comparison side by side, and the verdict as the service put it. */
@@ -28,13 +41,18 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
       className="result"
       aside={
         <>
-          {"student" in job.links && <DownloadButton path={`/jobs/${job.id}/artifacts/student.safetensors`} name="student.safetensors" label="Student" primary />}
+          {"student" in job.links && <DownloadButton path={`/jobs/${job.id}/student`} name={studentFile(job)} label={studentFile(job)} primary />}
           <button type="button" className="button small" onClick={() => save(resultCsv(result), `result-${job.id}.csv`, "text/csv")}>
             CSV
           </button>
         </>
       }
     >
+      {result.text && result.text.duplicates > 0 && (
+        <p className="verdict tone-warn" role="note">
+          {count(result.text.duplicates)} test texts are also among the training texts: scores on them flatter every model.
+        </p>
+      )}
       {result.verdict && (
         <p className={`verdict tone-${tone}`}>
           <Prose text={result.verdict} />
@@ -60,8 +78,8 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
             {rows.map((row) => (
               <tr key={row.name}>
                 <th scope="row">
-                  {row.name}
-                  {row.note && <span className="muted small">{row.note}</span>}
+                  {(result.text?.generates && row.ofAnswers) || row.name}
+                  {row.note && <span className="muted small">{typeof row.note === "string" ? row.note : row.note(result.columns[0]!)}</span>}
                 </th>
                 {result.columns.map((column) => (
                   <td key={column.title} className={column.title === "Student" ? "mine" : undefined}>
@@ -77,12 +95,20 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
       <p className="muted small">
         Shares carry their 95 % interval on the untouched test set.
         {result.columns[0]?.latencyNote ? ` Latency on ${result.columns[0].latencyNote}.` : ""}
+        {result.text ? ` ${cutWords(result.text)}` : ""}
       </p>
     </Card>
   );
 }
 
+/** What the networks did not see of the texts. */
+function cutWords({ truncated, maxLength }: TextData): string {
+  const cut = truncated.filter(({ cut }) => cut > 0).map(({ split, cut, of }) => `${count(cut)} of ${count(of)} ${split} texts (${percent(cut / of, 1)})`);
+  return cut.length > 0 ? `Longer than max_length (${maxLength} tokens) and cut: ${cut.join(", ")}.` : `No text is longer than max_length (${maxLength} tokens).`;
+}
+
 function Interval({ share }: { share: Share | null }) {
+  if (share?.n !== undefined && share.low === undefined) return <span className="muted small">n = {count(share.n)}</span>;
   if (!share || share.low === undefined || share.high === undefined) return null;
   const n = share.n === undefined ? "" : `, n = ${count(share.n)}`;
   return (
@@ -101,10 +127,13 @@ export function resultCsv(result: Result): string {
     column.accuracy?.value ?? null,
     column.agreement?.value ?? null,
     column.loss,
+    column.perplexity,
+    column.rougeL?.value ?? null,
+    column.tokensPerSecond,
     column.parameters,
     column.flops,
     column.bytes,
     column.latencyMs,
   ];
-  return csv([["network", "architecture", "recipe", "accuracy", "agreement", "loss", "parameters", "flops", "bytes", "latency_ms"], ...result.columns.map(cells)]);
+  return csv([["network", "architecture", "recipe", "accuracy", "agreement", "loss", "perplexity", "rouge_l", "tokens_per_second", "parameters", "flops", "bytes", "latency_ms"], ...result.columns.map(cells)]);
 }

@@ -8,16 +8,18 @@ interface Props {
   name: string;
   schema: Schema;
   registries?: Record<string, string[]>;
+  /** What an empty field stands for, where the schema has no default. */
+  unset?: string;
   value: string;
   error?: string;
   onChange: (text: string) => void;
 }
 
 /** One setting, asked by its schema. Empty means the default, which is shown. */
-export function SchemaField({ name, schema, registries, value, error, onChange }: Props) {
+export function SchemaField({ name, schema, registries, unset = "", value, error, onChange }: Props) {
   const id = useId();
   const asked = ask(schema, registries);
-  const standard = defaultText(asked);
+  const standard = defaultText(asked) || unset;
   const selects = asked.kind === "boolean" || asked.kind === "choice";
   const choices = asked.kind === "boolean" ? [...(asked.auto ? ["auto"] : []), "true", "false"] : asked.choices;
   const common = { id, value, "aria-describedby": `${id}-help`, "aria-invalid": error ? true : undefined };

@@ -18,6 +18,7 @@ export function TrainingCharts({ history, version }: { history: History; version
   const merged = useMemo(() => merge(train, validation), [train, validation, version]);
   const losses = pick(train, (name) => !isAccuracy(name) && name !== RATE);
   const rates = pick(train, (name) => name === RATE);
+  const answers = perplexities(validation);
   const marks: Mark[] = history.attemptStarts.map(({ attempt, step }) => ({ x: step, label: `attempt ${attempt}` }));
   if (!train && !validation) return null;
   return (
@@ -37,12 +38,16 @@ export function TrainingCharts({ history, version }: { history: History; version
       <div className="charts">
         {train && <TimeChart title="Loss" x={train.step} series={losses} marks={marks} log={log} version={version} />}
         <TimeChart title="Accuracy" x={merged.step} series={merged.series} marks={marks} percent version={version} />
+        {validation && answers.length > 0 && <TimeChart title="Perplexity of the answers, in validation" x={validation.step} series={answers} marks={marks} version={version} />}
         {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
       </div>
       <p className="muted small hint">Drag across a chart to look closer, double-click to see all.</p>
     </Card>
   );
 }
+
+/** Of decoders that follow instructions: on validation samples, after every epoch. */
+export const perplexities = (validation: Columns | undefined): Series[] => pick(validation, (name) => name === "perplexity");
 
 function pick(columns: Columns | undefined, wanted: (name: string) => boolean): Series[] {
   const names = [...(columns?.values.keys() ?? [])].filter(wanted);

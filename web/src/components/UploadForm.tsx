@@ -1,107 +1,51 @@
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { Dataset, Teacher } from "../api/types";
-import { forget, type Progress, type Purpose, sendFile } from "../api/upload";
 import { pairs } from "../lib/draft";
-import { bytes, duration } from "../lib/format";
+import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
 import { FileDrop } from "./FileDrop";
-import { Bar } from "./Layout";
 import { Problem } from "./Problem";
+import { Sent, Stopped, useUpload } from "./Sending";
 
-interface Sending extends Progress {
-  startedAt: number;
-  /** How much there was when this page began to send: the pace is that of the rest. */
-  from: number;
-  registering: boolean;
-}
-
-/** Sends files one after the other, then registers them; one button stops it, and the same file goes on later. */
-function useUpload<T>(purpose: Purpose, onDone: (made: T) => void) {
-  const [sending, setSending] = useState<Sending | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [stoppedAt, setStoppedAt] = useState<number | null>(null);
-  const abort = useRef<AbortController | null>(null);
-
-  async function send(files: File[], register: (ids: string[]) => Promise<T>): Promise<void> {
-    const control = new AbortController();
-    abort.current = control;
-    setError(null);
-    setStoppedAt(null);
-    let last = 0;
-    try {
-      const ids: string[] = [];
-      for (const file of files) {
-        const startedAt = Date.now();
-        let from = -1;
-        const tell = (progress: Progress): void => {
-          from = from < 0 ? progress.sent : from;
-          last = progress.sent / Math.max(1, progress.total);
-          setSending({ ...progress, startedAt, from, registering: false });
-        };
-        tell({ sent: 0, total: file.size, note: "" });
-        from = -1;
-        ids.push(await sendFile(file, purpose, tell, control.signal));
-      }
-      setSending((old) => old && { ...old, registering: true });
-      const made = await register(ids);
-      for (const file of files) forget(file, purpose);
-      onDone(made);
-    } catch (thrown) {
-      if (control.signal.aborted) setStoppedAt(last);
-      else setError(thrown);
-    }
-    setSending(null);
-  }
-  return { sending, error, stoppedAt, send, stop: () => abort.current?.abort() };
-}
-
-function Sent({ sending, onStop }: { sending: Sending; onStop: () => void }) {
-  return (
-    <div className="sending" role="status">
-      <Bar fraction={sending.total > 0 ? sending.sent / sending.total : 0} label="Upload" />
-      <span className="grow small">{pace(sending)}</span>
-      {!sending.registering && (
-        <button type="button" className="button small" onClick={onStop}>
-          Stop
-        </button>
-      )}
-    </div>
-  );
-}
-
-function pace({ sent, total, startedAt, from, note, registering }: Sending): string {
-  if (registering) return "Received and verified. A worker reads it through, which takes a moment…";
-  if (note === "verifying") return "Received. The service verifies what it has stored…";
-  const rate = Math.max(0, sent - from) / Math.max(0.5, (Date.now() - startedAt) / 1000);
-  const left = rate > 0 && !note ? `, ${bytes(Math.round(rate))}/s, ${duration((total - sent) / rate)} left` : "";
-  return `${bytes(sent)} of ${bytes(total)}${left}${note ? `, ${note}` : ""}`;
-}
-
-function Stopped({ at }: { at: number | null }) {
-  if (at === null) return null;
-  return <p className="muted small">Stopped at {Math.round(100 * at)} %. Send the same file again to go on where it was.</p>;
-}
+const CHECKPOINTS = ".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz,.json,.txt,.jinja";
+const CHECKPOINT_HINT =
+  "safetensors, a torch.save file (.pt, .pth, .bin), or shards with their index; of a language model its Hugging Face folder: one zip, or config.json, safetensors and tokenizer.json together";
 
 export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
-  const [file, setFile] = useState<File | null>(null);
+  const [files, setFiles] = useState<File[]>([]);
   const [architecture, setArchitecture] = useState("");
   const [given, setGiven] = useState("");
   const [name, setName] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Teacher>("teacher", onDone);
+  const wrong = trouble(files, architecture);
+  const called = files.length === 1 ? files[0]!.name.replace(/\.[^.]+$/, "") : "";
 
+  function take(all: File[]): void {
+    const kept = chosen(all);
+    setFiles(kept);
+    if (!architecture) setArchitecture(suggested(kept));
+  }
   function submit(event: FormEvent): void {
     event.preventDefault();
-    if (!file) return;
-    const rest = { architecture, options: pairs(given), name: name || file.name.replace(/\.[^.]+$/, ""), labels: {} };
-    void send([file], ([upload = ""]) => unwrap(api.POST("/teachers", { body: { upload, ...rest } as never })) as Promise<Teacher>);
+    const rest = { architecture, options: pairs(given), name: name || called, labels: {} };
+    const sent = (ids: string[]) => (ids.length === 1 ? { upload: ids[0] } : { uploads: ids });
+    void send(files, (ids) => unwrap(api.POST("/teachers", { body: { ...sent(ids), ...rest } as never })) as Promise<Teacher>);
   }
 
   return (
     <form className="upload" onSubmit={submit}>
-      <FileDrop label="Drop a checkpoint here, or choose one" hint="safetensors, a torch.save file (.pt, .pth, .bin), or a zip or tar of shards" accept=".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz" file={file} onFile={setFile} />
+      <FileDrop label="Drop a checkpoint here, or choose its files" hint={CHECKPOINT_HINT} accept={CHECKPOINTS} files={files} many onFiles={take} />
       <ArchitecturePicker label="Its architecture" value={architecture} onChange={setArchitecture} />
+      <p className="help">
+        <code>transformers:auto</code> for a language model: its config.json says the rest.
+      </p>
+      {wrong && (
+        <p className="help error" role="alert">
+          {wrong}
+        </p>
+      )}
       <div className="grid2">
         <label className="field">
           <span>Options</span>
@@ -109,7 +53,7 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
         </label>
         <label className="field">
           <span>Name</span>
-          <input value={name} onChange={(event) => setName(event.target.value)} placeholder={file?.name.replace(/\.[^.]+$/, "") ?? "resnet34 on our photographs"} maxLength={200} />
+          <input value={name} onChange={(event) => setName(event.target.value)} placeholder={called || "resnet34 on our photographs"} maxLength={200} />
         </label>
       </div>
       {error !== null && <Problem error={error} />}
@@ -117,7 +61,7 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
-        <button type="submit" className="button primary" disabled={!file || !architecture}>
+        <button type="submit" className="button primary" disabled={files.length === 0 || !architecture || wrong !== ""}>
           Register teacher
         </button>
       )}
@@ -126,46 +70,70 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
 }
 
 export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
-  const [whole, setWhole] = useState<File | null>(null);
-  const [test, setTest] = useState<File | null>(null);
+  const [whole, setWhole] = useState<File[]>([]);
+  const [test, setTest] = useState<File[]>([]);
   const [split, setSplit] = useState(false);
   const [name, setName] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    if (!whole) return;
-    const called = name || whole.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson))+$/, "");
+    const [first] = whole;
+    if (!first) return;
+    const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
-    const files = split && test ? [whole, test] : [whole];
-    void send(files, (ids) => {
+    void send(split ? [...whole, ...test] : whole, (ids) => {
       const body = { name: called, ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
 
   const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson";
-  const hint = "zip or tar with a folder per class or a table of labels, image parquet, CSV or JSON Lines with base64 images";
+  const hint = "images: zip or tar with a folder per class or a table of labels, parquet, CSV or JSON Lines with base64; texts: CSV, JSON Lines or parquet";
   return (
     <form className="upload" onSubmit={submit}>
-      <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} file={whole} onFile={setWhole} />
+      <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} files={whole} onFiles={setWhole} />
       <label className="check">
         <input type="checkbox" checked={split} onChange={(event) => setSplit(event.target.checked)} /> I have a test part of my own
       </label>
-      {split && <FileDrop label="Test part" hint={hint} accept={accept} file={test} onFile={setTest} />}
+      {split && <FileDrop label="Test part" hint={hint} accept={accept} files={test} onFiles={setTest} />}
+      <TextColumns />
       <label className="field">
         <span>Name</span>
-        <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole?.name ?? "our photographs"} maxLength={200} />
+        <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />
       </label>
       {error !== null && <Problem error={error} />}
       <Stopped at={stoppedAt} />
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
-        <button type="submit" className="button primary" disabled={!whole || (split && !test)}>
+        <button type="submit" className="button primary" disabled={whole.length === 0 || (split && test.length === 0)}>
           Register dataset
         </button>
       )}
     </form>
+  );
+}
+
+/** Tables of texts are told by their columns; these are the ones. */
+function TextColumns() {
+  return (
+    <details className="columns-help">
+      <summary>Which columns a table of texts has</summary>
+      <ul className="small">
+        <li>
+          Labelled texts: <code>text</code>, <code>label</code>
+        </li>
+        <li>
+          Labelled pairs: <code>sentence1</code>, <code>sentence2</code>, <code>label</code> (or <code>premise</code>, <code>hypothesis</code>; <code>question1</code>, <code>question2</code>)
+        </li>
+        <li>
+          Instructions: <code>instruction</code>, <code>output</code>, and where there is one <code>input</code>; a <code>label</code> is optional
+        </li>
+        <li>
+          Conversations: <code>messages</code>, a list of role and content, the last by the assistant (JSON Lines, parquet)
+        </li>
+      </ul>
+    </details>
   );
 }

@@ -4,7 +4,7 @@ import { Sparkline } from "../charts/Sparkline";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, count, duration, MISSING } from "../lib/format";
-import { progressOf } from "../lib/jobs";
+import { progressOf, samplesOf } from "../lib/jobs";
 import type { Live } from "../live/useJobHistory";
 
 /** The few numbers one glances at: time, pace, memory, attempts. */
@@ -16,6 +16,7 @@ export function Vitals({ job, live }: { job: Job; live: Live }) {
   const peak = Math.max(0, ...(data?.items ?? []).map((attempt) => attempt.peak_memory_bytes ?? 0));
   if (job.started_at === null) return null;
   const end = job.finished_at ? Date.parse(job.finished_at) : now;
+  const rate = `${samplesOf(job) === "texts" ? "Texts" : "Images"} per second`;
   const speed = live.speeds.at(-1) ?? progress.imagesPerSecond;
   return (
     <dl className="vitals">
@@ -23,8 +24,8 @@ export function Vitals({ job, live }: { job: Job; live: Live }) {
       {active && progress.etaSeconds !== null && job.phase === "distilling" && <Vital name="Time left" value={duration(progress.etaSeconds)} />}
       {progress.totalSteps !== null && <Vital name="Steps" value={count(progress.step)} note={`of ${count(progress.totalSteps)}`} />}
       {speed !== null && speed > 0 && (
-        <Vital name={active ? "Images per second" : "Images per second, at the end"} value={count(speed)}>
-          {live.speeds.length > 4 && <Sparkline width={84} height={22} points={live.speeds.map((y, at, all) => ({ x: at / (all.length - 1), y, marked: false }))} label="Images per second since this page was opened" />}
+        <Vital name={active ? rate : `${rate}, at the end`} value={count(speed)}>
+          {live.speeds.length > 4 && <Sparkline width={84} height={22} points={live.speeds.map((y, at, all) => ({ x: at / (all.length - 1), y, marked: false }))} label={`${rate} since this page was opened`} />}
         </Vital>
       )}
       <Vital name="Peak memory" value={peak > 0 ? bytes(peak) : MISSING} note={peak > 0 ? "" : "when an attempt ends"} />

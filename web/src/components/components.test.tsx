@@ -113,10 +113,10 @@ test("a setting shows its default, its help and what is wrong with it", async ()
 
 test("a file is chosen by the same control that it can be dropped on", async () => {
   const onFile = vi.fn();
-  render(<FileDrop label="Drop it" accept=".zip" hint="zip" file={null} onFile={onFile} />);
+  render(<FileDrop label="Drop it" accept=".zip" hint="zip" files={[]} onFiles={onFile} />);
   const file = new File(["x"], "photos.zip");
   await userEvent.upload(screen.getByLabelText(/Drop it/), file);
-  expect(onFile).toHaveBeenCalledWith(file);
+  expect(onFile).toHaveBeenCalledWith([file]);
 });
 
 test("the reading is sentences, in whatever structure they come", () => {

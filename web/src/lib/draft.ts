@@ -51,7 +51,7 @@ export const NAMED = "named:";
 /** Asked for by the form itself, or given by one that it has. */
 export const OWN_FIELDS = ["recipe", "recipe_parameters", "selection", "selection_parameters"];
 
-export function build(draft: Draft, schemas: Schemas, needsTeacher: boolean): Built {
+export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Built {
   const errors = new Map<string, string>();
   const config: Record<string, unknown> = { recipe: draft.recipe, ...typed(draft.config, schemas.config, "/config", errors) };
   const recipe = typed(draft.recipeParameters, schemas.recipe, "/config/recipe_parameters", errors);
@@ -61,7 +61,7 @@ export function build(draft: Draft, schemas: Schemas, needsTeacher: boolean): Bu
   if (Object.keys(selection).length > 0) config.selection_parameters = selection;
   const options = pairs(draft.options);
   const body: Record<string, unknown> = {
-    ...(needsTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
+    ...(takesTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
     dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
     student: Object.keys(options).length > 0 ? { name: draft.student, options } : draft.student,
     config,
@@ -103,6 +103,15 @@ export function pairs(text: string): Record<string, string | number | boolean | 
   return found;
 }
 
+/** The options as text, with one of them changed; "" takes it out. */
+export function withOption(text: string, name: string, value: string): string {
+  const { [name]: _, ...others } = pairs(text);
+  return pairsText(value.trim() ? { ...others, [name]: value.trim() } : others);
+}
+
+const pairsText = (given: Record<string, unknown>): string =>
+  Object.entries(given).map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(" ") : String(value)}`).join(", ");
+
 function plain(value: string): string | number | boolean {
   if (value === "true" || value === "false") return value === "true";
   return value !== "" && Number.isFinite(Number(value)) ? Number(value) : value;
@@ -122,7 +131,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     teacher: job.teacher ?? "",
     dataset: job.dataset,
     student: job.student.name,
-    options: Object.entries(job.student.options ?? {}).map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(" ") : String(value)}`).join(", "),
+    options: pairsText(job.student.options ?? {}),
     compareWith: job.compare_with ?? "",
     priority: job.priority ? String(job.priority) : "",
     recipe: job.recipe,

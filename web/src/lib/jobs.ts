@@ -1,7 +1,13 @@
 import type { Curve, Job } from "../api/types";
 import { bare, percent, words } from "./format";
+import { isLanguage } from "./subject";
 
 export const title = (job: Pick<Job, "name" | "student" | "recipe">): string => job.name || `${bare(job.student.name)} by ${words(job.recipe)}`;
+
+/** What the student's file is called: of a language model its folder. */
+export const studentFile = (job: Pick<Job, "student">): string => (isLanguage(job.student.name) ? "student.zip" : "student.safetensors");
+/** What a job trains on is counted in. */
+export const samplesOf = (job: Pick<Job, "student">): string => (isLanguage(job.student.name) ? "texts" : "images");
 
 export interface Progress {
   fraction: number | null;

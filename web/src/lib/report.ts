@@ -4,29 +4,67 @@ type Bag = Record<string, unknown>;
 export interface DatasetFindings {
   classes: string[];
   counts: { split: string; counts: number[] }[];
+  /** What its samples are called. */
+  noun: string;
   sizes: string;
   modes: string;
   corrupt: number;
   corruptExamples: [string, string][];
   duplicates: number | null;
   notes: string[];
+  /** Null for images. */
+  text: TextFindings | null;
+}
+
+export interface TextFindings {
+  form: string;
+  /** Words and punctuation marks of a text: least, median, most. */
+  words: number[];
+  /** Words -> share of texts with more. */
+  longer: [number, number][];
+  examples: { label: string; first: string; second: string }[];
 }
 
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const bag = (value: unknown): Bag => (typeof value === "object" && value !== null ? (value as Bag) : {});
 const number = (value: unknown): number | null => (typeof value === "number" ? value : null);
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 export function datasetFindings(report: Bag | null): DatasetFindings | null {
   if (!report) return null;
-  const counts = Object.entries((report.counts ?? {}) as Record<string, number[]>).map(([split, each]) => ({ split, counts: list(each).map(Number) }));
+  const counts = Object.entries(bag(report.counts)).map(([split, each]) => ({ split, counts: list(each).map(Number) }));
+  const found = textFindings(report);
   return {
     classes: list(report.classes).map(String),
     counts,
+    noun: !found ? "images" : report.kind === "generate" ? "instructions" : "texts",
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,
     corruptExamples: Object.entries((report.corrupt_examples ?? {}) as Record<string, string>),
     duplicates: number(report.duplicates_between_splits),
     notes: list(report.notes).map(String),
+    text: found,
+  };
+}
+
+export const total = (counts: number[]): number => counts.reduce((a, b) => a + b, 0);
+
+const FORMS: Record<string, string> = {
+  texts: "labelled texts",
+  pairs: "labelled pairs of texts",
+  instructions: "instructions with answers",
+  messages: "conversations, the last message by the assistant",
+};
+
+function textFindings(report: Bag): TextFindings | null {
+  if (report.kind !== "classify" && report.kind !== "generate") return null;
+  const plain = report.kind === "generate" ? "instructions" : report.pairs ? "pairs" : "texts";
+  return {
+    form: FORMS[text(report.form) || plain] ?? text(report.form),
+    words: list(report.words).map(Number),
+    longer: Object.entries(bag(report.longer_than)).map(([words, share]): [number, number] => [Number(words), Number(share)]),
+    examples: list(report.examples).map((each) => ({ label: text(bag(each).label), first: text(bag(each).first), second: text(bag(each).second) })),
   };
 }
 
@@ -49,6 +87,19 @@ export interface TeacherFindings {
   size: string;
   layers: LayerFound[];
   note: string;
+  /** Null for networks of images. */
+  language: LanguageFindings | null;
+}
+
+export interface LanguageFindings {
+  family: string;
+  generates: boolean;
+  blocks: number | null;
+  width: number | null;
+  heads: number | null;
+  vocabulary: number | null;
+  maxLength: number | null;
+  classNames: string[];
 }
 
 /** A generalised layer, as scoring will see it. */
@@ -79,6 +130,35 @@ export function teacherFindings(report: Bag | null): TeacherFindings | null {
       kind: String(each.kind),
       shape: list(each.shape).join(" × "),
     })),
-    note: typeof report.note === "string" ? report.note : "",
+    note: text(report.note),
+    language: languageFindings(report),
   };
+}
+
+/** A language model's report has how many layers there are, not which. */
+function languageFindings(report: Bag): LanguageFindings | null {
+  if (typeof report.family !== "string" || number(report.vocabulary) === null) return null;
+  return {
+    family: report.family,
+    generates: report.generates === true,
+    blocks: number(report.layers),
+    width: number(report.width),
+    heads: number(report.heads),
+    vocabulary: number(report.vocabulary),
+    maxLength: number(report.max_length),
+    classNames: list(report.classes).map(String),
+  };
+}
+
+/** Its architecture's name; of a language model what its config.json said. */
+export function architectureOf({ architecture, report }: { architecture: { name: string }; report: Bag | null }): string {
+  const found = bag(report?.architecture).name;
+  return architecture.name === "transformers:auto" && typeof found === "string" ? found : architecture.name;
+}
+
+/** A teacher's classes in words: a base has none of its own yet. */
+export function classWords(found: TeacherFindings | null): string {
+  if (!found || found.classes === null) return "";
+  if (found.language && found.classes === 0) return found.language.generates ? "none: it answers" : "none: a base to fine-tune";
+  return found.classes.toLocaleString("en-GB");
 }

@@ -12,6 +12,8 @@ export interface Schema {
   exclusiveMinimum?: number;
   exclusiveMaximum?: number;
   "x-registry"?: string;
+  /** The only kind of data that has this setting. */
+  "x-data"?: string;
 }
 
 export type Kind = "boolean" | "integer" | "number" | "string" | "choice" | "list" | "json";
@@ -31,7 +33,7 @@ export function ask(schema: Schema, registries: Record<string, string[]> = {}): 
   const parts = schema.anyOf ?? [schema];
   const types = parts.flatMap((part) => part.type ?? []);
   const words = parts.flatMap((part) => part.enum ?? (part.const === undefined ? [] : [part.const])).map(String);
-  const auto = words.includes("auto");
+  const auto = words.includes("auto") || schema.default === "auto";
   const choices = words.filter((word) => word !== "auto" || words.length > 1);
   const registry = schema["x-registry"] ? registries[schema["x-registry"]] : undefined;
   const bounded = parts.find((part) => part.type === "number" || part.type === "integer") ?? schema;

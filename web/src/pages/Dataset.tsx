@@ -6,11 +6,12 @@ import { Digest } from "../components/Inputs";
 import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
+import { TextCards, Twins } from "../components/TextCards";
 import { Tiles } from "../components/Tiles";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, clock, count } from "../lib/format";
-import { type DatasetFindings, datasetFindings } from "../lib/report";
+import { type DatasetFindings, datasetFindings, total } from "../lib/report";
 import { Link, navigate } from "../router";
 
 export function Dataset({ id }: { id: string }) {
@@ -42,8 +43,10 @@ export function Dataset({ id }: { id: string }) {
         <Labels labels={data.labels} />
       </div>
       {data.error && <ErrorNote error={data.error} />}
+      {found && <Twins found={found} />}
       <Overview dataset={data} found={found} />
       {found && found.classes.length > 0 && <Classes found={found} sheet={data.thumbnails} />}
+      {found?.text && <TextCards text={found.text} />}
       {found && <Concerns found={found} />}
     </Page>
   );
@@ -54,9 +57,9 @@ function Overview({ dataset, found }: { dataset: DatasetData; found: DatasetFind
     <Card title="What it is">
       <Facts
         facts={[
-          ["Kind", dataset.kind],
-          ["Classes", found ? found.classes.length : ""],
-          ...(found?.counts ?? []).map(({ split, counts }): [string, string] => [`${split} images`, count(counts.reduce((a, b) => a + b, 0))]),
+          ["Kind", found?.text ? `${dataset.kind} of ${found.text.form}` : dataset.kind],
+          ["Classes", found ? found.classes.length || "none: no Q curve, layers are paired evenly" : ""],
+          ...(found?.counts ?? []).map(({ split, counts }): [string, string] => [`${split} ${found?.noun}`, count(total(counts))]),
           ["Image size", found?.sizes],
           ["Colour", found?.modes],
           ["Size", dataset.size_bytes ? bytes(dataset.size_bytes) : ""],
@@ -82,7 +85,7 @@ function Classes({ found, sheet }: { found: DatasetFindings; sheet: DatasetData[
   const train = found.counts.find(({ split }) => split === "train")?.counts ?? [];
   const most = Math.max(1, ...found.counts.flatMap(({ counts }) => counts));
   return (
-    <Card title="Images by class" aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
+    <Card title={`${found.noun.charAt(0).toUpperCase()}${found.noun.slice(1)} by class`} aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
       <table className="bars">
         <thead className="visually-hidden">
           <tr>
@@ -119,8 +122,7 @@ function Classes({ found, sheet }: { found: DatasetFindings; sheet: DatasetData[
 function Concerns({ found }: { found: DatasetFindings }) {
   const lines = [
     ...(found.corrupt ? [`${count(found.corrupt)} images cannot be read and are left out.`] : []),
-    ...(found.duplicates ? [`${count(found.duplicates)} test images are also among the training images: scores on them flatter every model.`] : []),
-    ...found.notes,
+    ...found.notes.filter((note) => !(found.text && note.includes("are among the training texts"))), // said at the top
   ];
   if (lines.length === 0) return null;
   return (

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
-import { CurveCard } from "../components/CurveCard";
+import { CurveCard, unscored } from "../components/CurveCard";
 import { FailureCard } from "../components/FailureCard";
 import { JobActions } from "../components/JobActions";
 import { JobDetails } from "../components/JobDetails";
@@ -65,7 +65,7 @@ export function Job({ id }: { id: string }) {
     >
       <Headline job={job} names={names} />
       <LiveNote job={job} live={live} problem={problem} />
-      <Phases job={job} history={live.history} scores={scores} />
+      <Phases job={job} history={live.history} scores={scores && !unscored(live.history)} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       <Vitals job={job} live={live} />

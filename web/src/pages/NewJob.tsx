@@ -2,27 +2,28 @@ import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "re
 
 import { api, unwrap } from "../api/client";
 import { asProblem, type ProblemError } from "../api/problem";
-import type { Catalogue, Dataset, DryRun, Entry, Job, Recipe, Teacher } from "../api/types";
-import { AddDataset } from "../components/AddDataset";
+import type { Catalogue, Dataset, DryRun, Job, Teacher } from "../api/types";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
+import { DatasetChoice, RecipeChoice, TeacherChoice } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
-import { Prose } from "../components/Prose";
 import { SchemaField } from "../components/SchemaField";
+import { SelectionChoice } from "../components/SelectionChoice";
 import { Snippets } from "../components/Snippets";
+import { StudentOptions } from "../components/StudentOptions";
 import { useSay } from "../components/Toasts";
-import { TeacherUpload } from "../components/UploadForm";
 import { useConfigSchema } from "../hooks/useConfigSchema";
 import { usePoll } from "../hooks/usePoll";
-import { build, type Draft, EMPTY, fromJob, NAMED, OWN_FIELDS, type Schemas } from "../lib/draft";
+import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import type { Schema } from "../lib/schema";
+import { misfits, settingsFor, type Subject, subjectOf, subjects } from "../lib/subject";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
-const FIRST = ["layers", "epochs", "batch_size", "learning_rate", "augmentation", "seed"];
+const FIRST = ["layers", "epochs", "batch_size", "learning_rate", "augmentation", "max_length", "text_features", "seed"];
 
 interface Choices {
   catalogue: Catalogue;
@@ -82,25 +83,39 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const say = useSay();
   const recipe = catalogue.recipes.find((each) => each.name === draft.recipe);
   const selection = catalogue.selections.find((each) => each.name === draft.selection);
+  const kinds = subjects(draft, datasets, teachers);
+  const subject = subjectOf(kinds);
   const needsTeacher = recipe?.needs_teacher ?? true;
+  const takesTeacher = needsTeacher || subject === "texts"; // a language model is trained from a folder
   const schemas: Schemas = useMemo(
-    () => ({ config, recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
-    [config, recipe, selection],
+    () => ({ config: settingsFor(config, subject), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
+    [config, subject, recipe, selection],
   );
-  const { body, errors } = useMemo(() => build(draft, schemas, needsTeacher), [draft, schemas, needsTeacher]);
+  const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
+  const body = built.body;
+  const errors = new Map([...built.errors, ...misfits(kinds, takesTeacher)]);
   const registries = { losses: catalogue.losses.map((each) => each.name) };
-  const complete = draft.dataset !== "" && draft.student !== "" && (!needsTeacher || draft.teacher !== "") && errors.size === 0;
+  const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
+  const number = takesTeacher ? 1 : 0;
+
+  /** Of texts there is but one likely student: of its teacher's family. */
+  function withStudent(next: Draft): Draft {
+    const texts = subjectOf(subjects(next, datasets, teachers)) === "texts";
+    return texts && next.student === "" ? { ...next, student: "transformers:auto" } : next;
+  }
+  useEffect(() => onDraft(withStudent(draft)), []); // a teacher or dataset may have come with the address
 
   function set(change: Partial<Draft>): void {
     setChecked(null);
     setProblem(null);
-    onDraft({ ...draft, ...change });
+    const next = { ...draft, ...change };
+    onDraft("student" in change ? next : withStudent(next));
   }
   const at = (pointer: string): string | undefined =>
     errors.get(pointer) ?? problem?.problem.errors?.find((each) => each.pointer === pointer || each.pointer === `${pointer}/name`)?.message;
   const setting = (name: string): ReactNode =>
-    config[name] && (
-      <SchemaField key={name} name={name} schema={config[name]} value={draft.config[name] ?? ""} error={at(`/config/${name}`)} onChange={(text) => set({ config: { ...draft.config, [name]: text } })} />
+    schemas.config[name] && (
+      <SchemaField key={name} name={name} schema={schemas.config[name]} value={draft.config[name] ?? ""} error={at(`/config/${name}`)} onChange={(text) => set({ config: { ...draft.config, [name]: text } })} />
     );
 
   async function send(dryRun: boolean): Promise<void> {
@@ -123,36 +138,30 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     void send(false);
   }
 
-  const rest = Object.keys(config).filter((name) => !FIRST.includes(name) && !OWN_FIELDS.includes(name));
+  const rest = Object.keys(schemas.config).filter((name) => !FIRST.includes(name) && !OWN_FIELDS.includes(name));
   return (
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
           <RecipeChoice recipes={catalogue.recipes} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
         </Card>
-        {needsTeacher && (
-          <Card title="2. Teacher">
-            <TeacherChoice teachers={teachers} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
+        {takesTeacher && (
+          <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
+            <TeacherChoice teachers={teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
           </Card>
         )}
-        <Card title={needsTeacher ? "3. Dataset" : "2. Dataset"}>
+        <Card title={`${number + 2}. Dataset`}>
           <DatasetChoice catalogue={catalogue} datasets={datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
         </Card>
-        <Card title={needsTeacher ? "4. Student" : "3. Student"}>
-          <div className="grid2 wide-first">
-            <ArchitecturePicker label="Architecture" value={draft.student} error={at("/student")} onChange={(student) => set({ student })} />
-            <label className="field">
-              <span>Options</span>
-              <input value={draft.options} placeholder="width=8" autoComplete="off" spellCheck={false} onChange={(event) => set({ options: event.target.value })} />
-              {at("/student/options") && <span className="help error">{at("/student/options")}</span>}
-            </label>
+        <Card title={`${number + 3}. Student`}>
+          <div className={subject === "texts" ? "fields-stack" : "grid2 wide-first"}>
+            <ArchitecturePicker label="Architecture" value={draft.student} subject={kinds.dataset ?? kinds.teacher} error={at("/student")} onChange={(student) => set({ student })} />
+            <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
           </div>
-          <p className="muted small">
-            {catalogue.architectures.toLocaleString("en-GB")} architectures of timm, torchvision and Retort. Options are the constructor&rsquo;s, as <code>name=value</code>.
-          </p>
+          <StudentNote subject={subject} architectures={catalogue.architectures} />
         </Card>
         <form onSubmit={submit} id="new-job">
-          <Card title={needsTeacher ? "5. Training" : "4. Training"}>
+          <Card title={`${number + 4}. Training`}>
             <div className="fields">{FIRST.filter((name) => name !== "layers" || recipe?.needs_layers).map(setting)}</div>
             {recipe?.needs_layers && <SelectionChoice selections={catalogue.selections} draft={draft} schemas={schemas} at={at} set={set} />}
             {Object.keys(schemas.recipe).length > 0 && (
@@ -170,7 +179,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
               <div className="fields">{rest.map(setting)}</div>
             </details>
           </Card>
-          <Card title={needsTeacher ? "6. Name" : "5. Name"}>
+          <Card title={`${number + 5}. Name`}>
             <div className="fields">
               <label className="field">
                 <span>Name</span>
@@ -202,7 +211,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         <Card title="Submit">
           {problem && <Problem error={problem} />}
           {checked && <CheckedCard checked={checked} />}
-          {!complete && !problem && <p className="muted small">{missing(draft, needsTeacher, errors.size)}</p>}
+          {!complete && !problem && <p className="muted small">{missing(draft, takesTeacher, errors)}</p>}
           <div className="row wrap">
             <button type="submit" form="new-job" className="button primary" disabled={!complete || busy !== ""}>
               {busy === "Submitting…" ? busy : "Submit job"}
@@ -218,144 +227,22 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   );
 }
 
-function missing(draft: Draft, needsTeacher: boolean, errors: number): string {
-  const parts = [needsTeacher && !draft.teacher && "a teacher", !draft.dataset && "a dataset", !draft.student && "a student"].filter(Boolean);
+function StudentNote({ subject, architectures }: { subject: Subject | null; architectures: number }) {
+  if (subject === "texts")
+    return (
+      <p className="muted small spaced">
+        A smaller configuration of its teacher&rsquo;s family, with the teacher&rsquo;s tokenizer: give <code>layers</code> and <code>width</code>, or a budget of <code>parameters</code>.
+      </p>
+    );
+  return (
+    <p className="muted small">
+      {architectures.toLocaleString("en-GB")} architectures of timm, torchvision, transformers and Retort. Options are the constructor&rsquo;s, as <code>name=value</code>.
+    </p>
+  );
+}
+
+function missing(draft: Draft, takesTeacher: boolean, errors: Map<string, string>): string {
+  const parts = [takesTeacher && !draft.teacher && "a teacher", !draft.dataset && "a dataset", !draft.student && "a student"].filter(Boolean);
   if (parts.length > 0) return `Still to choose: ${parts.join(", ")}.`;
-  return errors ? "Some settings are not what they should be." : "";
-}
-
-function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[]; chosen: string; onChoose: (name: string) => void }) {
-  return (
-    <div className="choices" role="radiogroup" aria-label="Recipe">
-      {[...recipes].sort((a, b) => Number(b.name === EMPTY.recipe) - Number(a.name === EMPTY.recipe)).map((recipe) => (
-        <label key={recipe.name} className={recipe.name === chosen ? "choice chosen" : "choice"}>
-          <input type="radio" name="recipe" value={recipe.name} checked={recipe.name === chosen} onChange={() => onChoose(recipe.name)} />
-          <span>
-            <b>{words(recipe.name)}</b>
-            <span className="muted small">{recipe.summary}</span>
-          </span>
-        </label>
-      ))}
-    </div>
-  );
-}
-
-interface ChoiceProps {
-  chosen: string;
-  error?: string;
-  onChoose: (id: string) => void;
-  reload: () => void;
-}
-
-function TeacherChoice({ teachers, chosen, error, onChoose, reload }: ChoiceProps & { teachers: Teacher[] }) {
-  const [uploading, setUploading] = useState(false);
-  return (
-    <>
-      <div className="row">
-        <select aria-label="Teacher" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
-          <option value="">{teachers.length === 0 ? "No teacher is registered yet" : "Choose a teacher"}</option>
-          {teachers.map((teacher) => (
-            <option key={teacher.id} value={teacher.id} disabled={teacher.status !== "ready"}>
-              {teacher.name || teacher.id} ({teacher.architecture.name}
-              {teacher.status === "ready" ? "" : `, ${teacher.status}`})
-            </option>
-          ))}
-        </select>
-        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
-          Upload
-        </button>
-      </div>
-      {error && <p className="help error">{error}</p>}
-      {uploading && (
-        <TeacherUpload
-          onDone={(teacher) => {
-            setUploading(false);
-            reload();
-            onChoose(teacher.id);
-          }}
-        />
-      )}
-    </>
-  );
-}
-
-function DatasetChoice({ catalogue, datasets, chosen, error, onChoose, reload }: ChoiceProps & { catalogue: Catalogue; datasets: Dataset[] }) {
-  const [uploading, setUploading] = useState(false);
-  const registered = new Set(datasets.filter((each) => each.kind === "named").map((each) => each.name));
-  const named = catalogue.datasets.filter((each) => !registered.has(each.name));
-  return (
-    <>
-      <div className="row">
-        <select aria-label="Dataset" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
-          <option value="">Choose a dataset</option>
-          {datasets.length > 0 && (
-            <optgroup label="Registered">
-              {datasets.map((dataset) => (
-                <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "ready"}>
-                  {dataset.name || dataset.id}
-                  {dataset.status === "ready" ? "" : ` (${dataset.status})`}
-                </option>
-              ))}
-            </optgroup>
-          )}
-          {named.length > 0 && (
-            <optgroup label="Known by name, no upload">
-              {named.map((each) => (
-                <option key={each.name} value={NAMED + each.name}>
-                  {each.name}
-                </option>
-              ))}
-            </optgroup>
-          )}
-        </select>
-        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
-          Upload
-        </button>
-      </div>
-      {error && <p className="help error">{error}</p>}
-      {uploading && (
-        <AddDataset
-          onDone={(dataset) => {
-            setUploading(false);
-            reload();
-            onChoose(dataset.id);
-          }}
-        />
-      )}
-    </>
-  );
-}
-
-interface SelectionProps {
-  selections: Entry[];
-  draft: Draft;
-  schemas: Schemas;
-  at: (pointer: string) => string | undefined;
-  set: (change: Partial<Draft>) => void;
-}
-
-function SelectionChoice({ selections, draft, schemas, at, set }: SelectionProps) {
-  const chosen = selections.find((each) => each.name === draft.selection);
-  return (
-    <fieldset>
-      <legend>Which layers</legend>
-      <label className="field">
-        <span>Selection rule</span>
-        <select value={draft.selection} onChange={(event) => set({ selection: event.target.value, selectionParameters: {} })}>
-          <option value="">auto (default)</option>
-          {selections.filter((each) => each.name !== "auto").map((each) => (
-            <option key={each.name} value={each.name}>
-              {words(each.name)}
-            </option>
-          ))}
-        </select>
-        <span className="help">{at("/config/selection") ? <span className="error">{at("/config/selection")}</span> : <Prose text={(chosen ?? selections.find((each) => each.name === "auto"))?.summary ?? ""} />}</span>
-      </label>
-      <div className="fields">
-        {Object.entries(schemas.selection).map(([name, schema]) => (
-          <SchemaField key={name} name={name} schema={schema} value={draft.selectionParameters[name] ?? ""} error={at(`/config/selection_parameters/${name}`)} onChange={(text) => set({ selectionParameters: { ...draft.selectionParameters, [name]: text } })} />
-        ))}
-      </div>
-    </fieldset>
-  );
+  return errors.get("/teacher") ?? errors.get("/student") ?? (errors.size > 0 ? "Some settings are not what they should be." : "");
 }

@@ -1,3 +1,5 @@
+import type { ReactNode } from "react";
+
 import { api, unwrap } from "../api/client";
 import { DeleteButton } from "../components/DeleteButton";
 import { ErrorNote } from "../components/ErrorNote";
@@ -8,8 +10,10 @@ import { Readiness, Status } from "../components/Status";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, clock, count, options, short, words } from "../lib/format";
 import { title } from "../lib/jobs";
-import { type TeacherFindings, teacherFindings } from "../lib/report";
+import { architectureOf, classWords, type LanguageFindings, type TeacherFindings, teacherFindings } from "../lib/report";
 import { Link, navigate } from "../router";
+
+const NAMED_CLASSES = 20;
 
 export function Teacher({ id }: { id: string }) {
   const params = { params: { path: { teacher_id: id } } };
@@ -43,11 +47,12 @@ export function Teacher({ id }: { id: string }) {
       <Card title="What it is">
         <Facts
           facts={[
-            ["Architecture", <code>{data.architecture.name}</code>],
+            ["Architecture", <code>{architectureOf(data)}</code>],
             ["Options", options(data.architecture.options)],
             ["Parameters", found?.parameters == null ? "" : count(found.parameters)],
             ["Operations", found?.flops == null ? "" : `${short(found.flops)}FLOP for one image of ${found.size} pixels`],
-            ["Classes", found?.classes],
+            ["Classes", classWords(found)],
+            ...languageFacts(found?.language ?? null),
             ["Input channels", found?.channels],
             ["Tensors", found?.tensors],
             ["Stored as", found?.dtypes],
@@ -70,6 +75,19 @@ export function Teacher({ id }: { id: string }) {
       <UsedBy id={id} />
     </Page>
   );
+}
+
+function languageFacts(found: LanguageFindings | null): [string, ReactNode][] {
+  if (!found) return [];
+  return [
+    ["Class names", found.classNames.slice(0, NAMED_CLASSES).join(", ") + (found.classNames.length > NAMED_CLASSES ? ", …" : "")],
+    ["Family", `${found.family}, ${found.generates ? "a decoder: answers instructions or classifies" : "an encoder: classifies"}`],
+    ["Blocks", found.blocks],
+    ["Width", found.width],
+    ["Attention heads", found.heads],
+    ["Vocabulary", `${count(found.vocabulary)} tokens`],
+    ["Longest text", `${count(found.maxLength)} tokens`],
+  ];
 }
 
 /** What scoring will go through, in depth order. */

@@ -1,0 +1,105 @@
+"""Folders on this machine as the files that the service takes: a Hugging Face model, parts of a dataset, images."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from client.errors import NotThere
+
+CONFIG, INDEX = "config.json", ".safetensors.index.json"
+LANGUAGE = "transformers:auto"
+TOKENIZER = frozenset(
+    {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt"}
+    | {"vocab.json", "merges.txt", "chat_template.jinja"}
+)
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz")
+JSON_BYTES = 4 * 2**20
+
+
+def teacher_files(path: Path) -> list[Path]:
+    """The file itself, or what the service reads of a model's folder: weights with their index, and of a language model
+    its configuration and tokenizer. Raises `NotThere` for a folder without weights."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    weights = [file for file in files if file.name.endswith((".safetensors", INDEX))]
+    if not weights:
+        raise NotThere(f"{path} holds no .safetensors file.", "Save the model with save_pretrained, or name a file.")
+    about = [file for file in files if file.name == CONFIG or file.name in TOKENIZER]
+    return weights + (about if _is_language(path / CONFIG) else [])
+
+
+def suggested_architecture(path: Path) -> str | None:
+    """`transformers:auto` for a folder or zip of a language model; None where nothing tells."""
+    if path.is_dir():
+        return LANGUAGE if _is_language(path / CONFIG) else None
+    if not zipfile.is_zipfile(path) or path.suffix != ".zip":
+        return None
+    with zipfile.ZipFile(path) as archive:
+        found = [item for item in archive.infolist() if Path(item.filename).name == CONFIG]
+        small = [item for item in found if item.file_size <= JSON_BYTES]
+        return LANGUAGE if any(_says_language(archive.read(item)) for item in small) else None
+
+
+def _is_language(config: Path) -> bool:
+    return config.is_file() and config.stat().st_size <= JSON_BYTES and _says_language(config.read_bytes())
+
+
+def _says_language(config: bytes) -> bool:
+    """transformers writes `model_type`; timm's config.json on the hub has none."""
+    try:
+        found = json.loads(config)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "model_type" in found
+
+
+def called(path: Path) -> str:
+    """A name for what comes as a folder; a file's own is the service's choice."""
+    return path.resolve().name if path.is_dir() else ""
+
+
+@contextmanager
+def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
+    """Role -> file, until the block ends. A file is the whole; a folder has one table (`train.*`, where there is one
+    with `test.*`), at its top or in `data/`, else it is packed into a temporary zip, as a folder of images. Raises
+    `NotThere` for tables of which several could be meant."""
+    if not path.is_dir():
+        yield {"file": path}
+        return
+    tables = _tables(path) or _tables(path / "data")
+    if tables:
+        yield _roles(path, tables)
+        return
+    with TemporaryDirectory() as folder:
+        yield {"file": _packed(path, Path(folder) / f"{path.resolve().name}.zip")}
+
+
+def _tables(folder: Path) -> list[Path]:
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in found if file.is_file() and file.name.endswith(TABLES))
+
+
+def _roles(path: Path, tables: list[Path]) -> dict[str, Path]:
+    parts = {role: [file for file in tables if file.name.startswith(role)] for role in ("train", "test")}
+    if len(tables) == 1 and not parts["test"]:
+        return {"file": tables[0]}
+    if len(parts["train"]) != 1 or len(parts["test"]) > 1:
+        names = ", ".join(file.name for file in tables[:12])
+        raise NotThere(f"{path} holds {names}.", "Name the files with --train and --test.")
+    return {role: files[0] for role, files in parts.items() if files}
+
+
+def _packed(folder: Path, target: Path) -> Path:
+    """Every plain file, hidden ones and links apart, uncompressed: images are compressed already."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            if file.is_file() and not file.is_symlink() and not any(part.startswith(".") for part in inside.parts):
+                archive.write(file, inside)
+    return target

@@ -1,0 +1,143 @@
+"""Folders given to the client: a Hugging Face model, tables of texts, images; and students by whatever name."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from client import folders, uploads
+from client.api import Retort
+from client.errors import NotThere
+from store.database import Database
+from store.repositories import system
+from tests.api.driver import Driver
+from tests.client.conftest import Command
+
+
+def files(folder: Path, **contents: str) -> Path:
+    """`name__json` stands for `name.json`; folders are made."""
+    for name, text in contents.items():
+        path = folder / name.replace("__", ".").replace("_in_", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model's folder by its names, with what nobody needs beside it."""
+    folder = files(tmp_path / "minilm", config__json=json.dumps({"model_type": "bert"}), tokenizer__json="{}",
+                   model__safetensors="w", README__md="x", pytorch_model__bin="p", onnx_in_model__onnx="o")  # fmt: skip
+    (folder / ".gitattributes").write_text("x")
+    return folder
+
+
+@pytest.fixture
+def language(driver: Driver, database: Database) -> None:
+    with database.write() as session:
+        system.publish(session, "architecture", [{"name": "transformers:auto", "library": "transformers"}])
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in folder.iterdir():
+            if file.is_file():
+                archive.write(file, f"{folder.name}/{file.name}")
+    return target
+
+
+def test_of_a_model_only_what_is_needed_is_sent(model: Path, tmp_path: Path) -> None:
+    assert [file.name for file in folders.teacher_files(model)] == [
+        "model.safetensors", "config.json", "tokenizer.json"
+    ]  # fmt: skip
+    assert folders.teacher_files(model / "model.safetensors") == [model / "model.safetensors"]
+    with pytest.raises(NotThere, match=r"no \.safetensors"):
+        folders.teacher_files(tmp_path)
+
+
+def test_shards_of_another_network_come_without_its_configuration(tmp_path: Path) -> None:
+    names = {"model__safetensors__index__json": "{}", "model-1__safetensors": "a", "model-2__safetensors": "b"}
+    folder = files(tmp_path / "vit", config__json=json.dumps({"architecture": "vit"}), **names)
+    assert len(folders.teacher_files(folder)) == 3
+    assert folders.suggested_architecture(folder) is None
+
+
+def test_a_folder_and_a_zip_tell_that_they_are_a_language_model(model: Path, tmp_path: Path) -> None:
+    assert folders.suggested_architecture(model) == "transformers:auto"
+    assert folders.suggested_architecture(zipped(model, tmp_path / "m.zip")) == "transformers:auto"
+    assert folders.suggested_architecture(model / "model.safetensors") is None
+    (model / "config.json").write_text("no json")
+    assert folders.suggested_architecture(model) is None
+
+
+@pytest.mark.parametrize("layout", ["", "data"])
+def test_tables_of_a_folder_are_its_parts(layout: str, tmp_path: Path) -> None:
+    files(tmp_path / layout, **{"train-00000-of-00001__parquet": "", "test__parquet": "", "README__md": ""})
+    with folders.dataset_files(tmp_path) as found:
+        assert {role: file.name for role, file in found.items()} == {
+            "train": "train-00000-of-00001.parquet", "test": "test.parquet"
+        }  # fmt: skip
+
+
+def test_one_table_is_the_whole_and_several_are_asked_about(tmp_path: Path) -> None:
+    files(tmp_path, reviews__csv="text,label\n")
+    with folders.dataset_files(tmp_path) as found:
+        assert found == {"file": tmp_path / "reviews.csv"}
+    files(tmp_path, others__csv="text,label\n")
+    with pytest.raises(NotThere, match=r"others\.csv, reviews\.csv") as caught, folders.dataset_files(tmp_path):
+        pass
+    assert "--train" in caught.value.remedy
+
+
+def test_a_folder_of_images_is_packed(tmp_path: Path) -> None:
+    folder = files(tmp_path / "photos", cat_in_1__png="a", dog_in_2__png="b", __hidden="c")
+    (folder / "cat" / "link.png").symlink_to(folder / "dog" / "2.png")
+    with folders.dataset_files(folder) as found:
+        packed = found["file"]
+        assert packed.name == "photos.zip"
+        with zipfile.ZipFile(packed) as archive:
+            assert archive.namelist() == ["cat/1.png", "dog/2.png"]
+    assert not packed.exists()
+
+
+@pytest.mark.usefixtures("inspector", "language")
+@pytest.mark.parametrize("large", [False, True])
+def test_a_folder_is_registered_with_one_command(
+    command: Command, model: Path, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if large:
+        monkeypatch.setattr(uploads, "LARGE_BYTES", 1)
+    code, out = command("--json", "teachers", "add", model)
+    assert code == 0, out
+    teacher = json.loads(out[out.index("{") :])
+    assert (teacher["name"], teacher["architecture"]["name"]) == ("minilm", "transformers:auto")
+    sent = {file["filename"] for file in teacher["source"]["files"]}
+    assert sent == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+@pytest.mark.usefixtures("inspector")
+def test_a_folder_of_tables_is_registered_with_one_command(command: Command, driver: Driver, tmp_path: Path) -> None:
+    files(tmp_path / "news", train__jsonl='{"text": "a", "label": "b"}\n', test__jsonl='{"text": "a", "label": "b"}\n')
+    code, out = command("--json", "datasets", "add", tmp_path / "news")
+    assert code == 0, out
+    dataset = json.loads(out)
+    assert (dataset["name"], set(dataset["files"])) == ("news", {"train", "test"})
+    code, out = command("teachers", "add", tmp_path / "news" / "train.jsonl")
+    assert (code, "Name it" in out) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["student.safetensors", "student.zip"])
+def test_the_student_is_found_whatever_it_is_called(
+    name: str, command: Command, retort: Retort, driver: Driver, tmp_path: Path
+) -> None:
+    job_id = driver.job()
+    code, out = command("download", job_id, "student")
+    assert (code, "no student yet" in out) == (1, True)
+    driver.succeed(job_id, b"weights", name)
+    assert command("download", job_id, "student", "-o", tmp_path / "cli")[0] == 0
+    assert (tmp_path / "cli" / name).read_bytes() == b"weights"
+    assert retort.download_student(job_id, tmp_path) == tmp_path / name
+    assert retort.download_student(job_id, tmp_path / "mine.bin").read_bytes() == b"weights"

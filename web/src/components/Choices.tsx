@@ -1,0 +1,135 @@
+import { useState } from "react";
+
+import type { Catalogue, Dataset, Recipe, Teacher } from "../api/types";
+import { EMPTY, NAMED } from "../lib/draft";
+import { words } from "../lib/format";
+import { architectureOf, classWords, datasetFindings, teacherFindings } from "../lib/report";
+import { type Subject, subjectOfArchitecture } from "../lib/subject";
+import { AddDataset } from "./AddDataset";
+import { TeacherUpload } from "./UploadForm";
+
+export function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[]; chosen: string; onChoose: (name: string) => void }) {
+  return (
+    <div className="choices" role="radiogroup" aria-label="Recipe">
+      {[...recipes].sort((a, b) => Number(b.name === EMPTY.recipe) - Number(a.name === EMPTY.recipe)).map((recipe) => (
+        <label key={recipe.name} className={recipe.name === chosen ? "choice chosen" : "choice"}>
+          <input type="radio" name="recipe" value={recipe.name} checked={recipe.name === chosen} onChange={() => onChoose(recipe.name)} />
+          <span>
+            <b>{words(recipe.name)}</b>
+            <span className="muted small">{recipe.summary}</span>
+          </span>
+        </label>
+      ))}
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  chosen: string;
+  error?: string;
+  onChoose: (id: string) => void;
+  reload: () => void;
+}
+
+/** What the service found of a teacher, in a few words for a list. */
+function teacherWords(teacher: Teacher): string {
+  const { status, report } = teacher;
+  const classes = classWords(teacherFindings(report));
+  const head = status !== "ready" ? status : classes.startsWith("none") ? classes : classes && `${classes} classes`;
+  return [architectureOf(teacher), head].filter(Boolean).join(", ");
+}
+
+interface TeacherChoiceProps extends ChoiceProps {
+  teachers: Teacher[];
+  /** What the dataset holds: only teachers of its kind are offered. */
+  subject: Subject | null;
+  /** Whether it is only to be started from. */
+  base: boolean;
+}
+
+export function TeacherChoice({ teachers, subject, base, chosen, error, onChoose, reload }: TeacherChoiceProps) {
+  const [uploading, setUploading] = useState(false);
+  const offered = teachers.filter(({ id, architecture }) => id === chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
+  const none = subject === "texts" ? "No language model is registered yet" : "No teacher is registered yet";
+  return (
+    <>
+      <div className="row">
+        <select aria-label="Teacher" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
+          <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
+          {offered.map((teacher) => (
+            <option key={teacher.id} value={teacher.id} disabled={teacher.status !== "ready"}>
+              {teacher.name || teacher.id} ({teacherWords(teacher)})
+            </option>
+          ))}
+        </select>
+        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
+          Upload
+        </button>
+      </div>
+      {error && <p className="help error">{error}</p>}
+      {base && <p className="help">A language model starts from a model folder: its tokenizer and its family are the student&rsquo;s. One without a head for these classes will do.</p>}
+      {uploading && (
+        <TeacherUpload
+          onDone={(teacher) => {
+            setUploading(false);
+            reload();
+            onChoose(teacher.id);
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/** Nothing for images, which most are. */
+function datasetWords({ status, report }: Dataset): string {
+  if (status !== "ready") return ` (${status})`;
+  const found = datasetFindings(report);
+  return found?.text ? ` (${found.noun})` : "";
+}
+
+export function DatasetChoice({ catalogue, datasets, chosen, error, onChoose, reload }: ChoiceProps & { catalogue: Catalogue; datasets: Dataset[] }) {
+  const [uploading, setUploading] = useState(false);
+  const registered = new Set(datasets.filter((each) => each.kind === "named").map((each) => each.name));
+  const named = catalogue.datasets.filter((each) => !registered.has(each.name));
+  return (
+    <>
+      <div className="row">
+        <select aria-label="Dataset" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
+          <option value="">Choose a dataset</option>
+          {datasets.length > 0 && (
+            <optgroup label="Registered">
+              {datasets.map((dataset) => (
+                <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "ready"}>
+                  {dataset.name || dataset.id} {datasetWords(dataset)}
+                </option>
+              ))}
+            </optgroup>
+          )}
+          {named.length > 0 && (
+            <optgroup label="Known by name, no upload">
+              {named.map((each) => (
+                <option key={each.name} value={NAMED + each.name}>
+                  {each.name}
+                </option>
+              ))}
+            </optgroup>
+          )}
+        </select>
+        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
+          Upload
+        </button>
+      </div>
+      {error && <p className="help error">{error}</p>}
+      {uploading && (
+        <AddDataset
+          onDone={(dataset) => {
+            setUploading(false);
+            reload();
+            onChoose(dataset.id);
+          }}
+        />
+      )}
+    </>
+  );
+}
