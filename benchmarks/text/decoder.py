@@ -34,7 +34,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "feature_logit, mse": {"recipe": "feature_logit", "recipe_parameters": {"feature_loss": "mse"}},
     "feature_logit, procrustes": {"recipe": "feature_logit", "recipe_parameters": {"feature_loss": "procrustes"}},
     "feature_only, mse": {"recipe": "feature_only", "recipe_parameters": {"feature_loss": "mse"}},
-}
+    "feature_logit, mse normalised": {
+        "recipe": "feature_logit", "recipe_parameters": {"feature_loss": "mse", "normalise": True},
+    },
+}  # fmt: skip
 COLUMN = ("accuracy", "perplexity", "rouge_l", "generation", "parameters", "bytes")
 
 
@@ -50,11 +53,13 @@ def config(arguments: argparse.Namespace, **changes: Any) -> DistillConfig:
 
 def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
     """What the job's own report says; checkpoints and the student's files go once it is read."""
-    start, phases = time.perf_counter(), {}
+    start, phases, warnings = time.perf_counter(), {}, []
     try:
         for event in run(spec, folder, Control()):
             if event.kind == "phase":
                 phases[event.data["phase"]] = round(time.perf_counter() - start, 1)
+            if event.kind == "log" and event.data["level"] == "warning":
+                warnings.append(event.data["message"])
             if event.kind == "metrics" and event.data["split"] == "validation":
                 print(folder.name, event.data["step"], event.data["values"], flush=True)
     except Diverged as error:
@@ -71,6 +76,7 @@ def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
         "reasons": report["reasons"],
         "sizes": report["dataset"],
         "phases": phases,
+        "warnings": warnings,
         "seconds": time.perf_counter() - start,
     }
 
@@ -102,12 +108,12 @@ def study(arguments: argparse.Namespace, folder: Path, data: DatasetInput) -> li
     outcomes = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     student = Architecture(name="transformers:auto", options={"layers": arguments.layers, "initialise": "teacher"})
     for seed in range(arguments.seeds):
-        for arm, changes in ARMS.items():
+        for arm in arguments.arms:
             if any((o["arm"], o["seed"]) == (arm, seed) for o in outcomes):
                 continue
             curve = next((o["curve"] for o in outcomes if o.get("curve") and o["seed"] == seed), None)
             spec = RunSpec(
-                config=config(arguments, seed=seed, **changes), student=student, dataset=data, teacher=made,
+                config=config(arguments, seed=seed, **ARMS[arm]), student=student, dataset=data, teacher=made,
                 reuse_curve=curve,
             )  # fmt: skip
             inside = folder / folder_of(arm, seed)
@@ -125,19 +131,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("retort-data/decoder"))
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--words", type=int, default=40, help="of an item's body")
+    parser.add_argument("--words", type=int, default=32, help="of an item's body")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--arms", nargs="*", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--layers", type=int, default=6, help="blocks of the student")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--teacher-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=96)
-    parser.add_argument("--train-limit", type=int, default=200)
-    parser.add_argument("--teacher-limit", type=int, default=400)
-    parser.add_argument("--test-limit", type=int, default=60)
-    parser.add_argument("--quality-samples", type=int, default=100)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--train-limit", type=int, default=320)
+    parser.add_argument("--teacher-limit", type=int, default=320)
+    parser.add_argument("--test-limit", type=int, default=25)
+    parser.add_argument("--quality-samples", type=int, default=60)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="bf16")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     data, counts = dataset(arguments.folder, arguments.words)
