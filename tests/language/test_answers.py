@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,15 @@ def test_the_cache_keeps_the_answers_only(place: str, tmp_path: Path) -> None:
     stored = sum(t.numel() * t.element_size() for t in store._tensors.values())
     assert 4 * (per_sample - len(live)) <= stored <= 4 * per_sample
     store.close()
+
+
+def test_an_output_layer_of_tokens_is_not_fitted_anew(tmp_path: Path) -> None:
+    """Though it gives one row a token, as a classifier gives one row a sample."""
+    changes = {"recipe": "cross_entropy", "epochs": 1, "fit_head": True}
+    go(spec(instructions(tmp_path), teacher("llama", tmp_path), STUDENT, **changes), tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
+    assert report["training"]["head"]["fitted"] is False
+    assert "one row a sample" in report["training"]["head"]["reason"]
 
 
 RUNS = ["feature_logit", "logit", "semckd", "feature_only"]
