@@ -27,7 +27,10 @@ def markdown(
     sizes: dict[str, Any], about: Outcome, outcomes: Sequence[Outcome], counts: dict[str, int], wide: dict[str, Any]
 ) -> str:
     """`about`: the job that fine-tuned the teacher; `wide`: `decoder_wide`'s figures by model, or {}."""
-    done = [_widened(outcome, wide) for outcome in outcomes if "student" in outcome]
+    done = [outcome for outcome in outcomes if "student" in outcome]
+    if any(folder_of(outcome["arm"], outcome["seed"]) not in wide for outcome in done):
+        wide = {}  # figures of some rows on other items than those of the rest would mislead
+    done = [_widened(outcome, wide) for outcome in done]
     untrained, taught = about["teacher"] | wide.get(ZERO_SHOT, {}), about["student"] | wide.get(TEACHER, {})
     lines = [
         f"# SmolLM2-135M writes headlines of BBC News, distilled to {sizes['layers']} of its 30 blocks",

@@ -1,5 +1,5 @@
 """Perplexity and next-token accuracy of the finished models of `benchmarks.text.decoder` on more test items than its
-jobs had time for: the jobs' own code (`distill.evaluate.predictions`, fp32) on the first so many of test.jsonl.
+jobs had time for: the jobs' own code (`distill.evaluate.predictions`) on so many of test.jsonl, evenly spaced.
 
     python -m benchmarks.text.decoder_wide --folder study --items 200
 """
@@ -18,12 +18,13 @@ import torch
 from distill.data.text import TextLoader, open_text, tokenise
 from distill.evaluate import predictions
 from distill.models.language import Tokens, load, open_folder
+from distill.training.mode import Mode
 from distill.types import DatasetInput
 
 BATCH = 16
 
 
-def measure(model: Path, data: Any, items: int, max_length: int) -> dict[str, Any]:
+def measure(model: Path, data: Any, items: int, max_length: int, precision: str) -> dict[str, Any]:
     """`perplexity` and `accuracy` over `tokens` tokens of the answers of `items` items."""
     with TemporaryDirectory() as scratch:
         folder = open_folder(model, Path(scratch))
@@ -33,7 +34,7 @@ def measure(model: Path, data: Any, items: int, max_length: int) -> dict[str, An
     made = tokenise(data.test.pairs, data.test.labels, tokens, max_length, generate=True)
     picked = _spread(len(made), items)
     loader = TextLoader(made, picked, BATCH, tokens.pad, max_length, shuffle=False, drop_last=False)
-    found = predictions(module, loader, torch.device("cpu"))
+    found = predictions(module, loader, torch.device("cpu"), Mode(precision))
     share = float(found.correct.double().mean())
     return {"perplexity": math.exp(found.loss), "accuracy": share, "tokens": len(found.labels), "items": len(picked)}
 
@@ -54,14 +55,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("retort-data/decoder"))
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--max-length", type=int, default=96)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--models", nargs="*", help="their names; default: all")
     arguments = parser.parse_args()
     files = {split: str(arguments.folder / f"{split}.jsonl") for split in ("train", "test")}
     data = open_text(DatasetInput(kind="text", name="BBC News headlines", files=files))
-    path = arguments.folder / f"wide-{arguments.items}.json"
+    path = arguments.folder / f"wide-{arguments.items}-{arguments.precision}.json"
     done: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     for name, model in models(arguments.folder).items():
-        if name not in done:
-            done[name] = measure(model, data, arguments.items, arguments.max_length)
+        if name not in done and name in (arguments.models or [name]):
+            done[name] = measure(model, data, arguments.items, arguments.max_length, arguments.precision)
             path.write_text(json.dumps(done, indent=1))
             print(name, done[name], flush=True)
 
