@@ -308,16 +308,17 @@ def test_buckets_of_the_operator(s3: s3_server.S3, tmp_path: Path) -> None:
         endpoint=s3.endpoint.removeprefix("http://"), access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False,
         region="us-east-1",
     )  # fmt: skip
+    archive = image_zip(tmp_path / "x.zip")  # once: its bytes hold the time
     mine, other = s3.new_bucket(), s3.new_bucket()
     for bucket in (mine, other):
         client.make_bucket(bucket_name=bucket)
-        client.fput_object(bucket_name=bucket, object_name="a/x.zip", file_path=str(image_zip(tmp_path / "x.zip")))
+        client.fput_object(bucket_name=bucket, object_name="a/x.zip", file_path=str(archive))
     settings = settings_for(
         tmp_path, s3_endpoint=s3.endpoint, s3_access_key=ACCESS_KEY, s3_secret_key=SECRET_KEY,
         dataset_buckets=f"{mine}, not-there-at-all",
     )  # fmt: skip
     info = download(settings, f"s3://{mine}/a/x.zip", tmp_path)
-    assert info.sha256 == sha256((tmp_path / "x.zip").read_bytes()).hexdigest()
+    assert info.sha256 == sha256(archive.read_bytes()).hexdigest()
     for url in (f"s3://{mine}/none", "s3://not-there-at-all/x"):
         with pytest.raises(InvalidDataset, match="There is no s3://"):
             download(settings, url, tmp_path)
