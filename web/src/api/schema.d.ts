@@ -1095,7 +1095,7 @@ export interface components {
         };
         /**
          * ArchitectureOut
-         * @description A network that workers can build. `options`, where there are any listed: a student's, as JSON Schema properties.
+         * @description A network that workers can build. `options`, where they are listed: a student's, as JSON Schema properties.
          */
         ArchitectureOut: {
             /**
