@@ -31,6 +31,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     service = Service(tmp_path_factory.mktemp("service") / "data")
     try:
         client = service.client()
+        client.timeout = httpx.Timeout(120)  # a registration waits for its inspection, which imports torch
         yield client
         client.close()
     finally:
@@ -119,7 +120,7 @@ def test_the_estimate_of_a_tiny_text_job_is_near_what_it_takes(
     student = {"name": "transformers:auto", "options": {"layers": 2, "width": 8}}
     body = {"teacher": teacher["id"], "dataset": register(client, "/datasets", file=data)["id"], "student": student}
     config = CONFIG | {"recipe": recipe, "epochs": 40, "max_steps": None, "seed": 1}
-    first = client.post("/jobs?dry_run=true", json=body | {"config": config}, timeout=120).json()["estimates"]
+    first = client.post("/jobs?dry_run=true", json=body | {"config": config}).json()["estimates"]
     done = finish(client, **body, config=config)
     peak = client.get(f"/jobs/{done['id']}/attempts").json()["items"][0]["peak_memory_bytes"]
     took = seconds_of(done) / 60
@@ -129,7 +130,7 @@ def test_the_estimate_of_a_tiny_text_job_is_near_what_it_takes(
     stored = sum(file["size_bytes"] for file in client.get(f"/jobs/{done['id']}/artifacts").json()["items"])
     assert stored < first["disk_bytes"]["high"]
     again = body | {"config": config | {"seed": 2}}
-    second = client.post("/jobs?dry_run=true", json=again, timeout=120).json()["estimates"]
+    second = client.post("/jobs?dry_run=true", json=again).json()["estimates"]
     assert "1 earlier jobs with this student" in second["minutes"]["basis"]
     assert "1 earlier jobs with these networks" in second["memory_bytes"]["basis"]
     took = seconds_of(finish(client, **again)) / 60
