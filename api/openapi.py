@@ -23,7 +23,7 @@ download the student, the curve and the report. Every error is a problem documen
 TAGS = [
     {"name": "uploads", "description": "Files too large for one request."},
     {"name": "teachers", "description": "Checkpoints to distil from."},
-    {"name": "datasets", "description": "Labelled images to distil on."},
+    {"name": "datasets", "description": "Labelled images or texts to distil on."},
     {"name": "jobs", "description": "Runs: scoring, distilling, evaluating."},
     {"name": "results", "description": "What a job has found and made."},
     {"name": "catalogue", "description": "Names that a job may use."},

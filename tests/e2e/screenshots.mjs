@@ -13,6 +13,8 @@ const LIMIT = 150_000;
 const EPOCHS = Number(process.env.EPOCHS ?? 30);
 const PHONE = ["jobs", "job", "new", "text-dataset"];
 
+const taken = [];
+
 mkdirSync(OUT, { recursive: true });
 const service = await Service.start();
 const browser = await launch();
@@ -27,7 +29,7 @@ try {
   await browser.close();
   await service.remove();
 }
-execFileSync(PYTHON, ["tests/e2e/shrink.py", OUT], { stdio: "inherit" });
+execFileSync(PYTHON, ["tests/e2e/shrink.py", ...taken], { stdio: "inherit" });
 const large = readdirSync(OUT).filter((name) => statSync(join(OUT, name)).size > LIMIT);
 if (large.length > 0) throw new Error(`Larger than ${LIMIT} bytes: ${large.join(", ")}`);
 
@@ -46,6 +48,7 @@ async function shoot(name, path, colorScheme, viewport = { width: 1280, height: 
   await page.waitForTimeout(2500);
   const tall = name.startsWith("text-") || ["job", "new", "job-running", "compare"].includes(name);
   const clip = tall ? await page.evaluate(() => ({ x: 0, y: 0, width: innerWidth, height: Math.min(document.documentElement.scrollHeight, 2400) })) : undefined;
-  await page.screenshot({ path: join(OUT, `${name}-${colorScheme}.png`), fullPage: tall, clip });
+  taken.push(join(OUT, `${name}-${colorScheme}.png`));
+  await page.screenshot({ path: taken.at(-1), fullPage: tall, clip });
   await page.close();
 }

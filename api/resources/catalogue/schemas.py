@@ -11,7 +11,7 @@ from api.schemas import ResponseModel
 
 
 class ArchitectureOut(ResponseModel):
-    """A network that workers can build."""
+    """A network that workers can build. `options`, where they are listed: a student's, as JSON Schema properties."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = Field(examples=["timm:resnet34"])

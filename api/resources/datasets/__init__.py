@@ -1,1 +1,1 @@
-"""Labelled images to distil on."""
+"""Labelled images or texts to distil on."""

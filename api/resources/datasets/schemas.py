@@ -18,7 +18,7 @@ FORM_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "description": "Either `file` (split by the service), or `train` with or without `test`.",
     "properties": {
-        "file": _FILE | {"description": "ImageFolder zip or tar, image parquet, CSV or JSON Lines."},
+        "file": _FILE | {"description": "ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts."},
         "train": _FILE | {"description": "The training part."},
         "test": _FILE | {"description": "The test part; without it one is held out."},
         "name": {"type": "string", "maxLength": 200},

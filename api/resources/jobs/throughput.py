@@ -74,14 +74,14 @@ def _cost(column: dict[str, Any], dataset: dict[str, Any]) -> NetworkCost:
 def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool) -> Duration:
     """Seconds from claim to end: training by operations, all else as in earlier jobs of the recipe."""
     known = [each for each in known if each.texts == (work.texts is not None)] or known
-    like = [each for each in known if each.run.student == student] or list(known)
+    same = [each for each in known if _same(each, work, student)]
+    like = same or list(known)
     if not like:
         rate = GPU_FLOPS if gpu else CPU_FLOPS
         device = "a GPU" if gpu else "two CPU cores"
         seconds = START_SECONDS + (training_flops(work) + other_flops(work)) / rate
         basis = f"no job has been done here yet: {rate:.0e} operations a second, a guess for {device}"
         return Duration(seconds, seconds / DEFAULT_FACTOR, seconds * DEFAULT_FACTOR, basis)
-    same = like[0].run.student == student
     rates = [each.flops_per_second for each in like]
     factor = SAME_FACTOR if same else OTHER_FACTOR
     other, basis = _other(work, recipe, like, median(rates))
@@ -91,6 +91,12 @@ def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequen
     of = "with this student" if same else "with other students"
     basis = f"{median(rates):.2e} operations a second while training, in {len(like)} earlier jobs {of}; {basis}"
     return Duration(seconds, low, high, basis)
+
+
+def _same(seen: Seen, work: Workload, student: dict[str, Any]) -> bool:
+    """The same student; of texts also of the same size, for its name only says that it is of its teacher's family."""
+    sizes = seen.run.result["student"]["parameters"], work.student.parameters
+    return seen.run.student == student and (work.texts is None or sizes[0] == sizes[1])
 
 
 def _other(work: Workload, recipe: str, like: Sequence[Seen], rate: float) -> tuple[float, str]:

@@ -50,7 +50,9 @@ class ArtifactReference(RequestModel):
     """A file that one of your jobs made."""
 
     job_id: str = Field(max_length=60)
-    name: str = Field("student.safetensors", max_length=200)
+    name: str = Field(
+        "student.safetensors", max_length=200, description="Either name of a student's file finds the job's student."
+    )
 
 
 class TeacherFromArtifact(RequestModel):

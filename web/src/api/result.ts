@@ -20,6 +20,8 @@ export interface Column {
   perplexity: number | null;
   rougeL: Share | null;
   tokensPerSecond: number | null;
+  /** How many prompts were answered at a time. */
+  prompts: number | null;
   parameters: number | null;
   flops: number | null;
   bytes: number | null;
@@ -82,6 +84,7 @@ function column(name: string, value: unknown): Column | null {
     perplexity: number(found.perplexity),
     rougeL: share(found.rouge_l),
     tokensPerSecond: number(bag(found.generation)?.tokens_per_second),
+    prompts: number(bag(found.generation)?.batch_size),
     parameters: number(found.parameters),
     flops: number(found.flops),
     bytes: number(found.bytes),

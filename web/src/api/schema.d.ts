@@ -1095,7 +1095,7 @@ export interface components {
         };
         /**
          * ArchitectureOut
-         * @description A network that workers can build.
+         * @description A network that workers can build. `options`, where they are listed: a student's, as JSON Schema properties.
          */
         ArchitectureOut: {
             /**
@@ -3647,6 +3647,7 @@ export interface components {
             job_id: string;
             /**
              * Name
+             * @description Either name of a student's file finds the job's student.
              * @default student.safetensors
              */
             name: string;
@@ -5477,7 +5478,7 @@ export interface operations {
                  *     }
                  */
                 "multipart/form-data": {
-                    /** @description ImageFolder zip or tar, image parquet, CSV or JSON Lines. */
+                    /** @description ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts. */
                     file?: string;
                     /** @description The training part. */
                     train?: string;

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 
 import type { Catalogue, Dataset, Recipe, Teacher } from "../api/types";
 import { EMPTY, NAMED } from "../lib/draft";
@@ -31,6 +31,39 @@ interface ChoiceProps {
   reload: () => void;
 }
 
+interface PickProps extends ChoiceProps {
+  label: string;
+  note?: ReactNode;
+  /** The select's options. */
+  children: ReactNode;
+  upload: (onDone: (made: { id: string }) => void) => ReactNode;
+}
+
+/** One of what is registered, or a form that registers another and then chooses it. */
+function Pick({ label, chosen, error, note, children, upload, onChoose, reload }: PickProps) {
+  const [uploading, setUploading] = useState(false);
+  function done(made: { id: string }): void {
+    setUploading(false);
+    reload();
+    onChoose(made.id);
+  }
+  return (
+    <>
+      <div className="row">
+        <select aria-label={label} value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
+          {children}
+        </select>
+        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
+          Upload
+        </button>
+      </div>
+      {error && <p className="help error">{error}</p>}
+      {note}
+      {uploading && upload(done)}
+    </>
+  );
+}
+
 /** What the service found of a teacher, in a few words for a list. */
 function teacherWords(teacher: Teacher): string {
   const { status, report } = teacher;
@@ -47,89 +80,53 @@ interface TeacherChoiceProps extends ChoiceProps {
   base: boolean;
 }
 
-export function TeacherChoice({ teachers, subject, base, chosen, error, onChoose, reload }: TeacherChoiceProps) {
-  const [uploading, setUploading] = useState(false);
-  const offered = teachers.filter(({ id, architecture }) => id === chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
+export function TeacherChoice({ teachers, subject, base, ...choice }: TeacherChoiceProps) {
+  const offered = teachers.filter(({ id, architecture }) => id === choice.chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
   const none = subject === "texts" ? "No language model is registered yet" : "No teacher is registered yet";
+  const note = base && <p className="help">A language model starts from a model folder: its tokenizer and its family are the student&rsquo;s. One without a head for these classes will do.</p>;
   return (
-    <>
-      <div className="row">
-        <select aria-label="Teacher" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
-          <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
-          {offered.map((teacher) => (
-            <option key={teacher.id} value={teacher.id} disabled={teacher.status !== "ready"}>
-              {teacher.name || teacher.id} ({teacherWords(teacher)})
-            </option>
-          ))}
-        </select>
-        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
-          Upload
-        </button>
-      </div>
-      {error && <p className="help error">{error}</p>}
-      {base && <p className="help">A language model starts from a model folder: its tokenizer and its family are the student&rsquo;s. One without a head for these classes will do.</p>}
-      {uploading && (
-        <TeacherUpload
-          onDone={(teacher) => {
-            setUploading(false);
-            reload();
-            onChoose(teacher.id);
-          }}
-        />
-      )}
-    </>
+    <Pick {...choice} label="Teacher" note={note} upload={(onDone) => <TeacherUpload onDone={onDone} />}>
+      <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
+      {offered.map((teacher) => (
+        <option key={teacher.id} value={teacher.id} disabled={teacher.status !== "ready"}>
+          {teacher.name || teacher.id} ({teacherWords(teacher)})
+        </option>
+      ))}
+    </Pick>
   );
 }
 
 /** Nothing for images, which most are. */
 function datasetWords({ status, report }: Dataset): string {
-  if (status !== "ready") return ` (${status})`;
+  if (status !== "ready") return `(${status})`;
   const found = datasetFindings(report);
-  return found?.text ? ` (${found.noun})` : "";
+  return found?.text ? `(${found.noun})` : "";
 }
 
-export function DatasetChoice({ catalogue, datasets, chosen, error, onChoose, reload }: ChoiceProps & { catalogue: Catalogue; datasets: Dataset[] }) {
-  const [uploading, setUploading] = useState(false);
+export function DatasetChoice({ catalogue, datasets, ...choice }: ChoiceProps & { catalogue: Catalogue; datasets: Dataset[] }) {
   const registered = new Set(datasets.filter((each) => each.kind === "named").map((each) => each.name));
   const named = catalogue.datasets.filter((each) => !registered.has(each.name));
   return (
-    <>
-      <div className="row">
-        <select aria-label="Dataset" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
-          <option value="">Choose a dataset</option>
-          {datasets.length > 0 && (
-            <optgroup label="Registered">
-              {datasets.map((dataset) => (
-                <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "ready"}>
-                  {dataset.name || dataset.id} {datasetWords(dataset)}
-                </option>
-              ))}
-            </optgroup>
-          )}
-          {named.length > 0 && (
-            <optgroup label="Known by name, no upload">
-              {named.map((each) => (
-                <option key={each.name} value={NAMED + each.name}>
-                  {each.name}
-                </option>
-              ))}
-            </optgroup>
-          )}
-        </select>
-        <button type="button" className="button" aria-expanded={uploading} onClick={() => setUploading(!uploading)}>
-          Upload
-        </button>
-      </div>
-      {error && <p className="help error">{error}</p>}
-      {uploading && (
-        <AddDataset
-          onDone={(dataset) => {
-            setUploading(false);
-            reload();
-            onChoose(dataset.id);
-          }}
-        />
+    <Pick {...choice} label="Dataset" upload={(onDone) => <AddDataset onDone={onDone} />}>
+      <option value="">Choose a dataset</option>
+      {datasets.length > 0 && (
+        <optgroup label="Registered">
+          {datasets.map((dataset) => (
+            <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "ready"}>
+              {dataset.name || dataset.id} {datasetWords(dataset)}
+            </option>
+          ))}
+        </optgroup>
       )}
-    </>
+      {named.length > 0 && (
+        <optgroup label="Known by name, no upload">
+          {named.map((each) => (
+            <option key={each.name} value={NAMED + each.name}>
+              {each.name}
+            </option>
+          ))}
+        </optgroup>
+      )}
+    </Pick>
   );
 }

@@ -10,7 +10,7 @@ import { save } from "../lib/download";
 import { count, figure } from "../lib/format";
 import { title } from "../lib/jobs";
 import type { History } from "../live/history";
-import { Card } from "./Layout";
+import { Card, Heads } from "./Layout";
 import { Prose } from "./Prose";
 import { useTry } from "./Toasts";
 
@@ -151,15 +151,7 @@ function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[]
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Q curve as a table">
       <table className="plain">
-        <thead>
-          <tr>
-            {["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", "Chosen"].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads names={["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", "Chosen"]} />
         <tbody>
           {layers.map((layer) => (
             <tr key={layer.index}>

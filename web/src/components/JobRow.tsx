@@ -65,7 +65,7 @@ function RowProgress({ job, now }: { job: Job; now: number }) {
   const { fraction, etaSeconds } = progressOf(job.progress);
   if (job.status === "queued") return <span className="muted">waiting</span>;
   if (job.finished_at && job.started_at) {
-    return <span className="muted small">took {duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}</span>;
+    return <span className="muted small nowrap">took {duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}</span>;
   }
   const distilling = job.phase === "distilling" && fraction !== null;
   return (
@@ -91,14 +91,14 @@ function Accuracy({ job }: { job: Job }) {
     return (
       <>
         <strong>{figure(answers, 3)}</strong> <span className="small">perplexity</span>
-        {teacherOf(result)?.perplexity != null && <span className="muted small">teacher {figure(teacherOf(result)?.perplexity, 3)}</span>}
+        {teacherOf(result)?.perplexity != null && <span className="muted small nowrap">teacher {figure(teacherOf(result)?.perplexity, 3)}</span>}
       </>
     );
   if (!student) return <span className="muted">–</span>;
   return (
     <>
       <strong>{percent(student.value)}</strong>
-      {teacher && <span className="muted small">teacher {percent(teacher.value)}</span>}
+      {teacher && <span className="muted small nowrap">teacher {percent(teacher.value)}</span>}
     </>
   );
 }

@@ -74,6 +74,21 @@ export function Facts({ facts }: { facts: [string, ReactNode][] }) {
   );
 }
 
+/** A table's head of column names. */
+export function Heads({ names }: { names: string[] }) {
+  return (
+    <thead>
+      <tr>
+        {names.map((name) => (
+          <th key={name} scope="col">
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
 export function Loading({ what }: { what: string }) {
   return (
     <p className="loading" role="status">

@@ -5,7 +5,7 @@ import { usePoll } from "../hooks/usePoll";
 import { ago, clock } from "../lib/format";
 import { Link, navigate } from "../router";
 import { Icon } from "./Icon";
-import { Card, Labels, Loading, Page } from "./Layout";
+import { Card, Heads, Labels, Loading, Page } from "./Layout";
 import { Problem } from "./Problem";
 import { Readiness } from "./Status";
 import { Updated } from "./Updated";
@@ -72,15 +72,7 @@ function List<T extends Registered>({ items, noun, address, about, columns }: Li
   return (
     <Card className="flush">
       <table className="jobs">
-        <thead>
-          <tr>
-            {[noun, "Status", ...columns.map(([head]) => head), "Registered"].map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads names={[noun, "Status", ...columns.map(([head]) => head), "Registered"]} />
         <tbody>
           {items.map((item) => (
             <tr key={item.id}>

@@ -25,7 +25,7 @@ export const ROWS: RowOf[] = [
   { name: "Parameters", value: (c) => short(c.parameters) },
   { name: "Perplexity", note: "of the answers", value: (c) => figure(c.perplexity) },
   { name: "ROUGE-L", note: "of greedy answers", value: (c) => figure(c.rougeL?.value), range: (c) => (c.rougeL?.n === undefined ? null : c.rougeL) },
-  { name: "Generation", note: "16 prompts at a time", value: (c) => (c.tokensPerSecond === null ? MISSING : `${figure(c.tokensPerSecond, 3)} tokens/s`) },
+  { name: "Generation", note: (c) => `${c.prompts ?? 1} prompts at a time`, value: (c) => (c.tokensPerSecond === null ? MISSING : `${figure(c.tokensPerSecond, 3)} tokens/s`) },
   { name: "FLOPs", note: (c) => `${c.one}, multiply-add = 2`, value: (c) => short(c.flops) },
   { name: "Size on disk", value: (c) => bytes(c.bytes) },
   { name: "Latency", note: (c) => `${c.one}, median`, value: (c) => (c.latencyMs === null ? MISSING : `${figure(c.latencyMs, 3)} ms`) },

@@ -49,7 +49,7 @@ function Lengths({ text: { words, longer } }: { text: TextFindings }) {
           </tbody>
         </table>
       ) : (
-        longer[0] && <p>No text has more than {longer[0][0]} of them.</p>
+        longer[0] && <p className="spaced">No text has more than {longer[0][0]} of them.</p>
       )}
       <p className="muted small">A tokenizer makes 1.1 to 1.5 tokens of a word, so more may be cut. A job chooses its max_length from the training texts and says exactly how many it cuts.</p>
     </Card>
