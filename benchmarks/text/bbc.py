@@ -171,7 +171,8 @@ def markdown(arguments: argparse.Namespace, folder: Path, outcomes: list[dict[st
         f"and {arguments.train_limit} training texts (a tenth of them validation): small, so that it ends; other sizes "
         f"may rank otherwise. On these tokens the teacher itself reaches {100 * distilled['teacher']:.2f} %. "
         f"Seeds {seeds}; mean and deviation over seeds of the final student on the "
-        f"{distilled['student']['accuracy']['n']} test texts, read once. `vs cross_entropy` compares the same seeds. All runs together took "
+        f"{distilled['student']['accuracy']['n']} test texts, read once. "
+        "`vs cross_entropy` compares the same seeds. All runs together took "
         f"{sum(o['seconds'] for o in outcomes) / 60:.0f} minutes.",
         "",
     ]
