@@ -38,7 +38,7 @@ test("with it everything works, live view and download included", { timeout: TIM
   const { id } = await service.submit({ recipe: "cross_entropy", epochs: 2 });
   await page.goto(`${service.url}/ui/jobs/${id}`);
   await page.locator(".headline .status", { hasText: "succeeded" }).waitFor({ timeout: TIMEOUT });
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Student", exact: true }).click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "student.safetensors", exact: true }).click()]);
   assert.ok(readFileSync(await download.path()).length > 1000);
 });
 
