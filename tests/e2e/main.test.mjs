@@ -204,7 +204,7 @@ test("stopping keeps the best student", { timeout: TIMEOUT }, async () => {
   await page.getByRole("button", { name: "Stop and keep best" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Stop and keep best" }).click();
   await arrived("succeeded");
-  await page.getByRole("button", { name: "Student", exact: true }).waitFor();
+  await page.getByRole("button", { name: "student.safetensors", exact: true }).waitFor();
 });
 
 test("a job is paused and resumed", { timeout: TIMEOUT }, async () => {
