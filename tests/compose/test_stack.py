@@ -165,7 +165,8 @@ def test_two_workers_share_the_work(stack: Stack, client: httpx.Client) -> None:
     running = {container["ID"][:12] for container in stack.containers("worker")}
     assert len(running) == 2
     wait_until(lambda: {worker["hostname"] for worker in workers(client)} >= running, 120)
-    ids = [submit_long(client, wait=False) for _ in range(2)]
+    # Long enough for the sweep: a busy worker may hear the second one's ring, and the idle one looks every 30 s.
+    ids = [submit_long(client, wait=False, epochs=5000) for _ in range(2)]
     for job_id in ids:
         wait_for(client, job_id, 180, phase="distilling")
     busy = {client.get(f"/jobs/{job_id}/attempts").json()["items"][-1]["worker_id"] for job_id in ids}
