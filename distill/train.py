@@ -78,7 +78,9 @@ def train(
             outcome = yield from loop.run()
             if resolved.fit_head and loop.parts.main and outcome.ending != "handover":
                 # Every attempt gets further: one that had no step left does not leave before this is done.
-                outcome = yield from run.fit_head(resolved, outcome, lambda: control.handover and outcome.step > before)
+                outcome = yield from run.fit_head(
+                    loop.parts, outcome, lambda: control.handover and outcome.step > before
+                )
             loop.check_chance(outcome)
             return outcome
         finally:
@@ -116,6 +118,10 @@ class _Targets:
     def close(self) -> None:
         if self.store:
             self.store.close()
+
+
+_PLAIN: dict[str, Any] = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
+"""Every sample once, as it is, for one process."""
 
 
 class _Run:
@@ -181,17 +187,13 @@ class _Run:
             return True, "the labels alone teach this recipe's head: the better fit by validation loss is taken"
         return True, "the teacher taught this recipe's head too: a fit to the labels is taken if it is clearly better"
 
-    def fit_head(
-        self, resolved: Resolved, outcome: Outcome, leave: Callable[[], bool]
-    ) -> Generator[Event, None, Outcome]:
+    def fit_head(self, parts: Parts, outcome: Outcome, leave: Callable[[], bool]) -> Generator[Event, None, Outcome]:
         """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
         yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
-        order = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
         seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
         found = fit_head(
-            self.recipe.exported(), self._source(**order),
-            self.data.open_validation(self._order(shuffle=False, **order)),
-            resolved.student, lambda head: most_samples(self.data.size, seen, head), leave,
+            self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
+            lambda head: most_samples(self.data.size, seen, head), leave,
             clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
         )  # fmt: skip
         if found is None:  # the next attempt begins behind the last step, and so with this
@@ -234,7 +236,7 @@ class _Run:
         return _Targets(teacher, store)
 
     def parts(self, resolved: Resolved, targets: _Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
-        validation = self._order(shuffle=False, drop_last=False, teacher=False, augment=False, rank=0, world=1)
+        validation = self._order(shuffle=False, **_PLAIN)
         counts = Counter(int(label) for label in self.data.validation_labels)
         total = sum(counts.values())
         return Parts(

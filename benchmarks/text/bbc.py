@@ -10,7 +10,6 @@ Finished runs are kept in FOLDER/outcomes-*.jsonl and not repeated. Every run is
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -21,10 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from distill.control import Control
+from benchmarks.text.jobs import curve_of, curve_table, digest, report_of
 from distill.data import stratify
 from distill.errors import Diverged
-from distill.run import run
 from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
 
 SMALL, WIDE = "2 layers of width 128, random weights", "2 layers of the teacher's width, from its first and last block"
@@ -84,20 +82,12 @@ def config(arguments: argparse.Namespace, **changes: Any) -> DistillConfig:
     return DistillConfig(**(base | changes))
 
 
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     try:
-        for event in run(spec, folder, Control()):
-            if event.kind == "metrics" and event.data["split"] == "validation":
-                print(folder.name, event.data["step"], event.data["values"], flush=True)
+        report = report_of(spec, folder)
     except Diverged as error:
         return {"diverged": error.message, "seconds": time.perf_counter() - start}
-    report = json.loads((folder / "artifacts" / "report.json").read_text())
-    curve = folder / "artifacts" / "q-curve.json"
     return {
         "student": {key: report["student"][key] for key in ("accuracy", "parameters", "flops", "bytes")},
         "latency_ms": report["student"]["latency"]["median_ms"],
@@ -105,7 +95,7 @@ def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
         "teacher": report["teacher"] and report["teacher"]["accuracy"]["value"],
         "teacher_parameters": report["teacher"] and report["teacher"]["parameters"],
         "selection": report["selection"] and report["selection"]["teacher_layers"],
-        "curve": json.loads(curve.read_text()) if curve.is_file() else None,
+        "curve": curve_of(folder),
         "training": report["training"],
         "seconds": time.perf_counter() - start,
     }
@@ -178,7 +168,11 @@ def markdown(arguments: argparse.Namespace, folder: Path, outcomes: list[dict[st
     ]
     for student in STUDENTS:
         lines += _table(student, [o for o in outcomes if o["student_kind"] == student])
-    return "\n".join(lines + _curve(outcomes))
+    return "\n".join(lines + curve_table(_title, outcomes))
+
+
+def _title(curve: Any) -> str:
+    return f"Q curve of the teacher on [CLS] ({curve['samples']} texts):"
 
 
 def _table(student: str, outcomes: list[dict[str, Any]]) -> list[str]:
@@ -213,18 +207,6 @@ def _row(arm: str, found: list[dict[str, Any]], baseline: dict[int, float]) -> t
     mean = statistics.mean(values)
     cells = f"{100 * mean:.2f} | {100 * spread:.2f} | {gain} | {100 * agreement:.2f} | {diverged} | {seconds:.0f}"
     return mean, f"| {arm} | {cells} |"
-
-
-def _curve(outcomes: list[dict[str, Any]]) -> list[str]:
-    curve = next((o["curve"] for o in outcomes if o.get("curve")), None)
-    if curve is None:
-        return []
-    lines = [f"Q curve of the teacher on [CLS] ({curve['samples']} texts):", "", "| layer | S | I | E | Q |", "|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
-    for layer in curve["layers"]:
-        values = (layer[name] for name in ("separation", "information", "efficiency", "quality"))
-        lines.append(f"| {layer['name']} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    chosen = {tuple(o["selection"]) for o in outcomes if o.get("selection")}
-    return [*lines, "", "Chosen: " + "; ".join(", ".join(names) for names in sorted(chosen)) + ".", ""]
 
 
 def main() -> None:

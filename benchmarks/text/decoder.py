@@ -17,14 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.text import decoder_table
-from benchmarks.text.bbc import digest
 from benchmarks.text.decoder_table import folder_of
 from benchmarks.text.headlines import dataset
+from benchmarks.text.jobs import curve_of, digest, report_of
 from benchmarks.text.smollm2 import convert
-from distill.control import Control
 from distill.errors import Diverged
-from distill.run import run
-from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from distill.types import Architecture, DatasetInput, DistillConfig, Event, RunSpec, TeacherInput
 
 SAME = Architecture(name="transformers:auto")
 ARMS: dict[str, dict[str, Any]] = {
@@ -53,25 +51,24 @@ def config(arguments: argparse.Namespace, **changes: Any) -> DistillConfig:
 
 def one(spec: RunSpec, folder: Path) -> dict[str, Any]:
     """What the job's own report says; checkpoints and the student's files go once it is read."""
-    start, phases, warnings = time.perf_counter(), {}, []
+    start, phases, warnings = time.perf_counter(), dict[str, float](), list[str]()
+
+    def hear(event: Event) -> None:
+        if event.kind == "phase":
+            phases[event.data["phase"]] = round(time.perf_counter() - start, 1)
+        if event.kind == "log" and event.data["level"] == "warning":
+            warnings.append(event.data["message"])
+
     try:
-        for event in run(spec, folder, Control()):
-            if event.kind == "phase":
-                phases[event.data["phase"]] = round(time.perf_counter() - start, 1)
-            if event.kind == "log" and event.data["level"] == "warning":
-                warnings.append(event.data["message"])
-            if event.kind == "metrics" and event.data["split"] == "validation":
-                print(folder.name, event.data["step"], event.data["values"], flush=True)
+        report = report_of(spec, folder, hear)
     except Diverged as error:
         return {"diverged": error.message, "seconds": time.perf_counter() - start}
-    report = json.loads((folder / "artifacts" / "report.json").read_text())
-    curve = folder / "artifacts" / "q-curve.json"
     return {
         "student": {key: report["student"][key] for key in COLUMN},
         "teacher": {key: report["teacher"][key] for key in COLUMN},
         "agreement": report["student"]["agreement"]["value"],
         "selection": report["selection"] and report["selection"]["teacher_layers"],
-        "curve": json.loads(curve.read_text()) if curve.is_file() else None,
+        "curve": curve_of(folder),
         "training": report["training"],
         "reasons": report["reasons"],
         "sizes": report["dataset"],

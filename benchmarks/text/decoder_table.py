@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.text.jobs import curve_table
+
 Outcome = dict[str, Any]
 HEAD = (
     "| model, recipe | perplexity | vs cross_entropy | next token, % | vs cross_entropy | ROUGE-L | vs cross_entropy "
@@ -46,7 +48,7 @@ def markdown(
         *_notes(about, done, wide),
         "",
         *_sizes(done),
-        *_curve(done),
+        *curve_table(_title, done),
     ]
     return "\n".join(lines)
 
@@ -135,14 +137,5 @@ def _sizes(done: Sequence[Outcome]) -> list[str]:
     return [f"Parameters: teacher {done[0]['teacher']['parameters']:,}; students {said}.", ""]
 
 
-def _curve(done: Sequence[Outcome]) -> list[str]:
-    curve = next((outcome["curve"] for outcome in done if outcome.get("curve")), None)
-    if curve is None:
-        return []
-    head = f"Q curve of the teacher on the last token of {curve['samples']} prompts, seed {curve['seed']}:"
-    lines = [head, "", "| layer | S | I | E | Q |", "|---|---|---|---|---|"]
-    for layer in curve["layers"]:
-        values = (layer[name] for name in ("separation", "information", "efficiency", "quality"))
-        lines.append(f"| {layer['name']} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    chosen = {tuple(outcome["selection"]) for outcome in done if outcome.get("selection")}
-    return [*lines, "", "Chosen: " + "; ".join(", ".join(names) for names in sorted(chosen)) + ".", ""]
+def _title(curve: Any) -> str:
+    return f"Q curve of the teacher on the last token of {curve['samples']} prompts, seed {curve['seed']}:"
