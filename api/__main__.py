@@ -7,6 +7,7 @@ import sys
 import uvicorn
 
 from api.app import create_app
+from api.serving import configured
 from store import logs, tracing
 from store.settings import read_settings
 
@@ -17,7 +18,10 @@ def main() -> None:
         sys.exit("RETORT_REDIS_URL is not set: no worker would hear of a job. `retort serve` runs API and worker here.")
     logs.install(settings)
     tracing.start(settings, "retort-api")
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    server = uvicorn.Server(configured(create_app(settings), settings.host, settings.port))
+    server.run()
+    if not server.started:
+        sys.exit(3)  # the log says why
 
 
 if __name__ == "__main__":

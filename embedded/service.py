@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import create_app
+from api.serving import configured
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import open_store
@@ -21,6 +22,7 @@ from worker.pool import SlotPool
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 300.0
+GRACEFUL_SECONDS = 5  # somebody waits at the keyboard
 
 
 class PortTaken(Exception):
@@ -60,10 +62,9 @@ def parts(settings: Settings) -> Iterator[tuple[Database, SlotPool, uvicorn.Serv
         tenants.ensure_default(session)
     pool = SlotPool(settings, database, objects, doorbell)
     app = create_app(settings, database=database, objects=objects, doorbell=doorbell)
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5, lifespan="on")
     pool.start()
     try:
-        yield database, pool, uvicorn.Server(config)
+        yield database, pool, uvicorn.Server(configured(app, graceful=GRACEFUL_SECONDS))
     finally:
         try:
             pool.shutdown(handover=True)

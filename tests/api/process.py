@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from api.serving import KEEP_ALIVE_SECONDS
 from store.database import Database
 from store.settings import Settings
 from tests.services.processes import Server, free_ports, port_answers
@@ -64,6 +65,8 @@ def api_process(settings: Settings, folder: Path, workers: int = 1) -> Iterator[
         "--port",
         str(port),
         "--no-access-log",
+        "--timeout-keep-alive",
+        str(KEEP_ALIVE_SECONDS),
     ]
     server = Server([*command, "--workers", str(workers)], folder, environment(settings))
     server.start(lambda: port_answers(port))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,19 @@ def test_killed_handed_over_and_stopped_one_job_goes_on_through_it_all(folder: P
 
 def has_checkpoint(service: Service, job_id: str) -> bool:
     return bool(service.client().get(f"/jobs/{job_id}/checkpoints").json()["items"])
+
+
+def test_a_request_that_waits_for_a_stalled_service_is_answered(folder: Path) -> None:
+    """Its connection counts as idle meanwhile; uvicorn's own limit of 5 s would reset it before looking into it."""
+    service = Service(folder)
+    client = service.client()
+    service.process.send_signal(signal.SIGSTOP)
+    awake = threading.Timer(6, service.process.send_signal, [signal.SIGCONT])
+    awake.start()
+    assert client.get("/jobs").status_code == 200
+    assert not awake.is_alive()
+    client.close()
+    assert service.end() == 0
 
 
 def test_a_second_service_on_the_same_folder_is_refused(folder: Path) -> None:
