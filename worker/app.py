@@ -47,7 +47,18 @@ class Slots(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
     terminate = stop
 
 
+class Connected(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """A part of Celery's consumer, which starts whenever Redis is there again: rings meanwhile were heard by nobody."""
+
+    requires = {"celery.worker.consumer.tasks:Tasks"}  # noqa: RUF012 - Celery's own protocol
+
+    def start(self, consumer: Any) -> None:
+        for pool in pools:
+            pool.wake()
+
+
 app.steps["worker"].add(Slots)
+app.steps["consumer"].add(Connected)
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator] # whoever listens here is asked instead of Celery

@@ -62,9 +62,8 @@ def _follow(site: Site, job_id: str, seen: list[int], kill_at: int = 0) -> bool:
 
 
 def test_05_flushall_with_50_jobs_queued(site: Site, redis: Redis, figure: Figure) -> None:
-    """All rings are lost; the database is the queue."""
+    """Whatever Redis knows is lost, before there are workers and under them; the database is the queue."""
     jobs = [site.submit() for _ in range(50)]
-    assert redis.client().llen("celery") >= 50
     redis.client().flushall()
     site.worker("a", program="tiny")
     site.worker("b", program="tiny")
@@ -100,7 +99,7 @@ def test_06_redis_stopped_mid_job_and_for_the_whole_of_a_post(
         redis.start()
     for job_id in (running, accepted):
         succeeded(site, job_id, undisturbed, ["succeeded"])
-    until(lambda: any(client["cmd"] == "brpop" for client in redis.client().client_list()), 60)
+    until(lambda: redis.listeners() == 1, 60)
 
 
 def test_07_postgres_restarts_mid_job(make_site: MakeSite, undisturbed_long: Reference, figure: Figure) -> None:

@@ -33,6 +33,11 @@ class Redis:
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
 
+    def listeners(self) -> int:
+        """Workers that hear the doorbell: they subscribe to nothing else."""
+        with self.client() as client:
+            return sum(int(each["psub"]) for each in client.client_list())
+
 
 @contextmanager
 def running(folder: Path) -> Iterator[Redis]:
