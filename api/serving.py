@@ -15,16 +15,16 @@ GRACEFUL_SECONDS = 20
 
 
 def configured(
-    app: FastAPI, host: str | None = None, port: int | None = None, graceful: int = GRACEFUL_SECONDS
+    app: FastAPI, host: str = "127.0.0.1", port: int = 8000, graceful: int = GRACEFUL_SECONDS
 ) -> uvicorn.Config:
-    """Without an address for a socket that already listens."""
-    address = {} if host is None or port is None else {"host": host, "port": port}
+    """The address is that of the server's own socket; a server that is given one listens there."""
     return uvicorn.Config(
         app,
+        host=host,
+        port=port,
         log_config=None,
         access_log=False,
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=graceful,
-        **address,
     )
