@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -57,9 +58,12 @@ class _With(nn.Module):
 
     def __init__(self, network: nn.Module, weights: dict[str, Tensor]) -> None:
         super().__init__()
+        # A state dict names a tied tensor twice, and functional_call wants it once: it ties the other names itself.
+        named = chain(network.named_parameters(), network.named_buffers())
+        own = {name: weights[name] for name, _ in named if name in weights}
 
         def call(args: Any, kwargs: Any) -> Any:
-            return functional_call(network, weights, args, kwargs)
+            return functional_call(network, own, args, kwargs)
 
         self._call = call
 

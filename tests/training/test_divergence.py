@@ -117,5 +117,5 @@ def test_a_perfect_student_of_unequal_classes_finishes(tmp_path: Path) -> None:
 
 
 def test_a_student_that_learnt_only_the_common_class_does_not(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match="accuracy 0.9500, guessing reaches 0.9550"):
+    with pytest.raises(Diverged, match=r"accuracy 0\.9500, guessing reaches 0\.9550"):
         drain(train(alone(0.0), imbalanced(0.0), config(epochs=6, learning_rate=0.01), tmp_path, Control()))
