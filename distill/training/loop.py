@@ -227,8 +227,9 @@ class Loop:
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
-        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does."""
-        why = self._chance(outcome)
+        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does. Of several
+        processes the first judges, whose student has the fitted head, and the others follow."""
+        why = distributed.agree(lambda: self._chance(outcome))
         if why:
             raise self.guard.error(self.step, why, self._norms())
 
