@@ -40,12 +40,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 class Sender:
-    """An ASGI client that goes on sending as long as somebody reads, up to `ALL`."""
+    """An ASGI client that goes on sending as long as somebody reads, up to `ALL`, or breaks off before that."""
 
-    def __init__(self) -> None:
-        self.taken, self.status = 0, 0
+    def __init__(self, gone_after: int = ALL) -> None:
+        self.taken, self.status, self.gone_after = 0, 0, gone_after
 
     async def receive(self) -> dict[str, object]:
+        if self.taken > self.gone_after:
+            return {"type": "http.disconnect"}
         body = CHUNK if self.taken else START + CHUNK
         self.taken += len(body)
         return {"type": "http.request", "body": body, "more_body": self.taken < ALL}
@@ -54,13 +56,13 @@ class Sender:
         self.status = int(str(message.get("status", self.status)))
 
 
-def send(service: Service, method: str, path: str, media: str, key: str) -> Sender:
+def send(service: Service, method: str, path: str, media: str, key: str, gone_after: int = ALL) -> Sender:
     headers = [(b"host", b"127.0.0.1:8000"), (b"transfer-encoding", b"chunked")]
     headers += [(b"content-type", media.encode())] if media else []
     headers += [(b"authorization", f"Bearer {key}".encode())] if key else []
     scope = {"type": "http", "http_version": "1.1", "method": method, "path": path, "headers": headers}
     scope |= {"raw_path": path.encode(), "query_string": b"", "scheme": "http", "client": ("127.0.0.1", 1)}
-    sender = Sender()
+    sender = Sender(gone_after)
     assert service.client.portal is not None
     service.client.portal.call(service.client.app, scope | {"server": ("127.0.0.1", 8000)}, sender.receive, sender.send)
     return sender
@@ -112,3 +114,10 @@ def test_the_headers_of_a_forms_part_are_bounded(service: Service) -> None:
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": FORM}
     answer = service.client.post("/teachers", content=head + b"x" * MIB, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_multipart")
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_client_that_breaks_off_leaves_nothing_on_disk(service: Service, path: str) -> None:
+    sent = send(service, "POST", path, FORM, KEY, gone_after=MIB)
+    assert MIB < sent.taken < MOST_UPLOAD
+    assert list(service.settings.incoming.iterdir()) == []

@@ -19,12 +19,13 @@ from distill.estimate import NetworkCost, Workload, disk_bytes, memory_bytes, ot
 from distill.types import DistillConfig
 from store.database import Database
 from store.objects import FolderStore
-from store.repositories import costs
+from store.repositories import costs, system
 from store.repositories.history import Run
 from store.repositories.tenants import DEFAULT_TENANT
-from store.tables import Attempt, Job
+from store.tables import Attempt, Job, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
+from tests.api.off_loop import OffLoopDoorbell
 from tests.embedded.service import Service, wait_for
 
 COUNTED = {
@@ -57,6 +58,21 @@ def test_without_a_worker_nothing_is_guessed_and_nothing_waited_for(client: Test
     assert "worker" in estimates["notes"][0]
     assert answer.elapsed.total_seconds() < 4
     assert client.get("/jobs").json()["items"] == []
+
+
+def test_a_live_worker_is_asked_and_rung_for_outside_the_event_loop(
+    client: TestClient, driver: Driver, database: Database, doorbell: OffLoopDoorbell
+) -> None:
+    """With a Redis that accepts and stays silent a ring takes 5 s: the doorbell of these tests refuses the loop."""
+    with database.write() as session:
+        system.register_worker(session, Worker(id="wrk_a", hostname="h", pid=1, slots=1))
+    seen, body = doorbell.rings, {"dataset": driver.dataset(report=REPORT), "student": STUDENT["name"]}
+    for _ in range(2):
+        answer = client.post("/jobs?dry_run=true", json=body | {"config": CONFIG}, headers={"Prefer": "wait=0"})
+        assert answer.status_code == 200, answer.text
+    assert doorbell.rings == seen + 2
+    with database.read() as session:
+        assert costs.next_wanted(session) is not None
 
 
 def test_every_figure_has_a_range_and_a_basis(client: TestClient, driver: Driver, database: Database) -> None:

@@ -27,7 +27,6 @@ async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: 
     waits for it, if any worker is there to ask. Raises `Unprocessable` for a student that cannot be built."""
     wanted = questions(plan, config)
     if await run_in_threadpool(_ask, context, wanted):
-        context.doorbell.ring("job", "")
 
         def look() -> dict[str, Any]:
             with context.database.read() as session:
@@ -51,12 +50,14 @@ def _known(session: Session, wanted: dict[str, Question]) -> dict[str, Any]:
 
 
 def _ask(context: Context, wanted: dict[str, Question]) -> bool:
-    """Whether somebody was asked who may answer."""
+    """Whether somebody was asked who may answer, and rung for. Not in the event loop: a ring may take seconds."""
     with context.database.write() as session:
         missing = wanted.keys() - _known(session, wanted).keys()
         asked = bool(missing) and bool(system.live_workers(session, LIVE_SECONDS))
         for role in missing if asked else ():
             costs.ask(session, wanted[role])
+    if asked:
+        context.doorbell.ring("job", "")
     return asked
 
 
