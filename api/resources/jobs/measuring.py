@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,6 +13,7 @@ from api.resources.jobs import texts
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.kinds import classes_of
 from api.resources.jobs.validation import Plan
+from distill.recorded import recorded_view
 from distill.types import DistillConfig
 from store.repositories import costs, system
 from store.tables import Teacher
@@ -86,8 +86,8 @@ def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
 
 def _of_teacher(teacher: Teacher, native: list[int] | None) -> Question:
     found: dict[str, Any] = teacher.report or {}
-    recorded = json.loads(found.get("metadata", {}).get("preprocessing", "{}"))
-    size = recorded.get("size", ["auto"])[0]
+    recorded = recorded_view(found.get("metadata", {}), found["in_channels"])
+    size = recorded["size"][0] if recorded else "auto"
     about = {"architecture": found.get("architecture", teacher.architecture), "num_classes": found["num_classes"]}
     return about | _input(found["in_channels"], size, native)
 
