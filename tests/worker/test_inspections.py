@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import zipfile
@@ -99,6 +100,29 @@ def test_a_good_teacher_becomes_ready(world: World, inspect: Inspections, tmp_pa
     }  # fmt: skip
     assert not inspect.run_next()
     assert not list(world.settings.scratch.glob("*"))
+
+
+VIEW = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": [8, 8], "interpolation": "bilinear", "channels": 3, "crop": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("imagenet", "invalid"), (json.dumps(VIEW), "ready"), (json.dumps(VIEW | {"std": 1}), "invalid")],
+)
+def test_a_preprocessing_that_no_run_can_use_is_refused_at_once(
+    world: World, inspect: Inspections, tmp_path: Path, said: str, status: str
+) -> None:
+    from distill.models import build, save
+
+    path = tmp_path / "weights.safetensors"
+    save(build(Architecture(name="retort:resnet8"), 3, 3), path, {"preprocessing": said})
+    teacher_id = registered_teacher(world, path)
+    assert inspect.run_next()
+    row = row_of(world, Teacher, teacher_id)
+    assert row.status == status
+    if status == "invalid":
+        assert (row.error["code"], row.error["fault"]) == ("invalid_teacher", "user")
+        assert "`preprocessing`" in row.error["remedy"]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_with_the_reason(
