@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from ssl import create_default_context
+from ssl import create_default_context, get_server_certificate
 
 import pytest
 
@@ -56,6 +56,20 @@ def test_requests_go_on_as_they_came_and_names_are_asked_again(folder: Path, nam
         with upstream("127.0.0.3", names.api_port, "made anew"):
             names.known["api"] = "127.0.0.3"
             wait_until(lambda: get(folder, api, "/")[1].startswith("made anew|"), 20)
+
+
+def test_a_renewed_certificate_is_served_after_a_reload(folder: Path, names: Names) -> None:
+    """As docs/deploy.md has it, but for the folder."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    (command,) = re.findall(r"exec -T tls (nginx -c /etc/nginx/retort.conf .*)", page)
+    with proxy(folder, names) as (api, _):
+        old = get_server_certificate(("localhost", api))
+        shutil.rmtree(folder / "certificates")
+        certificate(folder / "certificates")
+        config = str(folder / "nginx.conf")
+        arguments = command.replace("/etc/nginx/retort.conf", config).split()[1:]
+        subprocess.run([nginx(), *arguments], check=True, capture_output=True)
+        wait_until(lambda: get_server_certificate(("localhost", api)) != old, 20)
 
 
 def test_a_key_of_any_owner_is_read_with_the_capabilities_of_tls_yml(folder: Path, names: Names) -> None:
