@@ -49,14 +49,14 @@ def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: in
 
     folder = tmp_path / "two"
     folder.mkdir()
-    _run_two([str(folder), str(handover), str(accumulation)])
+    run_two(SCRIPT, [str(folder), str(handover), str(accumulation)])
     states = [torch.load(folder / f"student-{rank}.pt") for rank in range(2)]
     for name, value in one.state_dict().items():
         assert torch.equal(states[0][name], states[1][name])
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
 
 
-def _run_two(arguments: list[str]) -> None:
+def run_two(script: str, arguments: list[str]) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -64,7 +64,7 @@ def _run_two(arguments: list[str]) -> None:
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, *arguments],
+            [sys.executable, "-c", script, *arguments],
             env=shared | {"RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
