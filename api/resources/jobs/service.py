@@ -223,11 +223,6 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
     remove(context.objects, keys, prefix=f"jobs/{job_id}/")
 
 
-def version(job: JobOut) -> str:
-    """What somebody who waits for a change waits for: everything but a heartbeat."""
-    return job.model_dump_json(exclude={"heartbeat_at"})
-
-
 def shown(session: Session, job: Job) -> JobOut:
     return _shown(job, jobs.queue_position(session, job))
 
