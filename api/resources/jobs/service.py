@@ -84,11 +84,14 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
 
 
 async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
-    """All checks and an estimate, no job."""
+    """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
     def look() -> Plan:
         with context.database.read() as session:
-            return check(session, tenant, body, dataset)
+            quotas.check_queue(session, context.settings, tenant, lock=False)
+            plan = check(session, tenant, body, dataset)
+            _max_runtime(context.settings, body)
+            return plan
 
     plan = await run_in_threadpool(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
@@ -98,7 +101,6 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
 
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
-        _max_runtime(context.settings, body)
         teacher = plan.teacher.size_bytes if plan.teacher else 0
         return DryRun(
             valid=True,
@@ -219,11 +221,6 @@ def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | No
 def _remove(context: Context, job_id: str, keys: list[str]) -> None:
     """The job's objects by its rows, and what a broken attempt left under its prefix without one."""
     remove(context.objects, keys, prefix=f"jobs/{job_id}/")
-
-
-def version(job: JobOut) -> str:
-    """What somebody who waits for a change waits for: everything but a heartbeat."""
-    return job.model_dump_json(exclude={"heartbeat_at"})
 
 
 def shown(session: Session, job: Job) -> JobOut:
