@@ -29,10 +29,17 @@ class Pair(nn.Module):
         self.projector = self._projector() if project else nn.Identity()
 
     def _projector(self) -> nn.Module:
-        """1x1 convolution, or linear over the channel axis of tokens; without bias."""
-        if self.common.maps:
-            return nn.Conv2d(self.student.channels, self.teacher.channels, 1, bias=False)
-        return nn.Linear(self.student.channels, self.teacher.channels, bias=False)
+        """1x1 convolution, or linear over the channel axis of tokens; without bias.
+
+        **Our choice**: the identity at first where the widths agree. A student that begins with its teacher's weights
+        then begins without a feature loss; a random projector would tear them apart (docs/findings.md).
+        """
+        c_in, c_out = self.student.channels, self.teacher.channels
+        layer = nn.Conv2d(c_in, c_out, 1, bias=False) if self.common.maps else nn.Linear(c_in, c_out, bias=False)
+        if c_in == c_out:
+            with torch.no_grad():
+                layer.weight.copy_(torch.eye(c_in).view_as(layer.weight))
+        return layer
 
     def pool_teacher(self, feature: Tensor) -> Tensor:
         """(n, *teacher shape) -> what is compared, at the loss's resolution."""

@@ -94,7 +94,7 @@ class SemCKD(FeatureRecipe):
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         students, logits = self._student_pass(student_input)
-        teachers = [targets[f"feature_{i}"] for i in range(len(self._teachers))]
+        teachers = [targets[f"feature_{i}"].float() for i in range(len(self._teachers))]
         gaps = torch.stack(
             [torch.stack([self._gap(s, t, f, g) for t, g in enumerate(teachers)], 1) for s, f in enumerate(students)], 1
         )  # (n, student layers, teacher layers)

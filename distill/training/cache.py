@@ -22,7 +22,7 @@ GPU_SHARE = 0.4  # of the free device memory that cached targets may take: the r
 
 
 class Teacher:
-    """Computes targets: no gradient, in the mode that suits the teacher, widened to fp32 for the losses."""
+    """Computes targets: no gradient, in the mode that suits the teacher; losses widen what they compute with."""
 
     def __init__(self, recipe: Recipe, mode: Mode, device: torch.device) -> None:
         self.recipe, self.mode, self.device = recipe, mode, device
@@ -31,8 +31,7 @@ class Teacher:
         if self.recipe.teacher is None:
             return {}
         with torch.no_grad(), self.mode.autocast(self.device):
-            targets = self.recipe.targets(self.mode.layout(teacher_input))
-        return {name: _widen(value) for name, value in targets.items()}
+            return self.recipe.targets(self.mode.layout(teacher_input))
 
 
 def stored_dtype(name: str, value: Tensor) -> torch.dtype:
@@ -185,10 +184,10 @@ class Cache:
         return self._row[batch.host_index if self._home.type == "cpu" else batch.index]
 
     def get(self, batch: Batch) -> Targets:
-        """The targets of a batch, features widened to fp32."""
+        """The targets of a batch as they are stored: widening all of them here would cost three times their bytes."""
         rows = self._rows(batch)
         return {
-            name: self._restored(name, _widen(store.index_select(0, rows).to(self.device, non_blocking=True)))
+            name: self._restored(name, store.index_select(0, rows).to(self.device, non_blocking=True))
             for name, store in self._tensors.items()
             if name not in self._packed
         } | {name: self._get_tokens(name, how, rows, batch) for name, how in self._packed.items()}
@@ -207,9 +206,9 @@ class Cache:
         where, mask = self._spans[how].places(rows, batch.student["input_ids"].shape[1])
         store = self._tensors[name]
         if how == LOGITS:
-            return _widen(store[where[mask]].to(self.device, non_blocking=True))
+            return store[where[mask]].to(self.device, non_blocking=True)
         found = store[where.clamp(0, len(store) - 1)]
-        return _widen(found.masked_fill(~mask[:, :, None], 0).to(self.device, non_blocking=True))
+        return found.masked_fill(~mask[:, :, None], 0).to(self.device, non_blocking=True)
 
     def _allocate(self, name: str, value: Tensor, count: int | None = None) -> Tensor:
         shape, dtype = (count or self.count, *value.shape[1:]), stored_dtype(name, value)
@@ -228,10 +227,6 @@ class Cache:
 
 def _channels_last(value: Tensor) -> bool:
     return value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
-
-
-def _widen(value: Tensor) -> Tensor:
-    return value.float() if value.is_floating_point() else value
 
 
 def fill(cache: Cache, teacher: Teacher, source: Source) -> Iterator[float]:

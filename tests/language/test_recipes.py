@@ -17,6 +17,7 @@ from distill.recipes._base import Setup
 from distill.recipes._networks import answered
 from distill.types import Layer
 from tests.language import tiny
+from tests.recipes.test_every_recipe import _NoSync as NoSync
 
 CLASSES = 3
 
@@ -87,6 +88,17 @@ def test_classifiers_learn_by_every_recipe_and_padding_changes_nothing(name: str
     padded = step(recipe, "classify", padding=6)
     for key, value in parts.items():
         torch.testing.assert_close(padded[key], value, rtol=2e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_step_of_classification_adds_no_wait_for_the_device(name: str) -> None:
+    """On DeBERTa, since transformers itself waits where it prepares the other families' masks."""
+    recipe = make(name, "deberta-v2", "classify").train()
+    step(recipe, "classify")
+    inputs = tiny.batch()
+    labels, targets = labels_of("classify", inputs), recipe.targets(inputs)
+    with NoSync():
+        recipe(inputs, labels, targets)["loss"].backward()
 
 
 @pytest.mark.parametrize("family", tiny.DECODERS)
