@@ -111,6 +111,13 @@ class Loop:
         yield from self._validate()
         return self._finish("finished")
 
+    def leave(self) -> Generator[Event, None, Outcome]:
+        """Hand over before the first step, with the checkpoint that the run came from or one of now."""
+        self._start_clocks()
+        if self.saved_step < 0:
+            yield from self._save()
+        return self._outcome("handover")
+
     def _start_clocks(self) -> None:
         self.started = self.metrics_at = self.saved_at = time.monotonic()
         self.images_before, self.seconds_before = self.images, self.seconds
