@@ -26,7 +26,7 @@ def for_task(config: PreTrainedConfig, task: Task, classes: Sequence[str] = ()) 
     if task == "generate" and not family_of(config).decoder:
         raise InvalidConfig(
             f"A model of the family {config.model_type} is an encoder: it cannot follow instructions.",
-            "Use a decoder (OPT, Llama, GPT-2, Qwen2), or a dataset of texts with labels.",
+            "Use a decoder (OPT, Llama, GPT-2, Qwen), or a dataset of texts with labels.",
         )
     config = copy.deepcopy(config)
     if task == "classify":
