@@ -81,6 +81,7 @@ def train(
                 outcome = yield from run.fit_head(
                     loop.parts, outcome, lambda: control.handover and outcome.step > before
                 )
+            outcome = distributed.agree(lambda: outcome)  # only the first process fitted the head
             loop.check_chance(outcome)
             return outcome
         finally:

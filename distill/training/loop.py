@@ -19,14 +19,14 @@ from distill.control import Control
 from distill.recipes._base import Recipe
 from distill.training import checkpoint, distributed
 from distill.training.data import Source
-from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold
+from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold, guesses
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
 from distill.training.meter import Meter, Speed, weight
 from distill.training.plan import Length, Resolved
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
-from distill.training.validate import validate
+from distill.training.validate import class_counts, validate
 from distill.types import Event
 
 Events = Iterator[Event]
@@ -230,12 +230,22 @@ class Loop:
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
-        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does."""
-        limit = chance_threshold(self.parts.majority, self.parts.validation_size)
-        accuracy = outcome.validation_accuracy or 0.0
-        if outcome.ending == "finished" and self.step >= CHANCE_MIN_STEPS and accuracy <= limit:
-            why = f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
+        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does. Of several
+        processes the first judges, whose student has the fitted head, and the others follow."""
+        why = distributed.agree(lambda: self._chance(outcome))
+        if why:
             raise self.guard.error(self.step, why, self._norms())
+
+    def _chance(self, outcome: Outcome) -> str | None:
+        """What is wrong with the final student. Only a suspicious accuracy costs one more pass over validation."""
+        accuracy = outcome.validation_accuracy or 0.0
+        likely = chance_threshold(self.parts.majority, self.parts.validation_size)
+        if outcome.ending != "finished" or self.step < CHANCE_MIN_STEPS or accuracy > likely:
+            return None
+        limit = guesses(accuracy, *class_counts(self.recipe.exported(), self.parts.validation, self.mode, self.device))
+        if limit is None:
+            return None
+        return f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
 
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
         best = self.best["accuracy"] if self.best else None

@@ -40,6 +40,37 @@ with distributed.group() as rank:
     torch.save(recipe.state_dict(), folder / f"student-{rank}.pt")
 """
 
+JUDGED = """
+import sys
+from pathlib import Path
+import torch
+from distill.control import Control
+from distill.errors import Diverged
+from distill.train import train
+from distill.training import distributed
+from tests.training.conftest import alone, config, tiny_data
+from tests.training.test_resume import drain
+torch.set_num_threads(1)
+folder, learnable = Path(sys.argv[1]), sys.argv[2] == "learnable"
+settings = config(epochs=5, fit_head=True, learning_rate=1e-9)  # what is learnt the fit of the head learns
+with distributed.group() as rank:
+    try:
+        data = tiny_data(train=200, validation=64, learnable=learnable)
+        _, outcome = drain(train(alone(0.0), data, settings, folder, Control()))
+        said = f"{outcome.ending} {outcome.validation_accuracy} {outcome.head}"
+    except Diverged as error:
+        said = error.message
+    (folder / f"said-{rank}.txt").write_text(said)
+"""
+
+
+@pytest.mark.parametrize(("case", "expected"), [("learnable", "finished"), ("noise", "stayed at chance")])
+def test_the_first_process_judges_the_fitted_student_for_all(tmp_path: Path, case: str, expected: str) -> None:
+    run_two(JUDGED, [str(tmp_path), case])
+    said = [(tmp_path / f"said-{rank}.txt").read_text() for rank in range(2)]
+    assert said[0] == said[1]
+    assert expected in said[0]
+
 
 @pytest.mark.parametrize(("handover", "accumulation"), [(0, 1), (0, 2), (4, 1)])
 def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: int) -> None:
