@@ -211,7 +211,7 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
     seed_everything(config.seed)  # a base model's head is drawn at random
     folder = open_folder(spec.teacher.weights, scratch)
     module, headed = load(folder, dataset.kind, dataset.classes)
-    spec = _in_its_precision(spec, module)
+    precise = _in_its_precision(spec, module)
     tokens = Tokens.load(folder, module.config)
     how, reasons = _preprocessing(config, dataset, module, tokens, train)
     teacher = Network(module, _named(spec, module), how, digest=spec.teacher.digest, bytes=folder.bytes, tokens=tokens)
@@ -223,7 +223,18 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
             network.module.to(device)
     reasons |= {"device": why, "student": reason}
     return TextPrepared(
-        spec, device, cast(Any, dataset), recipe, student, kept, comparison, train, validation, test, reasons, peak=peak
+        precise,
+        device,
+        cast(Any, dataset),
+        recipe,
+        student,
+        kept,
+        comparison,
+        train,
+        validation,
+        test,
+        reasons,
+        peak=peak,
     )
 
 

@@ -176,7 +176,7 @@ def _resized(
 def _head_width(config: Any, width: int, heads: int) -> int:
     """The teacher's ratio of all heads' width to the width (1 for most, 2 for a small Qwen3); even, since rotary
     positions turn pairs."""
-    wide = int(config.head_dim) * int(config.num_attention_heads) * width // (config.hidden_size * heads)
+    wide: int = int(config.head_dim) * int(config.num_attention_heads) * width // (config.hidden_size * heads)
     return max(2, wide - wide % 2)
 
 
