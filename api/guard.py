@@ -15,12 +15,14 @@ from api.problems import BadRequest, Forbidden, Problem
 from store.settings import LOOPBACK, Settings
 
 MAX_JSON_BYTES = 1 << 20
+#: Who reads its body itself, piece by piece to disk, with its own bound, and only once it knows the caller.
+_FORMS = frozenset({("POST", "/teachers"), ("POST", "/datasets")})
 _PART = re.compile(r"/uploads/[^/]+/parts/[^/]+")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """Refuses NUL in URLs, large bodies that are no uploads and, where there are no keys, other people and their pages.
+    """Refuses NUL in URLs, large bodies that nobody streams and, where there are no keys, other people and their pages.
 
     Without keys the loopback address is the only protection, also where whoever started the server let it listen
     elsewhere (so the client must be this machine). A web page elsewhere can send requests there too: by a name that it
@@ -39,13 +41,15 @@ class Guard:
         if problem is not None:
             await respond(scope["path"].replace("\0", "%00"), problem)(scope, receive, send)
             return
-        await self.app(scope, receive if _brings_files(scope, headers) else _bounded(receive), send)
+        await self.app(scope, receive if _streamed(scope, headers) else _bounded(receive), send)
 
 
-def _brings_files(scope: Scope, headers: Headers) -> bool:
-    """Bodies that their endpoints stream and bound themselves."""
-    form = headers.get("content-type", "").lower().startswith("multipart/")
-    return form or (scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None)
+def _streamed(scope: Scope, headers: Headers) -> bool:
+    """Whether the endpoint streams and bounds the body itself. All others, of any type, are read whole by FastAPI, and
+    before it looks at the key."""
+    if (scope["method"], scope["path"]) in _FORMS:
+        return headers.get("content-type", "").lower().startswith("multipart/form-data")
+    return scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
 
 
 def _nul(scope: Scope) -> Problem | None:

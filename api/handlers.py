@@ -11,7 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api import problems
 from api.problems import FieldError, Problem
@@ -104,6 +106,12 @@ def _http(error: HTTPException) -> Problem:
 
 
 @problem_of.register
+def _gone(error: ClientDisconnect) -> Problem:
+    """Nobody is there to read this; it only keeps a broken line from being an error of the service."""
+    return problems.BadRequest("The request broke off before its body had come.", "Send it again, complete.")
+
+
+@problem_of.register
 def _validation(error: RequestValidationError) -> Problem:
     found = list(error.errors())
     if any(entry["type"] == "json_invalid" for entry in found):
@@ -163,7 +171,8 @@ def respond(instance: str, error: Exception) -> JSONResponse:
 async def handle(request: Request, error: Exception) -> JSONResponse:
     answer = respond(request.url.path, error)
     if answer.status_code == 405:
-        answer.headers["Allow"] = ", ".join(allowed(request.app.openapi(), request.url.path))
+        document = await run_in_threadpool(request.app.openapi)  # made when it is first asked for
+        answer.headers["Allow"] = ", ".join(allowed(document, request.url.path))
     return answer
 
 

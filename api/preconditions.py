@@ -6,6 +6,7 @@ A tag is strong: it is made of the very JSON that GET answers, so two equal tags
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Header, Response
@@ -34,24 +35,27 @@ def tag_of(shown: BaseModel) -> str:
     return f'"{hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
-def stamped(shown: M, response: Response) -> M:
+def stamped(shown: M, response: Response, tag: str = "") -> M:
     """The answer of a change: the new representation with its tag."""
-    response.headers["ETag"] = tag_of(shown)
+    response.headers["ETag"] = tag or tag_of(shown)
     return shown
 
 
-def tagged(shown: M, response: Response, if_none_match: str | None) -> M | Response:
+def tagged(shown: M, response: Response, if_none_match: str | None, tag: str = "") -> M | Response:
     """The answer of a GET: the representation with its tag, or 304."""
-    tag = tag_of(shown)
+    tag = tag or tag_of(shown)
     if matches(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})
     response.headers["ETag"] = tag
     return shown
 
 
-def require(if_match: str | None, tag: str) -> None:
-    """Raise `PreconditionFailed` unless the header names `tag` (strong comparison: a weak tag never does) or is `*`."""
-    if if_match is None or if_match.strip() == "*" or tag in {given.strip() for given in if_match.split(",")}:
+def require(if_match: str | None, tag: str, part: Callable[[str], str] = str) -> None:
+    """Raise `PreconditionFailed` unless the header names `tag` (strong comparison: a weak tag never does) or is `*`.
+    `part`: what of a tag is compared."""
+    if if_match is None or if_match.strip() == "*":
+        return
+    if part(tag) in {part(given.strip()) for given in if_match.split(",")}:
         return
     remedy = "GET it, look at what has changed, and send the request again with its ETag if it still makes sense."
     detail = "It is not what the ETag in If-Match stands for: somebody has changed it."

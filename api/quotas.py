@@ -11,12 +11,14 @@ from store.settings import Settings
 RETRY_SECONDS = "60"
 
 
-def check_queue(session: Session, settings: Settings, tenant: str) -> None:
-    """Raise `TooManyRequests` when the tenant may not queue another job. Holds the tenant's row until commit."""
+def check_queue(session: Session, settings: Settings, tenant: str, lock: bool = True) -> None:
+    """Raise `TooManyRequests` when the tenant may not queue another job. With `lock` the tenant's row is held until
+    commit; without it, for who queues nothing, the answer is of this moment."""
     most = quotas.of(session, settings, tenant).queued_jobs
     if not most:
         return
-    quotas.lock(session, tenant)
+    if lock:
+        quotas.lock(session, tenant)
     waiting = quotas.queued(session, tenant)
     if waiting >= most:
         detail = f"{waiting} of your jobs wait already, and {most} may."

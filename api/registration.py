@@ -23,10 +23,10 @@ from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.preconditions import require, tag_of
 from api.problems import Conflict, InternalError, NotFound, Problem, Unprocessable
+from api.removing import remove
 from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
 from store.doorbell import Noun
-from store.objects import ObjectStore
 from store.repositories import idempotency, resources, uploads
 from store.tables import Dataset, Teacher, Upload
 
@@ -67,10 +67,10 @@ def add(
             file.path.unlink()
         made = _insert(context, row, key, uploaded)
     except BaseException:
-        _remove(context.objects, list(files))
+        remove(context.objects, files)
         raise
     if made != row.id:
-        _remove(context.objects, list(files))
+        remove(context.objects, files)
         return made, True
     context.doorbell.ring(NOUNS[type(row)], row.id)
     return row.id, False
@@ -152,7 +152,7 @@ def refusal(row: Teacher | Dataset) -> Problem:
 
 
 def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> None:
-    """Remove the row and, after commit, its objects. Raises `Conflict` while jobs use it."""
+    """Remove the row and, behind the commit, its objects. Raises `Conflict` while jobs use it."""
     row = find(work.session, table, tenant, resource_id)
     jobs = resources.jobs_using(work.session, row)
     if jobs:
@@ -165,7 +165,7 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)
     work.session.delete(row)
-    work.after_commit(lambda: _remove(work.context.objects, keys))
+    work.after_commit(lambda: remove(work.context.objects, keys))
 
 
 def unchanged(
@@ -200,9 +200,4 @@ def _discard(context: Context, table: type[Resource], tenant: str, resource_id: 
         keys = [key for key in resources.object_keys(row) if key not in kept]
         idempotency.release(session, tenant, resource_id)
         session.delete(row)
-    _remove(context.objects, keys)
-
-
-def _remove(objects: ObjectStore, keys: list[str]) -> None:
-    for key in keys:
-        objects.delete(key)
+    remove(context.objects, keys)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO
 
+from anyio import CancelScope
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from python_multipart.exceptions import FormParserError
@@ -62,8 +64,8 @@ def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], Asyn
         if media == b"application/json":
             yield Upload(json=await _json(request))
         elif media == b"multipart/form-data" and options.get(b"boundary"):
-            with incoming(context.settings) as scratch:
-                form = _Form(Path(scratch), options[b"boundary"], context.settings.max_upload_bytes, repeated)
+            async with scratch(context.settings) as folder:
+                form = _Form(folder, options[b"boundary"], context.settings.max_upload_bytes, repeated)
                 yield await _multipart(request, form)
         else:
             remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
@@ -76,6 +78,17 @@ def incoming(settings: Settings) -> TemporaryDirectory[str]:
     """A folder for a body on its way."""
     settings.incoming.mkdir(parents=True, exist_ok=True)
     return TemporaryDirectory(dir=settings.incoming)
+
+
+@asynccontextmanager
+async def scratch(settings: Settings) -> AsyncIterator[Path]:
+    """The same in the event loop, which goes on while files of many GB are removed."""
+    folder = await run_in_threadpool(incoming, settings)
+    try:
+        yield Path(folder.name)
+    finally:
+        with CancelScope(shield=True):  # a client that went away leaves nothing behind
+            await run_in_threadpool(folder.cleanup)
 
 
 UploadDep = Annotated[Upload, Depends(_receiver(repeated=False), scope="function")]

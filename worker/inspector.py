@@ -105,8 +105,10 @@ def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         return _language(request, folder)
     from distill.anatomy import anatomy
     from distill.models import check
+    from distill.recorded import recorded_view
 
     report = check(Architecture.model_validate(request["architecture"]), request["weights"])
+    recorded_view(report.metadata, report.in_channels)  # every run of it would refuse the same
     found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
     return found | report.to_dict()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,10 @@ from distill.errors import InvalidConfig, InvalidTeacher
 from distill.evaluate import Predictions
 from distill.layers import SequenceView, discover
 from distill.layers._forward import to_device
-from distill.models import Preprocessing, build, check, load, pin, preprocessing
+from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
+from distill.recorded import read_view, recorded_recipe, recorded_view
 from distill.training import distributed
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
@@ -280,48 +280,23 @@ def _comparison(spec: RunSpec, dataset: Dataset) -> Network | None:
 
 def _loaded(architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = "") -> Network:
     report = check(architecture, weights, len(dataset.classes))
-    how = _recorded(report.metadata) or preprocessing(
+    how = _recorded(report) or preprocessing(
         report.architecture, native_size=dataset.native_size, channels=report.in_channels
     )
     module = load(report.architecture, weights, report.num_classes)
-    recipe = recipe or json.loads(report.metadata.get("recipe", '""'))
+    recipe = recipe or recorded_recipe(report.metadata)
     return Network(module, report.architecture, how, recipe, digest, Path(weights).stat().st_size)
 
 
-def _recorded(metadata: dict[str, str]) -> Preprocessing | None:
+def _recorded(report: CheckpointReport) -> Preprocessing | None:
     """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
-    if "preprocessing" not in metadata:
-        return None
-    return read_preprocessing(metadata["preprocessing"])
+    how = recorded_view(report.metadata, report.in_channels)
+    return None if how is None else Preprocessing(**how)
 
 
 def read_preprocessing(text: str) -> Preprocessing:
     """Raises InvalidTeacher for a header that does not hold one."""
-    try:
-        data: dict[str, Any] = json.loads(text)
-        how = Preprocessing(
-            mean=tuple(map(float, data["mean"])),
-            std=tuple(map(float, data["std"])),
-            size=(int(data["size"][0]), int(data["size"][1])),
-            interpolation=data["interpolation"],
-            channels=int(data["channels"]),
-            crop=float(data["crop"]),
-        )
-        sound = len(how.mean) == len(how.std) == how.channels and all(value > 0 for value in how.std)
-        sound = sound and how.interpolation in {"nearest", "bilinear", "bicubic"} and 0 < how.crop <= 1
-        sound = sound and all(0 < side <= 4096 for side in how.size)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise _unreadable() from error
-    if not sound:
-        raise _unreadable()
-    return how
-
-
-def _unreadable() -> InvalidTeacher:
-    return InvalidTeacher(
-        "The file's header has a preprocessing that cannot be read.",
-        "Remove the metadata entry `preprocessing`, or write it as Retort's exporter does.",
-    )
+    return Preprocessing(**read_view(text))
 
 
 Norms = Callable[[Any], dict[str, Any]]

@@ -22,7 +22,7 @@ from distill.training.data import Source
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold, guesses
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
-from distill.training.meter import Meter, Speed
+from distill.training.meter import Meter, Speed, weight
 from distill.training.plan import Length, Resolved
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
@@ -84,7 +84,8 @@ class Loop:
         self.best: dict[str, Any] | None = None
         self.validated: dict[str, Any] = {"step": -1, "accuracy": None}
         self.guard, self.meter, self.speed = Guard(), Meter(), Speed()
-        self.images, self.share, self.seconds = 0, 0, 0.0  # samples seen by this process, in the last step; time
+        self.images, self.seconds = 0, 0.0  # samples seen by this process; time
+        self.share: int | Tensor = 0  # predictions of this process in the last step
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
@@ -181,15 +182,17 @@ class Loop:
     # -- work ---------------------------------------------------------------------------------------------------
 
     def _step(self, group: list[Any]) -> None:
+        """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`."""
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in group:
+        weights = [weight(batch.labels) for batch in group]
+        self.share = sum(weights)
+        for batch, own in zip(group, weights, strict=True):
             targets = self.parts.targets(batch)
             with self.mode.autocast(self.device), distributed.synced_batch_norm():
                 parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
-            (parts["loss"] / len(group)).backward()
+            (parts["loss"] / (self.share / own)).backward()
             self.meter.add(parts, batch.labels)
-        self.share = sum(len(batch.labels) for batch in group)
-        self.images += self.share
+        self.images += sum(len(batch.labels) for batch in group)
         self._update()
         self.batch, self.last = self.batch + len(group), group[-1]
 

@@ -61,7 +61,10 @@ class FolderStore:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageUnavailable(f"cannot remove {key} from {self.root}: {error.strerror or error}") from error
         for folder in path.parents:
             if folder == self.root:
                 return

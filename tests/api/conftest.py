@@ -1,4 +1,5 @@
-"""A real service over a real database and store; only the worker is played by `Driver` and `Inspector`."""
+"""A real service over a real database and store; only the worker is played by `Driver` and `Inspector`.
+None of its parts may be used inside the event loop (`off_loop`)."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from store.objects import FolderStore
 from store.settings import Settings
 from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
+from tests.api.off_loop import OffLoopDoorbell, OffLoopStore, watched
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -40,19 +42,19 @@ def settings(tmp_path: Path) -> Settings:
 def database(settings: Settings, migrated: Path) -> Iterator[Database]:
     settings.data_dir.mkdir(parents=True)
     shutil.copyfile(migrated, settings.data_dir / "retort.db")
-    database = Database(settings.resolved_database_url)
+    database = watched(Database(settings.resolved_database_url))
     yield database
     database.close()
 
 
 @pytest.fixture
 def objects(settings: Settings) -> FolderStore:
-    return FolderStore(settings.data_dir / "objects")
+    return OffLoopStore(settings.data_dir / "objects")
 
 
 @pytest.fixture
 def doorbell() -> InProcessDoorbell:
-    return InProcessDoorbell()
+    return OffLoopDoorbell()
 
 
 @pytest.fixture

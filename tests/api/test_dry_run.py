@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,12 +20,13 @@ from distill.estimate import NetworkCost, Workload, disk_bytes, memory_bytes, ot
 from distill.types import DistillConfig
 from store.database import Database
 from store.objects import FolderStore
-from store.repositories import costs
+from store.repositories import costs, system
 from store.repositories.history import Run
 from store.repositories.tenants import DEFAULT_TENANT
-from store.tables import Attempt, Job
+from store.tables import Attempt, CatalogueEntry, Job, Worker
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
+from tests.api.off_loop import OffLoopDoorbell
 from tests.embedded.service import Service, wait_for
 
 COUNTED = {
@@ -59,6 +61,21 @@ def test_without_a_worker_nothing_is_guessed_and_nothing_waited_for(client: Test
     assert client.get("/jobs").json()["items"] == []
 
 
+def test_a_live_worker_is_asked_and_rung_for_outside_the_event_loop(
+    client: TestClient, driver: Driver, database: Database, doorbell: OffLoopDoorbell
+) -> None:
+    """With a Redis that accepts and stays silent a ring takes 5 s: the doorbell of these tests refuses the loop."""
+    with database.write() as session:
+        system.register_worker(session, Worker(id="wrk_a", hostname="h", pid=1, slots=1))
+    seen, body = doorbell.rings, {"dataset": driver.dataset(report=REPORT), "student": STUDENT["name"]}
+    for _ in range(2):
+        answer = client.post("/jobs?dry_run=true", json=body | {"config": CONFIG}, headers={"Prefer": "wait=0"})
+        assert answer.status_code == 200, answer.text
+    assert doorbell.rings == seen + 2
+    with database.read() as session:
+        assert costs.next_wanted(session) is not None
+
+
 def test_every_figure_has_a_range_and_a_basis(client: TestClient, driver: Driver, database: Database) -> None:
     measured(database, {"cost": COST})
     estimates = ask(client, driver).json()["estimates"]
@@ -74,6 +91,38 @@ def test_a_student_that_cannot_be_built_is_refused(client: TestClient, driver: D
     error = {"code": "invalid_config", "message": "It has no width.", "remedy": "Leave it out.", "fault": "user"}
     measured(database, {"error": error | {"retryable": False, "details": {}}})
     assert pointers(problem(ask(client, driver), 422, "invalid_config")) == {"/student"}
+
+
+UNUSABLE = ("imagenet", '{"size": []}', '{"size": 224}', "[1]", "null", "[" * 10_000)
+
+
+@pytest.mark.parametrize("said", UNUSABLE)
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+def test_a_teacher_that_no_run_can_use_is_refused_however_old_its_report(
+    client: TestClient, driver: Driver, said: str, query: str
+) -> None:
+    """Inspections of earlier releases let a foreign `preprocessing` in a file's metadata pass."""
+    report = {"num_classes": 2, "in_channels": 1, "metadata": {"preprocessing": said}}
+    body = {"teacher": driver.teacher(report=report), "dataset": driver.dataset(report=REPORT)}
+    body["student"] = STUDENT["name"]
+    document = problem(client.post(f"/jobs{query}", json=body | {"config": {"epochs": 1}}), 422, "invalid_teacher")
+    assert pointers(document) == {"/teacher"}
+
+
+def test_a_teacher_is_counted_at_the_size_that_its_header_names(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    view = {"mean": [0.5], "std": [0.5], "size": [12, 12], "interpolation": "bilinear", "channels": 1, "crop": 1.0}
+    report = {"num_classes": 2, "in_channels": 1, "metadata": {"preprocessing": json.dumps(view)}}
+    with database.write() as session:
+        system.register_worker(session, Worker(id="wrk_a", hostname="h", pid=1, slots=1))
+    body = {"teacher": driver.teacher(report=report), "dataset": driver.dataset(report=REPORT)}
+    body["student"] = STUDENT["name"]
+    answer = client.post("/jobs?dry_run=true", json=body, headers={"Prefer": "wait=0"})
+    assert answer.status_code == 200, answer.text
+    with database.read() as session:
+        asked = [row.data["image_size"] for row in session.query(CatalogueEntry).filter_by(kind=costs.WANTED)]
+    assert sorted(asked, key=str) == [12, "auto"]
 
 
 def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **result: Any) -> None:

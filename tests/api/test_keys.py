@@ -172,9 +172,20 @@ def limited(service: Service, **quotas: int) -> dict[str, str]:
     return bearer(created["key"])
 
 
-def submit(service: Service, headers: dict[str, str]) -> Any:
+def submit(service: Service, headers: dict[str, str], query: str = "") -> Any:
     body = {"dataset": {"named": "digits"}, "student": "retort:resnet8", "config": {"recipe": "cross_entropy"}}
-    return service.client.post("/jobs", json=body, headers=headers)
+    return service.client.post(f"/jobs{query}", json=body, headers=headers)
+
+
+def test_a_dry_run_says_that_the_queue_is_full_and_takes_no_place_in_it(service: Service) -> None:
+    headers = limited(service, queued_jobs=1)
+    for _ in range(2):
+        assert submit(service, headers, "?dry_run=true").status_code == 200
+    assert submit(service, headers).status_code == 202
+    answers = [submit(service, headers, query) for query in ("", "?dry_run=true")]
+    documents = [problem(answer, 429, "quota_exceeded") for answer in answers]
+    assert documents[0] == documents[1]
+    assert len({answer.headers["retry-after"] for answer in answers}) == 1
 
 
 def test_no_more_jobs_wait_than_may(service: Service) -> None:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.preconditions import require, tag_of
+from api.preconditions import require
 from api.problems import PreconditionFailed
+from api.resources.jobs import tags
+from api.resources.jobs.schemas import JobOut
+from store.clock import db_now
 from store.database import Database
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver, Inspector
@@ -30,7 +33,7 @@ def test_an_action_on_a_job_that_has_changed_is_a_412(
     job_id = driver.job()
     path = f"/jobs/{job_id}"
     seen = tag(client, path)
-    in_status(database, job_id, ACTIONS[action], phase="distilling")
+    in_status(database, job_id, ACTIONS[action], phase="distilling", priority=1)
     document = problem(client.post(f"{path}/{action}", headers={"If-Match": seen}), 412, "precondition_failed")
     assert document["details"] == {"etag": tag(client, path)}
     assert client.get(path).json()["status"] == ACTIONS[action]
@@ -136,31 +139,89 @@ def test_if_match_compares_strongly() -> None:
     for given in ("", '"b"', 'W/"a"', "a"):
         with pytest.raises(PreconditionFailed):
             require(given, '"a"')
+    for given in ('"a.2"', '"b.1", "a.2"'):
+        require(given, '"a.1"', tags.own)
+    for given in ('"b.1"', 'W/"a.1"', '"a"', "a.1", '"'):
+        with pytest.raises(PreconditionFailed):
+            require(given, '"a.1"', tags.own)
 
 
-def test_a_heartbeat_changes_the_tag_and_wakes_nobody(client: TestClient, driver: Driver, database: Database) -> None:
-    """The tag stands for every byte of the answer; who waits does so for the job's course."""
-    from store.clock import db_now
-
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_heartbeat_changes_the_tag_and_wakes_nobody(
+    client: TestClient, driver: Driver, database: Database, conditional: bool
+) -> None:
+    """The tag stands for every byte of the answer; who waits does so for the job's course, also who comes back with a
+    tag from before a heartbeat."""
     job_id = driver.job()
     driver.claim(job_id)
     first = client.get(f"/jobs/{job_id}")
-    beat = threading.Timer(0.2, lambda: in_status(database, job_id, "running", heartbeat_at=db_now(5)))
+    in_status(database, job_id, "running", heartbeat_at=db_now(5))
+    beat = threading.Timer(0.2, lambda: in_status(database, job_id, "running", heartbeat_at=db_now(10)))
     beat.start()
-    waited = client.get(f"/jobs/{job_id}", headers={"Prefer": "wait=1"})
+    headers = {"If-None-Match": first.headers["etag"]} if conditional else {}
+    waited = client.get(f"/jobs/{job_id}", headers=headers | {"Prefer": "wait=1"})
     beat.join()
     assert waited.elapsed.total_seconds() >= 1
     assert waited.headers["etag"] != first.headers["etag"]
     assert waited.json() == first.json() | {"heartbeat_at": waited.json()["heartbeat_at"]}
 
 
-def test_equal_tags_are_equal_answers(client: TestClient, driver: Driver) -> None:
-    from api.resources.jobs.schemas import JobOut
+def test_without_waiting_a_heartbeat_is_seen(client: TestClient, driver: Driver, database: Database) -> None:
+    """A browser revalidates what it keeps: it must not show for ever when a worker was last heard."""
+    job_id = driver.job()
+    driver.claim(job_id)
+    seen = {"If-None-Match": tag(client, f"/jobs/{job_id}")}
+    assert client.get(f"/jobs/{job_id}", headers=seen).status_code == 304
+    in_status(database, job_id, "running", heartbeat_at=db_now(5))
+    assert client.get(f"/jobs/{job_id}", headers=seen).status_code == 200
 
-    shown = JobOut.model_validate(client.get(made(driver, "job")).json())
-    assert tag_of(shown) == tag_of(shown.model_copy())
-    for change in ({"name": "x"}, {"phase": "scoring"}, {"attempt": 2}, {"labels": {"a": "b"}}):
-        assert tag_of(shown.model_copy(update=change)) != tag_of(shown)
+
+def test_any_step_of_the_run_answers_who_waits(client: TestClient, driver: Driver, database: Database) -> None:
+    job_id = driver.job()
+    driver.claim(job_id)
+    seen = {"If-None-Match": tag(client, f"/jobs/{job_id}"), "Prefer": "wait=20"}
+    for change in ({"progress": {"step": 1}}, {"phase": "scoring"}, {"name": "x"}, {"selection": {"rule": "quality"}}):
+        in_status(database, job_id, "running", **change)
+        answer = client.get(f"/jobs/{job_id}", headers=seen)
+        assert (answer.status_code, answer.elapsed.total_seconds() < 10) == (200, True)
+        seen["If-None-Match"] = answer.headers["etag"]
+
+
+RUN = {
+    "phase": "distilling", "progress": {"step": 1}, "resolved": {"config": {}}, "selection": {"rule": "quality"},
+    "result": {"student": {}},
+}  # fmt: skip
+
+
+def test_a_tag_stays_good_for_if_match_while_the_job_runs(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    """What a run writes is nobody's edit; everything else is: another's change, an action, another attempt."""
+    path = f"/jobs/{(job_id := driver.job())}"
+    driver.claim(job_id)
+    seen = {"If-Match": tag(client, path)}
+    for change in ({"heartbeat_at": db_now(5)}, *({name: value} for name, value in RUN.items())):
+        in_status(database, job_id, "running", **change)
+        answer = client.patch(path, json={}, headers=seen)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["etag"] == tag(client, path) != seen["If-Match"]
+    problem(client.patch(path, json={}, headers={"If-Match": f"W/{seen['If-Match']}"}), 412)
+    in_status(database, job_id, "running", attempt=2)
+    problem(client.patch(path, json={}, headers=seen), 412, "precondition_failed")
+    seen = {"If-Match": tag(client, path)}
+    assert client.post(f"{path}/stop", headers=seen).status_code == 202
+    problem(client.post(f"{path}/cancel", headers=seen), 412, "precondition_failed")
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")  # a text where a number is
+def test_equal_tags_are_equal_answers(client: TestClient, driver: Driver) -> None:
+    shown = JobOut.model_validate(client.get(path := made(driver, "job")).json())
+    assert tags.tag_of(shown) == tags.tag_of(shown.model_copy()) == tag(client, path)
+    for name in JobOut.model_fields:
+        other = shown.model_copy(update={name: "another"})
+        assert tags.tag_of(other) != tags.tag_of(shown), name
+        assert (tags.course(other) == tags.course(shown)) == (name == "heartbeat_at"), name
+        assert (tags.own(tags.tag_of(other)) == tags.own(tags.tag_of(shown))) == (name in tags.RUNNING), name
 
 
 def test_a_key_in_flight_is_a_409_until_the_first_is_answered(

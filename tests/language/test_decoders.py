@@ -62,8 +62,10 @@ def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -
         assert column["rouge_l"]["n"] == report["dataset"]["test"]
         assert column["generation"]["tokens_per_second"] >= 0
         assert column["accuracy"]["n"] > report["dataset"]["test"]  # tokens, not samples
+        assert not {"per_class", "top5"} & set(column)  # a token's number is no class's
     text = (tmp_path / "run" / "artifacts" / "report.md").read_text()
     assert "ROUGE-L" in text
+    assert "Accuracy by class" not in text
     for values in (event["values"] for event in events_of("metrics", events) if event["split"] == "validation"):
         assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))
     tested = next(event["values"] for event in events_of("metrics", events) if event["split"] == "test")

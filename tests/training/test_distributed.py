@@ -66,7 +66,7 @@ with distributed.group() as rank:
 
 @pytest.mark.parametrize(("case", "expected"), [("learnable", "finished"), ("noise", "stayed at chance")])
 def test_the_first_process_judges_the_fitted_student_for_all(tmp_path: Path, case: str, expected: str) -> None:
-    _run_two([str(tmp_path), case], JUDGED)
+    run_two(JUDGED, [str(tmp_path), case])
     said = [(tmp_path / f"said-{rank}.txt").read_text() for rank in range(2)]
     assert said[0] == said[1]
     assert expected in said[0]
@@ -80,14 +80,14 @@ def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: in
 
     folder = tmp_path / "two"
     folder.mkdir()
-    _run_two([str(folder), str(handover), str(accumulation)])
+    run_two(SCRIPT, [str(folder), str(handover), str(accumulation)])
     states = [torch.load(folder / f"student-{rank}.pt") for rank in range(2)]
     for name, value in one.state_dict().items():
         assert torch.equal(states[0][name], states[1][name])
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
 
 
-def _run_two(arguments: list[str], script: str = SCRIPT) -> None:
+def run_two(script: str, arguments: list[str]) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]

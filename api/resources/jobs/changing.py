@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from api.deps import Work
-from api.preconditions import require, tag_of
-from api.resources.jobs import service
+from api.preconditions import require
+from api.resources.jobs import service, tags
 from api.resources.jobs.schemas import JobPatch
 from store.repositories import jobs
 from store.tables import Job
 
 
 def unchanged(work: Work, tenant: str, job_id: str, if_match: str | None) -> None:
-    """Raise `PreconditionFailed` when the job is not as `If-Match` says; it stays so until commit. (`NotFound` first:
-    another tenant's job has no tag. And what is wrong with the request itself comes before both, RFC 9110 13.2.1, so
-    this is no dependency.)"""
+    """Raise `PreconditionFailed` when the job is not as `If-Match` says, but for the course of its run; it stays so
+    until commit. (`NotFound` first: another tenant's job has no tag. And what is wrong with the request itself comes
+    before both, RFC 9110 13.2.1, so this is no dependency.)"""
     if if_match is not None:
         job = service.find(work.session, tenant, job_id)
         jobs.lock(work.session, job)
-        require(if_match, tag_of(service.shown(work.session, job)))
+        require(if_match, tags.tag_of(service.shown(work.session, job)), tags.own)
 
 
 def patch(work: Work, tenant: str, job_id: str, body: JobPatch) -> Job:

@@ -12,11 +12,11 @@ from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
 from api.forms import labels_filter
 from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer, matches, wait_seconds
+from api.negotiation import IfNoneMatch, Prefer, wait_seconds
 from api.openapi import documented
 from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tag_of, tagged
-from api.resources.jobs import changing, service
+from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.resources.jobs import changing, service, tags
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
 from store.repositories import jobs
 from store.states import TERMINAL, Status
@@ -98,13 +98,12 @@ async def get_job(
             return service.shown(session, service.find(session, tenant, job_id))
 
     job, seconds = await run_in_threadpool(look), wait_seconds(prefer)
-    current = if_none_match is None or matches(if_none_match, tag_of(job))
-    if seconds and current and job.status not in TERMINAL:
-        seen = service.version(job)
-        job = await waiting.until(look, lambda now: service.version(now) != seen, seconds)
+    if seconds and tags.seen(if_none_match, job) and job.status not in TERMINAL:
+        seen = tags.course(job)
+        job = await waiting.until(look, lambda now: tags.course(now) != seen, seconds)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:g}"
-    return tagged(job, response, if_none_match)
+    return tagged(job, response, if_none_match, tags.tag_of(job))
 
 
 @router.patch(
@@ -118,7 +117,8 @@ def update_job(
 ) -> JobOut:
     """Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return stamped(service.shown(work.session, changing.patch(work, tenant, job_id, body)), response)
+    shown = service.shown(work.session, changing.patch(work, tenant, job_id, body))
+    return stamped(shown, response, tags.tag_of(shown))
 
 
 @router.delete(

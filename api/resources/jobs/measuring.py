@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,6 +13,7 @@ from api.resources.jobs import texts
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.kinds import classes_of
 from api.resources.jobs.validation import Plan
+from distill.recorded import recorded_view
 from distill.types import DistillConfig
 from store.repositories import costs, system
 from store.tables import Teacher
@@ -27,7 +27,6 @@ async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: 
     waits for it, if any worker is there to ask. Raises `Unprocessable` for a student that cannot be built."""
     wanted = questions(plan, config)
     if await run_in_threadpool(_ask, context, wanted):
-        context.doorbell.ring("job", "")
 
         def look() -> dict[str, Any]:
             with context.database.read() as session:
@@ -51,12 +50,14 @@ def _known(session: Session, wanted: dict[str, Question]) -> dict[str, Any]:
 
 
 def _ask(context: Context, wanted: dict[str, Question]) -> bool:
-    """Whether somebody was asked who may answer."""
+    """Whether somebody was asked who may answer, and rung for. Not in the event loop: a ring may take seconds."""
     with context.database.write() as session:
         missing = wanted.keys() - _known(session, wanted).keys()
         asked = bool(missing) and bool(system.live_workers(session, LIVE_SECONDS))
         for role in missing if asked else ():
             costs.ask(session, wanted[role])
+    if asked:
+        context.doorbell.ring("job", "")
     return asked
 
 
@@ -85,8 +86,8 @@ def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
 
 def _of_teacher(teacher: Teacher, native: list[int] | None) -> Question:
     found: dict[str, Any] = teacher.report or {}
-    recorded = json.loads(found.get("metadata", {}).get("preprocessing", "{}"))
-    size = recorded.get("size", ["auto"])[0]
+    recorded = recorded_view(found.get("metadata", {}), found["in_channels"])
+    size = recorded["size"][0] if recorded else "auto"
     about = {"architecture": found.get("architecture", teacher.architecture), "num_classes": found["num_classes"]}
     return about | _input(found["in_channels"], size, native)
 

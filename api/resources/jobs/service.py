@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from api.idempotency import replayed, request_hash
 from api.negotiation import wait_seconds
 from api.problems import Conflict, FieldError, NotFound, Unprocessable
 from api.registration import Key
+from api.removing import remove
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, measuring
@@ -24,7 +24,6 @@ from api.resources.jobs.validation import Plan, check
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
-from store.objects import StorageUnavailable
 from store.repositories import idempotency, jobs, shares
 from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
@@ -85,11 +84,14 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
 
 
 async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
-    """All checks and an estimate, no job."""
+    """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
     def look() -> Plan:
         with context.database.read() as session:
-            return check(session, tenant, body, dataset)
+            quotas.check_queue(session, context.settings, tenant, lock=False)
+            plan = check(session, tenant, body, dataset)
+            _max_runtime(context.settings, body)
+            return plan
 
     plan = await run_in_threadpool(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
@@ -99,7 +101,6 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
 
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
-        _max_runtime(context.settings, body)
         teacher = plan.teacher.size_bytes if plan.teacher else 0
         return DryRun(
             valid=True,
@@ -147,7 +148,7 @@ def cancel(work: Work, tenant: str, job_id: str) -> Job:
     job = find(work.session, tenant, job_id)
     keys = jobs.object_keys(work.session, job.id)
     if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
-        work.after_commit(lambda: _remove_if_possible(work.context, job.id, keys))
+        work.after_commit(lambda: _remove(work.context, job.id, keys))
     _ring(work, job)
     return job
 
@@ -217,21 +218,9 @@ def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | No
     return None
 
 
-def _remove_if_possible(context: Context, job_id: str, keys: list[str]) -> None:
-    """The job is cancelled whatever the store says; what stays behind is found as an orphan."""
-    with suppress(StorageUnavailable):
-        _remove(context, job_id, keys)
-
-
 def _remove(context: Context, job_id: str, keys: list[str]) -> None:
     """The job's objects by its rows, and what a broken attempt left under its prefix without one."""
-    for key in {*keys, *context.objects.keys(f"jobs/{job_id}/")}:
-        context.objects.delete(key)
-
-
-def version(job: JobOut) -> str:
-    """What somebody who waits for a change waits for: everything but a heartbeat."""
-    return job.model_dump_json(exclude={"heartbeat_at"})
+    remove(context.objects, keys, prefix=f"jobs/{job_id}/")
 
 
 def shown(session: Session, job: Job) -> JobOut:

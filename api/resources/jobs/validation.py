@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,7 @@ from api.resources.jobs import kinds
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import parameters, recipes, selection
+from distill.recorded import recorded_view
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, resources, system
 from store.tables import Dataset, Job, Teacher
@@ -96,7 +98,17 @@ def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate)
         message = f"Teacher {row.id} is {row.status}, not ready."
         findings.add("/teacher", message, f"GET /teachers/{row.id} tells when it is.", "teacher_not_ready")
         return None
+    else:
+        _check_recorded(findings, row.report or {})
     return row
+
+
+def _check_recorded(findings: Findings, report: dict[str, Any]) -> None:
+    """What its header says of its preprocessing. Inspections of today refuse one that no run can use; earlier ones let
+    it pass."""
+    if "in_channels" in report:
+        with findings.at("/teacher"):
+            recorded_view(report.get("metadata", {}), report["in_channels"])
 
 
 def _dataset(session: Session, tenant: str, findings: Findings, dataset_id: str) -> Dataset | None:

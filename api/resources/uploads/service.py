@@ -23,7 +23,7 @@ from api.problems import Conflict, NotFound, TooLarge
 from api.resources.uploads import finishing, receiving
 from api.resources.uploads.layout import Layout, layout
 from api.resources.uploads.schemas import PartOut, UploadCreate, UploadOut
-from api.uploads import incoming
+from api.uploads import scratch
 from store import expiry
 from store.ids import new_id
 from store.objects import ObjectMissing, Part, StorageUnavailable
@@ -150,8 +150,8 @@ async def put_part(context: Context, tenant: str, upload_id: str, number: int, r
     _check_open(row)
     if not 1 <= number <= cut.count:
         raise NotFound(f"The upload has parts 1 to {cut.count}, not {number}.", "GET its parts.")
-    with incoming(context.settings) as scratch:
-        path = Path(scratch) / "part"
+    async with scratch(context.settings) as folder:
+        path = folder / "part"
         await receiving.receive(request, path, cut.size(number))
         await run_in_threadpool(_store, context, row, number, path)
     return await run_in_threadpool(_part, context, row, cut, number, True)

@@ -1,0 +1,30 @@
+"""The parts that the API's tests run on do notice a call in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from store.database import Database
+from store.objects import FolderStore
+from tests.api.off_loop import OffLoopDoorbell
+
+
+@pytest.mark.parametrize("part", ["doorbell", "database", "objects"])
+def test_a_blocking_call_in_the_loop_is_an_error(
+    part: str, doorbell: OffLoopDoorbell, database: Database, objects: FolderStore
+) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "doorbell": lambda: doorbell.ring("job", "x"),
+        "database": database.ping,
+        "objects": lambda: list(objects.keys("")),
+    }
+
+    async def blocking() -> None:
+        calls[part]()
+
+    calls[part]()
+    with pytest.raises(AssertionError, match="blocks the event loop"):
+        asyncio.run(blocking())
