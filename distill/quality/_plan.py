@@ -9,7 +9,7 @@ from typing import Literal
 
 from distill.errors import InvalidConfig
 from distill.quality._classes import Classes
-from distill.quality._statistics import CHUNK_ELEMENTS
+from distill.quality._statistics import chunk_elements
 from distill.types import Layer
 
 Oversize = Literal["auto", "blocks", "pool"]
@@ -43,11 +43,11 @@ class Plan:
 
 
 def working_bytes(classes: Classes, buffer_bytes: int) -> int:
-    """What is taken beside features and forward pass: the Gram matrix and a centred one, the class blocks, row chunks,
-    a column block in both precisions, and the libraries' own."""
+    """What is taken beside features and forward pass: the Gram matrix and a centred one, the class blocks, row chunks
+    (or candidate pairs: `distill.quality._refine`), a column block in both precisions, and the libraries' own."""
     samples = classes.samples
     largest = max(rows.shape[0] * rows.shape[1] ** 2 for _, rows, _ in classes.blocks())
-    chunk = max(min(samples**2, CHUNK_ELEMENTS), samples)
+    chunk = chunk_elements(samples)
     return OVERHEAD_BYTES + 8 * (2 * samples**2 + max(3 * largest, 3 * chunk)) + 2 * buffer_bytes
 
 

@@ -6,16 +6,18 @@ features; then, for what is still unclear, differences of the few samples concer
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from distill.quality._classes import Classes
 from distill.quality._gram import Columns, gram
 from distill.quality._statistics import (
-    CHUNK_ELEMENTS,
     Entropies,
     Nearest,
     centred_entropy,
+    chunk_elements,
     entropies,
     nearest,
     rounding,
@@ -31,6 +33,7 @@ def refine(columns: Columns, classes: Classes, near: Nearest, entropy: Entropies
     entropy = Entropies(torch.where(entropy.resolved, entropy.values, again.values), entropy.resolved | again.resolved)
     if not near.resolved.all():
         near = _direct_distances(columns, kernel, classes, near)
+    del kernel  # its memory is what the class blocks below may take
     if not entropy.resolved.all():
         entropy = _direct_entropies(columns, classes, entropy)
     return near, entropy
@@ -44,41 +47,63 @@ def _tighter(first: Nearest, second: Nearest) -> Nearest:
 
 def _direct_distances(columns: Columns, kernel: Tensor, classes: Classes, near: Nearest) -> Nearest:
     """First the closest pair of each unclear class, then every pair that can still be closer than that one."""
-    unclear = ~near.resolved
+    unclear, samples = ~near.resolved, classes.samples
     exact = near.upper.clone()
-    exact[unclear] = pair_distances(columns, near.rows[unclear], near.others[unclear])
-    open_classes = unclear & (exact > 0)
-    rows, others = _candidates(kernel, columns.dims, classes, torch.where(open_classes, exact, -1.0))
-    if len(rows):
-        found = pair_distances(columns, rows, others)
-        exact.scatter_reduce_(0, classes.sorted[rows], found, "amin")
+    exact[unclear] = pair_distances(columns, near.rows[unclear] * samples + near.others[unclear], samples)
+    below = torch.where(unclear & (exact > 0), exact, -1.0)
+    for pairs in _candidates(kernel, columns.dims, classes, below):
+        found = pair_distances(columns, pairs, samples)
+        for part in _portions(len(pairs), _step(samples)):
+            exact.scatter_reduce_(0, classes.sorted[pairs[part] // samples], found[part], "amin")
+        below.copy_(torch.where(below > 0, exact, below))
     values = torch.where(unclear, exact, (near.lower + near.upper) / 2)
     return Nearest(values, values, near.rows, near.others)
 
 
-def _candidates(kernel: Tensor, dims: int, classes: Classes, below: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs (i, j) of different classes whose squared distance may be at most `below` (C,) of i's class."""
+def _candidates(kernel: Tensor, dims: int, classes: Classes, below: Tensor) -> Iterator[Tensor]:
+    """Pairs i N + j of different classes whose squared distance may be at most `below` (C,) of i's class, -1 for none;
+    of N^2 pairs as many at once as `chunk_elements` says. `below` may fall between two portions."""
+    samples = len(kernel)
+    held: list[Tensor] = []
+    for part in _portions(samples, max(_step(samples) // samples, 1)):
+        pairs = _close(kernel, part, dims, classes, below) + part.start * samples
+        if sum(map(len, held)) + len(pairs) > chunk_elements(samples):
+            ready = torch.cat(held)
+            held.clear()
+            yield ready
+            del ready
+        held.append(pairs)
+    ready = torch.cat(held)
+    held.clear()
+    if len(ready):
+        yield ready
+
+
+def _close(kernel: Tensor, part: slice, dims: int, classes: Classes, below: Tensor) -> Tensor:
+    """The candidates in some rows of the Gram matrix, as positions in them."""
     slack, square = 1 - rounding(dims), kernel.diagonal()
-    height = max(CHUNK_ELEMENTS // len(kernel), 1)
-    found = []
-    for start in range(0, len(kernel), height):
-        part = slice(start, start + height)
-        lower = slack * (square[part, None] + square) - 2 * kernel[part]
-        keep = (lower <= below[classes.sorted[part], None]) & (below[classes.sorted[part], None] >= 0)
-        keep &= classes.sorted[part, None] != classes.sorted
-        found.append(keep.nonzero() + torch.tensor([start, 0], device=kernel.device))
-    pairs = torch.cat(found)
-    return pairs[:, 0], pairs[:, 1]
+    limit = below[classes.sorted[part], None]
+    lower = (square[part, None] + square).mul_(slack).sub_(kernel[part], alpha=2)
+    keep = (lower <= limit) & (limit >= 0) & (classes.sorted[part, None] != classes.sorted)
+    return keep.flatten().nonzero()[:, 0]
 
 
-def pair_distances(columns: Columns, rows: Tensor, others: Tensor) -> Tensor:
-    """|f_i - f_j|^2 for the given pairs, summed in float64 over the column blocks."""
-    total = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+def _portions(length: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, length)) for start in range(0, length, step))
+
+
+def _step(samples: int) -> int:
+    """An eighth of a chunk: what several temporaries may have at once beside the pairs and their distances."""
+    return max(chunk_elements(samples) // 8, 1)
+
+
+def pair_distances(columns: Columns, pairs: Tensor, samples: int) -> Tensor:
+    """|f_i - f_j|^2 for the given pairs i N + j, summed in float64 over the column blocks."""
+    total = torch.zeros(len(pairs), dtype=torch.float64, device=pairs.device)
     for block in columns.blocks():
-        height = max(CHUNK_ELEMENTS // block.shape[1], 1)
-        for start in range(0, len(rows), height):
-            part = slice(start, start + height)
-            total[part] += (block[rows[part]] - block[others[part]]).square_().sum(1)
+        for part in _portions(len(pairs), max(_step(samples) // block.shape[1], 1)):
+            difference = block[pairs[part] // samples].sub_(block[pairs[part] % samples])
+            total[part] += difference.square_().sum(1)
     return total
 
 

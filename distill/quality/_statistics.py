@@ -20,6 +20,11 @@ TRACE_MARGIN = 1e7  # a class trace below this many rounding errors is taken fro
 ENTROPY_TOLERANCE = (1e-5, 1e-9)  # relative, and nats: what eigenvalues lost in rounding may add at most
 
 
+def chunk_elements(samples: int) -> int:
+    """Elements of the largest part of an N x N matrix that is looked at at once."""
+    return max(min(samples**2, CHUNK_ELEMENTS), samples)
+
+
 def rounding(dims: int) -> float:
     """Bound of a float64 dot product's rounding error over D terms, relative to the product of the norms."""
     return float(2 * torch.finfo(torch.float64).eps * dims**0.5)

@@ -36,3 +36,48 @@ def test_a_resnet50_at_224_pixels_stays_within_its_budget(samples, memory_mib, p
     assert result["peak_bytes"] <= result["budget_bytes"]
     assert result["layers"] == 18
     assert result["passes"] <= int(passes)
+
+
+HOSTILE = """
+import json, sys, torch
+from benchmarks.quality.memory import reset_peak, resident
+from distill.quality import score
+from distill.quality._classes import group
+from distill.quality._plan import working_bytes
+from distill.types import Layer
+
+samples, dims, classes, ratio = int(sys.argv[1]), 64, int(sys.argv[2]), float(sys.argv[3])
+generator = torch.Generator().manual_seed(0)
+noise = torch.randn(samples, dims, generator=generator, dtype=torch.float64)
+labels = torch.arange(samples) % classes
+cluster = (torch.arange(samples) // classes % 10 == 0).long()
+centres = torch.randn(2, dims, generator=generator, dtype=torch.float64)[cluster]
+network, layer = torch.nn.Sequential(torch.nn.Identity()), Layer("0", 0, 1.0, "named", (dims,))
+budget = working_bytes(group(labels), 2**24) + 2**23
+
+def run(features):
+    return list(score(network, [layer], lambda: iter(features.split(256)), labels, samples, budget))[0]
+
+run(noise)
+hostile = centres + ratio * noise
+before = resident("VmRSS")
+reset_peak()
+found = run(hostile)
+peak = resident("VmHWM") - before
+differences = torch.cdist(hostile, hostile, compute_mode="donot_use_mm_for_euclid_dist")
+differences[labels[:, None] == labels] = torch.inf
+nearest = torch.stack([differences[labels == c].min() for c in range(classes)]).mean()
+print(json.dumps([budget, peak, found.nearest_distance, float(nearest)]))
+"""
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(2500, 10), (2500, 2)])
+def test_a_layer_whose_every_pair_must_be_looked_at_stays_within_its_budget(samples, classes):
+    """Two clusters, shared by all classes, so tight that rounding leaves nearly all pairs open."""
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", HOSTILE, str(samples), str(classes), "1e-9"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, check=True)
+    budget, peak, ours, direct = json.loads(done.stdout)
+    assert peak <= budget
+    assert ours == pytest.approx(direct, rel=1e-4, abs=0)
