@@ -36,13 +36,18 @@ WORKDIR /build
 FROM libraries AS api-libraries
 RUN apt-get update -q && apt-get install -qy --no-install-recommends binutils
 COPY pyproject.toml constraints.txt ./
-# Tests, sources of extensions and debug symbols are half of what is installed. Libraries that wheels bring along
-# (*.libs) must not be stripped: patchelf has moved their parts.
+# Tests, sources of extensions, type stubs and debug symbols are half of what is installed. Libraries that wheels bring
+# along (*.libs) must not be stripped: patchelf has moved their parts.
 RUN --mount=type=cache,target=/root/.cache/pip touch README.md \
  && pip --python /opt/venv/bin/python install -q --no-compile -c constraints.txt '.[api,otel]' \
  && cd /opt/venv/lib && find . -depth -type d \( -name tests -o -name SelfTest -o -name sample_data \) -exec rm -rf {} + \
- && find . -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
+ && find . -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.pyx' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
  && find . -name '*.so' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
+# And what neither the API nor the command line ever imports: tests/deploy/test_api_image.py does without just these.
+RUN cd /opt/venv/lib/python3*/site-packages && rm -rf \
+    alembic/testing sqlalchemy/testing numpy/distutils numpy/_core/_simd.* fontTools/[b-ln-z]* pygments/lexers \
+    click_repl prompt_toolkit wcwidth PIL/_avif.* pillow.libs/libavif-* \
+    matplotlib/mpl-data/fonts/afm matplotlib/mpl-data/fonts/pdfcorefonts
 
 # Wheels that are preferred to the index's: a build context of this name (`--build-context wheels=FOLDER`) replaces it.
 FROM scratch AS wheels

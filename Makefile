@@ -76,7 +76,8 @@ test: $(INSTALLED) ## the test suite (real Postgres, Redis and S3 server; under 
 # ---- checks
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff: style and format
+lint: $(INSTALLED) ## ruff: style and format; no conflict of a merge left anywhere
+	! git grep -nE '^(<{7}|>{7}) '
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 

@@ -25,14 +25,15 @@ TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
 
 @dataclass(frozen=True)
 class Predictions:
-    """A network's answers on every test sample (of answers to instructions: on every token), in the source's order, on
-    the CPU. `predicted`, `labels`: (n,) class
-    indices; `in_top5`: (n,) bool; `loss`: mean cross-entropy."""
+    """A network's answers on every test sample (of answers to instructions, `tokens`: on every token), in the source's
+    order, on the CPU. `predicted`, `labels`: (n,) class indices, or token ids; `in_top5`: (n,) bool; `loss`: mean
+    cross-entropy."""
 
     predicted: Tensor
     labels: Tensor
     in_top5: Tensor
     loss: float
+    tokens: bool = False
 
     @property
     def correct(self) -> Tensor:
@@ -45,32 +46,38 @@ def predictions(model: nn.Module, source: Source, device: torch.device, mode: Mo
     mode = mode or Mode()
     model.to(device).eval()
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    tokens = False
     for batch in source.epoch(0):
         with mode.autocast(device):
             logits = run_logits(model, mode.layout(batch.student))
+        tokens = batch.labels.dim() == 2
         logits, labels, _ = answered(logits, batch.labels)
         logits = logits.float()
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         losses = F.cross_entropy(logits, labels, reduction="none")
         columns.append((top[:, 0], labels, (top == labels[:, None]).any(1), losses))
     predicted, labels, in_top5, losses = (torch.cat(column).cpu() for column in zip(*columns, strict=True))
-    return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
+    return Predictions(predicted, labels, in_top5, float(losses.double().mean()), tokens)
 
 
 def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | None = None) -> dict[str, Any]:
     """`accuracy` (top-1), `top5` (more than 10 classes), `agreement` (share of samples with the teacher's answer), each
-    a share with n and 95 % interval; `per_class` accuracies by name; `loss`."""
+    a share with n and 95 % interval; `per_class` accuracies by name; `loss`. Tokens are of no class: of them neither
+    `top5` nor `per_class`."""
     n = len(found.labels)
     result: dict[str, Any] = {"accuracy": wilson(int(found.correct.sum()), n).to_dict(), "loss": found.loss}
-    if len(classes) > TOP5_ABOVE:
+    if len(classes) > TOP5_ABOVE and not found.tokens:
         result["top5"] = wilson(int(found.in_top5.sum()), n).to_dict()
     if teacher is not None:
         result["agreement"] = wilson(int((found.predicted == teacher.predicted).sum()), n).to_dict()
-    result["per_class"] = {
-        name: wilson(int(found.correct[rows].sum()), int(rows.sum())).to_dict()
-        for name, rows in ((name, found.labels == number) for number, name in enumerate(classes))
-    }
+    if not found.tokens:
+        result["per_class"] = _per_class(found, classes)
     return result
+
+
+def _per_class(found: Predictions, classes: Sequence[str]) -> dict[str, Any]:
+    numbered = ((name, found.labels == number) for number, name in enumerate(classes))
+    return {name: wilson(int(found.correct[rows].sum()), int(rows.sum())).to_dict() for name, rows in numbered}
 
 
 def difference(first: Predictions, second: Predictions) -> Difference:

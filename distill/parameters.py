@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import wraps
@@ -85,7 +86,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _check_range(name: str, value: float, schema: Mapping[str, Any]) -> None:
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:  # NaN too, and integers that no float holds
         raise _wrong(name, value, "finite")
     if value < schema.get("minimum", -math.inf):
         raise _wrong(name, value, f"at least {schema['minimum']}")
@@ -98,4 +99,11 @@ def _check_range(name: str, value: float, schema: Mapping[str, Any]) -> None:
 
 
 def _wrong(name: str, value: Any, rule: str) -> InvalidConfig:
-    return InvalidConfig(f"{name} = {value!r} is not {rule}.", f"Give {name} a value {rule}.", {"parameter": name})
+    return InvalidConfig(
+        f"{name} = {_short(value)} is not {rule}.", f"Give {name} a value {rule}.", {"parameter": name}
+    )
+
+
+def _short(value: Any) -> str:
+    """Python refuses to print integers of more than 4300 digits."""
+    return "an integer" if isinstance(value, int) and abs(value) > sys.float_info.max else repr(value)

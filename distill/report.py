@@ -185,8 +185,8 @@ def _texts(report: Report) -> str:
 
 def _per_class(report: Report) -> str:
     columns = _columns(report)
-    names = list(report["student"]["per_class"])
-    if len(names) > 100:
+    names = list(report["student"].get("per_class", {}))  # answers' tokens have no classes
+    if not 0 < len(names) <= 100:
         return ""
     lines = ["## Accuracy by class", "", "| class | n | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")

@@ -181,7 +181,7 @@ class _Job:
         student = prepared.student
         context = Context(
             student.module.cpu(), student.architecture, prepared.dataset.classes, student.preprocessing, report,
-            curve, self.metrics, prepared.student.tokens,
+            curve, self.metrics, prepared.student.tokens, prepared.native,
         )  # fmt: skip
         yield from export(context, self.folder / "artifacts")
 

@@ -17,10 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from distill.data.crops import centre
+from distill.data.crops import evaluated
+from distill.data.images import UnreadableImage, decode, finished
+from distill.data.large import evaluation_view
 from distill.data.normalise import Normaliser
 from distill.data.samples import to_tensor
-from distill.errors import InvalidTeacher
+from distill.errors import InvalidDataset, InvalidTeacher
 from distill.models import Preprocessing, check, load
 from distill.running.prepare import read_preprocessing
 from distill.types import Architecture
@@ -37,27 +39,28 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Student:
-    """A trained classifier with its class names and the way it sees images."""
+    """A trained classifier with its class names and the way it sees images: by the functions that evaluation used.
+
+    `native`: (height, width) of the images that evaluation resized as whole tensors; all others are looked at one by
+    one, the centre in the shape of the input cut out and resized."""
 
     model: nn.Module
     architecture: Architecture
     classes: tuple[str, ...]
     preprocessing: Preprocessing
+    native: tuple[int, int] | None = None
 
     def inputs(self, images: Iterable[str | Path | Image.Image]) -> Tensor:
         """Files or PIL images -> (n, c, h, w) float32, prepared as for the report's accuracy."""
         return torch.cat([self._input(image) for image in images])
 
     def _input(self, image: str | Path | Image.Image) -> Tensor:
-        if not isinstance(image, Image.Image):
-            with Image.open(image) as opened:
-                opened.load()
-            image = opened
-        pixels = to_tensor(image if image.mode == "L" else image.convert("RGB"))[None]
-        how = self.preprocessing
-        if pixels.shape[-2] > how.size[0] and pixels.shape[-1] > how.size[1]:
-            pixels = centre(pixels, how.size, how.crop)
-        return Normaliser(how, torch.device("cpu"))(pixels)
+        decoded, how = _decoded(image), self.preprocessing
+        if (decoded.height, decoded.width) == self.native:
+            pixels = evaluated(to_tensor(decoded), how.size, how.crop)
+        else:
+            pixels = torch.from_numpy(evaluation_view(decoded, how))
+        return Normaliser(how, torch.device("cpu"))(pixels[None])
 
     @torch.inference_mode()
     def probabilities(self, images: Iterable[str | Path | Image.Image]) -> Tensor:
@@ -69,6 +72,15 @@ class Student:
         best = self.probabilities(images).max(1)
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [Prediction(self.classes[index], index, probability) for index, probability in pairs]
+
+
+def _decoded(image: str | Path | Image.Image) -> Image.Image:
+    """Mode L or RGB, as the data path decodes. Raises `InvalidDataset` for a file that is no image or a huge one."""
+    name = "image" if isinstance(image, Image.Image) else str(image)
+    try:
+        return finished(image) if isinstance(image, Image.Image) else decode(Path(image).read_bytes(), name)
+    except UnreadableImage as error:
+        raise InvalidDataset(f"{name} cannot be read: {error}.", "Give an image file.", {"image": name}) from error
 
 
 def load_student(path: str | Path) -> Any:
@@ -90,7 +102,17 @@ def load_student(path: str | Path) -> Any:
         ) from error
     report = check(architecture, with_header, len(classes))
     how = read_preprocessing(report.metadata.get("preprocessing", ""))
-    return Student(load(report.architecture, with_header, len(classes)), report.architecture, classes, how)
+    model = load(report.architecture, with_header, len(classes))
+    return Student(model, report.architecture, classes, how, _native(report.metadata.get("native", "null")))
+
+
+def _native(text: str) -> tuple[int, int] | None:
+    """(height, width); None for a header without, as earlier releases wrote it."""
+    try:
+        height, width = json.loads(text)
+        return int(height), int(width)
+    except (ValueError, TypeError):
+        return None
 
 
 def _metadata(path: Path) -> dict[str, str]:

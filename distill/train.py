@@ -12,14 +12,14 @@ long as the probe chooses the same: name `precision` and `channels_last` where t
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from distill.control import Control
 from distill.recipes._base import Recipe
@@ -33,6 +33,7 @@ from distill.training.plan import Resolved, check_same, length
 from distill.training.probe import Choice, Example, choose
 from distill.training.rng import determinism, seed_everything
 from distill.training.schedule import peak_learning_rate
+from distill.training.targets import Fill, Targets
 from distill.types import DistillConfig, Event
 
 __all__ = ["Outcome", "TrainData", "train"]
@@ -54,7 +55,8 @@ def train(
     Events: `resolved`, `metrics` (train: loss parts, accuracy, learning rate; validation: loss, accuracy),
     `progress`, `checkpoint`, `log`. Checkpoints go to `folder`; `carry` (JSON) travels in them; `norms` measures the
     watched layers on a batch for the message of `Diverged`.
-    `control.stop` ends with the best student by validation, `control.handover` with a checkpoint.
+    `control.stop` ends with the best student by validation, `control.handover` with a checkpoint; both are heard
+    between the batches of the teacher's targets too.
     Raises Diverged; InvalidConfig for a checkpoint that is damaged or of another configuration.
     """
     saved = checkpoint.read(resume) if resume else None
@@ -69,18 +71,21 @@ def train(
         resolved = run.resume(saved) if saved else run.resolve()
         yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
         resolved.student.prepare(recipe)
-        targets = yield from run.targets(resolved)
+        began = time.monotonic()
+        targets = yield from run.targets(resolved, control, saved["step"] if saved else 0)
         try:
             loop = Loop(run.parts(resolved, targets, norms), folder, control, carry or {})
             if saved:
                 loop.load(saved)
+            loop.seconds += time.monotonic() - began
             before = loop.step
-            outcome = yield from loop.run()
+            outcome = yield from loop.leave() if targets.leave else loop.run()
             if resolved.fit_head and loop.parts.main and outcome.ending != "handover":
                 # Every attempt gets further: one that had no step left does not leave before this is done.
                 outcome = yield from run.fit_head(
                     loop.parts, outcome, lambda: control.handover and outcome.step > before
                 )
+            outcome = distributed.agree(lambda: outcome)  # only the first process fitted the head
             loop.check_chance(outcome)
             return outcome
         finally:
@@ -103,21 +108,6 @@ def _place(recipe: Recipe, device: torch.device) -> None:
     recipe.to(device)
     if recipe.teacher is not None:
         recipe.teacher.to(device)
-
-
-@dataclass
-class _Targets:
-    """Looks targets up in the cache, or asks the teacher."""
-
-    teacher: cache.Teacher
-    store: cache.Cache | None = None
-
-    def __call__(self, batch: Any) -> dict[str, Tensor]:
-        return self.store.get(batch) if self.store else self.teacher(batch.teacher)
-
-    def close(self) -> None:
-        if self.store:
-            self.store.close()
 
 
 _PLAIN: dict[str, Any] = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
@@ -148,7 +138,7 @@ class _Run:
     def resolve(self) -> Resolved:
         example = self._example()
         choice = distributed.agree(lambda: self._choose(example))
-        place = self._plan(choice.teacher, example, self.config.cache_teacher)
+        place = distributed.agree(lambda: self._plan(choice.teacher, example, self.config.cache_teacher))
         rate, why = self._learning_rate()
         fits, why_fit = self._fits_head()
         reasons = choice.reasons | {
@@ -170,7 +160,9 @@ class _Run:
         torch.set_num_threads(before.threads)
         place = before.cache
         if place != "live":  # where the cache lies changes no number, so it may follow the new machine
-            place = self._plan(before.teacher, self._example(), True).place
+            example = self._example()
+            plan = distributed.agree(lambda: cache.continued(self._plan(before.teacher, example, True)))
+            place, reasons["cache_teacher"] = plan.place, f"{plan.place}: {plan.reason}"
         return replace(before, given=self.config, device=str(self.device), cache=place, reasons=reasons)
 
     def _learning_rate(self) -> tuple[float, str]:
@@ -191,6 +183,7 @@ class _Run:
         """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
         yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
         seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
+        began = time.monotonic()
         found = fit_head(
             self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
             lambda head: most_samples(self.data.size, seen, head), leave,
@@ -200,7 +193,8 @@ class _Run:
             return replace(outcome, ending="handover")
         yield Event("log", {"level": "info", "message": _told(found)})
         accuracy = found.accuracy_after if found.fitted else outcome.validation_accuracy
-        return replace(outcome, head=found, validation_accuracy=accuracy)
+        seconds = outcome.seconds + time.monotonic() - began
+        return replace(outcome, head=found, validation_accuracy=accuracy, seconds=seconds)
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))
@@ -221,27 +215,26 @@ class _Run:
             device_bytes=cache.device_budget(self.device),
         )
 
-    def targets(self, resolved: Resolved) -> Generator[Event, None, _Targets]:
+    def targets(self, resolved: Resolved, control: Control, step: int) -> Generator[Event, None, Targets]:
         if self.recipe.teacher is not None:
             resolved.teacher.prepare(self.recipe.teacher)
         teacher = cache.Teacher(self.recipe, resolved.teacher, self.device)
-        if resolved.cache == "live":
-            return _Targets(teacher)
+        if resolved.cache in ("live", "recomputed"):
+            return Targets(teacher, rounded=resolved.cache == "recomputed")
         folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
         indices = torch.as_tensor(self.data.indices)
         store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.lengths, self.data.begins)
         yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
-        for _ in cache.fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)):
-            pass
-        return _Targets(teacher, store)
+        fill = Fill(control, self.device, self.data.size, step, self.length.total_steps)
+        return (yield from fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)))
 
-    def parts(self, resolved: Resolved, targets: _Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
+    def parts(self, resolved: Resolved, targets: Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
         validation = self._order(shuffle=False, **_PLAIN)
         counts = Counter(int(label) for label in self.data.validation_labels)
         total = sum(counts.values())
         return Parts(
             recipe=self.recipe, resolved=resolved, length=self.length,
-            train=self._source(teacher=self.recipe.teacher is not None and resolved.cache == "live"),
+            train=self._source(teacher=self.recipe.teacher is not None and targets.store is None),
             validation=self.data.open_validation(validation),
             majority=max(counts.values()) / total, validation_size=total,
             targets=targets, main=self.rank == 0, norms=norms,

@@ -121,7 +121,7 @@ class Event:
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -164,6 +164,9 @@ _OF_IMAGES: dict[str, Any] = {"x-data": "images"}
 _OF_TEXTS: dict[str, Any] = {"x-data": "texts"}
 
 
+MOST, MOST_BYTES = 2**31 - 1, 2**53 - 1  # of counts, and of bytes: no float or JSON reader rounds them
+
+
 class DistillConfig(Model):
     """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
 
@@ -175,14 +178,21 @@ class DistillConfig(Model):
     teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
     student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
 
-    quality_samples: int = Field(5000, ge=2, description="N: class-stratified samples for the Q curve.")
-    quality_memory_bytes: int = Field(2 * 2**30, ge=2**26, description="Peak memory budget for scoring, bytes.")
-    quality_bootstrap: int = Field(0, ge=0, le=1000, description="Bootstrap replicates for standard errors; 0: none.")
+    quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
+    quality_memory_bytes: int = Field(
+        2 * 2**30, ge=2**26, le=MOST_BYTES, description="Peak memory budget for scoring, bytes."
+    )
+    quality_bootstrap: int = Field(
+        0, ge=0, le=1000, json_schema_extra={"not": {"const": 1}},
+        description="Bootstrap replicates for standard errors, at least 2; 0: none.",
+    )  # fmt: skip
 
     epochs: int = Field(50, ge=1, le=100_000)
-    max_steps: int | None = Field(None, ge=1, description="Stop after this many optimiser steps, if fewer than epochs.")
+    max_steps: int | None = Field(
+        None, ge=1, le=MOST, description="Stop after this many optimiser steps, if fewer than epochs."
+    )
     batch_size: int = Field(128, ge=1, le=65_536)
-    learning_rate: float | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, behind the last step, on the finished backbone's features."
     )
@@ -193,10 +203,10 @@ class DistillConfig(Model):
     ema_decay: float | None = Field(None, gt=0, lt=1)
 
     augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none", json_schema_extra=_OF_IMAGES)
-    image_size: int | Auto = Field(
+    image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
         "auto", description="Side in pixels that the student sees.", json_schema_extra=_OF_IMAGES
     )
-    max_length: Annotated[int, Field(ge=8)] | Auto = Field(
+    max_length: Annotated[int, Field(ge=8, le=MOST)] | Auto = Field(
         "auto", description="Tokens that a text is cut to.", json_schema_extra=_OF_TEXTS
     )
     text_features: Literal["auto", "cls", "mean", "last", "tokens"] = Field(
@@ -205,8 +215,10 @@ class DistillConfig(Model):
         json_schema_extra=_OF_TEXTS,
     )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
-    train_limit: int | None = Field(None, ge=2, description="Use only this many training samples (stratified).")
-    test_limit: int | None = Field(None, ge=1, description="Use only this many test samples (stratified).")
+    train_limit: int | None = Field(
+        None, ge=2, le=MOST, description="Use only this many training samples (stratified)."
+    )
+    test_limit: int | None = Field(None, ge=1, le=MOST, description="Use only this many test samples (stratified).")
 
     seed: int = Field(0, ge=0, le=2**31 - 1)
     deterministic: bool = True
@@ -215,8 +227,17 @@ class DistillConfig(Model):
     channels_last: bool | Auto = Field("auto", json_schema_extra=_OF_IMAGES)
     compile: bool | Auto = "auto"
     cache_teacher: bool | Auto = Field("auto", description="Compute teacher targets once, when nothing is augmented.")
-    cache_memory_bytes: int = Field(4 * 2**30, ge=0, description="RAM for cached targets; beyond it, memory-mapped.")
+    cache_memory_bytes: int = Field(
+        4 * 2**30, ge=0, le=MOST_BYTES, description="RAM for cached targets; beyond it, memory-mapped."
+    )
     checkpoint_seconds: float = Field(600, gt=0, description="At most this long between checkpoints.")
+
+    @field_validator("quality_bootstrap")
+    @classmethod
+    def _one_replicate_has_no_deviation(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("one replicate has no standard deviation: give 0 for none, or at least 2")
+        return value
 
 
 class TeacherInput(Model):

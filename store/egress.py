@@ -25,6 +25,7 @@ RESOLVE_SECONDS = 10.0
 PORTS = {"https": 443, "http": 80}
 #: Addresses that carry an IPv4 address inside: RFC 6052, the well-known prefix of NAT64.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that IANA has given out for the internet
 
 
 class UrlRefused(UserError):
@@ -98,6 +99,8 @@ def reachable(address: Address, policy: Policy) -> bool:
     inner = _inner(address)
     if any(address in network or inner in network for network in policy.networks):
         return True
+    if address.version == 6 and inner == address and address not in _UNICAST:
+        return False  # a site's own, an operator's own NAT64, and forms that Python's tables count as global
     return all(each.is_global and not each.is_multicast for each in (address, inner))
 
 

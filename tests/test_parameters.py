@@ -49,6 +49,7 @@ def test_good_values_pass(given: dict[str, Any]) -> None:
         ({"weight": -1}, "at least 0"),
         ({"weight": float("nan")}, "finite"),
         ({"weight": float("inf")}, "finite"),
+        ({"weight": 10**5000}, "an integer is not finite"),
         ({"temperature": 0}, "more than 0"),
         ({"temperature": 100}, "less than 100"),
         ({"stones": 1.5}, "integer or null"),

@@ -17,6 +17,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from worker.errors import StorageDown
 from worker.references import Download
+from worker.watched import watched
 
 Check = Callable[[], None]
 
@@ -37,7 +38,7 @@ def adopt(
         path = folder / f"fetched-{role}"
         fetched[role] = _fetch(settings, file, path, check)
         _check_quota(settings, database, row, sum(each["size_bytes"] for each in fetched.values()))
-        fetched[role] |= {"object_key": _stored(objects, references.object_key(row.id, role), path)}
+        fetched[role] |= {"object_key": _stored(objects, references.object_key(row.id, role), path, check)}
         path.unlink()
     _write(database, row, {role: file | fetched.get(role, {}) for role, file in row.files.items()})
 
@@ -69,9 +70,9 @@ def _check_quota(settings: Settings, database: Database, row: Dataset, more: int
         )
 
 
-def _stored(objects: ObjectStore, key: str, path: Path) -> str:
+def _stored(objects: ObjectStore, key: str, path: Path, check: Check) -> str:
     try:
-        objects.put(key, path)
+        watched(lambda: objects.put(key, path), check)
     except StorageUnavailable as error:
         raise StorageDown(f"The object store did not take {key}: {error}") from error
     return key

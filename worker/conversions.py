@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from distill.safetensors_header import read_header
 from distill.types import Architecture
 from store.database import Database
-from store.objects import ObjectStore, StorageUnavailable
+from store.objects import ObjectInfo, ObjectStore, StorageUnavailable
 from store.repositories import quotas
 from store.settings import Settings
 from store.sources import FILENAME, files_of, stored, to_json
@@ -23,10 +21,10 @@ from worker import hub
 from worker.errors import InputDamaged, StorageDown
 from worker.fetching import Fetcher
 from worker.inspector import CONVERTED, MODEL_ZIP
+from worker.watched import watched
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
-TICK_SECONDS = 0.1
 
 
 def fetch(
@@ -80,14 +78,9 @@ def keep(
     }
 
 
-def _put(objects: ObjectStore, key: str, path: Path, check: Callable[[], None]) -> Any:
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(objects.put, key, path)
-        while not future.done():
-            check()
-            time.sleep(TICK_SECONDS)
+def _put(objects: ObjectStore, key: str, path: Path, check: Callable[[], None]) -> ObjectInfo:
     try:
-        return future.result()
+        return watched(lambda: objects.put(key, path), check)
     except StorageUnavailable as error:
         raise StorageDown(f"The object store did not take the converted weights: {error}") from error
 

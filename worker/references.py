@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from store.egress import NameNotResolved, PinnedTransport, resolve_and_pin
 from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageUnavailable
 from store.references import Reference, S3Reference, WebReference
 from store.settings import Settings
+from worker.watched import watched
 
 REDIRECTS, TRIES, PAUSE_SECONDS = 5, 3, 1.0
 _MOVED = frozenset({301, 302, 303, 307, 308})
@@ -33,13 +35,15 @@ class ReferenceUnavailable(RetortError):
 
 @dataclass
 class Download:
-    """One file on its way. `check` is called for every chunk and raises to end it."""
+    """One file on its way. `check` is called often, whatever the file's server does, and raises to end it."""
 
     settings: Settings
     reference: Reference
     path: Path
     check: Callable[[], None]
     deadline: float = field(init=False)
+    given_up: threading.Event = field(default_factory=threading.Event)
+    client: httpx.Client | None = None
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.settings.dataset_fetch_seconds
@@ -49,12 +53,23 @@ class Download:
         is too large, `UrlRefused`, `ReferenceUnavailable` after three tries, and what `check` raises."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
-                return self._once()
+                return watched(self._once, self._look, self._give_up)
             except (ReferenceUnavailable, NameNotResolved):
                 if last:
                     raise
                 self._pause()
         raise AssertionError  # the last try returned or raised
+
+    def _look(self) -> None:
+        self.check()
+        if time.monotonic() > self.deadline:
+            _late(self.settings.dataset_fetch_seconds)
+
+    def _give_up(self) -> None:
+        """A server may drip for ever: closing the connection under the thread ends its wait."""
+        self.given_up.set()
+        if self.client is not None:
+            self.client.close()
 
     def _once(self) -> ObjectInfo:
         if isinstance(self.reference, S3Reference):
@@ -85,8 +100,8 @@ class Download:
             headers = {"Accept-Encoding": "identity", "User-Agent": "retort"}
             try:
                 with (
-                    httpx.Client(transport=PinnedTransport(target), timeout=_TIMEOUT, trust_env=False) as client,
-                    client.stream("GET", url, headers=headers, follow_redirects=False) as answer,
+                    httpx.Client(transport=PinnedTransport(target), timeout=_TIMEOUT, trust_env=False) as self.client,
+                    self.client.stream("GET", url, headers=headers, follow_redirects=False) as answer,
                 ):
                     if answer.status_code not in _MOVED:
                         return self._received(answer, target.host)
@@ -111,8 +126,8 @@ class Download:
         digest, size = hashlib.sha256(), 0
         with self.path.open("wb") as file:
             for chunk in chunks:
-                self.check()
-                self._check_time()
+                if self.given_up.is_set():
+                    raise ReferenceUnavailable("Nobody waits for this file any more.")
                 size += len(chunk)
                 self._check_size(size)
                 digest.update(chunk)
@@ -124,10 +139,6 @@ class Download:
         if size > most:
             remedy = "Name a smaller file, or have the operator raise RETORT_MAX_UPLOAD_BYTES."
             raise InvalidDataset(f"The file is larger than {most:,} bytes.", remedy, {"max_upload_bytes": most})
-
-    def _check_time(self) -> None:
-        if time.monotonic() > self.deadline:
-            _late(self.settings.dataset_fetch_seconds)
 
     def _pause(self) -> None:
         until = time.monotonic() + PAUSE_SECONDS

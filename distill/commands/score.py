@@ -66,7 +66,7 @@ class Request:
 )
 @click.option("--layer", "named", multiple=True, help="Score this module, not what discovery finds (repeatable).")
 @click.option("--samples", default=5000, show_default=True, help="N: class-stratified training samples.")
-@click.option("--bootstrap", default=0, show_default=True, help="Replicates for standard errors; 0: none.")
+@click.option("--bootstrap", default=0, show_default=True, help="Replicates for standard errors, at least 2; 0: none.")
 @click.option("--memory-mib", default=2048, show_default=True, help="Peak memory beside model and sample, MiB.")
 @click.option("--max-passes", default=8, show_default=True, help="Forward passes before large layers are pooled.")
 @click.option("--batch-size", default=64, show_default=True)

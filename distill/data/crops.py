@@ -29,6 +29,12 @@ def crop_flip(pixels: Tensor, numbers: Tensor) -> Tensor:
     return padded.permute(0, 2, 3, 1)[samples[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+def evaluated(pixels: Tensor, size: tuple[int, int], crop: float) -> Tensor:
+    """What evaluation keeps of small images of one size: the centre where they are larger on both sides, else all."""
+    larger = pixels.shape[-2] > size[0] and pixels.shape[-1] > size[1]
+    return centre(pixels, size, crop) if larger else pixels
+
+
 def centre(pixels: Tensor, size: tuple[int, int], crop: float) -> Tensor:
     """The centre crop of evaluation for a batch of one size: see `centre_box`."""
     h, w = pixels.shape[-2:]

@@ -73,14 +73,20 @@ def held_out(found: set[str]) -> dict[str, str]:
 
 
 def class_names(labels: Iterable[str], limits: Limits) -> tuple[str, ...]:
-    """Distinct labels: by number where all are numbers, else by name. Raises `InvalidDataset` for fewer than two."""
+    """Distinct labels, `ordered`. Raises `InvalidDataset` for fewer than two."""
     names = set(labels)
     if len(names) < 2:
         refuse(f"it has fewer than 2 classes ({', '.join(sorted(names))[:100]})", classes=sorted(names))
     if len(names) > limits.classes:
         refuse(f"it has {len(names):,} classes, more than {limits.classes:,}; is the label column right?")
-    numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+    return ordered(names)
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Distinct names as they are written: by number where all are plain numbers ("2" before "010"), else by name."""
+    found = set(names)
+    numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in found)
+    return tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
 
 
 def label_numbers(labels: Sequence[str], classes: Sequence[str], split: str) -> NDArray[np.int64]:

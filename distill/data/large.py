@@ -83,6 +83,12 @@ def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image
     return image.resize((width, height), _RESAMPLING[wanted.interpolation], box=box)
 
 
+def evaluation_view(image: Image.Image, wanted: Preprocessing) -> Pixels:
+    """uint8 (c, h, w): what evaluation shows of a decoded image that is looked at alone."""
+    box = centre_box((image.height, image.width), wanted.size, wanted.crop)
+    return _view(image, box, wanted, False)
+
+
 def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -> Pixels:
     image = image.convert("L") if wanted.channels == 1 else image
     image = _resized(image, box, wanted)

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from distill.data.crops import centre, crop_flip
+from distill.data.crops import crop_flip, evaluated
 from distill.data.large import LargeImages, Views
 from distill.data.normalise import Normaliser
 from distill.data.plan import Plan, draws
@@ -104,11 +104,8 @@ class Loader:
             if self.augmentation == "randaugment":
                 pixels = self._randaugment(pixels, numbers)
         else:
-            pixels = centre(pixels, self._student.size, self._student.crop) if self._crops(pixels) else pixels
+            pixels = evaluated(pixels, self._student.size, self._student.crop)
         return self._batch(host, (self._to(pixels, self.device),))
-
-    def _crops(self, pixels: Tensor) -> bool:
-        return pixels.shape[-2] > self._student.size[0] and pixels.shape[-1] > self._student.size[1]
 
     def _from_large(self, large: LargeImages, epoch: int, batches: list[Tensor]) -> Iterator[Batch]:
         for host, views in zip(batches, large.epoch(epoch, batches), strict=True):

@@ -32,7 +32,8 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """A finished run. `metrics`: the `data` of its metrics events, in order; `tokens`: a language model's tokenizer."""
+    """A finished run. `metrics`: the `data` of its metrics events, in order; `tokens`: a language model's tokenizer;
+    `native`: (height, width) of test images that were resized as whole tensors."""
 
     student: nn.Module
     architecture: Architecture
@@ -42,6 +43,7 @@ class Context:
     curve: QCurve | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     tokens: Any = None
+    native: tuple[int, int] | None = None
 
 
 def pictures(context: Context) -> Preprocessing:

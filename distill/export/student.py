@@ -12,13 +12,14 @@ from distill.models import save
 
 def metadata(context: Context) -> dict[str, str]:
     """The safetensors header: every value a JSON text. `distill.student.load_student` reads it back."""
-    return {
+    header = {
         "architecture": context.architecture.model_dump_json(),
         "classes": json.dumps(list(context.classes)),
         "preprocessing": json.dumps(asdict(context.preprocessing)),
         "recipe": json.dumps(context.report["recipe"]),
         "accuracy": json.dumps(context.report["student"]["accuracy"]),
     }
+    return header if context.tokens is not None else header | {"native": json.dumps(context.native)}
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:

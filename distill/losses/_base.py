@@ -44,16 +44,19 @@ def unit_matrix(features: Tensor, mask: Tensor | None = None) -> Tensor:
     the same to every loss here as removing them, without the host-device sync of a boolean index.
 
     **Our choice**: a matrix that is constant up to rounding (one row, a dead layer) becomes 0 and passes no gradient,
-    since dividing its rounding noise by its norm would be noise of norm 1.
+    since dividing its rounding noise by its norm would be noise of norm 1. Features whose squared norm overflows (fp32:
+    1.8e19 and more) give NaN, so that the run ends as diverged.
     """
     rows = torch.ones_like(features[:, :1]) if mask is None else mask.to(features.dtype)[:, None]
     features = torch.where(rows > 0, features, 0)
     count = rows.sum().clamp(min=1)
     centred = (features - features.sum(0, keepdim=True) / count) * rows
-    floor = (10 * torch.finfo(features.dtype).eps) ** 2 * features.detach().square().sum()
+    size = features.detach().square().sum()
     energy = centred.square().sum()
-    # A NaN energy must stay NaN, so that divergence is seen: only what is surely constant is zeroed.
-    constant = energy <= floor
+    # What is not finite must come out as NaN, so that divergence is seen: only what is surely constant is zeroed. An
+    # infinite norm would pass every comparison and divide all features to 0.
+    energy = torch.where((energy + size).isfinite(), energy, torch.nan)
+    constant = energy <= (10 * torch.finfo(features.dtype).eps) ** 2 * size
     return torch.where(constant, 0, centred) * torch.where(constant, 1, energy).rsqrt()
 
 

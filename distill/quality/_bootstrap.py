@@ -5,11 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distill.errors import InvalidConfig
 from distill.quality._classes import Classes
 from distill.quality._metric import KnowledgeQuality, combine
 from distill.quality._statistics import entropies, mean_norm, nearest, similarity
 
 VALUES = ("separation", "information", "efficiency", "quality")
+
+
+def check_replicates(replicates: int) -> None:
+    """Raise `InvalidConfig` for a number of replicates that gives no standard deviation."""
+    if replicates != 0 and replicates < 2:
+        raise InvalidConfig(
+            f"{replicates} bootstrap replicates have no standard deviation.",
+            "Give 0 for none, or at least 2.",
+            {"bootstrap": replicates},
+        )
 
 
 def standard_errors(

@@ -36,6 +36,10 @@ class KnowledgeQuality:
 def knowledge_quality(features: Tensor, labels: Tensor, train_size: int) -> KnowledgeQuality:
     """Q of one layer's features, equal to a direct float64 computation to 1e-4 relative.
 
+    Where all samples point one way, S and 1 - m are differences of cosines near 1 and carry an absolute error of up to
+    2e-15 (measured against 60 digits). I and Q keep 1e-4 relative down to spreads of 1e-6 of the norm, S down to S =
+    1e-11; below, they are 0 within that error. E, H, d and r keep it always.
+
         S = intra - inter;  I = (1 - m) H / ln 5;  E = (2 mean_c d_c / r) (M / pi)^(1 / G);  Q = S + sqrt(I E)
 
     `features` (N, ...), any floating dtype, flattened to (N, D), neither pooled nor centred; `labels` (N,) integers

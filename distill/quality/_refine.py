@@ -95,5 +95,5 @@ def _direct_entropies(columns: Columns, classes: Classes, entropy: Entropies) ->
     values = entropy.values.clone()
     for c, total in grams.items():
         even = total.new_full((1, len(total)), 1 / len(total))
-        values[c] = centred_entropy(total[None], even)[1][0]
+        values[c] = centred_entropy(total[None], even, columns.dims)[1][0]
     return Entropies(values, torch.ones_like(entropy.resolved))

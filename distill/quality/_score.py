@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import SequenceView
-from distill.quality._bootstrap import standard_errors
+from distill.quality._bootstrap import check_replicates, standard_errors
 from distill.quality._classes import group
 from distill.quality._gram import Columns, MatrixColumns, gram
 from distill.quality._metric import from_gram
@@ -44,11 +44,13 @@ def score(
     marked `pooled` (`pool`); `auto` is exact where the whole curve takes at most `max_passes` passes, and otherwise
     pools the largest layers first until it does (**our choice**).
     `view`: what of a padded sequence's features counts, one row a sample; `layers` then have the rows' shapes.
-    `bootstrap`: replicates for standard errors, 0 for none; `seed` draws them.
+    `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
-    Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels), `NonFiniteFeatures` with the layer's name.
+    Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels, `bootstrap`), `NonFiniteFeatures` with the
+    layer's name.
     """
+    check_replicates(bootstrap)
     passes = Passes(model, batches, group(labels.cpu()), view)
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
     passes.reserve(plan.groups)

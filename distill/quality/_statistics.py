@@ -6,6 +6,7 @@ replicate's); W_c the sum of w over class c; P_ij = |K_ij| / sqrt(K_ii K_jj), 0 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from distill.quality._classes import Classes
 CHUNK_ELEMENTS = 2**22
 DISTANCE_TOLERANCE = 1e-5  # relative, of squared distances: above it they are taken from the features
 TRACE_MARGIN = 1e7  # a class trace below this many rounding errors is taken from the features
+ENTROPY_TOLERANCE = (1e-5, 1e-9)  # relative, and nats: what eigenvalues lost in rounding may add at most
 
 
 def rounding(dims: int) -> float:
@@ -71,7 +73,8 @@ def mean_norm(kernel: Tensor, classes: Classes, weights: Tensor) -> float:
 
 @dataclass
 class Entropies:
-    """Spectral entropy (C,) of each class in nats; `resolved` (C,): its trace stands clear of rounding errors."""
+    """Spectral entropy (C,) of each class in nats; `resolved` (C,): its trace stands clear of rounding errors, and so
+    do so many eigenvalues that the others could not change it."""
 
     values: Tensor
     resolved: Tensor
@@ -86,13 +89,16 @@ def entropies(kernel: Tensor, dims: int, classes: Classes, weights: Tensor) -> E
         p = p / p.sum(1, keepdim=True)
         block = kernel[rows[:, :, None], rows[:, None, :]]
         size = (p * block.diagonal(dim1=1, dim2=2)).sum(1)
-        trace, values[index] = centred_entropy(block, p)
-        resolved[index] = (trace >= TRACE_MARGIN * rounding(dims) * size) | (size == 0)
+        trace, values[index], lost = centred_entropy(block, p, dims)
+        clear = lost <= ENTROPY_TOLERANCE[0] * values[index] + ENTROPY_TOLERANCE[1]
+        resolved[index] = ((trace >= TRACE_MARGIN * rounding(dims) * size) & clear) | (size == 0)
     return Entropies(values, resolved | (classes.counts == 1))
 
 
-def centred_entropy(block: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Trace and spectral entropy (b,) of the weighted covariances whose Gram blocks are (b, n, n); p (b, n) sums to 1.
+def centred_entropy(block: Tensor, p: Tensor, dims: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Trace and spectral entropy (b,) of the weighted covariances whose Gram blocks are (b, n, n), p (b, n) sums to 1;
+    and a bound (b,) of the entropy that eigenvalues set to 0 may hide: of each of the min(n - 1, D) that there may be,
+    at most -x ln x at x = floor / trace.
 
     A class without spread has entropy 0. Eigenvalues within the rounding of the block, 4 n ulp of the mean squared norm
     before centring, are 0: a class of rank one has entropy 0 and not 1e-14, which sqrt(I E) would blow up."""
@@ -109,7 +115,9 @@ def centred_entropy(block: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     values = torch.where(values > floor, values, 0.0)
     trace = values.sum(1, keepdim=True)
     shares = torch.where(trace > 0, values / trace, 0.0)
-    return trace[:, 0], -torch.xlogy(shares, shares).sum(1)
+    hidden = ((p > 0).sum(1) - 1).clamp(0, dims) - (values > 0).sum(1)
+    least = torch.where(trace > 0, floor / trace, 0.0)[:, 0].clamp(max=math.exp(-1))  # -x ln x grows up to there
+    return trace[:, 0], -torch.xlogy(shares, shares).sum(1), -hidden.clamp(min=0) * torch.xlogy(least, least)
 
 
 @dataclass

@@ -76,6 +76,14 @@ class Prepared:
         return self.spec.config
 
     @property
+    def native(self) -> tuple[int, int] | None:
+        """(height, width) of the test images where they are evaluated as whole tensors; None where one by one."""
+        if not isinstance(self.dataset, Dataset) or self.dataset.test.cached(torch.device("cpu")) is None:
+            return None
+        shape = self.dataset.test.uniform_shape
+        return shape and shape[1:]
+
+    @property
     def view(self) -> SequenceView | None:
         """What of a padded sequence's features the losses compare; None for other inputs."""
         return None

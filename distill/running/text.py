@@ -23,7 +23,7 @@ from distill.errors import InvalidConfig
 from distill.evaluate import Predictions
 from distill.layers import SequenceView, discover
 from distill.models.language import Folder, Tokens, load, make_student, open_folder
-from distill.models.language.config import class_names, head_reads, positions
+from distill.models.language.config import class_names, family_of, head_reads, positions
 from distill.recipes._base import Recipe
 from distill.recipes._features import DetachedHead
 from distill.running.answering import answering, perplexity
@@ -211,6 +211,7 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
     seed_everything(config.seed)  # a base model's head is drawn at random
     folder = open_folder(spec.teacher.weights, scratch)
     module, headed = load(folder, dataset.kind, dataset.classes)
+    precise = _in_its_precision(spec, module)
     tokens = Tokens.load(folder, module.config)
     how, reasons = _preprocessing(config, dataset, module, tokens, train)
     teacher = Network(module, _named(spec, module), how, digest=spec.teacher.digest, bytes=folder.bytes, tokens=tokens)
@@ -222,7 +223,18 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
             network.module.to(device)
     reasons |= {"device": why, "student": reason}
     return TextPrepared(
-        spec, device, cast(Any, dataset), recipe, student, kept, comparison, train, validation, test, reasons, peak=peak
+        precise,
+        device,
+        cast(Any, dataset),
+        recipe,
+        student,
+        kept,
+        comparison,
+        train,
+        validation,
+        test,
+        reasons,
+        peak=peak,
     )
 
 
@@ -231,6 +243,20 @@ def _without_compiling(spec: RunSpec) -> RunSpec:
     if spec.config.compile != "auto":
         return spec
     return spec.model_copy(update={"config": spec.config.model_copy(update={"compile": False})})
+
+
+def _in_its_precision(spec: RunSpec, module: Any) -> RunSpec:
+    """fp32 for families that do not run under bf16 autocast. Raises `InvalidConfig` where bf16 is asked for."""
+    given, kind = spec.config.precision, family_of(module.config)
+    if kind.bf16 or given == "fp32":
+        return spec
+    if given != "auto":
+        raise InvalidConfig(
+            f"A model of the family {kind.model_type} does not run in {given}.",
+            "Set precision to auto or fp32.",
+            {"field": "precision", "value": given},
+        )
+    return spec.model_copy(update={"config": spec.config.model_copy(update={"precision": "fp32"})})
 
 
 def _named(spec: RunSpec, module: Any) -> Architecture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ def stored_dtype(name: str, value: Tensor) -> torch.dtype:
     if not value.is_floating_point():
         return value.dtype
     return torch.float32 if "logits" in name else torch.bfloat16
+
+
+def rounded(targets: Targets) -> Targets:
+    """Targets as a cache would give them, for a run that began with one and cannot have it now."""
+    return {name: value.to(stored_dtype(name, value)) for name, value in targets.items()}
 
 
 def bytes_per_sample(targets: Targets, lengths: Tensor | None = None, begins: Tensor | None = None) -> int:
@@ -108,7 +113,8 @@ def packing(name: str, value: Tensor, spans: dict[str, Spans]) -> str | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where targets come from: `live`, `memory`, `device` or `disk`, and why."""
+    """Where targets come from: `live`, `memory`, `device` or `disk`, and why; of a continued run also `recomputed`:
+    live, but rounded as the cache that it began with."""
 
     place: str
     reason: str
@@ -136,6 +142,13 @@ def plan(
     if size <= disk_bytes:
         return Plan("disk", f"{note} exceed cache_memory_bytes: memory-mapped in the scratch folder")
     return Plan("live", f"{note} fit neither memory nor the scratch disk")
+
+
+def continued(now: Plan) -> Plan:
+    """Where a run that began with cached targets finds them now: the place changes no number."""
+    if now.place != "live":
+        return now
+    return Plan("recomputed", f"{now.reason}; computed for every batch and rounded as the cache rounded them")
 
 
 class Cache:
@@ -229,7 +242,7 @@ def _channels_last(value: Tensor) -> bool:
     return value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
 
 
-def fill(cache: Cache, teacher: Teacher, source: Source) -> Iterator[float]:
+def fill(cache: Cache, teacher: Teacher, source: Source) -> Generator[float, None, None]:
     """Compute every sample's targets; yields the fraction done after each batch."""
     total = source.batches_per_epoch
     for number, batch in enumerate(source.epoch(0), start=1):

@@ -1,7 +1,11 @@
 """Several processes, one training job: gradients and batch statistics by all-reduce, decisions by rank 0.
 
-Every process sees its share of each batch. Losses that are means over samples give the gradient of the whole batch;
-losses that compare the samples of a batch with each other (Gram matrices, similarity_preserving) see the share only.
+Every process sees its share of each batch, and its gradient counts by its predictions: samples, or of decoders the
+tokens of the answers (`distill.training.meter.weight`), as accumulated batches do. Terms that are means over them give
+the gradient of the whole batch. Not exactly so, since one loss has one weight (**our choice**): a decoder's feature
+term where its features are read one row a sample (`cls`, `mean`, `last`), and a classifier's where they are read token
+by token; each such share counts like its predictions. Losses that compare rows of a batch with each other (procrustes,
+gram, cka, similarity_preserving) see the share only.
 """
 
 from __future__ import annotations
@@ -75,15 +79,15 @@ def total(values: Tensor) -> Tensor:
     return values
 
 
-def average_gradients(gradients: Sequence[Tensor], share: int) -> None:
-    """Replace every gradient by its mean over all samples of the step: one all-reduce of one flat tensor.
+def average_gradients(gradients: Sequence[Tensor], share: int | Tensor) -> None:
+    """Replace every gradient by its mean over all predictions of the step: one all-reduce of one flat tensor.
 
-    `share`: this process's samples in the step, by which its gradients are weighted.
+    `share`: this process's predictions in the step, by which its gradients are weighted.
     """
     if world() == 1:
         return
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients]) * share
-    flat = total(torch.cat([flat, flat.new_tensor([share])]))
+    flat = total(torch.cat([flat, torch.as_tensor(share, dtype=flat.dtype, device=flat.device).view(1)]))
     offset = 0
     for gradient in gradients:
         size = gradient.numel()

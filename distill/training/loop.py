@@ -19,14 +19,14 @@ from distill.control import Control
 from distill.recipes._base import Recipe
 from distill.training import checkpoint, distributed
 from distill.training.data import Source
-from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold
+from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold, guesses
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
-from distill.training.meter import Meter, Speed
+from distill.training.meter import Meter, Speed, weight
 from distill.training.plan import Length, Resolved
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
-from distill.training.validate import validate
+from distill.training.validate import class_counts, validate
 from distill.types import Event
 
 Events = Iterator[Event]
@@ -38,8 +38,9 @@ MAX_STEPS = 50
 @dataclass(frozen=True)
 class Outcome:
     """How training ended. `finished`: all steps; `stopped`: by `Control.stop`, the student is the best by validation
-    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts; `head`:
-    how the fit of the classifier went, where there was one."""
+    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts, with what
+    it took to compute targets once and to fit the classifier; `images_per_second` is of the steps alone, of all
+    processes together, in the last attempt; `head`: how the fit of the classifier went, where there was one."""
 
     ending: Literal["finished", "stopped", "handover"]
     step: int
@@ -84,7 +85,8 @@ class Loop:
         self.best: dict[str, Any] | None = None
         self.validated: dict[str, Any] = {"step": -1, "accuracy": None}
         self.guard, self.meter, self.speed = Guard(), Meter(), Speed()
-        self.images, self.share, self.seconds = 0, 0, 0.0  # samples seen by this process, in the last step; time
+        self.images, self.seconds = 0, 0.0  # samples seen by this process; time
+        self.share: int | Tensor = 0  # predictions of this process in the last step
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
@@ -109,6 +111,13 @@ class Loop:
             yield from self._save()
         yield from self._validate()
         return self._finish("finished")
+
+    def leave(self) -> Generator[Event, None, Outcome]:
+        """Hand over before the first step, with the checkpoint that the run came from or one of now."""
+        self._start_clocks()
+        if self.saved_step < 0:
+            yield from self._save()
+        return self._outcome("handover")
 
     def _start_clocks(self) -> None:
         self.started = self.metrics_at = self.saved_at = time.monotonic()
@@ -174,15 +183,17 @@ class Loop:
     # -- work ---------------------------------------------------------------------------------------------------
 
     def _step(self, group: list[Any]) -> None:
+        """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`."""
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in group:
+        weights = [weight(batch.labels) for batch in group]
+        self.share = sum(weights)
+        for batch, own in zip(group, weights, strict=True):
             targets = self.parts.targets(batch)
             with self.mode.autocast(self.device), distributed.synced_batch_norm():
                 parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
-            (parts["loss"] / len(group)).backward()
+            (parts["loss"] / (self.share / own)).backward()
             self.meter.add(parts, batch.labels)
-        self.share = sum(len(batch.labels) for batch in group)
-        self.images += self.share
+        self.images += sum(len(batch.labels) for batch in group)
         self._update()
         self.batch, self.last = self.batch + len(group), group[-1]
 
@@ -227,17 +238,28 @@ class Loop:
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
-        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does."""
-        limit = chance_threshold(self.parts.majority, self.parts.validation_size)
-        accuracy = outcome.validation_accuracy or 0.0
-        if outcome.ending == "finished" and self.step >= CHANCE_MIN_STEPS and accuracy <= limit:
-            why = f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
+        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does. Of several
+        processes the first judges, whose student has the fitted head, and the others follow."""
+        why = distributed.agree(lambda: self._chance(outcome))
+        if why:
             raise self.guard.error(self.step, why, self._norms())
+
+    def _chance(self, outcome: Outcome) -> str | None:
+        """What is wrong with the final student. Only a suspicious accuracy costs one more pass over validation."""
+        accuracy = outcome.validation_accuracy or 0.0
+        likely = chance_threshold(self.parts.majority, self.parts.validation_size)
+        if outcome.ending != "finished" or self.step < CHANCE_MIN_STEPS or accuracy > likely:
+            return None
+        limit = guesses(accuracy, *class_counts(self.recipe.exported(), self.parts.validation, self.mode, self.device))
+        if limit is None:
+            return None
+        return f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
 
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
         best = self.best["accuracy"] if self.best else None
         seconds = self._elapsed()
-        rate = (self.images - self.images_before) / max(seconds - self.seconds_before, 1e-9)
+        images = (self.images - self.images_before) * distributed.world()
+        rate = images / max(seconds - self.seconds_before, 1e-9)
         return Outcome(ending, self.step, self.epoch, self.validated["accuracy"], best, seconds, rate)
 
     def _elapsed(self) -> float:

@@ -50,6 +50,12 @@ def predicted(labels: Tensor) -> Tensor:
     return labels if labels.dim() == 1 else labels[:, 1:][labels[:, 1:] != IGNORED]
 
 
+def weight(labels: Tensor) -> int | Tensor:
+    """How many predictions a batch's loss is a mean over: the samples, or the `predicted` tokens of a decoder's
+    answers, these as a scalar on the device, for which nobody waits."""
+    return len(labels) if labels.dim() == 1 else (labels[:, 1:] != IGNORED).sum()
+
+
 class Speed:
     """Images per second over the last `window_seconds`, and the time left once that has settled."""
 

@@ -42,10 +42,15 @@ def next_wanted(session: Session) -> dict[str, Any] | None:
     return session.scalar(query.order_by(CatalogueEntry.updated_at, CatalogueEntry.name).limit(1))
 
 
-def answer(session: Session, question: dict[str, Any], found: dict[str, Any]) -> None:
-    """Keep the answer and forget the question, and all answers once there are too many."""
+def forget(session: Session, question: dict[str, Any]) -> None:
+    """The question has no answer now; it may be asked again."""
     asked = (CatalogueEntry.kind == WANTED, CatalogueEntry.name == key(question))
     session.execute(delete(CatalogueEntry).where(*asked))
+
+
+def answer(session: Session, question: dict[str, Any], found: dict[str, Any]) -> None:
+    """Keep the answer and forget the question, and all answers once there are too many."""
+    forget(session, question)
     known = session.scalar(select(func.count()).select_from(CatalogueEntry).where(CatalogueEntry.kind == KNOWN))
     if (known or 0) >= MOST_KNOWN:
         session.execute(delete(CatalogueEntry).where(CatalogueEntry.kind == KNOWN))

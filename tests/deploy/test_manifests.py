@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import psycopg
 import pytest
 import yaml
-from sqlalchemy import text
 
 from store.database import Database
 from store.settings import Settings
+from tests.services.processes import find_program
 from tests.store.support import claimed, new_dataset, new_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,8 +106,36 @@ def test_images_have_versions_and_no_secret_is_written_down() -> None:
                 assert re.fullmatch(r"(\$\{\w+:-(retort)?\})", value), (name, variable)
 
 
+def test_scaling_in_is_slow() -> None:
+    """It may end a worker with a job: long after the queue was full, and one at a time."""
+    spec = one("ScaledObject", "autoscale.yaml")["spec"]
+    behaviour = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "retort-worker"}
+    made = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 8, "behavior": behaviour}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "w"},
+        "spec": made,
+    }
+    kubernetes_validate.validate(scaler, "1.37", strict=True)
+    assert behaviour["scaleDown"]["stabilizationWindowSeconds"] >= 1800
+    assert behaviour["scaleDown"]["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 300}]
+
+
+def test_every_key_of_the_secret_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    (login,) = one("TriggerAuthentication", "autoscale.yaml")["spec"]["secretTargetRef"]
+    files = [value for name, value in one("ConfigMap", "settings.yaml")["data"].items() if name.endswith("_FILE")]
+    for key in ("api_key", login["key"], *(Path(file).name for file in files)):
+        assert f"--from-literal={key}=" in page, key
+
+
 def test_the_queue_that_autoscaling_counts(postgres_url: str) -> None:
-    """What waits and what runs, but not what is over."""
+    """What waits and what runs, but not what is over; by a role that sees no more of a job than its status."""
+    psql = find_program("psql")
+    if psql is None:
+        pytest.skip("psql is not installed, so queue-reader.sql was not run")
     (trigger,) = one("ScaledObject", "autoscale.yaml")["spec"]["triggers"]
     database = Database(postgres_url)
     database.migrate()
@@ -119,6 +148,17 @@ def test_the_queue_that_autoscaling_counts(postgres_url: str) -> None:
     claimed(database, running)
     new_job(database, dataset_id)
     new_job(database, dataset_id, status="failed")
-    with database.engine.connect() as connection:
-        assert connection.scalar(text(trigger["metadata"]["query"])) == 2
-    database.close()
+    owner = postgres_url.replace("+psycopg", "")
+    script = ["-v", "ON_ERROR_STOP=1", "-v", "password=it's one", "-f", str(KUBERNETES / "queue-reader.sql")]
+    subprocess.run([psql, owner, *script], check=True, capture_output=True)
+    try:
+        with psycopg.connect(owner.replace("//retort@", "//retort_queue@"), autocommit=True) as reader:
+            assert reader.execute(trigger["metadata"]["query"]).fetchone() == (2,)
+            for refused in ("SELECT * FROM jobs", "UPDATE jobs SET status = 'failed'", "SELECT * FROM api_keys"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(refused)
+    finally:
+        with psycopg.connect(owner, autocommit=True) as cleaning:  # a role belongs to the server, not to the database
+            cleaning.execute("DROP OWNED BY retort_queue")
+            cleaning.execute("DROP ROLE retort_queue")
+        database.close()

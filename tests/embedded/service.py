@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -20,6 +20,8 @@ SHORT = {"RETORT_LEASE_SECONDS": "4", "RETORT_RENEW_SECONDS": "1", "RETORT_SWEEP
 
 
 class Service:
+    started: ClassVar[list[Service]] = []
+
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETORT_")}
         self.log = folder.with_suffix(".log")
@@ -32,6 +34,7 @@ class Service:
                 env=kept | SHORT | environment,
                 start_new_session=True,
             )
+        self.started.append(self)
 
     @property
     def said(self) -> str:
@@ -55,6 +58,12 @@ class Service:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
+
+    def kill(self) -> None:
+        """Its trainers end by themselves: their lifeline breaks."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(60)
 
 
 def answers(client: httpx.Client) -> bool:

@@ -40,6 +40,15 @@ def started_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_running() -> Iterator[None]:
+    """Also where a test fails half-way."""
+    before = len(Service.started)
+    yield
+    for service in Service.started[before:]:
+        service.kill()
+
+
 @pytest.fixture
 def folder(started_once: Path, tmp_path: Path) -> Iterator[Path]:
     data = tmp_path / "data"

@@ -61,6 +61,27 @@ def test_every_format_gives_the_same_dataset(suffix: str, tmp_path: Path) -> Non
     assert found.digest == other.digest
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["02", "01"], ("01", "02")),
+        (["10", "9", "09"], ("09", "9", "10")),
+        (["1", "\u00b2"], ("1", "\u00b2")),
+        (["--2", "1"], ("--2", "1")),
+        (["\u0661", "2"], ("2", "\u0661")),
+        ([-1, 1, 0], ("-1", "0", "1")),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_labels_are_classes_as_they_are_written(
+    labels: list[Any], classes: tuple[str, ...], suffix: str, tmp_path: Path
+) -> None:
+    rows = [{"text": f"the cat {i}", "label": label} for i in range(5) for label in labels]
+    found = open_text(dataset(all=write(tmp_path / f"all.{suffix}", rows)))
+    assert found.classes == classes
+    assert found.train.labels.bincount().tolist() == [4] * len(classes)
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["0", "1", "2"], [2, 10, 1], [0.0, 1.0, 2.0]])
 def test_numbers_are_classes_by_value(labels: list[Any], tmp_path: Path) -> None:
     rows = [{"text": f"the cat {i}", "label": label} for i in range(3) for label in labels]

@@ -62,8 +62,10 @@ def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -
         assert column["rouge_l"]["n"] == report["dataset"]["test"]
         assert column["generation"]["tokens_per_second"] >= 0
         assert column["accuracy"]["n"] > report["dataset"]["test"]  # tokens, not samples
+        assert not {"per_class", "top5"} & set(column)  # a token's number is no class's
     text = (tmp_path / "run" / "artifacts" / "report.md").read_text()
     assert "ROUGE-L" in text
+    assert "Accuracy by class" not in text
     for values in (event["values"] for event in events_of("metrics", events) if event["split"] == "validation"):
         assert values["perplexity"] == pytest.approx(math.exp(values["loss"]))
     tested = next(event["values"] for event in events_of("metrics", events) if event["split"] == "test")
@@ -154,3 +156,10 @@ def test_means_are_over_tokens() -> None:
     meter.add({"loss": torch.tensor(2.0), "logits": logits}, labels)
     meter.add({"loss": torch.tensor(5.0), "logits": logits[:1]}, labels[:1, :2])
     assert meter.take() == {"loss": pytest.approx((4 * 2 + 5) / 5), "accuracy": pytest.approx(4 / 5)}
+
+
+def test_the_averaged_weights_of_a_tied_decoder_are_validated(tmp_path: Path) -> None:
+    tied = teacher("gpt2", tmp_path, tie_word_embeddings=True)
+    wanted = {"recipe": "logit", "epochs": 1, "ema_decay": 0.9}
+    events = go(spec(instructions(tmp_path), tied, STUDENT, **wanted), tmp_path / "run")
+    assert events[-1].kind == "done"

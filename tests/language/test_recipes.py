@@ -15,8 +15,10 @@ from distill.layers import SequenceView, discover
 from distill.quality import score
 from distill.recipes._base import Setup
 from distill.recipes._networks import answered
+from distill.recipes.simkd import _deepest
 from distill.types import Layer
 from tests.language import tiny
+from tests.recipes.test_every_recipe import _NoSync as NoSync
 
 CLASSES = 3
 
@@ -89,6 +91,17 @@ def test_classifiers_learn_by_every_recipe_and_padding_changes_nothing(name: str
         torch.testing.assert_close(padded[key], value, rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_step_of_classification_adds_no_wait_for_the_device(name: str) -> None:
+    """On DeBERTa, since transformers itself waits where it prepares the other families' masks."""
+    recipe = make(name, "deberta-v2", "classify").train()
+    step(recipe, "classify")
+    inputs = tiny.batch()
+    labels, targets = labels_of("classify", inputs), recipe.targets(inputs)
+    with NoSync():
+        recipe(inputs, labels, targets)["loss"].backward()
+
+
 @pytest.mark.parametrize("family", tiny.DECODERS)
 @pytest.mark.parametrize("name", recipes.names())
 def test_decoders_learn_by_every_recipe_and_padding_changes_nothing(name: str, family: str) -> None:
@@ -151,6 +164,51 @@ def test_stepping_stones_of_the_teacher_itself_are_the_teacher(family: str, task
         assert float(parts["loss"]) == pytest.approx(0, abs=1e-4)
     parts["loss"].backward()
     assert all(torch.equal(tensor, before[name]) for name, tensor in given.teacher.state_dict().items())  # type: ignore[union-attr]
+
+
+ONESELF = [("bert", "classify", "cls"), ("roberta", "classify", "mean"), ("bert", "classify", "tokens")]
+ONESELF += [("llama", "classify", "last"), ("gpt2", "generate", "tokens"), ("qwen3", "generate", "mean")]
+
+
+@pytest.mark.parametrize(("family", "task", "view"), ONESELF)
+@pytest.mark.parametrize("loss", losses.names())
+def test_feature_only_has_nothing_to_teach_the_teacher_itself(loss: str, family: str, task: str, view: str) -> None:
+    """As it is built: projectors of equal widths begin as the identity."""
+    given = setup(family, task, view, same=True)
+    parts = step(recipes.get("feature_only")(given, feature_loss=loss, head_weight=0.0).eval(), task)
+    assert float(parts["feature"]) == pytest.approx(0, abs=2e-5)
+    assert float(parts["loss"].detach()) == pytest.approx(0, abs=2e-5)
+
+
+@pytest.mark.parametrize(("family", "task", "view"), ONESELF)
+def test_similarity_preserving_has_nothing_to_teach_the_teacher_itself(family: str, task: str, view: str) -> None:
+    given = setup(family, task, view, same=True)
+    parts = step(recipes.get("similarity_preserving")(given, cross_entropy_weight=0.0).eval(), task)
+    assert float(parts["loss"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("family", "task", "view"), ONESELF)
+@pytest.mark.parametrize("loss", losses.names())
+def test_semckd_has_nothing_to_teach_the_teacher_itself(loss: str, family: str, task: str, view: str) -> None:
+    """Of one pair, since it compares every student layer with every teacher layer, and with its random three-layer
+    projector, which only `mse` has, replaced by the identity."""
+    given = _deepest(setup(family, task, view, same=True))
+    recipe = recipes.get("semckd")(given, feature_loss=loss, cross_entropy_weight=0.0).eval()
+    recipe.projectors = nn.ModuleList(nn.ModuleList(nn.Identity() for _ in row) for row in recipe.projectors)
+    parts = step(recipe, task)
+    assert float(parts["feature"]) == pytest.approx(0, abs=2e-5)
+    assert float(parts["loss"].detach()) == pytest.approx(0, abs=2e-5)
+
+
+@pytest.mark.parametrize(("family", "task", "view"), ONESELF)
+@pytest.mark.parametrize("loss", losses.names())
+def test_simkd_has_nothing_to_teach_the_teacher_itself(loss: str, family: str, task: str, view: str) -> None:
+    """With its random three-layer projector replaced by the identity."""
+    recipe = recipes.get("simkd")(setup(family, task, view, same=True), feature_loss=loss, head_weight=0.0).eval()
+    recipe.projector = nn.Identity()
+    parts = step(recipe, task)
+    assert float(parts["feature"]) == pytest.approx(0, abs=2e-5)
+    assert float(parts["loss"].detach()) == pytest.approx(0, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", ["logit", "logit_standardized"])

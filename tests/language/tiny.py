@@ -29,8 +29,8 @@ def mostly_slow(names: Sequence[str], *fast: str) -> list[Any]:
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-ENCODERS = ("bert", "roberta", "distilbert", "deberta-v2", "electra", "modernbert")
-DECODERS = ("opt", "llama", "gpt2", "qwen2")
+ENCODERS = ("bert", "roberta", "distilbert", "deberta", "deberta-v2", "electra", "modernbert")
+DECODERS = ("opt", "llama", "gpt2", "qwen2", "qwen3")
 FAMILIES = (*ENCODERS, *DECODERS)
 
 
@@ -59,7 +59,9 @@ def config(family: str, width: int = 16, layers: int = 3, heads: int = 2, **chan
         "opt": {"word_embed_proj_dim": width},
         "llama": {"num_key_value_heads": 1},
         "qwen2": {"num_key_value_heads": 1},
+        "qwen3": {"num_key_value_heads": 1, "head_dim": 2 * width // heads},  # as in Qwen3 0.6B: not width / heads
         "electra": {"embedding_size": 8},
+        "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 8},
         "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8,
                        "norm_rel_ebd": "layer_norm", "share_att_key": True},
         "modernbert": {"local_attention": 8},

@@ -250,6 +250,23 @@ def test_masked_rows_are_as_if_removed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("shift", [0.0, 1.0])
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 1e20), (torch.float32, 1e38), (torch.float64, 1e200)])
+def test_exploded_features_are_seen(name: str, shift: float, dtype: torch.dtype, size: float) -> None:
+    """Their squares overflow: that is divergence, and not a constant matrix without a gradient."""
+    exploded, other = size * (shift + 0.1 * _random(8, 4, dtype=dtype)), _random(8, 4, seed=1, dtype=dtype)
+    assert not losses.get(name)()(exploded, other).isfinite()
+    assert not losses.get(name)()(other, exploded).isfinite()
+
+
+@pytest.mark.parametrize("name", GEOMETRIC)
+@pytest.mark.parametrize("size", [1e-15, 1.0, 1e15])
+def test_large_and_small_features_that_do_not_overflow_are_compared(name: str, size: float) -> None:
+    one, other = _random(8, 4), _random(8, 4, seed=1)
+    assert losses.get(name)()(size * one, other).item() == pytest.approx(_naive(name, one, other), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", losses.names())
 def test_nan_features_give_nan_not_an_exception(name: str) -> None:
     student = _random(8, 4)
     student[0, 0] = torch.nan

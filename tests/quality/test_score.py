@@ -239,6 +239,12 @@ def test_mappings_and_tuples_are_inputs_too(sample):
     assert [point.quality for point in by_name] == [point.quality for point in by_position]
 
 
+@pytest.mark.parametrize("replicates", [1, -1])
+def test_a_bootstrap_without_a_deviation_is_refused_before_any_work(replicates):
+    with pytest.raises(InvalidConfig, match="no standard deviation"):
+        list(score(None, [], None, torch.arange(4) % 2, 100, bootstrap=replicates))
+
+
 def test_bootstrap_errors_shrink_with_the_sample():
     generator = torch.Generator().manual_seed(0)
     errors = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -42,6 +44,11 @@ def test_accuracy_agreement_and_classes() -> None:
     assert "top5" not in result
     assert "top5" in accuracy(student, [str(n) for n in range(11)])
     assert difference(student, teacher).value == -0.25
+
+
+def test_tokens_have_no_classes() -> None:
+    found = replace(made([0, 1, 1], [0, 1, 0]), tokens=True)
+    assert set(accuracy(found, [str(n) for n in range(11)])) == {"accuracy", "loss"}
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_the_downloaded_student_predicts_what_the_report_says(finished: tuple[li
     report = json.loads((folder / "artifacts" / "report.json").read_text())
     correct = float((predicted == data.test.labels).float().mean())
     assert correct == pytest.approx(report["student"]["accuracy"]["value"], abs=1e-6)
+    assert student.native == (8, 8)  # digits are resized as whole tensors, as the report was made
     assert student.probabilities(images[:3]).sum(1).tolist() == pytest.approx([1, 1, 1])
 
 

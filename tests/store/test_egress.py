@@ -55,6 +55,12 @@ LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128")
         "https://[::ffff:10.0.0.1]/",
         "https://[2002:7f00:1::]/",
         "https://[64:ff9b::7f00:1]/",
+        "https://[64:ff9b:1::a00:1]/",
+        "https://[64:ff9b:1::101:101]/",
+        "https://[fec0::1]/",
+        "https://[::127.0.0.1]/",
+        "https://[::1.1.1.1]/",
+        "https://[5f00::1]/",
     ],
 )
 def test_addresses_that_are_not_public_are_refused_however_they_are_written(url: str) -> None:

@@ -40,6 +40,37 @@ with distributed.group() as rank:
     torch.save(recipe.state_dict(), folder / f"student-{rank}.pt")
 """
 
+JUDGED = """
+import sys
+from pathlib import Path
+import torch
+from distill.control import Control
+from distill.errors import Diverged
+from distill.train import train
+from distill.training import distributed
+from tests.training.conftest import alone, config, tiny_data
+from tests.training.test_resume import drain
+torch.set_num_threads(1)
+folder, learnable = Path(sys.argv[1]), sys.argv[2] == "learnable"
+settings = config(epochs=5, fit_head=True, learning_rate=1e-9)  # what is learnt the fit of the head learns
+with distributed.group() as rank:
+    try:
+        data = tiny_data(train=200, validation=64, learnable=learnable)
+        _, outcome = drain(train(alone(0.0), data, settings, folder, Control()))
+        said = f"{outcome.ending} {outcome.validation_accuracy} {outcome.head}"
+    except Diverged as error:
+        said = error.message
+    (folder / f"said-{rank}.txt").write_text(said)
+"""
+
+
+@pytest.mark.parametrize(("case", "expected"), [("learnable", "finished"), ("noise", "stayed at chance")])
+def test_the_first_process_judges_the_fitted_student_for_all(tmp_path: Path, case: str, expected: str) -> None:
+    run_two(JUDGED, [str(tmp_path), case])
+    said = [(tmp_path / f"said-{rank}.txt").read_text() for rank in range(2)]
+    assert said[0] == said[1]
+    assert expected in said[0]
+
 
 @pytest.mark.parametrize(("handover", "accumulation"), [(0, 1), (0, 2), (4, 1)])
 def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: int) -> None:
@@ -49,14 +80,14 @@ def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: in
 
     folder = tmp_path / "two"
     folder.mkdir()
-    _run_two([str(folder), str(handover), str(accumulation)])
+    run_two(SCRIPT, [str(folder), str(handover), str(accumulation)])
     states = [torch.load(folder / f"student-{rank}.pt") for rank in range(2)]
     for name, value in one.state_dict().items():
         assert torch.equal(states[0][name], states[1][name])
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
 
 
-def _run_two(arguments: list[str]) -> None:
+def run_two(script: str, arguments: list[str]) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -64,7 +95,7 @@ def _run_two(arguments: list[str]) -> None:
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, *arguments],
+            [sys.executable, "-c", script, *arguments],
             env=shared | {"RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,

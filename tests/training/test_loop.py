@@ -15,8 +15,11 @@ from distill.control import Control
 from distill.errors import Diverged
 from distill.recipes._base import Recipe
 from distill.train import train
-from distill.training.divergence import Guard, chance_threshold
+from distill.training.data import Order
+from distill.training.divergence import Guard
+from distill.training.mode import Mode
 from distill.training.schedule import OneCycle
+from distill.training.validate import validate
 from tests.training.conftest import Alone, alone, config, network, tiny_data, tiny_recipe
 from tests.training.test_resume import drain
 
@@ -175,6 +178,34 @@ def test_a_loss_that_is_not_finite_ends_as_diverged(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*.pt")] == ["checkpoint-000000000.pt"]
 
 
+class Tied(nn.Module):
+    """Two layers with one weight, as a language model's embedding and head, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(192, 192), nn.Linear(192, 192, bias=False)
+        self.second.weight = self.first.weight
+        self.norm = nn.BatchNorm1d(192)
+        self.head = nn.Linear(192, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.second(self.norm(self.first(images.flatten(1))).relu()))
+        return logits
+
+
+def test_tied_weights_are_averaged_validated_and_stay_tied(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    recipe, data = Alone(_setup(Tied())), tiny_data()
+    events, outcome = drain(train(recipe, data, config(ema_decay=0.9), tmp_path, Control()))
+    student = recipe.exported()
+    assert student.first.weight is student.second.weight  # type: ignore[union-attr]
+    said = [e.data["values"] for e in events if e.kind == "metrics" and e.data["split"] == "validation"]
+    order = Order(8, torch.device("cpu"), shuffle=False, drop_last=False, teacher=False, augment=False)
+    again = validate(student, data.open_validation(order), Mode(), torch.device("cpu"))
+    assert again == pytest.approx(said[-1], rel=1e-6)  # the exported weights are the averaged ones that were validated
+    assert outcome.ending == "finished"
+
+
 def test_an_exploding_loss_ends_as_diverged(tmp_path: Path) -> None:
     recipe = Exploding(_setup(network(6, 3)))
     recipe.factor = 1e6
@@ -191,11 +222,6 @@ def test_a_student_at_chance_ends_as_diverged(tmp_path: Path) -> None:
 def test_a_short_run_is_not_judged(tmp_path: Path) -> None:
     _, outcome = drain(train(alone(), tiny_data(learnable=False), config(learning_rate=1e-12), tmp_path, Control()))
     assert outcome.ending == "finished"
-
-
-def test_chance_threshold_is_pinned() -> None:
-    assert chance_threshold(0.1, 6000) == pytest.approx(0.10902, abs=1e-5)
-    assert chance_threshold(0.5, 100) == pytest.approx(0.6165)
 
 
 def test_guard_forgives_a_single_spike() -> None:

@@ -18,13 +18,14 @@ from PIL import Image
 from distill.types import Architecture
 from store.ids import new_id
 from store.objects.base import describe
-from store.repositories import system
+from store.repositories import costs, system
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset, Teacher
 from store.thumbnails import object_key
 from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for
 from worker import catalogue
+from worker.costs import answer_next
 from worker.inspections import COMMAND, Inspections
 
 
@@ -214,6 +215,23 @@ def test_an_inspector_that_dies_is_a_refusal(world: World, script: str, code: st
     assert inspections_for(world, (sys.executable, "-c", SCRIPTS[script])).run_next()
     row = row_of(world, Dataset, dataset_id)
     assert (row.status, row.error["code"]) == ("invalid", code)
+
+
+def test_a_count_that_was_killed_is_asked_for_again_and_not_remembered(world: World) -> None:
+    question = {"architecture": {"name": "retort:resnet8"}, "num_classes": 10, "in_channels": 3, "image_size": 32}
+    with world.database.write() as session:
+        costs.ask(session, question)
+    killed = (sys.executable, "-c", SCRIPTS["is killed"])
+    assert answer_next(world.settings, world.database, lambda: None, killed)
+    with world.database.read() as session:
+        assert (costs.find(session, question), costs.next_wanted(session)) == (None, None)
+    with world.database.write() as session:
+        costs.ask(session, question)
+    assert answer_next(world.settings, world.database, lambda: None)
+    with world.database.read() as session:
+        found = costs.find(session, question)
+    assert found is not None
+    assert found["cost"]["parameters"] > 0
 
 
 def test_an_input_that_kills_every_worker_is_given_up(world: World, inspect: Inspections) -> None:

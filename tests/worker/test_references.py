@@ -24,7 +24,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from tests.services import s3 as s3_server
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
-from tests.worker.support import World, settings_for
+from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import image_zip, row_of
 from worker import references
 from worker.inspections import COMMAND, Inspections
@@ -181,19 +181,30 @@ def test_caps(web: Web, tmp_path: Path) -> None:
     assert len(web.asked) == 3
 
 
-def test_a_server_that_trickles(web: Web, tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop", [b"x", b"X-Header: of many\r\n", b""])
+def test_a_server_that_trickles(web: Web, tmp_path: Path, drop: bytes) -> None:
+    """In the body, in the head, or not at all: the time is over, leases were renewed meanwhile, and no thread stays."""
+    looks = list[float]()
+
     def trickle(request: BaseHTTPRequestHandler) -> None:
-        says(b"", Content_Length="100000")(request)
+        if drop == b"x":
+            says(b"", Content_Length="100000")(request)
+        else:
+            request.wfile.write(b"HTTP/1.1 200 OK\r\n")
         for _ in range(100):
-            request.wfile.write(b"x")
+            request.wfile.write(drop)
             time.sleep(0.05)
 
     web.answers = {"/a": trickle}
     settings = settings_for(tmp_path, **HERE, dataset_fetch_seconds=0.5)
     started = time.monotonic()
     with pytest.raises(InvalidDataset, match=r"longer than 0\.5 s"):
-        download(settings, f"{web.url}/a", tmp_path)
+        Download(
+            settings, parse(settings, f"{web.url}/a"), tmp_path / "file", lambda: looks.append(time.monotonic())
+        ).run()
     assert time.monotonic() - started < 4
+    assert len(looks) >= 3
+    wait_until(lambda: not any(thread.name == "watched" for thread in threading.enumerate()), 10)
 
 
 def test_ending_does_not_wait_for_the_file(here: Settings, web: Web, tmp_path: Path) -> None:
@@ -303,6 +314,29 @@ def test_deleted_while_it_is_fetched(world: World, web: Web, tmp_path: Path) -> 
 
 
 @pytest.mark.services
+def test_two_workers_do_not_take_a_large_file_from_each_other(
+    world: World, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storing it may take longer than a lease."""
+    web.answers = {"/a.zip": says(image_zip(tmp_path / "a.zip").read_bytes())}
+    dataset_id = registered(world, all={"url": f"{web.url}/a.zip"})
+    put = world.objects.put
+
+    def slowly(key: str, path: Path) -> ObjectInfo:
+        time.sleep(3)
+        return put(key, path)
+
+    monkeypatch.setattr(world.objects, "put", slowly)
+    workers = [threading.Thread(target=inspections(world, lease_seconds=1).run_next) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+        time.sleep(1.5)
+    for worker in workers:
+        worker.join(60)
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.attempt) == ("ready", 1)
+
+
 def test_buckets_of_the_operator(s3: s3_server.S3, tmp_path: Path) -> None:
     client = Minio(
         endpoint=s3.endpoint.removeprefix("http://"), access_key=ACCESS_KEY, secret_key=SECRET_KEY, secure=False,

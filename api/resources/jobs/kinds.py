@@ -34,7 +34,7 @@ def check(
     language = given["teacher"].language
     if language and report.get("kind") == "generate" and not (teacher.report or {}).get("generates", True):
         message = "The dataset holds instructions; the teacher is an encoder, which cannot answer."
-        findings.add("/teacher", message, "Use a decoder (OPT, Llama, GPT-2, Qwen2).", "kinds_differ")
+        findings.add("/teacher", message, "Use a decoder (OPT, Llama, GPT-2, Qwen).", "kinds_differ")
     needed = recipe not in recipes.names() or recipes.registry.flag(recipe, "needs_teacher", default=True)
     if not language or (needed and report.get("kind") == "classify"):
         _check_classes(findings, teacher, dataset)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from distill.data import stratify
 from distill.data.kinds._base import paths_of
+from distill.data.labelled import ordered
 from distill.data.opening import HOLD_OUT, HOLD_OUT_SEED
 from distill.data.rows import RowLimits
 from distill.data.text.records import KINDS, Form, Kind, Record, reader, refuse
@@ -92,11 +93,8 @@ def _read(path: Path, limits: RowLimits) -> tuple[Form, list[Record]]:
 
 
 def _classes(records: Sequence[Record]) -> tuple[str, ...]:
-    """Text labels sorted by name; numbers 0, 1, ... by value, also where they are written as text (csv)."""
-    labels = {record.label for record in records} - {None}
-    if all(isinstance(label, int) or str(label).lstrip("-").isdigit() for label in labels):
-        return tuple(str(number) for number in sorted({int(label) for label in labels if label is not None}))
-    return tuple(sorted(str(label) for label in labels))
+    """The labels as they are written, in the order of `ordered`, as image tables have them."""
+    return ordered(str(record.label) for record in records if record.label is not None)
 
 
 def _check_classes(classes: tuple[str, ...], kind: Kind) -> None:

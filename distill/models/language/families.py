@@ -19,13 +19,15 @@ SAME = "auto"
 class Family:
     """`decoder`: causal, answers instructions; else an encoder, which classifies. `inner` is the configuration's name
     of the feed-forward width, `follows` are fields that must equal the width, `head_reads` the token that the
-    classification head reads (`cls`, or `last`: the last that is no padding)."""
+    classification head reads (`cls`, or `last`: the last that is no padding). `bf16`: it runs under bf16 autocast
+    (transformers' first DeBERTa masks bf16 scores by float32's lowest number, which torch refuses)."""
 
     model_type: str
     decoder: bool
     inner: str = "intermediate_size"
     follows: tuple[str, ...] = ()
     head_reads: str = "cls"
+    bf16: bool = True
 
 
 def _decoder(model_type: str, inner: str = "intermediate_size", follows: tuple[str, ...] = ()) -> Family:
@@ -39,6 +41,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             Family("bert", False),  # MiniLM too
             Family("roberta", False),
             Family("distilbert", False, inner="hidden_dim"),
+            Family("deberta", False, follows=("pooler_hidden_size",), bf16=False),
             Family("deberta-v2", False, follows=("pooler_hidden_size",)),
             Family("electra", False),
             Family("modernbert", False),
@@ -46,6 +49,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             _decoder("llama"),
             _decoder("gpt2", inner="n_inner"),
             _decoder("qwen2"),
+            _decoder("qwen3"),
         )
     }
 )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distill.errors import InvalidTeacher
 from distill.models.language.config import class_names, family_of, plain, positions, read_config
 from distill.models.language.folder import CONFIG, Folder
-from distill.models.language.network import Task, base_of, build, for_task, parameters, skeleton
+from distill.models.language.network import Task, base_of, build, for_task, pad_by, parameters, skeleton
 from distill.models.language.tokenizer import Tokens
 
 Shapes = dict[str, tuple[int, ...]]
@@ -94,9 +94,12 @@ class Fit:
 
 def load(folder: Folder, task: Task, classes: Sequence[str]) -> tuple[nn.Module, bool]:
     """The network with the folder's weights, in eval mode, float32, on the CPU, and whether its head came with them
-    (else the head is random, drawn from torch's global generator). Raises `InvalidTeacher`, `InvalidConfig`."""
+    (else the head is random, drawn from torch's global generator). Padding is the tokenizer's: see `pad_by`.
+    Raises `InvalidTeacher`, `InvalidConfig`."""
     fit = _match(folder, task, classes)
-    network = build(for_task(read_config(folder.json(CONFIG)), task, classes), task)
+    config = read_config(folder.json(CONFIG))
+    pad = Tokens.load(folder, config).pad
+    network = build(pad_by(for_task(config, task, classes), task, pad), task)
     target = network.state_dict()
     with torch.no_grad():
         for name, tensor in _finite(folder, fit):

@@ -48,7 +48,7 @@ def measure_text(
     own: Any = for_task(read_config(config), task, names)
     if student is not None:
         own = student_config(student, own, task, names, untie).config
-    network = skeleton(own, task).eval()
+    network = skeleton(own, task).eval().requires_grad_(False)
     longest = min(max_length, positions(own))
     flops, _ = _counted(network, min(mean_length, longest))
     _, sizes = _counted(network, longest)

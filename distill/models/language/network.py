@@ -26,15 +26,32 @@ def for_task(config: PreTrainedConfig, task: Task, classes: Sequence[str] = ()) 
     if task == "generate" and not family_of(config).decoder:
         raise InvalidConfig(
             f"A model of the family {config.model_type} is an encoder: it cannot follow instructions.",
-            "Use a decoder (OPT, Llama, GPT-2, Qwen2), or a dataset of texts with labels.",
+            "Use a decoder (OPT, Llama, GPT-2, Qwen), or a dataset of texts with labels.",
         )
     config = copy.deepcopy(config)
     if task == "classify":
         config.id2label = dict(enumerate(classes))
         config.label2id = {name: number for number, name in enumerate(classes)}
         if config.pad_token_id is None:
-            config.pad_token_id = 0  # decoders' heads look for the last token that is not this; see `Tokens`
+            config.pad_token_id = 0  # decoders' heads must have one; with a tokenizer at hand `pad_by` sets its own
     return config
+
+
+def pad_by(config: PreTrainedConfig, task: Task, pad: int) -> PreTrainedConfig:
+    """The configuration, told the token that the tokenizer pads with.
+
+    A decoder's classification head reads the last token that is not `pad_token_id`: with another one than batches are
+    padded with, it would read the padding. Encoders' heads do not look (and RoBERTa counts its positions from its own),
+    and a decoder that generates masks padding: those stay as they are, since an embedding's padding row is not trained.
+    """
+    if task == "classify" and family_of(config).decoder:
+        config.pad_token_id = pad
+    return config
+
+
+def task_of(network: Any) -> Task:
+    """What a network of `build` is for."""
+    return "classify" if isinstance(network, _REGISTRIES["classify"][type(network.config)]) else "generate"
 
 
 def build(config: PreTrainedConfig, task: Task) -> nn.Module:

@@ -155,13 +155,15 @@ def _resized(
     """A new configuration: built from its values, so that what follows from the sizes is worked out again."""
     family = family_of(config)
     values = config.to_dict()
-    # Per-layer lists and the width of a head follow from the sizes.
+    # Per-layer lists follow from the sizes.
     for derived in ("layer_types", "head_dim", "dtype", "transformers_version", "model_type", "max_window_layers"):
         values.pop(derived, None)
     names = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
     attributes = getattr(config, "attribute_map", {})
     values |= {attributes.get(name, name): value for name, value in names.items()}
     values |= {family.inner: inner} | dict.fromkeys(family.follows, width)
+    if getattr(config, "head_dim", None):
+        values["head_dim"] = _head_width(config, width, heads)
     if "num_key_value_heads" in values:
         values["num_key_value_heads"] = _key_value_heads(config, heads)
     if untie:
@@ -169,6 +171,13 @@ def _resized(
     made = type(config)(**{key: value for key, value in values.items() if not key.startswith("_")})
     made.use_cache = False
     return made
+
+
+def _head_width(config: Any, width: int, heads: int) -> int:
+    """The teacher's ratio of all heads' width to the width (1 for most, 2 for a small Qwen3); even, since rotary
+    positions turn pairs."""
+    wide: int = int(config.head_dim) * int(config.num_attention_heads) * width // (config.hidden_size * heads)
+    return max(2, wide - wide % 2)
 
 
 def _key_value_heads(config: Any, heads: int) -> int:

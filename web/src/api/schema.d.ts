@@ -1666,7 +1666,7 @@ export interface components {
             quality_memory_bytes: number;
             /**
              * Quality Bootstrap
-             * @description Bootstrap replicates for standard errors; 0: none.
+             * @description Bootstrap replicates for standard errors, at least 2; 0: none.
              * @default 0
              */
             quality_bootstrap: number;

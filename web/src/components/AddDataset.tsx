@@ -3,14 +3,16 @@ import type { Dataset } from "../api/types";
 import { usePoll } from "../hooks/usePoll";
 import { DatasetReference } from "./DatasetReference";
 import { Loading } from "./Layout";
+import { Problem } from "./Problem";
 import { Tabs } from "./Tabs";
 import { DatasetUpload } from "./UploadForm";
 
 /** By upload, or by URL where the operator allows any. */
 export function AddDataset({ onDone }: { onDone: (made: Dataset) => void }) {
-  const { data, problem } = usePoll("allowed references", () => unwrap(api.GET("/system")));
-  if (!data && !problem) return <Loading what="what is allowed" />; // a form that changes its shape would lose a file
-  const schemes = data?.dataset_references ?? [];
+  const { data, problem, reload } = usePoll("allowed references", () => unwrap(api.GET("/system")));
+  // A form that changes its shape would lose a file, so there is none before it is known.
+  if (!data) return problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="what is allowed" />;
+  const schemes = data.dataset_references;
   if (schemes.length === 0) return <DatasetUpload onDone={onDone} />;
   return (
     <Tabs

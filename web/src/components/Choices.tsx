@@ -24,6 +24,12 @@ export function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[];
   );
 }
 
+/** What is chosen stands in its list even where that lacks it: deleted since, or too old for what is shown. */
+export function Unlisted({ chosen, among }: { chosen: string; among: { id: string }[] }) {
+  if (chosen === "" || among.some(({ id }) => id === chosen)) return null;
+  return <option value={chosen}>{chosen} (not among those listed)</option>;
+}
+
 interface ChoiceProps {
   chosen: string;
   error?: string;
@@ -87,6 +93,7 @@ export function TeacherChoice({ teachers, subject, base, ...choice }: TeacherCho
   return (
     <Pick {...choice} label="Teacher" note={note} upload={(onDone) => <TeacherUpload onDone={onDone} />}>
       <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
+      <Unlisted chosen={choice.chosen} among={offered} />
       {offered.map((teacher) => (
         <option key={teacher.id} value={teacher.id} disabled={teacher.status !== "ready"}>
           {teacher.name || teacher.id} ({teacherWords(teacher)})
@@ -109,6 +116,7 @@ export function DatasetChoice({ catalogue, datasets, ...choice }: ChoiceProps & 
   return (
     <Pick {...choice} label="Dataset" upload={(onDone) => <AddDataset onDone={onDone} />}>
       <option value="">Choose a dataset</option>
+      {!choice.chosen.startsWith(NAMED) && <Unlisted chosen={choice.chosen} among={datasets} />}
       {datasets.length > 0 && (
         <optgroup label="Registered">
           {datasets.map((dataset) => (

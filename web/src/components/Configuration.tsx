@@ -6,6 +6,7 @@ import { usePoll } from "../hooks/usePoll";
 import { title } from "../lib/jobs";
 import { settings, type Setting, shownValue } from "../lib/settings";
 import { Copy } from "./Copy";
+import { Problem } from "./Problem";
 
 /** What was asked for, what it became, and why; or how it differs from another job. */
 export function Configuration({ job }: { job: Job }) {
@@ -31,6 +32,7 @@ export function Configuration({ job }: { job: Job }) {
         <span className="grow" />
         <Copy text={JSON.stringify(resolved, null, 2)} what="the resolved configuration as JSON" label="JSON" />
       </div>
+      {jobs.problem && !jobs.data && <Problem error={jobs.problem} onRetry={jobs.reload} />}
       {chosen ? <Difference job={job} other={chosen} /> : <Resolved job={job} />}
     </>
   );

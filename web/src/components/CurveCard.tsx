@@ -10,12 +10,21 @@ import { save } from "../lib/download";
 import { count, figure } from "../lib/format";
 import { title } from "../lib/jobs";
 import type { History } from "../live/history";
-import { Card, Heads } from "./Layout";
+import type { Kept } from "../hooks/useKeptCurve";
+import { Card, Heads, Loading } from "./Layout";
+import { Problem } from "./Problem";
 import { Prose } from "./Prose";
 import { useTry } from "./Toasts";
 
+interface Props {
+  job: Job;
+  history: History;
+  /** Whether the curve of an ended job is still being asked for, where its events do not tell it. */
+  kept?: Kept;
+}
+
 /** The Q curve as it fills, what it says in words, and its ways out. */
-export function CurveCard({ job, history }: { job: Job; history: History }) {
+export function CurveCard({ job, history, kept }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [asTable, setAsTable] = useState(false);
   const attempt = useTry();
@@ -52,7 +61,11 @@ export function CurveCard({ job, history }: { job: Job; history: History }) {
     <Card title="Q curve" aside={exports}>
       <p className="muted curve-note">{note(job, history)}</p>
       <div ref={box}>
-        {layers.length === 0 ? (
+        {layers.length === 0 && kept?.problem ? (
+          <Problem error={kept.problem} onRetry={kept.reload} />
+        ) : layers.length === 0 && kept?.pending ? (
+          <Loading what="the curve" />
+        ) : layers.length === 0 ? (
           <p className={unscored(history) ? "muted" : "none tall"}>{unscored(history) ? "There is no Q curve: the dataset has no classes to compare. The layers were paired without one." : waiting(job)}</p>
         ) : asTable ? (
           <CurveTable layers={layers} chosen={chosen} />

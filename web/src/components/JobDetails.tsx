@@ -23,7 +23,7 @@ export function JobDetails({ job, names, history }: Props) {
     <Tabs
       label="Details"
       tabs={[
-        { id: "log", title: "Log", content: () => <Log job={job} /> },
+        { id: "log", title: "Log", content: () => <Log job={job} gone={history.trimmed} /> },
         { id: "files", title: "Artifacts", note: count || undefined, content: () => <Artifacts job={job} artifacts={artifacts} /> },
         { id: "config", title: "Configuration", content: () => <Configuration job={job} /> },
         { id: "inputs", title: "Inputs", content: () => <Inputs job={job} names={names} /> },

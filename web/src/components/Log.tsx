@@ -10,9 +10,9 @@ import { Problem } from "./Problem";
 const SHOWN = 2000;
 
 /** The log: follows its end until one scrolls up; searched in whole, drawn up to the last two thousand lines. */
-export function Log({ job }: { job: Job }) {
+export function Log({ job, gone }: { job: Job; gone: boolean }) {
   const live = isActive(job.status);
-  const { lines, complete, problem } = useLog(job.id, live);
+  const { lines, complete, problem, reload } = useLog(job.id, live);
   const [search, setSearch] = useState("");
   const [level, setLevel] = useState("");
   const [following, setFollowing] = useState(true);
@@ -53,17 +53,22 @@ export function Log({ job }: { job: Job }) {
           Save
         </button>
       </div>
-      {problem && <Problem error={problem} />}
+      {problem && <Problem error={problem} onRetry={reload} />}
       <div className="log-box" ref={box} onScroll={scrolled} tabIndex={0} role="log" aria-label="Log" aria-live="off">
         {found.length > SHOWN && <p className="muted small">The last {count(SHOWN)} of {count(found.length)} lines.</p>}
         <LogLines lines={found.slice(-SHOWN)} search={search} />
-        {found.length === 0 && <p className="none">{lines.length === 0 ? (live ? "Nothing written yet." : "The trainer wrote nothing.") : "No line matches."}</p>}
+        {found.length === 0 && (lines.length > 0 || complete) && <p className="none">{lines.length > 0 ? "No line matches." : empty(live, gone)}</p>}
       </div>
       <p className="muted small">
         {search || level ? `${count(found.length)} of ` : ""}
         {lines.length === 1 ? "1 line" : `${count(lines.length)} lines`}
-        {!complete && ", loading more"}
+        {!complete && !problem && ", loading more"}
       </p>
     </div>
   );
+}
+
+function empty(live: boolean, gone: boolean): string {
+  if (live) return "Nothing written yet.";
+  return gone ? "The log is no longer kept: this service removes it some time after a job has ended." : "The trainer wrote nothing.";
 }

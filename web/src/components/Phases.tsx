@@ -12,7 +12,7 @@ const WORDS: Record<State, string> = { done: "done", now: "in progress", next: "
 export function Phases({ job, history, scores }: { job: Job; history: History; scores: boolean }) {
   const now = useNow();
   const active = isActive(job.status) && job.status !== "queued";
-  const last = history.phases.at(-1)?.phase;
+  const last = history.phases.at(-1)?.phase ?? job.phase ?? undefined; // the job's own where its events are gone
   const shown = PHASES.filter((phase) => phase !== "scoring" || scores || history.phases.some((span) => span.phase === phase));
   return (
     <ol className="phases" aria-label="Phases">

@@ -4,6 +4,8 @@ import { type Mark, type Series, TimeChart } from "../charts/TimeChart";
 import { csv } from "../lib/csv";
 import { save } from "../lib/download";
 import { words } from "../lib/format";
+import { progressOf } from "../lib/jobs";
+import type { Job } from "../api/types";
 import type { Columns, History } from "../live/history";
 import { Card } from "./Layout";
 
@@ -11,7 +13,7 @@ const RATE = "learning_rate";
 const isAccuracy = (name: string): boolean => name.includes("accuracy") || name.includes("agreement");
 
 /** Loss parts, accuracy and learning rate over steps. */
-export function TrainingCharts({ history, version }: { history: History; version: number }) {
+export function TrainingCharts({ job, history, version }: { job: Job; history: History; version: number }) {
   const [log, setLog] = useState(false);
   const train = history.metrics.get("train");
   const validation = history.metrics.get("validation");
@@ -20,7 +22,7 @@ export function TrainingCharts({ history, version }: { history: History; version
   const rates = pick(train, (name) => name === RATE);
   const answers = perplexities(validation);
   const marks: Mark[] = history.attemptStarts.map(({ attempt, step }) => ({ x: step, label: `attempt ${attempt}` }));
-  if (!train && !validation) return null;
+  if (!train && !validation) return history.trimmed && trained(job) ? <Gone /> : null;
   return (
     <Card
       title="Training"
@@ -42,6 +44,16 @@ export function TrainingCharts({ history, version }: { history: History; version
         {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
       </div>
       <p className="muted small hint">Drag across a chart to look closer, double-click to see all.</p>
+    </Card>
+  );
+}
+
+const trained = (job: Job): boolean => job.status === "succeeded" || (progressOf(job.progress).step ?? 0) > 0;
+
+function Gone() {
+  return (
+    <Card title="Training">
+      <p className="none">Loss and accuracy of the single steps are no longer kept: this service removes them some time after a job has ended.</p>
     </Card>
   );
 }

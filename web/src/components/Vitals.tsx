@@ -28,7 +28,7 @@ export function Vitals({ job, live }: { job: Job; live: Live }) {
           {live.speeds.length > 4 && <Sparkline width={84} height={22} points={live.speeds.map((y, at, all) => ({ x: at / (all.length - 1), y, marked: false }))} label={`${rate} since this page was opened`} />}
         </Vital>
       )}
-      <Vital name="Peak memory" value={peak > 0 ? bytes(peak) : MISSING} note={peak > 0 ? "" : "when an attempt ends"} />
+      <Vital name="Peak memory" value={peak > 0 ? bytes(peak) : MISSING} note={peak === 0 && active ? "when an attempt ends" : ""} />
       <Vital name="Attempt" value={`${job.attempt}`} note={`of at most ${job.max_attempts}`} />
     </dl>
   );

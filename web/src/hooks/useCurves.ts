@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import { loadCurve } from "../api/curve";
+import { asProblem } from "../api/problem";
 import type { Curve, Job } from "../api/types";
 import { isActive } from "../api/types";
 
@@ -33,8 +34,10 @@ async function loadAll(jobs: Job[], onCurve: (job: Job, curve: Curve | null) => 
     for (let job = queue.shift(); job; job = queue.shift()) {
       try {
         onCurve(job, await loadCurve(job.id));
-      } catch {
-        onCurve(job, null); // recipes without layers have none: the column stays empty
+      } catch (error) {
+        // A recipe without layers has none, a deleted job neither: the column stays empty. What passes is asked again.
+        const { status } = asProblem(error).problem;
+        if (status === 404 || status === 409) onCurve(job, null);
       }
     }
   }

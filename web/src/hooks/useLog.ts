@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import { asProblem, type ProblemError } from "../api/problem";
@@ -14,8 +14,9 @@ const PAGE = 200;
 const PAUSE_MS = 2000;
 
 /** A job's log, page by page; with `live` the last page is asked for again and again as it grows. */
-export function useLog(jobId: string, live: boolean): Log {
+export function useLog(jobId: string, live: boolean): Log & { reload: () => void } {
   const [log, setLog] = useState<Log>({ lines: [], complete: false, problem: null });
+  const [round, setRound] = useState(0);
 
   useEffect(() => {
     let gone = false;
@@ -46,7 +47,7 @@ export function useLog(jobId: string, live: boolean): Log {
       gone = true;
       clearTimeout(timer);
     };
-  }, [jobId, live]);
+  }, [jobId, live, round]);
 
-  return log;
+  return { ...log, reload: useCallback(() => setRound((n) => n + 1), []) };
 }

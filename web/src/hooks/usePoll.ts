@@ -10,7 +10,10 @@ export interface Polled<T> {
   reload: () => void;
 }
 
-/** Load, and load again every `interval` ms while the page is visible (null: once). `key` tells questions apart. */
+/** Between two tries of what is loaded once and could not be: the service may be restarting. */
+export const RETRY_MS = 5000;
+
+/** Load, and load again every `interval` ms while the page is visible (null: once it has worked). `key` tells questions apart. */
 export function usePoll<T>(key: string, load: () => Promise<T>, interval: number | null = null): Polled<T> {
   const [state, setState] = useState<{ key: string; data?: T; problem: ProblemError | null; updatedAt: number | null }>({
     key,
@@ -24,18 +27,22 @@ export function usePoll<T>(key: string, load: () => Promise<T>, interval: number
   useEffect(() => {
     let gone = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let failing = false;
     async function run(): Promise<void> {
       clearTimeout(timer);
       if (!document.hidden || round === 0) {
         try {
           const data = await latest.current();
+          failing = false;
           if (!gone) setState({ key, data, problem: null, updatedAt: Date.now() });
         } catch (error) {
           const problem = asProblem(error);
+          failing = passes(problem);
           if (!gone) setState((old) => ({ key, data: old.key === key ? old.data : undefined, problem, updatedAt: old.updatedAt }));
         }
       }
-      if (!gone && interval !== null) timer = setTimeout(() => void run(), interval);
+      const pause = interval ?? (failing ? RETRY_MS : null);
+      if (!gone && pause !== null) timer = setTimeout(() => void run(), pause);
     }
     const seen = (): void => {
       if (!document.hidden) void run();
@@ -53,3 +60,6 @@ export function usePoll<T>(key: string, load: () => Promise<T>, interval: number
   const fresh = state.key === key;
   return { data: fresh ? state.data : undefined, problem: fresh ? state.problem : null, updatedAt: state.updatedAt, reload };
 }
+
+/** Whether trying again may cure it: no answer at all, or the service's own fault. */
+const passes = ({ problem }: ProblemError): boolean => problem.retryable && (problem.status === 0 || problem.status >= 500);

@@ -1,5 +1,5 @@
 /** What a job's events add up to. Mutable on purpose: a hundred thousand metrics are appended, never copied. */
-import type { CurvePoint, JobEvent } from "../api/types";
+import type { Curve, CurvePoint, Job, JobEvent } from "../api/types";
 
 export interface PhaseSpan {
   phase: string;
@@ -31,6 +31,8 @@ export interface Columns {
 
 export interface History {
   lastSeq: number;
+  /** Its beginning is no longer kept (RETORT_KEEP_HISTORY_DAYS): of an ended job then only the last event is there. */
+  trimmed: boolean;
   lastEventAt: string | null;
   status: string | null;
   phases: PhaseSpan[];
@@ -48,6 +50,7 @@ export interface History {
 export function emptyHistory(): History {
   return {
     lastSeq: 0,
+    trimmed: false,
     lastEventAt: null,
     status: null,
     phases: [],
@@ -65,11 +68,24 @@ export function emptyHistory(): History {
 /** Add one event. Events that were seen before change nothing, so a reconnect may repeat them. */
 export function add(history: History, event: JobEvent): boolean {
   if (event.seq <= history.lastSeq) return false;
+  if (history.lastSeq === 0) history.trimmed = event.seq > 1;
   history.lastSeq = event.seq;
   history.lastEventAt = event.created_at;
   history.version += 1;
   RULES[event.kind]?.(history, event);
   return true;
+}
+
+/** With what the service knows of the curve without its events. What events have told stays as it is. */
+export function restored(history: History, job: Pick<Job, "selection">, curve: Curve | null): History {
+  const told = history.layers.length > 0;
+  const layers = told ? history.layers : (curve?.layers ?? []);
+  return { ...history, layers, frame: history.frame ?? frameOf(curve), selection: history.selection ?? (job.selection as Selection | null) };
+}
+
+function frameOf(curve: Curve | null): Frame | null {
+  if (!curve?.total_layers) return null;
+  return { total_layers: curve.total_layers, samples: curve.samples ?? undefined, classes: curve.classes ?? undefined, reused: curve.reused };
 }
 
 type Rule = (history: History, event: JobEvent) => void;

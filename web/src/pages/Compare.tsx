@@ -2,6 +2,7 @@ import { useMemo, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import { loadCurve } from "../api/curve";
+import { asProblem } from "../api/problem";
 import { type Column, readResult, studentOf } from "../api/result";
 import type { Curve, Job } from "../api/types";
 import { type Overlay, OverlayChart } from "../charts/OverlayChart";
@@ -25,7 +26,17 @@ interface Compared {
   curve: Curve | null;
 }
 
-async function one(id: string): Promise<Compared> {
+/** Null for a job that is gone; any other problem is the whole page's. */
+async function one(id: string): Promise<Compared | null> {
+  try {
+    return await load(id);
+  } catch (error) {
+    if (asProblem(error).problem.status === 404) return null;
+    throw error;
+  }
+}
+
+async function load(id: string): Promise<Compared> {
   const params = { params: { path: { job_id: id } } };
   const job = await unwrap(api.GET("/jobs/{job_id}", params));
   const recipes = await unwrap(api.GET("/catalogue/recipes"));
@@ -36,21 +47,28 @@ async function one(id: string): Promise<Compared> {
 
 export function Compare() {
   const { query } = usePlace();
-  const ids = useMemo(() => (query.get("jobs") ?? "").split(",").filter(Boolean), [query]);
+  const ids = useMemo(() => [...new Set((query.get("jobs") ?? "").split(",").filter(Boolean))], [query]);
   const { data, problem, reload } = usePoll(`compare ${ids.join()}`, () => Promise.all(ids.map(one)), 8000);
   const all = usePoll("jobs to compare", () => unwrap(api.GET("/jobs", { params: { query: { limit: 100 } } })));
   const change = (next: string[]): void => navigate(`/compare${next.length ? `?jobs=${next.join(",")}` : ""}`, { replace: true });
+  const found = data?.filter((each) => each !== null) ?? [];
+  const gone = ids.filter((_, at) => data?.[at] === null);
+  const leaveOut = (...out: string[]): void => change(ids.filter((id) => !out.includes(id)));
   return (
     <Page title="Compare">
       <div className="compare-picks">
-        {data?.map(({ job }, at) => (
-          <span key={job.id} className={`chip series-${at % 8}`}>
-            <Link to={`/jobs/${job.id}`}>{title(job)}</Link>
-            <button type="button" aria-label={`Leave out ${title(job)}`} onClick={() => change(ids.filter((id) => id !== job.id))}>
-              ×
-            </button>
-          </span>
-        ))}
+        {ids.map((id) => {
+          const at = found.findIndex(({ job }) => job.id === id);
+          const name = found[at] ? title(found[at].job) : id;
+          return (
+            <span key={id} className={at < 0 ? "chip" : `chip series-${at % 8}`}>
+              {at < 0 ? <code>{id}</code> : <Link to={`/jobs/${id}`}>{name}</Link>}
+              <button type="button" aria-label={`Leave out ${name}`} onClick={() => leaveOut(id)}>
+                ×
+              </button>
+            </span>
+          );
+        })}
         <label className="inline">
           <span className="visually-hidden">Add a job</span>
           <select value="" onChange={(event) => change([...ids, event.target.value])}>
@@ -66,10 +84,25 @@ export function Compare() {
         </label>
       </div>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
+      {all.problem && !all.data && !problem && <Problem error={all.problem} onRetry={all.reload} />}
+      {gone.length > 0 && <Gone ids={gone} onLeaveOut={() => leaveOut(...gone)} />}
       {!data && !problem && ids.length > 0 && <Loading what="the jobs" />}
       {ids.length === 0 && <p className="none card">Add jobs above, or select several in the list of jobs.</p>}
-      {data && data.length > 0 && <Compared jobs={data} />}
+      {found.length > 0 && <Compared jobs={found} />}
     </Page>
+  );
+}
+
+function Gone({ ids, onLeaveOut }: { ids: string[]; onLeaveOut: () => void }) {
+  return (
+    <p className="row wrap" role="status">
+      <span>
+        {ids.length === 1 ? "This job is" : "These jobs are"} no longer there: {ids.join(", ")}.
+      </span>
+      <button type="button" className="button small" onClick={onLeaveOut}>
+        Leave {ids.length === 1 ? "it" : "them"} out
+      </button>
+    </p>
   );
 }
 

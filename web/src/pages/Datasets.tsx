@@ -4,6 +4,7 @@ import { api, unwrap } from "../api/client";
 import type { Dataset } from "../api/types";
 import { AddDataset } from "../components/AddDataset";
 import { Card } from "../components/Layout";
+import { Problem } from "../components/Problem";
 import { Registry } from "../components/Registry";
 import { useTry } from "../components/Toasts";
 import { usePoll } from "../hooks/usePoll";
@@ -34,11 +35,17 @@ function samples(dataset: Dataset): string {
 }
 
 function Known({ registered, onRegistered }: { registered: Dataset[]; onRegistered: () => void }) {
-  const { data } = usePoll("named datasets", () => unwrap(api.GET("/catalogue/datasets")));
+  const { data, problem, reload } = usePoll("named datasets", () => unwrap(api.GET("/catalogue/datasets")));
   const attempt = useTry();
   const [busy, setBusy] = useState("");
   const have = new Set(registered.filter((each) => each.kind === "named").map((each) => each.name));
   const left = data?.items.filter((each) => !have.has(each.name)) ?? [];
+  if (problem && !data)
+    return (
+      <Card title="Known by name">
+        <Problem error={problem} onRetry={reload} />
+      </Card>
+    );
   if (left.length === 0) return null;
 
   async function register(named: string): Promise<void> {

@@ -15,6 +15,7 @@ import { ResultCard } from "../components/ResultCard";
 import { explain, Status } from "../components/Status";
 import { TrainingCharts } from "../components/TrainingCharts";
 import { Vitals } from "../components/Vitals";
+import { useKeptCurve } from "../hooks/useKeptCurve";
 import { useLayered } from "../hooks/useLayered";
 import { useNames } from "../hooks/useNames";
 import { usePoll } from "../hooks/usePoll";
@@ -30,6 +31,7 @@ export function Job({ id }: { id: string }) {
   const { data: job, problem, reload } = usePoll(`job ${id}`, () => unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: id } } })), active ? 4000 : null);
   const names = useNames();
   const layered = useLayered();
+  const kept = useKeptCurve(job && layered && layered.get(job.recipe) !== false ? job : undefined, live.history);
 
   useEffect(() => {
     if (job) setActive(isActive(job.status));
@@ -42,7 +44,8 @@ export function Job({ id }: { id: string }) {
     return <Page title={`Job ${id}`}>{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the job" />}</Page>;
   }
   const result = readResult(job);
-  const scores = (layered?.get(job.recipe) ?? false) || live.history.layers.length > 0;
+  const { history } = kept;
+  const scores = (layered?.get(job.recipe) ?? false) || history.layers.length > 0;
   return (
     <Page
       title={title(job)}
@@ -65,14 +68,14 @@ export function Job({ id }: { id: string }) {
     >
       <Headline job={job} names={names} />
       <LiveNote job={job} live={live} problem={problem} />
-      <Phases job={job} history={live.history} scores={scores && !unscored(live.history)} />
+      <Phases job={job} history={history} scores={scores && (kept.pending || !unscored(history))} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       <Vitals job={job} live={live} />
-      {scores && <CurveCard job={job} history={live.history} />}
-      <TrainingCharts history={live.history} version={live.version} />
+      {scores && <CurveCard job={job} history={history} kept={kept} />}
+      <TrainingCharts job={job} history={history} version={live.version} />
       <Card className="flush">
-        <JobDetails job={job} names={names} history={live.history} />
+        <JobDetails job={job} names={names} history={history} />
       </Card>
     </Page>
   );

@@ -5,7 +5,7 @@ import { asProblem, type ProblemError } from "../api/problem";
 import type { Catalogue, Dataset, DryRun, Job, Teacher } from "../api/types";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
-import { DatasetChoice, RecipeChoice, TeacherChoice } from "../components/Choices";
+import { DatasetChoice, RecipeChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { SchemaField } from "../components/SchemaField";
@@ -47,22 +47,38 @@ export function NewJob() {
   const { query } = usePlace();
   const from = query.get("from");
   const { data, problem, reload } = usePoll("choices", load);
-  const config = useConfigSchema();
+  const { data: config, problem: unknown, reload: ask } = useConfigSchema();
   const [draft, setDraft] = useState<Draft | null>(null);
+  const [lost, setLost] = useState<ProblemError | null>(null);
 
   useEffect(() => {
     if (!config || draft) return;
     if (!from) return setDraft({ ...EMPTY, teacher: query.get("teacher") ?? "", dataset: query.get("dataset") ?? "" });
     unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: from } } }))
       .then((job) => setDraft(fromJob(job, config)))
-      .catch(() => setDraft(EMPTY));
+      .catch((error: unknown) => {
+        setLost(asProblem(error));
+        setDraft(EMPTY);
+      });
   }, [config, draft, from, query]);
 
+  function cloneAgain(): void {
+    setLost(null);
+    setDraft(null);
+  }
+
+  const missing = !data || !draft || !config;
   return (
     <Page title={from ? "Clone a job" : "New job"}>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
-      {!problem && (!data || !draft || !config) && <Loading what="what there is to choose from" />}
-      {data && draft && config && <Form choices={data} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
+      {unknown && !config && <Problem error={unknown} onRetry={ask} />}
+      {missing && (data || !problem) && (config || !unknown) && <Loading what="what there is to choose from" />}
+      {lost && (
+        <Problem error={lost} onRetry={cloneAgain}>
+          <p>Nothing is cloned: the form is empty.</p>
+        </Problem>
+      )}
+      {!missing && <Form choices={data} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
     </Page>
   );
 }
@@ -194,6 +210,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
                 <span>Compare with</span>
                 <select value={draft.compareWith} onChange={(event) => set({ compareWith: event.target.value })}>
                   <option value="">no other student</option>
+                  <Unlisted chosen={draft.compareWith} among={jobs} />
                   {jobs.map((job) => (
                     <option key={job.id} value={job.id}>
                       {title(job)} ({words(job.recipe)})

@@ -1,4 +1,5 @@
-import { api, reach, unwrap } from "../api/client";
+import { api, parsed, reach, unwrap } from "../api/client";
+import { fromAnswer } from "../api/problem";
 import type { Ready, Status as StatusName, System as SystemData } from "../api/types";
 import { Keys } from "../components/Keys";
 import { Card, Facts, Loading, Page } from "../components/Layout";
@@ -12,7 +13,12 @@ import { usePoll } from "../hooks/usePoll";
 import { ago, between, bytes, duration } from "../lib/format";
 
 /** /readyz answers 503 with the same body when something is missing: that too is an answer. */
-const readiness = async (): Promise<Ready> => (await (await reach("/readyz")).json()) as Ready;
+async function readiness(): Promise<Ready> {
+  const response = await reach("/readyz");
+  const body = parsed(await response.text());
+  if (typeof body !== "object" || body === null || !("database" in body)) throw fromAnswer(response.status, body, "/readyz");
+  return body as Ready;
+}
 
 export function System() {
   const { data, problem, updatedAt, reload } = usePoll("system", () => unwrap(api.GET("/system")), 4000);
@@ -41,7 +47,7 @@ export function System() {
               />
             </Card>
             <Card title="Parts">
-              {ready.data ? <Parts ready={ready.data} /> : ready.problem ? <Problem error={ready.problem} /> : <Loading what="their state" />}
+              {ready.data ? <Parts ready={ready.data} /> : ready.problem ? <Problem error={ready.problem} onRetry={ready.reload} /> : <Loading what="their state" />}
             </Card>
             <Card title="Queue">
               <Queue system={data} />

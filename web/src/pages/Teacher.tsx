@@ -131,8 +131,14 @@ function Layers({ found }: { found: TeacherFindings }) {
 }
 
 function UsedBy({ id }: { id: string }) {
-  const { data } = usePoll("jobs by teacher", () => unwrap(api.GET("/jobs", { params: { query: { limit: 200 } } })));
+  const { data, problem, reload } = usePoll("jobs by teacher", () => unwrap(api.GET("/jobs", { params: { query: { limit: 200 } } })));
   const jobs = data?.items.filter((job) => job.teacher === id) ?? [];
+  if (problem && !data)
+    return (
+      <Card title="Distilled in">
+        <Problem error={problem} onRetry={reload} />
+      </Card>
+    );
   if (jobs.length === 0) return null;
   return (
     <Card title="Distilled in">
