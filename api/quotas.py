@@ -28,11 +28,14 @@ def check_queue(session: Session, settings: Settings, tenant: str, lock: bool = 
         raise TooManyRequests(detail, remedy, code="quota_exceeded", details=details, headers=headers)
 
 
-def check_bytes(session: Session, settings: Settings, tenant: str, more: int) -> None:
-    """Raise `Forbidden` when `more` bytes would be too many for the tenant."""
+def check_bytes(session: Session, settings: Settings, tenant: str, more: int, lock: bool = True) -> None:
+    """Raise `Forbidden` when `more` bytes would be too many for the tenant. With `lock` the tenant's row is held until
+    commit: the transaction that counts is the one that adds. Without it, what is too much already is spared the way."""
     most = quotas.of(session, settings, tenant).stored_bytes
     if not most:
         return
+    if lock:
+        quotas.lock(session, tenant)
     used = quotas.stored_bytes(session, tenant)
     if used + more > most:
         detail = f"You keep {used} bytes and may keep {most}; this would add {more}."

@@ -57,15 +57,15 @@ def add(
 ) -> tuple[str, bool]:
     """Store files by object key, then insert the row, which takes the `uploaded` ones over; its id, and whether an
     earlier request had made it already. Raises `Conflict` for an upload that something else was made of."""
+    more = sum(file.size_bytes for file in files.values())
     try:
         with context.database.read() as session:
-            quotas.check_bytes(
-                session, context.settings, row.tenant_id, sum(file.size_bytes for file in files.values())
-            )
+            if not idempotency.known(session, row.tenant_id, key.key):
+                quotas.check_bytes(session, context.settings, row.tenant_id, more, lock=False)
         for object_key, file in files.items():
             context.objects.put(object_key, file.path)
             file.path.unlink()
-        made = _insert(context, row, key, uploaded)
+        made = _insert(context, row, key, uploaded, more)
     except BaseException:
         remove(context.objects, files)
         raise
@@ -76,11 +76,12 @@ def add(
     return row.id, False
 
 
-def _insert(context: Context, row: Teacher | Dataset, key: Key, uploaded: Sequence[Upload]) -> str:
+def _insert(context: Context, row: Teacher | Dataset, key: Key, uploaded: Sequence[Upload], more: int) -> str:
     with context.database.write() as session:
         earlier = replayed(session, row.tenant_id, key.key, key.hashed)
         if earlier is not None:
             return earlier
+        quotas.check_bytes(session, context.settings, row.tenant_id, more)
         for upload in uploaded:
             if not uploads.take(session, upload.id, row.id):
                 raise _taken(upload)

@@ -12,6 +12,7 @@ long as the probe chooses the same: name `precision` and `channels_last` where t
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -70,11 +71,13 @@ def train(
         resolved = run.resume(saved) if saved else run.resolve()
         yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
         resolved.student.prepare(recipe)
+        began = time.monotonic()
         targets = yield from run.targets(resolved, control, saved["step"] if saved else 0)
         try:
             loop = Loop(run.parts(resolved, targets, norms), folder, control, carry or {})
             if saved:
                 loop.load(saved)
+            loop.seconds += time.monotonic() - began
             before = loop.step
             outcome = yield from loop.leave() if targets.leave else loop.run()
             if resolved.fit_head and loop.parts.main and outcome.ending != "handover":
@@ -180,6 +183,7 @@ class _Run:
         """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
         yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
         seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
+        began = time.monotonic()
         found = fit_head(
             self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
             lambda head: most_samples(self.data.size, seen, head), leave,
@@ -189,7 +193,8 @@ class _Run:
             return replace(outcome, ending="handover")
         yield Event("log", {"level": "info", "message": _told(found)})
         accuracy = found.accuracy_after if found.fitted else outcome.validation_accuracy
-        return replace(outcome, head=found, validation_accuracy=accuracy)
+        seconds = outcome.seconds + time.monotonic() - began
+        return replace(outcome, head=found, validation_accuracy=accuracy, seconds=seconds)
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))

@@ -73,7 +73,7 @@ def run(given: argparse.Namespace, url: str, folder: Path, postgres_pid: int) ->
     facts = (
         f"{platform.machine()}, {os.cpu_count()} cores shared by API, Postgres {version} and the load generator; "
         f"Python {platform.python_version()}; load average before {load_before[0]:.1f}, after {load_after:.1f}; "
-        f"{given.jobs} jobs stored; API's peak memory {peak / 2**20:.0f} MiB."
+        f"{given.jobs} jobs stored; API's peak memory {peak / 2**20:.0f} MiB (all processes)."
     )
     title = f"## {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {_commit()}, {given.processes} API process(es)"
     return "\n".join([title, "", facts, "", HEAD, *lines, ""])

@@ -38,8 +38,9 @@ MAX_STEPS = 50
 @dataclass(frozen=True)
 class Outcome:
     """How training ended. `finished`: all steps; `stopped`: by `Control.stop`, the student is the best by validation
-    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts; `head`:
-    how the fit of the classifier went, where there was one."""
+    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts, with what
+    it took to compute targets once and to fit the classifier; `images_per_second` is of the steps alone, of all
+    processes together, in the last attempt; `head`: how the fit of the classifier went, where there was one."""
 
     ending: Literal["finished", "stopped", "handover"]
     step: int
@@ -257,7 +258,8 @@ class Loop:
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
         best = self.best["accuracy"] if self.best else None
         seconds = self._elapsed()
-        rate = (self.images - self.images_before) / max(seconds - self.seconds_before, 1e-9)
+        images = (self.images - self.images_before) * distributed.world()
+        rate = images / max(seconds - self.seconds_before, 1e-9)
         return Outcome(ending, self.step, self.epoch, self.validated["accuracy"], best, seconds, rate)
 
     def _elapsed(self) -> float:

@@ -23,6 +23,11 @@ def try_lock(session: Session, tenant_id: str, key: str) -> bool:
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(name))))
 
 
+def known(session: Session, tenant_id: str, key: str | None) -> bool:
+    """Whether an earlier request with this key has made something. (A guess: another may be about to.)"""
+    return key is not None and session.get(IdempotencyKey, (tenant_id, key)) is not None
+
+
 def reserve(session: Session, tenant_id: str, key: str, request_hash: str) -> IdempotencyKey | None:
     """None when the key is now this transaction's; else the row of whoever had it first.
 

@@ -33,7 +33,7 @@ def of(session: Session, settings: Settings, tenant_id: str) -> Quota:
 
 
 def lock(session: Session, tenant_id: str) -> None:
-    """Until commit nobody else counts this tenant's jobs: two requests must not both take the last place. (SQLite has
+    """Until commit nobody else counts what this tenant has: two requests must not both take the last place. (SQLite has
     one writer at a time anyway.)"""
     session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update(key_share=True))
 

@@ -1,4 +1,4 @@
-"""The API as a process of its own, as it is deployed, and how much memory it has needed."""
+"""The API as processes of its own, as it is deployed, and how much memory they have needed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 
 from api.serving import KEEP_ALIVE_SECONDS
 from store.database import Database
@@ -25,20 +26,29 @@ class ApiProcess:
     def __init__(self, url: str, pid: int) -> None:
         self.url, self.pid = url, pid
 
+    def pids(self) -> list[int]:
+        """The process and all that it has started: with several workers it only looks after those."""
+        return [self.pid, *(child.pid for child in psutil.Process(self.pid).children(recursive=True))]
+
     def resident_bytes(self) -> int:
-        return self._status("VmRSS")
+        """Of all processes; pages that they share count in each."""
+        return sum(status_bytes(pid, "VmRSS") for pid in self.pids())
 
     def peak_bytes(self) -> int:
-        """The most that was resident since `forget_peak`."""
-        return self._status("VmHWM")
+        """The sum of the most that was resident of each process since `forget_peak`: at no moment were all together
+        larger."""
+        return sum(status_bytes(pid, "VmHWM") for pid in self.pids())
 
     def forget_peak(self) -> None:
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        for pid in self.pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
 
-    def _status(self, name: str) -> int:
-        found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) * 1024
+
+def status_bytes(pid: int, name: str) -> int:
+    """A figure of the kernel about one process."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 def environment(settings: Settings) -> dict[str, str]:

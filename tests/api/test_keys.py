@@ -214,6 +214,54 @@ def test_many_requests_at_once_do_not_pass_the_quota(service: Service) -> None:
     assert sorted(statuses) == [202] * 2 + [429] * 6
 
 
+def upload_of(service: Service, headers: dict[str, str], size: int) -> Any:
+    body = {"filename": "f", "size_bytes": size, "purpose": "teacher"}
+    return service.client.post("/uploads", json=body, headers=headers)
+
+
+@pytest.mark.parametrize("how", ["upload", "register"])
+def test_many_requests_at_once_do_not_pass_the_quota_of_bytes(
+    service: Service, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """All are told at first that there is room; the store is slow, so all are there when the first one is written."""
+    size, most = len(safetensors()), 8
+    headers = limited(service, stored_bytes=2 * size)
+    together = threading.Barrier(most)
+    noun, part, name = ("/uploads", service.objects.parts, "begin") if how == "upload" else (
+        "/teachers", service.objects, "put"
+    )  # fmt: skip
+    original = getattr(part, name)
+
+    def slow(*given: Any) -> Any:
+        together.wait(20)
+        return original(*given)
+
+    monkeypatch.setattr(part, name, slow)
+
+    def send(_: int) -> int:
+        answer = upload_of(service, headers, size) if how == "upload" else post_teacher(service.client, headers=headers)
+        return int(answer.status_code)
+
+    with ThreadPoolExecutor(most) as pool:
+        assert sorted(pool.map(send, range(most))) == [201] * 2 + [403] * 6
+    assert len(service.client.get(noun, headers=headers).json()["items"]) == 2
+    tenants = service.client.get("/tenants", headers=FIRST).json()["items"]
+    assert [each["used"]["stored_bytes"] for each in tenants if each["name"] == "limited"] == [2 * size]
+    assert len(list(service.objects.keys("teachers/"))) == (2 if how == "register" else 0)
+
+
+def test_what_was_made_is_replayed_however_full_the_store_is(service: Service) -> None:
+    size = len(safetensors())
+    headers = limited(service, stored_bytes=2 * size) | {"Idempotency-Key": "k"}
+    first, teacher = upload_of(service, headers, size), headers | {"Idempotency-Key": "t"}
+    made = post_teacher(service.client, headers=teacher)
+    assert (first.status_code, made.status_code) == (201, 201)
+    assert upload_of(service, headers, size).json() == first.json()
+    assert post_teacher(service.client, headers=teacher).json() == made.json()
+    problem(upload_of(service, headers | {"Idempotency-Key": "new"}, size), 403, "quota_exceeded")
+    problem(upload_of(service, headers, size + 1), 422, "idempotency_key_reused")
+
+
 def test_no_more_bytes_are_kept_than_may(service: Service) -> None:
     size = len(safetensors())
     headers = limited(service, stored_bytes=2 * size)

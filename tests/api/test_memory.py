@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.api.modes import settings_of
-from tests.api.process import ApiProcess, api_process
+from tests.api.process import ApiProcess, api_process, status_bytes
 
 MIB, GIB = 1 << 20, 1 << 30
 BLOCK = hashlib.sha256(b"seed").digest() * (MIB // 32)
@@ -82,3 +82,12 @@ def test_memory_stays_flat(mode: str, size_bytes: int, request: pytest.FixtureRe
     with api_process(settings, tmp_path) as process:
         assert growth(process, size_bytes) < MOST
     assert list(settings.incoming.iterdir()) == []
+
+
+def test_the_memory_of_several_processes_is_that_of_all(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """uvicorn's first process only looks after those that answer, and needs a fraction of what one of them does."""
+    with api_process(settings_of("embedded", request, tmp_path), tmp_path, workers=2) as process:
+        assert len(process.pids()) >= 3
+        assert process.resident_bytes() > 4 * status_bytes(process.pid, "VmRSS")
+        process.forget_peak()
+        assert process.peak_bytes() > 4 * status_bytes(process.pid, "VmHWM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,18 @@ def test_a_run_that_finds_no_room_any_more_keeps_its_numbers(tmp_path: Path, mon
     resumed = tiny_recipe()  # and once more: the checkpoint remembers that targets are rounded
     drain(train(resumed, tiny_data(), changed, tmp_path / "b", control, checkpoint.existing(tmp_path / "b")[-1]))
     assert same(straight.state_dict(), resumed.state_dict())
+
+
+def test_computing_the_targets_counts_as_time_and_not_as_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Teacher.__call__
+
+    def slowly(teacher: Teacher, given: Any) -> Any:
+        time.sleep(0.1)
+        return ask(teacher, given)
+
+    monkeypatch.setattr(Teacher, "__call__", slowly)
+    settings = config(cache_teacher=True)
+    _, outcome = drain(train(tiny_recipe(), tiny_data(), settings, tmp_path, Control()))
+    batches = -(-40 // settings.batch_size)
+    assert outcome.seconds >= 0.1 * batches
+    assert outcome.images_per_second > settings.batch_size / 0.1

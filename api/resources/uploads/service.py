@@ -50,24 +50,31 @@ def look(context: Context, tenant: str, upload_id: str) -> Upload:
 
 def create(context: Context, tenant: str, body: UploadCreate, key: str | None) -> tuple[Upload, bool]:
     """Open an upload; its row, and whether an earlier request with this key had made it."""
-    _check_size(context, tenant, body.size_bytes)
-    row = _row(context, tenant, body)
-    made = row.id
+    _check_size(context, tenant, body.size_bytes, key)
+    row, made = _row(context, tenant, body), ""
     try:
         made = _insert(context, row, key, request_hash("/uploads", body.model_dump()))
     finally:
-        if made != row.id:
-            context.objects.parts.abort(row.object_key, row.handle)
+        if made != row.id:  # refused, or made before
+            _abort(context, row)
     return look(context, tenant, made), made != row.id
 
 
-def _check_size(context: Context, tenant: str, size_bytes: int) -> None:
+def _abort(context: Context, row: Upload) -> None:
+    try:
+        context.objects.parts.abort(row.object_key, row.handle)
+    except StorageUnavailable as error:
+        log.warning("the parts of %s stay in the store: %s", row.object_key, error)
+
+
+def _check_size(context: Context, tenant: str, size_bytes: int, key: str | None) -> None:
     most = context.settings.max_upload_bytes
     if size_bytes > most:
         remedy = "Send a smaller file, or have the operator raise RETORT_MAX_UPLOAD_BYTES."
         raise TooLarge(f"The file is larger than {most} bytes.", remedy, details={"max_upload_bytes": most})
     with context.database.read() as session:
-        quotas.check_bytes(session, context.settings, tenant, size_bytes)
+        if not idempotency.known(session, tenant, key):
+            quotas.check_bytes(session, context.settings, tenant, size_bytes, lock=False)
 
 
 def _row(context: Context, tenant: str, body: UploadCreate) -> Upload:
@@ -95,6 +102,7 @@ def _insert(context: Context, row: Upload, key: str | None, hashed: str) -> str:
         earlier = replayed(session, row.tenant_id, key, hashed)
         if earlier is not None:
             return earlier
+        quotas.check_bytes(session, context.settings, row.tenant_id, row.size_bytes)
         session.add(row)
         session.flush()
         if key:
