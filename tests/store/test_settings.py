@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import annotated_types
 import pytest
 from pydantic import ValidationError
 
+from store.database import Database
+from store.objects import ObjectStore
+from store.repositories import leases
+from store.repositories.leases import Ending
 from store.settings import Settings
+from store.tidying import tidy
+from tests.store.support import new_job
 
 GOOD_KEY = "k" * 40
 
@@ -47,6 +54,35 @@ def test_the_default_is_embedded(tmp_path: Path) -> None:
 def test_refusals(values: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         Settings(**values)
+
+
+def test_every_number_has_an_upper_bound() -> None:
+    """It reaches a column, the database's calendar or a thread's wait: what those refuse is refused at the start."""
+    numbers = {name: field for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+    assert len(numbers) > 30
+    for name, field in numbers.items():
+        most = [rule.le for rule in field.metadata if isinstance(rule, annotated_types.Le)]
+        assert most, name
+        assert most[0] < 2**63, name
+        for value in (most[0] * 2, float("inf"), float("nan")):
+            with pytest.raises(ValidationError, match=name):
+                Settings(**{name: value})
+
+
+@pytest.mark.parametrize("bound", ["le", "ge"])
+def test_the_bounds_fit_the_database(database: Database, objects: ObjectStore, bound: str) -> None:
+    """A tidy round and a job with the largest and the smallest number each setting may have."""
+    rules = [(name, rule) for name, field in Settings.model_fields.items() for rule in field.metadata]
+    found = {name: getattr(rule, bound) for name, rule in rules if hasattr(rule, bound)}
+    most = Settings(**found | {"port": 1, "slots": 1, "renew_seconds": 0.1})
+    job_id = new_job(database, max_runtime_seconds=most.max_runtime_seconds or None, max_attempts=most.max_attempts)
+    with database.write() as session:
+        assert leases.queued(session, max_running=most.max_running_jobs) == [job_id]
+        lease = leases.claim(session, job_id, "wrk", most.lease_seconds, most.max_running_jobs)
+        assert lease is not None
+        leases.renew(session, lease, most.lease_seconds)
+        leases.settle(session, lease, Ending("queued", "e", counts=True, back_off_seconds=most.retry_back_off_seconds))
+    tidy(most, database, objects)
 
 
 def test_secrets_do_not_show() -> None:
