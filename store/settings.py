@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from store.egress import Policy
 from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+DRIVERS = frozenset({"sqlite", "postgresql+psycopg"})
 #: What every number must fit: INTEGER and BIGINT columns, the database's calendar, a thread's longest wait.
 MOST_SECONDS, MOST_DAYS, MOST_BYTES = 10**9, 36500, 2**60
 
@@ -218,7 +220,7 @@ class Settings(BaseSettings):
                 "RETORT_REDIS_URL is set but the database is SQLite, which several machines cannot share. "
                 "Set RETORT_DATABASE_URL=postgresql+psycopg://..., or unset RETORT_REDIS_URL to run embedded."
             )
-        url = make_url(self.resolved_database_url)
+        url = _database_url(self.resolved_database_url)
         if url.host and url.host not in LOOPBACK and url.password is not None and str(url.password) in GUESSABLE:
             raise ValueError(
                 "RETORT_DATABASE_URL has a guessable password and a host that others can reach. "
@@ -235,12 +237,33 @@ class Settings(BaseSettings):
         return self
 
 
+def _database_url(text: str) -> URL:
+    """Of a database that we speak to. Raises `ValueError`, without the text: it may hold a password."""
+    remedy = "Set it to postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite:////ABSOLUTE/PATH, or leave it out."
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise ValueError(f"RETORT_DATABASE_URL is no database URL. {remedy}") from error
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"RETORT_DATABASE_URL is for {url.drivername}, which Retort does not speak. {remedy}")
+    return url
+
+
+def problems(error: ValueError) -> list[str]:
+    """What `Settings()` has refused (a value, or a secret's file), each with its remedy or the setting's name."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [_said(problem["loc"], problem["msg"].removeprefix("Value error, ")) for problem in error.errors()]
+
+
+def _said(where: tuple[int | str, ...], message: str) -> str:
+    return f"RETORT_{str(where[0]).upper()}: {message}." if where else message
+
+
 def read_settings(**given: Any) -> Settings:
     """The environment's settings for a program's start, `given` ones in their place; ends the process with each problem
     and its remedy."""
     try:
         return Settings(**given)
-    except ValidationError as error:
-        sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
-    except ValueError as error:  # a secret's file
-        sys.exit(str(error))
+    except ValueError as error:
+        sys.exit("\n".join(problems(error)))
