@@ -95,9 +95,9 @@ def request_cancel(session: Session, job: Job) -> Status:
     return move(session, job, "cancelled" if job.status in {"queued", "paused"} else "cancelling")
 
 
-def queue_position(session: Session, job: Job) -> int | None:
-    """0 for the next job to start; None for a job that does not wait."""
-    return shares.positions(session, [job]).get(job.id)
+def queue_position(session: Session, job: Job, max_running: int = 0) -> int | None:
+    """0 for the next job to start; None for a job that does not wait. `max_running` as in `leases.queued`."""
+    return shares.positions(session, [job], max_running).get(job.id)
 
 
 def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:

@@ -43,17 +43,13 @@ class Lease:
 def queued(session: Session, limit: int = 20, max_running: int = 0) -> list[str]:
     """Ids of jobs that may start now, in the order of `shares`. `max_running`: how many of one tenant's jobs
     may run side by side where it has no quota of its own; 0: any number."""
-    return list(session.scalars(shares.in_order(max_running, _due()).limit(limit)))
+    return list(session.scalars(shares.in_order(max_running, shares.due()).limit(limit)))
 
 
 def any_queued(session: Session, max_running: int = 0) -> bool:
     """Whether `queued` would find one: cheaper, because nothing is put in order."""
-    query = select(Job.id).where(Job.status == "queued", _due(), _room(max_running))
+    query = select(Job.id).where(Job.status == "queued", shares.due(), _room(max_running))
     return session.scalar(query.limit(1)) is not None
-
-
-def _due() -> ColumnElement[bool]:
-    return or_(Job.not_before.is_(None), Job.not_before <= db_now())
 
 
 def _room(max_running: int) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from store.clock import db_now
 from store.states import LEASED
 from store.tables import Job, Tenant
 
@@ -53,18 +54,26 @@ def in_order(max_running: int, *conditions: ColumnElement[bool]) -> Select[str]:
     return select(c.id).order_by(c.running + c.turn, c.turn, never, c.served_at, c.tenant_id)
 
 
-def positions(session: Session, jobs: Sequence[Job]) -> dict[str, int]:
-    """Of every waiting job among `jobs`, how many start before it by the order above. Counts by tenant, so ten thousand
-    waiting jobs cost no more than their index."""
+def due() -> ColumnElement[bool]:
+    """Whether a job waits out no back-off."""
+    return or_(Job.not_before.is_(None), Job.not_before <= db_now())
+
+
+def positions(session: Session, jobs: Sequence[Job], max_running: int = 0) -> dict[str, int]:
+    """Of every waiting job among `jobs`, how many start before it: those that may start now in the order above, behind
+    them in the same order those that may not, for a back-off or as their tenant has no room (`max_running`: where it
+    has no number of its own). Counts by tenant, so ten thousand waiting jobs cost no more than their index."""
     waiting = [job for job in jobs if job.status == "queued"]
     if not waiting:
         return {}
-    tenants = _tenants(session)
-    turns = _turns(session, waiting) if len(waiting) > FEW else {job.id: _turn(session, job) for job in waiting}
+    groups = _groups(session, max_running)
+    full = {tenant for tenant, ready in groups if not ready and groups[tenant, ready].full}
+    turns = _turns(session, waiting, full) if len(waiting) > FEW else _few_turns(session, waiting, full)
     return {
-        job.id: sum(each.before(tenants[job.tenant_id], turns[job.id]) for each in tenants.values())
+        job.id: sum(each.before(groups[job.tenant_id, ready], turn) for each in groups.values())
         for job in waiting
-        if job.id in turns and job.tenant_id in tenants
+        for ready, turn in [turns.get(job.id, (False, -1))]
+        if turn >= 0 and (job.tenant_id, ready) in groups
     }
 
 
@@ -72,47 +81,74 @@ FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Tenant:
-    id: str
+class _Group:
+    """Jobs of one tenant, all of which may start now (`ready`) or none of which may."""
+
+    tenant_id: str
+    ready: bool
     waiting: int
     running: int
+    full: bool
     served_at: datetime | None
 
     @property
     def rank(self) -> tuple[Any, ...]:
         """Among equals the smallest first: never served, then longest ago."""
-        return (self.served_at is not None, self.served_at and self.served_at.timestamp(), self.id)
+        return (self.served_at is not None, self.served_at and self.served_at.timestamp(), self.tenant_id)
 
-    def before(self, other: _Tenant, turn: int) -> int:
-        """How many of this tenant's waiting jobs start before the other's `turn`-th."""
-        level = other.running + turn - self.running  # this tenant's turn with an equal first member of the key
+    def before(self, other: _Group, turn: int) -> int:
+        """How many of these start before the other's `turn`-th."""
+        if self.ready != other.ready:
+            return self.waiting if self.ready else 0
+        level = other.running + turn - self.running  # this group's turn with an equal first member of the key
         equal = 0 <= level < self.waiting and (level, self.rank) < (turn, other.rank)
         return min(self.waiting, max(0, level)) + int(equal)
 
 
-def _tenants(session: Session) -> dict[str, _Tenant]:
-    count = select(Job.tenant_id, Job.status, func.count()).where(Job.status.in_(("queued", *sorted(LEASED))))
-    waiting: dict[str, int] = {}
-    running: dict[str, int] = {}
-    for tenant_id, status, number in session.execute(count.group_by(Job.tenant_id, Job.status)):
-        of = waiting if status == "queued" else running
-        of[tenant_id] = of.get(tenant_id, 0) + number
-    served = select(Tenant.id, Tenant.served_at).where(Tenant.id.in_(waiting))
-    return {row[0]: _Tenant(row[0], waiting[row[0]], running.get(row[0], 0), row[1]) for row in session.execute(served)}
+def _groups(session: Session, max_running: int) -> dict[tuple[str, bool], _Group]:
+    """By tenant and whether its jobs may start now."""
+    queued = select(Job.tenant_id, func.count(), func.sum(case((due(), 1), else_=0))).where(Job.status == "queued")
+    waiting = {row[0]: (row[1], int(row[2])) for row in session.execute(queued.group_by(Job.tenant_id))}
+    held = select(Job.tenant_id, func.count()).where(Job.status.in_(LEASED)).group_by(Job.tenant_id)
+    running = {row[0]: row[1] for row in session.execute(held)}
+    facts = select(Tenant.id, Tenant.served_at, Tenant.max_running_jobs).where(Tenant.id.in_(waiting))
+    groups = {}
+    for tenant_id, served_at, own in session.execute(facts):
+        most = max_running if own is None else own
+        number, held_now = waiting[tenant_id], running.get(tenant_id, 0)
+        full = bool(most) and held_now >= most
+        ready = 0 if full else number[1]
+        for is_ready, count in ((True, ready), (False, number[0] - ready)):
+            if count:
+                groups[tenant_id, is_ready] = _Group(tenant_id, is_ready, count, held_now, full, served_at)
+    return groups
 
 
-def _turn(session: Session, job: Job) -> int:
-    """How many jobs of its own tenant start before it."""
+def _ready(full: set[str]) -> ColumnElement[int]:
+    """1: the job may start now."""
+    return case((Job.tenant_id.in_(sorted(full)), 0), (due(), 1), else_=0)
+
+
+def _few_turns(session: Session, jobs: list[Job], full: set[str]) -> dict[str, tuple[bool, int]]:
+    """Of each job whether it may start now, and how many jobs of its own tenant, alike in that, start before it."""
+    ready = select(Job.id, _ready(full)).where(Job.id.in_([job.id for job in jobs]), Job.status == "queued")
+    known = {row[0]: row[1] for row in session.execute(ready)}
+    return {job.id: (bool(known[job.id]), _turn(session, job, full, known[job.id])) for job in jobs if job.id in known}
+
+
+def _turn(session: Session, job: Job, full: set[str], ready: int) -> int:
     ahead = (Job.priority > job.priority) | ((Job.priority == job.priority) & (Job.id < job.id))
     own = select(func.count()).select_from(Job).where(Job.status == "queued", Job.tenant_id == job.tenant_id, ahead)
-    return session.scalar(own) or 0
+    return session.scalar(own.where(_ready(full) == ready)) or 0
 
 
-def _turns(session: Session, jobs: list[Job]) -> dict[str, int]:
+def _turns(session: Session, jobs: list[Job], full: set[str]) -> dict[str, tuple[bool, int]]:
     """The same of many, in one query."""
-    turn = func.row_number().over(partition_by=Job.tenant_id, order_by=(Job.priority.desc(), Job.id)) - 1
+    ready = _ready(full)
+    turn = func.row_number().over(partition_by=(Job.tenant_id, ready), order_by=(Job.priority.desc(), Job.id)) - 1
     tenant_ids, job_ids = {job.tenant_id for job in jobs}, [job.id for job in jobs]
-    own = select(Job.id, turn.label("turn")).where(Job.status == "queued", Job.tenant_id.in_(sorted(tenant_ids)))
-    queue = own.subquery()
-    found = session.execute(select(queue.c.id, queue.c.turn).where(queue.c.id.in_(job_ids)))
-    return {row[0]: int(row[1]) for row in found}
+    own = select(Job.id, ready.label("ready"), turn.label("turn"))
+    queue = own.where(Job.status == "queued", Job.tenant_id.in_(sorted(tenant_ids))).subquery()
+    c = queue.c
+    found = session.execute(select(c.id, c.ready, c.turn).where(c.id.in_(job_ids)))
+    return {row[0]: (bool(row[1]), int(row[2])) for row in found}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
+from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
 from store.repositories import jobs, leases, shares
@@ -114,6 +115,67 @@ def test_positions_agree_with_the_queue_for_any_mix(
         ordered = leases.queued(session, limit=100)
         places = shares.positions(session, list(session.query(Job)))
     assert [places[job_id] for job_id in ordered] == list(range(len(ordered)))
+
+
+def agree(database: Database, max_running: int = 0) -> dict[str, int]:
+    """Every job's place, which is its place in the queue; what cannot start comes behind, each place once."""
+    with database.read() as session:
+        ordered = leases.queued(session, limit=100, max_running=max_running)
+        rows = list(session.query(Job))
+        places = shares.positions(session, rows, max_running)
+        assert all(jobs.queue_position(session, row, max_running) == places.get(row.id) for row in rows)
+    assert [places[job_id] for job_id in ordered] == list(range(len(ordered)))
+    assert sorted(places.values()) == list(range(len(places)))
+    return places
+
+
+def hold_back(database: Database, job_id: str, seconds: float = 300) -> None:
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(not_before=db_now(seconds)))
+
+
+def test_who_waits_out_a_back_off_is_behind_who_may_start(database: Database) -> None:
+    first, second = tenant(database), tenant(database)
+    urgent, old, new = queue(database, first, priority=9), queue(database, first), queue(database, first)
+    other = queue(database, second)
+    hold_back(database, urgent)
+    hold_back(database, old)
+    assert agree(database) == {new: 0, other: 1, urgent: 2, old: 3}
+    hold_back(database, old, -1)
+    assert agree(database) == {old: 0, other: 1, new: 2, urgent: 3}
+
+
+def test_tenants_without_room_are_behind_those_with(database: Database) -> None:
+    full, free = tenant(database), tenant(database)
+    for _ in range(4):
+        queue(database, full)
+    start_next(database)
+    mine = [queue(database, free) for _ in range(3)]
+    assert [agree(database, 1)[job_id] for job_id in mine] == [0, 1, 2]
+    with database.write() as session:
+        session.execute(update(Tenant).where(Tenant.id == full[0]).values(max_running_jobs=2))
+    assert [agree(database, 1)[job_id] for job_id in mine] == [0, 2, 4]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans()), min_size=1, max_size=12),
+    st.integers(0, 4),
+    st.integers(0, 2),
+)
+def test_positions_agree_with_back_offs_and_quotas(
+    database: Database, wanted: list[tuple[int, int, bool]], started: int, max_running: int
+) -> None:
+    with database.write() as session:
+        session.execute(delete(Job))
+    owners = [tenant(database) for _ in range(3)]
+    made = [(queue(database, owners[owner], priority=priority), held) for owner, priority, held in wanted]
+    for _ in range(started):
+        start_next(database)
+    for job_id, held in made:
+        if held:
+            hold_back(database, job_id)
+    agree(database, max_running)
 
 
 def test_a_job_that_does_not_wait_has_no_position(database: Database) -> None:

@@ -17,7 +17,7 @@ def unchanged(work: Work, tenant: str, job_id: str, if_match: str | None) -> Non
     if if_match is not None:
         job = service.find(work.session, tenant, job_id)
         jobs.lock(work.session, job)
-        require(if_match, tags.tag_of(service.shown(work.session, job)), tags.own)
+        require(if_match, tags.tag_of(service.shown(work.session, work.context.settings, job)), tags.own)
 
 
 def patch(work: Work, tenant: str, job_id: str, body: JobPatch) -> Job:

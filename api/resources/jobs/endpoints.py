@@ -61,6 +61,7 @@ async def create_job(
 
 @router.get("/jobs", operation_id="list_jobs", summary="List jobs", responses=documented(422))
 def list_jobs(
+    context: ContextDep,
     session: ReadSession,
     tenant: TenantDep,
     cursor: Cursor,
@@ -72,7 +73,9 @@ def list_jobs(
     """Your jobs, newest first."""
     statuses = [str(each) for each in status or []]
     rows, more = jobs.page(session, tenant, cursor, limit, statuses, recipe, labels_filter(label))
-    return JobPage(items=service.shown_all(session, rows), next_cursor=encode(rows[-1].id) if more else None)
+    return JobPage(
+        items=service.shown_all(session, context.settings, rows), next_cursor=encode(rows[-1].id) if more else None
+    )
 
 
 @router.get(
@@ -95,7 +98,7 @@ async def get_job(
 
     def look() -> JobOut:
         with context.database.read() as session:
-            return service.shown(session, service.find(session, tenant, job_id))
+            return service.shown(session, context.settings, service.find(session, tenant, job_id))
 
     job, seconds = await run_in_threadpool(look), wait_seconds(prefer)
     if seconds and tags.seen(if_none_match, job) and job.status not in TERMINAL:
@@ -117,7 +120,7 @@ def update_job(
 ) -> JobOut:
     """Change a job's name, labels or priority, at any time. With `If-Match` only if nobody else has changed the job."""
     changing.unchanged(work, tenant, job_id, if_match)
-    shown = service.shown(work.session, changing.patch(work, tenant, job_id, body))
+    shown = service.shown(work.session, work.context.settings, changing.patch(work, tenant, job_id, body))
     return stamped(shown, response, tags.tag_of(shown))
 
 
@@ -145,7 +148,7 @@ def delete_job(
     if left is None:
         return None
     response.status_code = 202
-    return service.shown(work.session, left)
+    return service.shown(work.session, work.context.settings, left)
 
 
 @router.post(
@@ -158,7 +161,7 @@ def delete_job(
 def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """End the job and keep nothing of its student. Cancelling again is no error."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return service.shown(work.session, service.cancel(work, tenant, job_id))
+    return service.shown(work.session, work.context.settings, service.cancel(work, tenant, job_id))
 
 
 @router.post(
@@ -171,7 +174,7 @@ def cancel_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch 
 def stop_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """End training now, keep the best student so far and finish the job with it. Stopping again is no error."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return service.shown(work.session, service.stop(work, tenant, job_id))
+    return service.shown(work.session, work.context.settings, service.stop(work, tenant, job_id))
 
 
 @router.post(
@@ -184,7 +187,7 @@ def stop_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = 
 def pause_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Free the worker and keep the training state. Pausing again is no error."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return service.shown(work.session, service.pause(work, tenant, job_id))
+    return service.shown(work.session, work.context.settings, service.pause(work, tenant, job_id))
 
 
 @router.post(
@@ -197,7 +200,7 @@ def pause_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch =
 def resume_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Queue a paused job again; it goes on from its last checkpoint."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return service.shown(work.session, service.resume(work, tenant, job_id))
+    return service.shown(work.session, work.context.settings, service.resume(work, tenant, job_id))
 
 
 @router.post(
@@ -210,4 +213,4 @@ def resume_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch 
 def retry_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch = None) -> JobOut:
     """Queue a job that failed by a fault of the system again; it goes on from its last checkpoint."""
     changing.unchanged(work, tenant, job_id, if_match)
-    return service.shown(work.session, service.retry(work, tenant, job_id))
+    return service.shown(work.session, work.context.settings, service.retry(work, tenant, job_id))

@@ -76,7 +76,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
     with context.database.write() as session:
         earlier = replayed(session, tenant, key, hashed)
         if earlier is not None:
-            return shown(session, find(session, tenant, earlier)), True
+            return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
@@ -84,7 +84,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
             job = jobs.add(session, row)
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
-        answer = shown(session, job)
+        answer = shown(session, context.settings, job)
     context.doorbell.ring("job", job.id)
     return answer, False
 
@@ -229,13 +229,13 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
     remove(context.objects, keys, prefix=f"jobs/{job_id}/")
 
 
-def shown(session: Session, job: Job) -> JobOut:
-    return _shown(job, jobs.queue_position(session, job))
+def shown(session: Session, settings: Settings, job: Job) -> JobOut:
+    return _shown(job, jobs.queue_position(session, job, settings.max_running_jobs))
 
 
-def shown_all(session: Session, rows: Sequence[Job]) -> list[JobOut]:
+def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list[JobOut]:
     """`shown` of each, with one query for all."""
-    places = shares.positions(session, rows)
+    places = shares.positions(session, rows, settings.max_running_jobs)
     return [_shown(job, places.get(job.id)) for job in rows]
 
 
