@@ -87,7 +87,7 @@ def _families(found: Figures) -> Iterator[Metric]:
     messages = dict.fromkeys(("pending", "delivered", "failed"), 0) | found.messages
     yield _gauge("retort_webhook_messages", "Messages in the outbox.", "status", messages)
     yield GaugeMetricFamily(
-        "retort_webhook_oldest_seconds", "Age of the oldest message that is not delivered.",
+        "retort_webhook_oldest_seconds", "For how long the oldest message has been due and not been tried.",
         found.message_oldest_seconds,
     )  # fmt: skip
     yield from _counters(found.tallies)

@@ -78,6 +78,8 @@ def _messages(session: Session) -> dict[str, int]:
 
 
 def _message_age(session: Session) -> float:
-    query = select(func.min(Delivery.created_at), type_coerce(db_now(), UTCDateTime()))
+    """Since when the longest waiting message is due: made, sent again by hand, or its back-off over. One that waits for
+    its next try, or is being tried, does not wait for us."""
+    query = select(func.min(Delivery.next_at), type_coerce(db_now(), UTCDateTime()))
     row = session.execute(query.where(Delivery.status == "pending")).one()
     return 0.0 if row[0] is None else max(0.0, float((row[1] - row[0]).total_seconds()))

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, delete, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from distill.types import Event
+from store.clock import db_now
 from store.repositories import events
 from store.repositories.leases import Lease, fenced
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
@@ -165,3 +166,13 @@ def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     row = {"tenant_id": tenant_id, "digest": curve["digest"], "curve": clean(curve)}
     session.execute(dialect.insert(CachedCurve).values(**row).on_conflict_do_nothing())
+
+
+def forget_curves(session: Session, older_seconds: float) -> int:
+    """Remove curves made so long ago that no job of their tenant has: they are only ever found by such a job's (of the
+    same teacher and dataset, neither of which can go before its jobs). How many."""
+    digest = Job.curve["digest"].as_string()
+    named = select(Job.tenant_id, digest).where(digest.is_not(None))
+    lost = tuple_(CachedCurve.tenant_id, CachedCurve.digest).not_in(named)
+    gone = delete(CachedCurve).where(CachedCurve.created_at < db_now(-older_seconds), lost)
+    return int(session.execute(gone, execution_options={"synchronize_session": False}).rowcount)  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from store.database import Database
 from store.objects import FolderStore, ObjectStore
-from store.repositories import idempotency, outbox
+from store.repositories import idempotency, outbox, recording
 from store.settings import Settings
 from store.tidying import orphans, retention
 
@@ -23,6 +23,7 @@ def tidy(
     gone = dict(retention.apply(settings, database, objects, leaving))
     with database.write() as session:
         gone["deliveries"] = outbox.forget(session, settings.keep_deliveries_days * DAY_SECONDS)
+        gone["curves"] = recording.forget_curves(session, DAY_SECONDS)
         gone["idempotency_keys"] = idempotency.forget_old(session)
     if settings.orphan_grace_days:
         gone["orphans"] = orphans.sweep(database, objects, settings.orphan_grace_days * DAY_SECONDS)

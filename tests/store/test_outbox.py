@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from store import signing
+from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
-from store.repositories import jobs, leases, outbox, webhooks
+from store.repositories import figures, jobs, leases, outbox, webhooks
 from store.repositories.leases import Ending
 from store.repositories.outbox import Due
 from store.repositories.tenants import DEFAULT_TENANT
@@ -132,6 +133,26 @@ def test_a_failed_try_waits_and_the_log_keeps_the_last_few(database: Database) -
         log = session.get_one(Delivery, message_id).log["tries"]
     assert len(log) == outbox.KEPT_TRIES
     assert log[-1] == {"number": "last"}
+
+
+def test_the_age_of_what_waits_counts_from_when_it_was_due(database: Database) -> None:
+    webhook_id = hook(database)
+
+    def age() -> float:
+        with database.read() as session:
+            return figures.read(session, 60).message_oldest_seconds
+
+    with database.write() as session:
+        message_id = outbox.add(session, webhook_id, outbox.TEST, {}).id
+        session.execute(update(Delivery).values(created_at=db_now(-20 * 86400), status="failed", tries=3))
+    with database.write() as session:
+        outbox.send_again(session, session.get_one(Delivery, message_id))
+    assert age() < 60
+    with database.write() as session:
+        session.execute(update(Delivery).values(next_at=db_now(-1000)))
+    assert 1000 <= age() < 1060
+    assert take(database, message_id) is not None
+    assert age() == 0
 
 
 def test_disabling_gives_up_what_waits_and_enabling_starts_anew(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,12 @@ def test_every_setting_says_what_it_is_or_is_plain() -> None:
     plain = {"data_dir", "s3_bucket", "s3_region", "s3_access_key", "s3_secret_key", "log_level"}
     undescribed = {name for name, field in Settings.model_fields.items() if not field.description}
     assert undescribed <= plain
+
+
+def test_every_setting_is_in_the_docs() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = set(re.findall(r"RETORT_[A-Z0-9_]+", " ".join(page.read_text() for page in pages)))
+    assert {f"RETORT_{name.upper()}" for name in Settings.model_fields} - named == set()
 
 
 def test_a_value_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from store.states import Status
 from store.tables import (
     Artifact,
     Attempt,
+    CachedCurve,
     Checkpoint,
     Dataset,
     IdempotencyKey,
@@ -207,6 +208,29 @@ def test_what_has_not_ended_stays(database: Database, objects: ObjectStore, tmp_
         session.execute(update(Job).where(Job.id == job_id).values(status=status))
     tidying.tidy(settings_of(tmp_path, keep_jobs_days=1, keep_history_days=1), database, objects)
     assert rows(database, JobEvent, job_id) == 1
+
+
+def test_a_curve_goes_a_day_after_the_last_job_that_has_it(
+    any_database: Database, objects: ObjectStore, tmp_path: Path
+) -> None:
+    with any_database.write() as session:
+        for digest in ("named", "lost", "new"):
+            recording.cache_curve(session, DEFAULT_TENANT, {"digest": digest})
+        stale = update(CachedCurve).where(CachedCurve.digest != "new").values(created_at=db_now(-2 * DAY))
+        session.execute(stale)
+    new_job(any_database)  # one without a curve
+    job_id = new_job(any_database, curve={"digest": "named", "seed": 1}, status="succeeded")
+
+    def left() -> set[str]:
+        with any_database.read() as session:
+            return set(session.scalars(select(CachedCurve.digest)))
+
+    assert tidying.tidy(settings_of(tmp_path), any_database, objects)["curves"] == 1
+    assert left() == {"named", "new"}
+    with any_database.write() as session:
+        jobs.delete(session, job_id)
+    tidying.tidy(settings_of(tmp_path), any_database, objects)
+    assert left() == {"new"}
 
 
 def test_old_idempotency_keys_go(database: Database, objects: ObjectStore, tmp_path: Path) -> None:
