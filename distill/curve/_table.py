@@ -21,8 +21,8 @@ COLUMNS = (
 
 
 def to_csv(curve: QCurve) -> str:
-    """RFC 4180 text, no cell of it a formula, with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56; floats in full; standard
-    errors empty where there are none; `pooled` and `chosen` true or false."""
+    """RFC 4180 text, no cell of it a formula, with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56;
+    floats in full; standard errors empty where there are none; `pooled` and `chosen` true or false."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

@@ -18,6 +18,7 @@ import { usePoll } from "../hooks/usePoll";
 import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
+import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
 import { misfits, settingsFor, type Subject, subjectOf, subjects } from "../lib/subject";
 import { navigate, usePlace } from "../router";
@@ -96,6 +97,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const [problem, setProblem] = useState<ProblemError | null>(null);
   const [checked, setChecked] = useState<DryRun | null>(null);
   const [busy, setBusy] = useState("");
+  const [sending] = useState(once);
   const say = useSay();
   const recipe = catalogue.recipes.find((each) => each.name === draft.recipe);
   const selection = catalogue.selections.find((each) => each.name === draft.selection);
@@ -124,6 +126,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   function set(change: Partial<Draft>): void {
     setChecked(null);
     setProblem(null);
+    sending.renew();
     const next = { ...draft, ...change };
     onDraft("student" in change ? next : withStudent(next));
   }
@@ -138,8 +141,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     setBusy(dryRun ? "Checking…" : "Submitting…");
     setProblem(null);
     try {
-      const answer = await unwrap(api.POST("/jobs", { params: { query: { dry_run: dryRun } }, body }));
+      const header = dryRun ? {} : { "Idempotency-Key": sending.key(body) };
+      const answer = await unwrap(api.POST("/jobs", { params: { query: { dry_run: dryRun }, header }, body }));
       if ("id" in answer) {
+        sending.renew();
         say("Queued.");
         navigate(`/jobs/${answer.id}`);
       } else setChecked(answer);
