@@ -1,7 +1,8 @@
 import { useState } from "react";
 
-import type { Job, LogLine } from "../api/types";
-import { useLog } from "../hooks/useLog";
+import { api, unwrap } from "../api/client";
+import type { Job } from "../api/types";
+import { usePoll } from "../hooks/usePoll";
 import { bytes } from "../lib/format";
 import { LogLines } from "./LogLines";
 import { Prose } from "./Prose";
@@ -70,16 +71,21 @@ export function FailureCard({ job }: { job: Job }) {
   );
 }
 
+const FEW = 6;
+const MANY = 50;
+
 function LastLines({ job }: { job: Job }) {
-  const { lines } = useLog(job.id, false);
+  const params = { path: { job_id: job.id }, query: { tail: MANY } };
+  const { data } = usePoll(`last lines ${job.id}`, () => unwrap(api.GET("/jobs/{job_id}/logs", { params })));
   const [many, setMany] = useState(false);
+  const lines = data?.items ?? [];
   if (lines.length === 0) return null;
-  const shown: LogLine[] = lines.slice(many ? -50 : -6);
+  const shown = many ? lines : lines.slice(-FEW);
   return (
     <div>
       <h3>Last lines of the log</h3>
       <LogLines lines={shown} search="" />
-      {lines.length > 6 && (
+      {lines.length > FEW && (
         <button type="button" className="button small ghost" onClick={() => setMany(!many)}>
           {many ? "Fewer" : "More"}
         </button>

@@ -75,3 +75,30 @@ test("sent again after a lost answer it is one job; edited or answered it is ano
   expect(keys.every((key) => /^[0-9a-f]{32}$/.test(key ?? ""))).toBe(true);
   expect([second === first, edited === first, again === edited, anew === again]).toEqual([true, false, true, false]);
 });
+
+test("older teachers and datasets are loaded when asked for, and can be chosen", async () => {
+  const made = { status: "ready", labels: {}, created_at: "2026-01-31T12:00:00Z", size_bytes: 1, error: null, report: null };
+  const teacher = (id: string) => ({ ...made, id, name: `teacher ${id}`, architecture: { name: "timm:resnet34", options: {} }, sha256: "0", source: null });
+  const dataset = (id: string) => ({ ...made, id, name: `set ${id}`, kind: "table", files: {}, digest: "0", thumbnails: null });
+  Object.assign(answers, {
+    "/catalogue": { ...CATALOGUE, recipes: [{ ...recipe, name: "feature_only", needs_teacher: true }] },
+    "/teachers": page([teacher("tch_3")], "t2"),
+    "/teachers?cursor=t2": page([teacher("tch_2")], "t1"),
+    "/teachers?cursor=t1": page([teacher("tch_1")]),
+    "/datasets": page([dataset("dst_2")], "d1"),
+    "/datasets?cursor=d1": page([dataset("dst_1")]),
+  });
+  window.history.replaceState(null, "", "/ui/new");
+  const { user } = form();
+  const teachers = () => screen.findByRole("button", { name: "Load older teachers" });
+  await user.click(await teachers());
+  expect(await screen.findByText("Listed: the newest 2 teachers.")).toBeTruthy();
+  await user.click(await teachers());
+  await user.selectOptions(screen.getByLabelText("Teacher"), await screen.findByRole("option", { name: /teacher tch_1/ }));
+  await user.click(screen.getByRole("button", { name: "Load older datasets" }));
+  await user.selectOptions(screen.getByLabelText("Dataset"), await screen.findByRole("option", { name: /set dst_1/ }));
+  expect(screen.getByLabelText("Teacher")).toHaveProperty("value", "tch_1");
+  expect(screen.getByLabelText("Dataset")).toHaveProperty("value", "dst_1");
+  expect(screen.getByRole("option", { name: /teacher tch_3/ })).toBeTruthy();
+  expect(screen.queryByRole("button", { name: /Load older/ })).toBeNull();
+});

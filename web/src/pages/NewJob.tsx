@@ -7,6 +7,7 @@ import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
 import { DatasetChoice, RecipeChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
+import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
 import { SchemaField } from "../components/SchemaField";
 import { SelectionChoice } from "../components/SelectionChoice";
@@ -14,6 +15,7 @@ import { Snippets } from "../components/Snippets";
 import { StudentOptions } from "../components/StudentOptions";
 import { useSay } from "../components/Toasts";
 import { useConfigSchema } from "../hooks/useConfigSchema";
+import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
@@ -28,26 +30,26 @@ const FIRST = ["layers", "epochs", "batch_size", "learning_rate", "augmentation"
 
 interface Choices {
   catalogue: Catalogue;
-  teachers: Teacher[];
-  datasets: Dataset[];
-  jobs: Job[];
+  teachers: Older<Teacher>;
+  datasets: Older<Dataset>;
+  jobs: Older<Job>;
 }
 
-async function load(): Promise<Choices> {
-  const many = { params: { query: { limit: 200 } } };
-  const [catalogue, teachers, datasets, jobs] = await Promise.all([
-    unwrap(api.GET("/catalogue")),
-    unwrap(api.GET("/teachers", many)),
-    unwrap(api.GET("/datasets", many)),
-    unwrap(api.GET("/jobs", { params: { query: { limit: 200, status: ["succeeded"] } } })),
-  ]);
-  return { catalogue, teachers: teachers.items, datasets: datasets.items, jobs: jobs.items };
+const PAGE = 200;
+const teachersFrom = (cursor?: string) => unwrap(api.GET("/teachers", { params: { query: { limit: PAGE, cursor } } }));
+const datasetsFrom = (cursor?: string) => unwrap(api.GET("/datasets", { params: { query: { limit: PAGE, cursor } } }));
+const jobsFrom = (cursor?: string) => unwrap(api.GET("/jobs", { params: { query: { limit: PAGE, cursor, status: ["succeeded"] } } }));
+
+async function load() {
+  const [catalogue, teachers, datasets, jobs] = await Promise.all([unwrap(api.GET("/catalogue")), teachersFrom(), datasetsFrom(), jobsFrom()]);
+  return { catalogue, teachers, datasets, jobs };
 }
 
 export function NewJob() {
   const { query } = usePlace();
   const from = query.get("from");
   const { data, problem, reload } = usePoll("choices", load);
+  const older = { teachers: useOlder(data?.teachers, teachersFrom), datasets: useOlder(data?.datasets, datasetsFrom), jobs: useOlder(data?.jobs, jobsFrom) };
   const { data: config, problem: unknown, reload: ask } = useConfigSchema();
   const [draft, setDraft] = useState<Draft | null>(null);
   const [lost, setLost] = useState<ProblemError | null>(null);
@@ -79,7 +81,7 @@ export function NewJob() {
           <p>Nothing is cloned: the form is empty.</p>
         </Problem>
       )}
-      {!missing && <Form choices={data} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
+      {!missing && <Form choices={{ catalogue: data.catalogue, ...older }} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
     </Page>
   );
 }
@@ -93,7 +95,8 @@ interface FormProps {
 }
 
 function Form({ choices, draft, config, onDraft, reload }: FormProps) {
-  const { catalogue, teachers, datasets, jobs } = choices;
+  const { catalogue } = choices;
+  const [teachers, datasets, jobs] = [choices.teachers.items, choices.datasets.items, choices.jobs.items];
   const [problem, setProblem] = useState<ProblemError | null>(null);
   const [checked, setChecked] = useState<DryRun | null>(null);
   const [busy, setBusy] = useState("");
@@ -168,11 +171,11 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
-            <TeacherChoice teachers={teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
+            <TeacherChoice teachers={choices.teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
           </Card>
         )}
         <Card title={`${number + 2}. Dataset`}>
-          <DatasetChoice catalogue={catalogue} datasets={datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
+          <DatasetChoice catalogue={catalogue} datasets={choices.datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
         </Card>
         <Card title={`${number + 3}. Student`}>
           <div className={subject === "texts" ? "fields-stack" : "grid2 wide-first"}>
@@ -229,6 +232,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
                 {at("/compare_with") && <span className="help error">{at("/compare_with")}</span>}
               </label>
             </div>
+            <MoreButton list={choices.jobs} what="succeeded jobs" />
           </Card>
         </form>
       </div>
