@@ -91,7 +91,7 @@ def test_bad_content(tmp_path):
     refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
     refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "without labels")
     refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "row 9 is none of its 2 class names")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "none of the 2 classes")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "label -1 of a.parquet row 9")
     refused(write_parquet(path, IMAGES, LABELS, ["a", "b", "c"]), "have no images")
     refused(write_parquet(path, IMAGES, [0] * 10, ["a"]), "fewer than 2")
     refused(write_parquet(path, IMAGES, [0.5] * 10), "neither integer nor text")
