@@ -203,7 +203,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
               </label>
               <label className="field">
                 <span>Labels</span>
-                <input value={draft.labels} placeholder="team=vision, try=3" onChange={(event) => set({ labels: event.target.value })} />
+                <textarea rows={1} value={draft.labels} placeholder="team=vision, try=3" onChange={(event) => set({ labels: event.target.value })} />
+                <span className="help">
+                  Names and values, kept as typed: <code>team=vision, try=3</code>, or one a line. A value that holds a comma goes in quotes: <code>note=&quot;a, b&quot;</code>.
+                </span>
                 {at("/labels") && <span className="help error">{at("/labels")}</span>}
               </label>
               <label className="field">
