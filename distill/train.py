@@ -207,7 +207,7 @@ class _Run:
         return cache.plan(
             wanted,
             augmented=self.config.augmentation != "none",
-            passes=self.length.total_steps * self.length.accumulation / self.length.batches_per_epoch,
+            passes=self.length.passes,
             sample_bytes=sample_bytes,
             samples=self.data.size,
             memory_bytes=self.config.cache_memory_bytes,

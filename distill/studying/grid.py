@@ -147,7 +147,8 @@ def _twin(study: Study, cell: Cell, folder: Path) -> dict[str, Any] | None:
 def _finished(place: Path, spec: RunSpec) -> dict[str, Any] | None:
     with suppress(OSError, ValueError):
         outcome: dict[str, Any] = json.loads((place / MARK).read_text())
-        if outcome["fingerprint"] == fingerprint(spec):
+        # What failed may have been mended since.
+        if outcome["fingerprint"] == fingerprint(spec) and outcome.get("status") != "failed":
             return outcome
     return None
 

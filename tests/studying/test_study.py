@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from distill.cli import study
 from distill.commands.study import parse_architecture, parse_dataset, parse_recipes
@@ -25,7 +27,8 @@ ARGUMENTS = [
 
 
 def invoke(folder: Path, *more: str) -> str:
-    result = CliRunner().invoke(study, [*ARGUMENTS, *more, "--output", str(folder)], catch_exceptions=False)
+    arguments = ARGUMENTS[2:] if "--dataset" in more else ARGUMENTS
+    result = CliRunner().invoke(study, [*arguments, *more, "--output", str(folder)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -60,6 +63,44 @@ def test_grid_table_and_resumption(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     calls.clear()
     invoke(tmp_path)
     assert calls == []
+
+
+def test_other_contents_of_the_same_files_and_failed_cells_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real, broken = grid.run, ["cross_entropy"]
+
+    def counted(spec: Any, folder: Path, control: Any) -> Any:
+        calls.append(folder.name)
+        if folder.name != "teacher" and spec.config.recipe in broken:
+            raise InvalidConfig("No.", "Mend it.")
+        return real(spec, folder, control)
+
+    monkeypatch.setattr(grid, "run", counted)
+    data, output = tmp_path / "data", tmp_path / "study"
+    arguments = ["--recipes", "cross_entropy,feature_only", "--seeds", "1", "--dataset", str(data)]
+    pictures(data, seed=0)
+    assert "failed: No." in invoke(output, *arguments)
+    broken.clear()
+    calls.clear()
+    invoke(output, *arguments)
+    assert [name[:20] for name in calls] == ["seed0-cross_entropy-"]
+    calls.clear()
+    pictures(data, seed=1)
+    invoke(output, *arguments)
+    assert len(calls) == 3  # the teacher too
+
+
+def pictures(folder: Path, seed: int) -> None:
+    """Two classes of 40 tiny pictures, the same names for every seed."""
+    drawn = np.random.default_rng(seed).integers(0, 256, (2, 40, 8, 8, 3), dtype=np.uint8)
+    for name, images in zip(
+        ("dark", "light"), drawn // 2 + np.array([0, 127], np.uint8)[:, None, None, None, None], strict=True
+    ):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
 def test_rules_that_choose_the_same_layers_share_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
