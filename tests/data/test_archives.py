@@ -272,6 +272,14 @@ def test_gzip_bomb_in_padding(tmp_path):
     refused(tmp_path / "a.tar.gz")
 
 
+def test_a_byte_that_changed_where_nothing_else_would_notice(tmp_path):
+    write_tar(tmp_path / "a.tar", tree())
+    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes(), compresslevel=0))
+    content[-30] ^= 1  # in the zeros behind the last member
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    refused(tmp_path / "a.tar.gz", "damaged")
+
+
 def test_caps(write):
     path = write(tree(2, 5))
     refused(path, "more than 5 members", limits=Limits(members=5))
