@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from store.database import Database
 from store.ids import new_id
-from store.repositories import jobs, leases, outbox, recording, tenants
+from store.repositories import jobs, leases, outbox, recording, system, tenants
 from store.repositories.tenants import DEFAULT_TENANT
 from store.states import Status
 from store.tables import CachedCurve, Delivery, Job, Tenant, Webhook
@@ -107,6 +107,16 @@ def test_two_jobs_keep_the_same_curve_at_once(database: Database) -> None:
     overlap(database, keep(1), keep(2))
     with database.read() as session:
         assert [row.curve["seed"] for row in session.scalars(select(CachedCurve))] == [1]
+
+
+def test_two_workers_publish_their_catalogues(database: Database) -> None:
+    def publish(*names: str) -> Work:
+        return lambda session: system.publish(session, "architecture", [{"name": name} for name in names])
+
+    overlap(database, publish("a", "b"), publish("c", "b"))
+    overlap(database, publish("c", "b"), publish("b", "d"))  # other versions of the same, in another order
+    with database.read() as session:
+        assert system.catalogue_names(session, "architecture") == ["b", "d"]
 
 
 def test_two_requests_make_one_tenant(database: Database) -> None:

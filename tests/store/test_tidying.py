@@ -253,6 +253,15 @@ def test_orphans_go_after_the_grace_and_nothing_else(
         assert list(session.scalars(select(Orphan))) == []
 
 
+def test_an_object_in_the_place_of_a_folder_stops_nothing(
+    database: Database, any_objects: ObjectStore, tmp_path: Path
+) -> None:
+    job_id = new_job(database, status="succeeded")
+    for key in (f"jobs/{job_id}", "jobs/job_gone", "teachers/tch_gone"):
+        put(any_objects, tmp_path, key)
+    assert set(orphans.find(database, any_objects)) == {"jobs/job_gone", "teachers/tch_gone"}
+
+
 def test_an_object_that_gets_its_row_is_no_orphan_any_more(
     database: Database, objects: ObjectStore, tmp_path: Path
 ) -> None:
