@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from client.errors import NotThere
+from client.packing import packed
 
 CONFIG, INDEX = "config.json", ".safetensors.index.json"
 LANGUAGE = "transformers:auto"
@@ -77,7 +78,7 @@ def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
         yield _roles(path, tables)
         return
     with TemporaryDirectory() as folder:
-        yield {"file": _packed(path, Path(folder) / f"{path.resolve().name}.zip")}
+        yield {"file": packed(path, Path(folder) / f"{path.resolve().name}.zip")}
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -93,13 +94,3 @@ def _roles(path: Path, tables: list[Path]) -> dict[str, Path]:
         names = ", ".join(file.name for file in tables[:12])
         raise NotThere(f"{path} holds {names}.", "Name the files with --train and --test.")
     return {role: files[0] for role, files in parts.items() if files}
-
-
-def _packed(folder: Path, target: Path) -> Path:
-    """Every plain file, hidden ones and links apart, uncompressed: images are compressed already."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(folder.rglob("*")):
-            inside = file.relative_to(folder)
-            if file.is_file() and not file.is_symlink() and not any(part.startswith(".") for part in inside.parts):
-                archive.write(file, inside)
-    return target
