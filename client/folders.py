@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from client.errors import NotThere
-from client.packing import packed
+from client.packing import is_images, packed
 
 CONFIG, INDEX = "config.json", ".safetensors.index.json"
 LANGUAGE = "transformers:auto"
@@ -68,17 +68,18 @@ def called(path: Path) -> str:
 @contextmanager
 def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
     """Role -> file, until the block ends. A file is the whole; a folder has one table (`train.*`, where there is one
-    with `test.*`), at its top or in `data/`, else it is packed into a temporary zip, as a folder of images. Raises
-    `NotThere` for tables of which several could be meant."""
+    with `test.*`), at its top or in `data/`; without tables, or with images that belong to them, it is packed into a
+    temporary zip. Raises `NotThere` for tables of which several could be meant, and for links in what is packed."""
     if not path.is_dir():
         yield {"file": path}
         return
-    tables = _tables(path) or _tables(path / "data")
-    if tables:
+    home = path if _tables(path) or not _tables(path / "data") else path / "data"
+    tables = _tables(home)
+    if tables and not is_images(home, tables):
         yield _roles(path, tables)
         return
     with TemporaryDirectory() as folder:
-        yield {"file": packed(path, Path(folder) / f"{path.resolve().name}.zip")}
+        yield {"file": packed(home, Path(folder) / f"{path.resolve().name}.zip")}
 
 
 def _tables(folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from store.database import Database
 from store.repositories import system
 from tests.api.driver import Driver
 from tests.client.conftest import Command
-from tests.data.files import archive, tree, write_folder
+from tests.data.files import archive, image_bytes, tree, write_folder
 
 
 def files(folder: Path, **contents: str) -> Path:
@@ -134,6 +134,39 @@ def test_an_empty_class_reaches_the_service_and_is_refused_there(tmp_path: Path)
     with folders.dataset_files(folder) as found:
         opened = open_dataset(archive(found["file"]))
     assert opened.classes == ("class0", "class1")
+
+
+METADATA = {
+    "metadata.csv": "file_name,label\n{}cat.png,cat\n{}dog.png,dog\n",
+    "metadata.jsonl": '{{"file_name": "{}cat.png", "label": "cat"}}\n{{"file_name": "{}dog.png", "label": "dog"}}\n',
+    "labels.tsv": "Label\tImage\ncat\t{}cat.png\ndog\t{}dog.png\n",
+}
+
+
+@pytest.mark.parametrize("layout", ["", "data/"])
+@pytest.mark.parametrize("below", ["", "images/"])
+@pytest.mark.parametrize("table", METADATA)
+def test_images_that_a_table_names_are_packed_with_it(table: str, below: str, layout: str, tmp_path: Path) -> None:
+    images = {f"{layout}{below}{name}.png": image_bytes(seed) for seed, name in enumerate(("cat", "dog"))}
+    listed = METADATA[table].format(below, below).encode()
+    folder = write_folder(tmp_path / "pets", images | {f"{layout}{table}": listed, "README.md": b"x"})
+    with folders.dataset_files(folder) as found:
+        assert found["file"].name == "pets.zip"
+        assert open_dataset(archive(found["file"])).classes == ("cat", "dog")
+
+
+def test_class_folders_beside_a_table_about_something_else_are_packed(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", tree() | {"licences.csv": b"author,licence\nme,CC0\n"})
+    with folders.dataset_files(folder) as found:
+        assert open_dataset(archive(found["file"])).classes == ("class0", "class1")
+
+
+@pytest.mark.parametrize("table", ["train.csv", "train.jsonl", "train.parquet"])
+def test_a_picture_beside_tables_of_texts_is_none_of_the_data(table: str, tmp_path: Path) -> None:
+    rows = {".csv": b"text,label\na,b\n", ".jsonl": b'{"text": "a", "label": "b"}\n', ".parquet": b"PAR1"}
+    folder = write_folder(tmp_path / "news", {table: rows[Path(table).suffix], "figures/curve.png": image_bytes()})
+    with folders.dataset_files(folder) as found:
+        assert list(found.values()) == [folder / table]
 
 
 @pytest.mark.usefixtures("inspector", "language")
