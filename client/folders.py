@@ -69,7 +69,8 @@ def called(path: Path) -> str:
 def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
     """Role -> file, until the block ends. A file is the whole; a folder has one table (`train.*`, where there is one
     with `test.*`), at its top or in `data/`; without tables, or with images that belong to them, it is packed into a
-    temporary zip. Raises `NotThere` for tables of which several could be meant, and for links in what is packed."""
+    temporary zip. Raises `NotThere` for tables of which several could be meant, `Unusable` for links in what is
+    packed."""
     if not path.is_dir():
         yield {"file": path}
         return

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from client.errors import NotThere
+from client.errors import Unusable
 
 #: What the service reads as images, as columns that name them, and as tables beside them (docs/datasets.md).
 IMAGES = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
@@ -20,7 +20,7 @@ NO_LINKS = "Copy the folder with what its links point to (cp -rL FOLDER COPY) an
 
 def packed(folder: Path, target: Path) -> Path:
     """Everything but hidden files, uncompressed: images are compressed already. Empty folders too: the service refuses
-    an empty class. Raises `NotThere` for links and special files, as the service does with a folder on its own disk."""
+    an empty class. Raises `Unusable` for links and special files, as the service does with a folder on its own disk."""
     # Zip knows no year before 1980: such dates are written as 1980.
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
         for file in _visible(folder):
@@ -43,7 +43,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 def _plain(file: Path, folder: Path) -> Path:
     if file.is_symlink() or not (file.is_file() or file.is_dir()):
-        raise NotThere(f"{file.relative_to(folder)} in {folder} is a link or a special file.", NO_LINKS)
+        raise Unusable(f"{file.relative_to(folder)} in {folder} is a link or a special file.", NO_LINKS)
     return file
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 from client import render
 from client.api import Retort
+from client.commands import body as bodies
 from client.errors import JobFailed
 from client.session import Session, command, pairs, typed_pairs
 from client.types import TERMINAL, Job
@@ -62,7 +62,7 @@ def submit(
     **rest: Any,
 ) -> None:
     """Queue a job."""
-    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
     if dataset is not None:
         body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}

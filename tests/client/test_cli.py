@@ -160,6 +160,64 @@ def test_no_service_is_the_systems_fault(capsys: pytest.CaptureFixture[str]) -> 
     assert "retort serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{oops", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"priority": NaN}', "NaN is no number"),
+        (b"[1]", "no JSON object"),
+        (b'"text"', "no JSON object"),
+    ],
+)
+def test_a_body_that_is_none_is_said_so(command: Command, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_bytes(content)
+    code, out = command("jobs", "submit", "-f", tmp_path / "job.json", "--dry-run", "--name", "x")
+    assert (code, said in out, "--file" in out) == (1, True, True), out
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_json_has_not_are_left_to_the_service(command: Command, driver: Driver, value: str) -> None:
+    code, out = command("jobs", "submit", "-d", "digits", "-s", "resnet8", "--set", f"learning_rate={value}")
+    assert (code, "Error:" in out) == (1, True), out
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("127.0.0.1:8931", "http://127.0.0.1:8931"),
+        ("localhost:8931", "http://localhost:8931"),
+        ("retort.example", "http://retort.example"),
+        ("ftp://a", "http://HOST:PORT"),
+        ("http://", "http://HOST:PORT"),
+        ("http://[::1", "http://HOST:PORT"),
+        ("", "http://HOST:PORT"),
+    ],
+)
+def test_a_url_without_its_scheme_is_said_so(url: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--url", url, "jobs", "list"]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["secret\n", "schlüssel"])
+def test_a_key_that_no_header_carries_is_said_so(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--api-key", key, "jobs", "list"]) == 1
+    assert "API key" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_written_are_named(command: Command, driver: Driver, tmp_path: Path) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    (tmp_path / "taken").write_text("")
+    for arguments in (
+        ["q-curve", job_id, "-o", tmp_path / "none" / "c.svg"],
+        ["download", job_id, "-o", tmp_path / "taken"],
+    ):
+        code, out = command(*arguments)
+        assert (code, str(tmp_path) in "".join(out.split())) == (1, True), out
+
+
 def test_commands_of_other_packages_are_attached_and_loaded_only_when_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
