@@ -61,16 +61,13 @@ def submit(
     watch: bool,
     **rest: Any,
 ) -> None:
-    """Queue a job."""
+    """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
     if dataset is not None:
         body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
-    if student is not None:
-        body["student"] = {"name": student, "options": options}
-    given = config | ({"recipe": recipe} if recipe else {})
-    if given:
-        body["config"] = body.get("config", {}) | given
+    body = bodies.with_student(body, student, options)
+    body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)
         session.show(checked, lambda: render.details(checked))

@@ -7,6 +7,7 @@ import threading
 import time
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -175,6 +176,46 @@ def test_a_body_that_is_none_is_said_so(command: Command, content: bytes, said: 
     (tmp_path / "job.json").write_bytes(content)
     code, out = command("jobs", "submit", "-f", tmp_path / "job.json", "--dry-run", "--name", "x")
     assert (code, said in out, "--file" in out) == (1, True, True), out
+
+
+@pytest.mark.usefixtures("inspector")
+@pytest.mark.parametrize(
+    ("student", "arguments", "made"),
+    [
+        ({"name": "resnet8", "options": {"width": 4}}, ["-o", "width=8"], ("retort:resnet8", {"width": 8})),
+        ({"name": "resnet8", "options": {"width": 4}}, ["-s", "resnet14"], ("retort:resnet14", {"width": 4})),
+        ({"name": "resnet8"}, ["-s", "resnet14", "-o", "width=8"], ("retort:resnet14", {"width": 8})),
+        ("resnet8", ["-o", "width=8"], ("retort:resnet8", {"width": 8})),
+        (None, ["-s", "resnet8"], ("retort:resnet8", {})),
+    ],
+)
+def test_options_count_beside_a_file(
+    command: Command, driver: Driver, student: Any, arguments: list[str], made: tuple[str, Any], tmp_path: Path
+) -> None:
+    body = {"dataset": {"named": "digits"}, "config": {"recipe": "cross_entropy", "epochs": 2}, "student": student}
+    (tmp_path / "job.json").write_text(json.dumps(body))
+    code, out = command("--json", "jobs", "submit", "-f", tmp_path / "job.json", "--set", "batch_size=8", *arguments)
+    assert code == 0, out
+    job = json.loads(out)
+    assert (job["student"]["name"], job["student"]["options"]) == made
+    assert [job["config"][name] for name in ("recipe", "epochs", "batch_size")] == ["cross_entropy", 2, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "said"),
+    [
+        ({}, ["-o", "width=8"], "--student"),
+        ({"student": [1]}, ["-o", "width=8"], "'student' is no JSON object"),
+        ({"student": {"name": "resnet8", "options": [1]}}, ["-o", "width=8"], "'options' is no JSON object"),
+        ({"config": [1]}, ["--set", "epochs=1"], "'config' is no JSON object"),
+    ],
+)
+def test_options_that_have_no_place_are_refused(
+    command: Command, body: Any, arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "job.json").write_text(json.dumps(body))
+    code, out = command("jobs", "submit", "-f", tmp_path / "job.json", *arguments)
+    assert (code, said in out) == (1, True), out
 
 
 @pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
