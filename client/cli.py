@@ -20,7 +20,7 @@ from client.commands.jobs import jobs
 from client.commands.results import download, q_curve
 from client.commands.teachers import teachers
 from client.commands.webhooks import webhooks
-from client.errors import RetortClientError
+from client.errors import RetortClientError, Unusable
 from client.session import INTERRUPTED, USER, Session, explain
 
 GROUP = "retort.commands"
@@ -100,7 +100,15 @@ def main(arguments: list[str] | None = None) -> int:
         return USER
     except BrokenPipeError:
         return USER
+    except OSError as error:
+        return explain(console, _of_a_file(error))
     return result if isinstance(result, int) else 0
+
+
+def _of_a_file(error: OSError) -> RetortClientError:
+    """The user's where a path is to blame; a full disk is the system's."""
+    why = error.strerror or str(error) or type(error).__name__
+    return RetortClientError(f"{why}.") if error.filename is None else Unusable(f"{error.filename}: {why}.")
 
 
 def run() -> None:
