@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -16,7 +20,7 @@ from client.commands.jobs import jobs
 from client.commands.results import download, q_curve
 from client.commands.teachers import teachers
 from client.commands.webhooks import webhooks
-from client.errors import RetortClientError
+from client.errors import RetortClientError, Unusable
 from client.session import INTERRUPTED, USER, Session, explain
 
 GROUP = "retort.commands"
@@ -38,7 +42,7 @@ class _Attached(click.Command):
     """Stands for a command of another package until it is run: `retort --help` must not import torch."""
 
     def __init__(self, point: EntryPoint) -> None:
-        super().__init__(point.name, help=f"Local command of {point.module}.", add_help_option=False)
+        super().__init__(point.name, help=_summary(point), add_help_option=False)
         self.params = [click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)]
         self.ignore_unknown_options = True
         self.context_settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -48,6 +52,17 @@ class _Attached(click.Command):
         loaded: click.Command = self._point.load()
         name = f"{context.find_root().info_name} {self.name}"
         return loaded.main(list(context.params["rest"]), prog_name=name, standalone_mode=False)
+
+
+def _summary(point: EntryPoint) -> str:
+    """The first line of the command's docstring, read without importing it; here, beside the service, not over HTTP."""
+    with suppress(ModuleNotFoundError):
+        spec = find_spec(point.module)
+        body = ast.parse(Path(spec.origin).read_bytes()).body if spec and spec.origin else []
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and node.name == point.attr:
+                return (ast.get_docstring(node) or point.value).partition("\n")[0]
+    return f"Of {point.module}."
 
 
 def _attached() -> dict[str, EntryPoint]:
@@ -85,7 +100,15 @@ def main(arguments: list[str] | None = None) -> int:
         return USER
     except BrokenPipeError:
         return USER
+    except OSError as error:
+        return explain(console, _of_a_file(error))
     return result if isinstance(result, int) else 0
+
+
+def _of_a_file(error: OSError) -> RetortClientError:
+    """The user's where a path is to blame; a full disk is the system's."""
+    why = error.strerror or str(error) or type(error).__name__
+    return RetortClientError(f"{why}.") if error.filename is None else Unusable(f"{error.filename}: {why}.")
 
 
 def run() -> None:

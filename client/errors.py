@@ -52,6 +52,12 @@ class NotThere(RetortClientError):
     fault = "user"
 
 
+class Unusable(RetortClientError):
+    """What was given cannot be used as it is; the service has not been asked."""
+
+    fault = "user"
+
+
 class Refused(RetortClientError):
     """An inspection found the input unusable after the request that sent it had been answered."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from client.errors import NotThere
+from client.packing import is_images, packed
 
 CONFIG, INDEX = "config.json", ".safetensors.index.json"
 LANGUAGE = "transformers:auto"
@@ -67,17 +68,19 @@ def called(path: Path) -> str:
 @contextmanager
 def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
     """Role -> file, until the block ends. A file is the whole; a folder has one table (`train.*`, where there is one
-    with `test.*`), at its top or in `data/`, else it is packed into a temporary zip, as a folder of images. Raises
-    `NotThere` for tables of which several could be meant."""
+    with `test.*`), at its top or in `data/`; without tables, or with images that belong to them, it is packed into a
+    temporary zip. Raises `NotThere` for tables of which several could be meant, `Unusable` for links in what is
+    packed."""
     if not path.is_dir():
         yield {"file": path}
         return
-    tables = _tables(path) or _tables(path / "data")
-    if tables:
+    home = path if _tables(path) or not _tables(path / "data") else path / "data"
+    tables = _tables(home)
+    if tables and not is_images(home, tables):
         yield _roles(path, tables)
         return
     with TemporaryDirectory() as folder:
-        yield {"file": _packed(path, Path(folder) / f"{path.resolve().name}.zip")}
+        yield {"file": packed(home, Path(folder) / f"{path.resolve().name}.zip")}
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -93,13 +96,3 @@ def _roles(path: Path, tables: list[Path]) -> dict[str, Path]:
         names = ", ".join(file.name for file in tables[:12])
         raise NotThere(f"{path} holds {names}.", "Name the files with --train and --test.")
     return {role: files[0] for role, files in parts.items() if files}
-
-
-def _packed(folder: Path, target: Path) -> Path:
-    """Every plain file, hidden ones and links apart, uncompressed: images are compressed already."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(folder.rglob("*")):
-            inside = file.relative_to(folder)
-            if file.is_file() and not file.is_symlink() and not any(part.startswith(".") for part in inside.parts):
-                archive.write(file, inside)
-    return target

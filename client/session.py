@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -83,6 +84,18 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _typed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return strict_json(text)
+    except (ValueError, RecursionError):
         return text
+
+
+def strict_json(text: str) -> Any:
+    """The value of a JSON text. Raises `ValueError` for NaN and numbers beyond 1.8e308 too, which Python would read but
+    no request can carry."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return value

@@ -9,23 +9,25 @@ from typing import Any
 
 import httpx
 
-from client.errors import ProblemError, Unreachable
+from client.errors import ProblemError, Unreachable, Unusable
 
 TRIES = 4
 PAUSE_SECONDS = 0.5
 TIMEOUT = httpx.Timeout(30, read=330)  # a POST may wait 300 s for an inspection
 LIMITED_SECONDS = 30.0
 WAITS = {"rate_limited": 4, "idempotency_key_in_flight": 330}  # by code; the second as long as a POST may take
+REMEDY = "Give the service's address as http://HOST:PORT."
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 class Transport:
     """One service. Sends again what may be sent twice (GET, DELETE, and POST with an Idempotency-Key) when the
-    connection breaks or the answer is 503."""
+    connection breaks or the answer is 503. Raises `Unusable` for a URL that is none of HTTP, and for a key that no
+    header can carry."""
 
     def __init__(self, url: str, api_key: str | None, transport: httpx.BaseTransport | None = None) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {_key(api_key)}"} if api_key else {}
+        self.url = _checked(url).rstrip("/")
         self._client = httpx.Client(
             base_url=self.url, headers=headers, timeout=TIMEOUT, follow_redirects=True, transport=transport
         )
@@ -74,6 +76,23 @@ class Transport:
                 response.read()
                 raise ProblemError.of(response)
             yield response
+
+
+def _checked(url: str) -> str:
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unusable(f"{url!r} is no URL ({error}).", REMEDY) from error
+    if found.scheme in {"http", "https"} and found.host:
+        return url
+    remedy = REMEDY if "://" in url or not url else f"Write http://{url}, or https:// where the service has it."
+    raise Unusable(f"{url!r} is no http:// or https:// URL.", remedy)
+
+
+def _key(api_key: str) -> str:
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise Unusable("The API key holds a line's end or a character beyond ASCII.", "Copy it again.")
+    return api_key
 
 
 def _waits(response: httpx.Response) -> int:

@@ -69,15 +69,23 @@ class Workload:
     texts: TextWork | None = None
 
     @property
+    def batches(self) -> int:
+        """Of one epoch: whole ones, or one of all samples where they are fewer than that."""
+        return max(1, self.train // self.config.batch_size)
+
+    @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
-        batches = max(1, self.train // self.config.batch_size)
-        steps = ceil(batches / self.config.gradient_accumulation) * self.config.epochs
+        steps = ceil(self.batches / self.config.gradient_accumulation) * self.config.epochs
         return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
 
     @property
     def samples_seen(self) -> int:
-        return self.steps * self.config.batch_size * self.config.gradient_accumulation
+        """Each as often as it is seen; the last step of an epoch may have fewer batches than the others."""
+        group = self.config.gradient_accumulation
+        epochs, steps = divmod(self.steps, ceil(self.batches / group))
+        batches = epochs * self.batches + min(steps * group, self.batches)
+        return batches * min(self.config.batch_size, self.train)
 
     @property
     def cached(self) -> bool:

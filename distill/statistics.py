@@ -38,27 +38,42 @@ def wilson(successes: int, n: int) -> Share:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """accuracy(first) - accuracy(second) on the same n samples, with a 95 % interval; `clear` if it excludes 0."""
+    """accuracy(first) - accuracy(second) on the same n samples, with a 95 % interval. `clear`: the interval excludes 0,
+    and the exact test does too."""
 
     value: float
     low: float
     high: float
     n: int
-
-    @property
-    def clear(self) -> bool:
-        return self.low > 0 or self.high < 0
+    clear: bool
 
     def to_dict(self) -> dict[str, float | int | bool]:
-        return asdict(self) | {"clear": self.clear}
+        return asdict(self)
 
 
 def paired_difference(only_first: int, only_second: int, n: int) -> Difference:
-    """Of n samples `only_first` are right for the first network alone, `only_second` for the second alone.
+    """Of n samples `only_first` (b) are right for the first network alone, `only_second` (c) for the second alone.
 
-    d = (b - c) / n with standard error sqrt(b + c - (b - c)^2 / n) / n, the paired (McNemar) one; it says how far
-    other test samples would move d, not how far other seeds would.
+    value = (b - c) / n; the interval is that of Bonett and Price (2012), right also for few samples:
+
+        d +- z sqrt((p + q - d^2) / (n + 2)),  p = (b + 1) / (n + 2),  q = (c + 1) / (n + 2),  d = p - q
+
+    cut at -1 and 1. It says how far other test samples would move the value, not how far other seeds would.
     """
-    d = (only_first - only_second) / n
-    error = math.sqrt(max(only_first + only_second - (only_first - only_second) ** 2 / n, 0.0)) / n
-    return Difference(d, d - Z95 * error, d + Z95 * error, n)
+    p, q = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    d = p - q
+    half = Z95 * math.sqrt((p + q - d * d) / (n + 2))
+    low, high = max(-1.0, d - half), min(1.0, d + half)
+    clear = (low > 0 or high < 0) and mcnemar(only_first, only_second) < 0.05
+    return Difference((only_first - only_second) / n, low, high, n, clear)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p of McNemar's test, in [0, 1]: of b + c samples that one network alone has right, as few as
+    min(b, c) or fewer fall to one of them, 2 sum_{i <= min(b, c)} C(b + c, i) / 2^(b + c). Beyond 1,000 such samples by
+    the normal approximation with continuity correction, which is then as good."""
+    few, total = min(only_first, only_second), only_first + only_second
+    if total <= 1000:
+        ways = sum(math.comb(total, i) for i in range(few + 1))
+        return min(1.0, float(2 * ways / 2**total))
+    return math.erfc(max(abs(only_first - only_second) - 1, 0) / math.sqrt(2 * total))

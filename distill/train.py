@@ -57,7 +57,7 @@ def train(
     watched layers on a batch for the message of `Diverged`.
     `control.stop` ends with the best student by validation, `control.handover` with a checkpoint; both are heard
     between the batches of the teacher's targets too.
-    Raises Diverged; InvalidConfig for a checkpoint that is damaged or of another configuration.
+    Raises Diverged; AtChance; InvalidConfig for a checkpoint that is damaged or of another configuration.
     """
     saved = checkpoint.read(resume) if resume else None
     device = _device(config)
@@ -207,7 +207,7 @@ class _Run:
         return cache.plan(
             wanted,
             augmented=self.config.augmentation != "none",
-            passes=self.length.total_steps * self.length.accumulation / self.length.batches_per_epoch,
+            passes=self.length.passes,
             sample_bytes=sample_bytes,
             samples=self.data.size,
             memory_bytes=self.config.cache_memory_bytes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.markup import escape
 
 from client import render
 from client.api import Retort
+from client.commands import body as bodies
 from client.errors import JobFailed
 from client.session import Session, command, pairs, typed_pairs
 from client.types import TERMINAL, Job
@@ -61,16 +61,13 @@ def submit(
     watch: bool,
     **rest: Any,
 ) -> None:
-    """Queue a job."""
-    body: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file is not None else {}
+    """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
+    body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
     if dataset is not None:
         body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
-    if student is not None:
-        body["student"] = {"name": student, "options": options}
-    given = config | ({"recipe": recipe} if recipe else {})
-    if given:
-        body["config"] = body.get("config", {}) | given
+    body = bodies.with_student(body, student, options)
+    body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)
         session.show(checked, lambda: render.details(checked))

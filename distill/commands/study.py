@@ -61,9 +61,13 @@ class _Given:
 
 
 def _run(given: _Given, teacher: str, named: str | None, teacher_epochs: int, output: Path) -> None:
+    from distill.data import open_dataset
     from distill.studying.grid import Study, Variant, run_study
 
-    taught = _teacher(given, teacher, named, teacher_epochs, output)
+    opened = open_dataset(given.dataset)
+    # With the digest of what is in the files now: what was finished on other contents does not count.
+    given.dataset = given.dataset.model_copy(update={"digest": opened.digest})
+    taught = _teacher(given, teacher, named, teacher_epochs, output, len(opened.classes))
     planned = Study(
         dataset=given.dataset, teacher=taught, student=given.student, selections=given.rules, seeds=given.seeds,
         variants=tuple(Variant(name, tuple(parameters.items())) for name, parameters in given.variants),
@@ -74,8 +78,7 @@ def _run(given: _Given, teacher: str, named: str | None, teacher_epochs: int, ou
     click.echo(f"Written: {output / 'study.md'}, {output / 'study.json'}")
 
 
-def _teacher(given: _Given, teacher: str, named: str | None, epochs: int, output: Path) -> Any:
-    from distill.data import open_dataset
+def _teacher(given: _Given, teacher: str, named: str | None, epochs: int, output: Path, classes: int) -> Any:
     from distill.safetensors_header import read_header
     from distill.studying.grid import teacher_of, train_teacher
 
@@ -90,7 +93,7 @@ def _teacher(given: _Given, teacher: str, named: str | None, epochs: int, output
         config = given.config.model_copy(update={"epochs": epochs, "max_steps": None})
         click.echo(f"Training the teacher {architecture.name} for {epochs} epochs.")
         path = train_teacher(given.dataset, architecture, config, output)
-    return teacher_of(path, architecture, len(open_dataset(given.dataset).classes))
+    return teacher_of(path, architecture, classes)
 
 
 def write(output: Path, given: _Given, teacher: Architecture, outcomes: list[dict[str, Any]]) -> None:

@@ -85,6 +85,12 @@ class Length:
     def steps_per_epoch(self) -> int:
         return math.ceil(self.batches_per_epoch / self.accumulation)
 
+    @property
+    def passes(self) -> float:
+        """How often the run sees each sample."""
+        epochs, steps = divmod(self.total_steps, self.steps_per_epoch)
+        return epochs + min(steps * self.accumulation / self.batches_per_epoch, 1)
+
 
 def length(config: DistillConfig, batches_per_epoch: int) -> Length:
     steps = math.ceil(batches_per_epoch / config.gradient_accumulation) * config.epochs

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 import time
+import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -160,18 +162,124 @@ def test_no_service_is_the_systems_fault(capsys: pytest.CaptureFixture[str]) -> 
     assert "retort serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{oops", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"priority": NaN}', "NaN is no number"),
+        (b"[1]", "no JSON object"),
+        (b'"text"', "no JSON object"),
+    ],
+)
+def test_a_body_that_is_none_is_said_so(command: Command, content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_bytes(content)
+    code, out = command("jobs", "submit", "-f", tmp_path / "job.json", "--dry-run", "--name", "x")
+    assert (code, said in out, "--file" in out) == (1, True, True), out
+
+
+@pytest.mark.usefixtures("inspector")
+@pytest.mark.parametrize(
+    ("student", "arguments", "made"),
+    [
+        ({"name": "resnet8", "options": {"width": 4}}, ["-o", "width=8"], ("retort:resnet8", {"width": 8})),
+        ({"name": "resnet8", "options": {"width": 4}}, ["-s", "resnet14"], ("retort:resnet14", {"width": 4})),
+        ({"name": "resnet8"}, ["-s", "resnet14", "-o", "width=8"], ("retort:resnet14", {"width": 8})),
+        ("resnet8", ["-o", "width=8"], ("retort:resnet8", {"width": 8})),
+        (None, ["-s", "resnet8"], ("retort:resnet8", {})),
+    ],
+)
+def test_options_count_beside_a_file(
+    command: Command, driver: Driver, student: Any, arguments: list[str], made: tuple[str, Any], tmp_path: Path
+) -> None:
+    body = {"dataset": {"named": "digits"}, "config": {"recipe": "cross_entropy", "epochs": 2}, "student": student}
+    (tmp_path / "job.json").write_text(json.dumps(body))
+    code, out = command("--json", "jobs", "submit", "-f", tmp_path / "job.json", "--set", "batch_size=8", *arguments)
+    assert code == 0, out
+    job = json.loads(out)
+    assert (job["student"]["name"], job["student"]["options"]) == made
+    assert [job["config"][name] for name in ("recipe", "epochs", "batch_size")] == ["cross_entropy", 2, 8]
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "said"),
+    [
+        ({}, ["-o", "width=8"], "--student"),
+        ({"student": [1]}, ["-o", "width=8"], "'student' is no JSON object"),
+        ({"student": {"name": "resnet8", "options": [1]}}, ["-o", "width=8"], "'options' is no JSON object"),
+        ({"config": [1]}, ["--set", "epochs=1"], "'config' is no JSON object"),
+    ],
+)
+def test_options_that_have_no_place_are_refused(
+    command: Command, body: Any, arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "job.json").write_text(json.dumps(body))
+    code, out = command("jobs", "submit", "-f", tmp_path / "job.json", *arguments)
+    assert (code, said in out) == (1, True), out
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_json_has_not_are_left_to_the_service(command: Command, driver: Driver, value: str) -> None:
+    code, out = command("jobs", "submit", "-d", "digits", "-s", "resnet8", "--set", f"learning_rate={value}")
+    assert (code, "Error:" in out) == (1, True), out
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("127.0.0.1:8931", "http://127.0.0.1:8931"),
+        ("localhost:8931", "http://localhost:8931"),
+        ("retort.example", "http://retort.example"),
+        ("ftp://a", "http://HOST:PORT"),
+        ("http://", "http://HOST:PORT"),
+        ("http://[::1", "http://HOST:PORT"),
+        ("", "http://HOST:PORT"),
+    ],
+)
+def test_a_url_without_its_scheme_is_said_so(url: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--url", url, "jobs", "list"]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["secret\n", "schlüssel"])
+def test_a_key_that_no_header_carries_is_said_so(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--api-key", key, "jobs", "list"]) == 1
+    assert "API key" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_written_are_named(command: Command, driver: Driver, tmp_path: Path) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    (tmp_path / "taken").write_text("")
+    for arguments in (
+        ["q-curve", job_id, "-o", tmp_path / "none" / "c.svg"],
+        ["download", job_id, "-o", tmp_path / "taken"],
+    ):
+        code, out = command(*arguments)
+        assert (code, str(tmp_path) in "".join(out.split())) == (1, True), out
+
+
 def test_commands_of_other_packages_are_attached_and_loaded_only_when_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     points = [EntryPoint("hello", f"{__name__}:hello", cli.GROUP), EntryPoint("broken", "no_such_module:x", cli.GROUP)]
     monkeypatch.setattr(cli, "entry_points", lambda group: points if group == cli.GROUP else [])
     assert main(["--help"]) == 0
-    assert "hello" in capsys.readouterr().out
+    assert "Say it." in capsys.readouterr().out
     assert main(["hello", "--loud", "there"]) == 0
     assert capsys.readouterr().out == "THERE\n"
     assert main(["hello", "--help"]) == 0
     assert "Say it." in capsys.readouterr().out
     assert main(["hello"]) == 1
+
+
+def test_help_says_what_attached_commands_do_and_imports_none_of_them() -> None:
+    given = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    points = [EntryPoint(name, value, cli.GROUP) for name, value in given["project"]["entry-points"][cli.GROUP].items()]
+    summaries = {point.name: cli._summary(point) for point in points}
+    assert {"serve", "score", "study", "doctor", "backup", "restore"} <= summaries.keys()
+    assert not [name for name, text in summaries.items() if text.startswith("Of ") or not text.endswith((".", ":"))]
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import pytest
 from client import folders, uploads
 from client.api import Retort
 from client.errors import NotThere
+from distill.data import open_dataset
+from distill.errors import InvalidDataset
 from store.database import Database
 from store.repositories import system
 from tests.api.driver import Driver
 from tests.client.conftest import Command
+from tests.data.files import archive, image_bytes, tree, write_folder
 
 
 def files(folder: Path, **contents: str) -> Path:
@@ -94,13 +98,75 @@ def test_one_table_is_the_whole_and_several_are_asked_about(tmp_path: Path) -> N
 
 def test_a_folder_of_images_is_packed(tmp_path: Path) -> None:
     folder = files(tmp_path / "photos", cat_in_1__png="a", dog_in_2__png="b", __hidden="c")
-    (folder / "cat" / "link.png").symlink_to(folder / "dog" / "2.png")
+    (folder / ".cache").symlink_to(folder / "dog")
     with folders.dataset_files(folder) as found:
         packed = found["file"]
         assert packed.name == "photos.zip"
         with zipfile.ZipFile(packed) as archive:
-            assert archive.namelist() == ["cat/1.png", "dog/2.png"]
+            assert archive.namelist() == ["cat/", "cat/1.png", "dog/", "dog/2.png"]
     assert not packed.exists()
+
+
+@pytest.mark.parametrize("year", [1970, 2150])
+def test_dates_that_zip_does_not_know_are_packed_too(year: int, tmp_path: Path) -> None:
+    folder = files(tmp_path / "photos", cat_in_1__png="a")
+    seconds = (year - 1970) * 365.25 * 86_400
+    os.utime(folder / "cat" / "1.png", (seconds, seconds))
+    os.utime(folder / "cat", (seconds, seconds))
+    with folders.dataset_files(folder) as found, zipfile.ZipFile(found["file"]) as archive:
+        assert archive.read("cat/1.png") == b"a"
+
+
+@pytest.mark.parametrize("target", ["dog", "dog/2.png", "nowhere"])
+def test_a_link_is_refused_by_its_name_as_the_service_does(command: Command, target: str, tmp_path: Path) -> None:
+    folder = files(tmp_path / "photos", cat_in_1__png="a", dog_in_2__png="b")
+    (folder / "cat" / "link").symlink_to(folder / target)
+    code, out = command("datasets", "add", folder)
+    assert (code, "cat/link" in out, "cp -rL" in out) == (1, True, True), out
+
+
+def test_an_empty_class_reaches_the_service_and_is_refused_there(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", tree())
+    (folder / "class9").mkdir()
+    with folders.dataset_files(folder) as found, pytest.raises(InvalidDataset, match=r"no images \(class9\)"):
+        open_dataset(archive(found["file"]))
+    (folder / "class9").rmdir()
+    with folders.dataset_files(folder) as found:
+        opened = open_dataset(archive(found["file"]))
+    assert opened.classes == ("class0", "class1")
+
+
+METADATA = {
+    "metadata.csv": "file_name,label\n{}cat.png,cat\n{}dog.png,dog\n",
+    "metadata.jsonl": '{{"file_name": "{}cat.png", "label": "cat"}}\n{{"file_name": "{}dog.png", "label": "dog"}}\n',
+    "labels.tsv": "Label\tImage\ncat\t{}cat.png\ndog\t{}dog.png\n",
+}
+
+
+@pytest.mark.parametrize("layout", ["", "data/"])
+@pytest.mark.parametrize("below", ["", "images/"])
+@pytest.mark.parametrize("table", METADATA)
+def test_images_that_a_table_names_are_packed_with_it(table: str, below: str, layout: str, tmp_path: Path) -> None:
+    images = {f"{layout}{below}{name}.png": image_bytes(seed) for seed, name in enumerate(("cat", "dog"))}
+    listed = METADATA[table].format(below, below).encode()
+    folder = write_folder(tmp_path / "pets", images | {f"{layout}{table}": listed, "README.md": b"x"})
+    with folders.dataset_files(folder) as found:
+        assert found["file"].name == "pets.zip"
+        assert open_dataset(archive(found["file"])).classes == ("cat", "dog")
+
+
+def test_class_folders_beside_a_table_about_something_else_are_packed(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", tree() | {"licences.csv": b"author,licence\nme,CC0\n"})
+    with folders.dataset_files(folder) as found:
+        assert open_dataset(archive(found["file"])).classes == ("class0", "class1")
+
+
+@pytest.mark.parametrize("table", ["train.csv", "train.jsonl", "train.parquet"])
+def test_a_picture_beside_tables_of_texts_is_none_of_the_data(table: str, tmp_path: Path) -> None:
+    rows = {".csv": b"text,label\na,b\n", ".jsonl": b'{"text": "a", "label": "b"}\n', ".parquet": b"PAR1"}
+    folder = write_folder(tmp_path / "news", {table: rows[Path(table).suffix], "figures/curve.png": image_bytes()})
+    with folders.dataset_files(folder) as found:
+        assert list(found.values()) == [folder / table]
 
 
 @pytest.mark.usefixtures("inspector", "language")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from distill import models
 from distill.errors import InvalidConfig, UnknownName
@@ -78,7 +79,6 @@ def test_catalogue():
         ("timm:resnet18", {"channels": [64] * 9}),
         ("timm:resnet18", {"channels": [8192] * 4, "layers": [128] * 4}),
         ("timm:resnet18", {"global_pool": ""}),
-        ("timm:resnet18", {"drop_rate": float("nan")}),
         ("timm:vit_tiny_patch16_224", {"embed_dim": 65, "num_heads": 2}),
         ("torchvision:resnet18", {"weights": "DEFAULT"}),
         ("torchvision:resnet18", {"width_mult": 0.5}),
@@ -88,6 +88,12 @@ def test_refused_options(name, options):
     with pytest.raises(InvalidConfig) as caught:
         models.build(Architecture(name=name, options=options), 10)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_options_are_finite(value):
+    with pytest.raises(ValidationError, match="finite"):
+        Architecture(name="timm:resnet18", options={"drop_rate": value})
 
 
 @pytest.mark.parametrize(("classes", "channels"), [(0, 3), (-1, 3), (10**7, 3), (10, 0), (10, 1000)])

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from distill.cli import study
 from distill.commands.study import parse_architecture, parse_dataset, parse_recipes
-from distill.errors import Diverged, InvalidConfig, UnknownName
+from distill.errors import AtChance, Diverged, InvalidConfig, UnknownName
 from distill.studying import grid
 from distill.studying.table import markdown, rows
 
@@ -25,7 +27,8 @@ ARGUMENTS = [
 
 
 def invoke(folder: Path, *more: str) -> str:
-    result = CliRunner().invoke(study, [*ARGUMENTS, *more, "--output", str(folder)], catch_exceptions=False)
+    arguments = ARGUMENTS[2:] if "--dataset" in more else ARGUMENTS
+    result = CliRunner().invoke(study, [*arguments, *more, "--output", str(folder)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -60,6 +63,44 @@ def test_grid_table_and_resumption(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     calls.clear()
     invoke(tmp_path)
     assert calls == []
+
+
+def test_other_contents_of_the_same_files_and_failed_cells_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real, broken = grid.run, ["cross_entropy"]
+
+    def counted(spec: Any, folder: Path, control: Any) -> Any:
+        calls.append(folder.name)
+        if folder.name != "teacher" and spec.config.recipe in broken:
+            raise InvalidConfig("No.", "Mend it.")
+        return real(spec, folder, control)
+
+    monkeypatch.setattr(grid, "run", counted)
+    data, output = tmp_path / "data", tmp_path / "study"
+    arguments = ["--recipes", "cross_entropy,feature_only", "--seeds", "1", "--dataset", str(data)]
+    pictures(data, seed=0)
+    assert "failed: No." in invoke(output, *arguments)
+    broken.clear()
+    calls.clear()
+    invoke(output, *arguments)
+    assert [name[:20] for name in calls] == ["seed0-cross_entropy-"]
+    calls.clear()
+    pictures(data, seed=1)
+    invoke(output, *arguments)
+    assert len(calls) == 3  # the teacher too
+
+
+def pictures(folder: Path, seed: int) -> None:
+    """Two classes of 40 tiny pictures, the same names for every seed."""
+    drawn = np.random.default_rng(seed).integers(0, 256, (2, 40, 8, 8, 3), dtype=np.uint8)
+    for name, images in zip(
+        ("dark", "light"), drawn // 2 + np.array([0, 127], np.uint8)[:, None, None, None, None], strict=True
+    ):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
 def test_rules_that_choose_the_same_layers_share_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +164,13 @@ def test_rows_pair_seeds_and_count_what_diverged() -> None:
     assert "seed 0: diverged: Training diverged at step 3." in text
 
 
-def test_a_diverged_run_is_an_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", [Diverged, AtChance])
+def test_a_diverged_run_is_an_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: type[Diverged]) -> None:
     real = grid.run
 
     def diverging(spec: Any, folder: Path, control: Any) -> Any:
         if spec.config.recipe == "feature_only":
-            raise Diverged("Training diverged at step 7.", "Lower it.", {"step": 7})
+            raise ending("Training diverged at step 7.", "Lower it.", {"step": 7})
         return real(spec, folder, control)
 
     monkeypatch.setattr(grid, "run", diverging)

@@ -1,0 +1,50 @@
+"""The body of POST /jobs from a file and from options beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client.session import strict_json
+
+FILE = "--file"
+
+
+def read(file: Path | None) -> dict[str, Any]:
+    """The file's object; an empty one without a file. Raises `click.BadParameter` for what is no JSON object."""
+    if file is None:
+        return {}
+    try:
+        body = strict_json(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{file} is no JSON: {error}", param_hint=FILE) from error
+    if not isinstance(body, dict):
+        raise click.BadParameter(f"{file} holds no JSON object ({{...}}).", param_hint=FILE)
+    return body
+
+
+def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """The body with another student's name, or with options beside or instead of its student's own. Raises
+    `click.UsageError` for options of no student."""
+    if name is None and not options:
+        return body
+    student = body.get("student")
+    given = {"name": student} if isinstance(student, str) else _section(body, "student")
+    student = given | ({"name": name} if name is not None else {})
+    if "name" not in student:
+        raise click.UsageError("--option is for a student: name one with --student, or in --file.")
+    return body | {"student": student | {"options": _section(student, "options") | options}}
+
+
+def with_config(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """The body with these fields of its config. Raises `click.BadParameter`."""
+    return body | {"config": _section(body, "config") | config} if config else body
+
+
+def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
+    found = document.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise click.BadParameter(f"its {name!r} is no JSON object ({{...}}).", param_hint=FILE)
+    return found or {}
