@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import sys
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -38,7 +42,7 @@ class _Attached(click.Command):
     """Stands for a command of another package until it is run: `retort --help` must not import torch."""
 
     def __init__(self, point: EntryPoint) -> None:
-        super().__init__(point.name, help=f"Local command of {point.module}.", add_help_option=False)
+        super().__init__(point.name, help=_summary(point), add_help_option=False)
         self.params = [click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)]
         self.ignore_unknown_options = True
         self.context_settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -48,6 +52,17 @@ class _Attached(click.Command):
         loaded: click.Command = self._point.load()
         name = f"{context.find_root().info_name} {self.name}"
         return loaded.main(list(context.params["rest"]), prog_name=name, standalone_mode=False)
+
+
+def _summary(point: EntryPoint) -> str:
+    """The first line of the command's docstring, read without importing it; here, beside the service, not over HTTP."""
+    with suppress(ModuleNotFoundError):
+        spec = find_spec(point.module)
+        body = ast.parse(Path(spec.origin).read_bytes()).body if spec and spec.origin else []
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and node.name == point.attr:
+                return (ast.get_docstring(node) or point.value).partition("\n")[0]
+    return f"Of {point.module}."
 
 
 def _attached() -> dict[str, EntryPoint]:

@@ -90,6 +90,13 @@ class Diverged(UserError):
     code = "diverged"
 
 
+class AtChance(Diverged):
+    """Training ended and the student knows no more than guessing does; the message names both accuracies, details hold
+    the last losses and the layer norms."""
+
+    code = "at_chance"
+
+
 class OutOfMemoryGpu(RetortError):
     """The accelerator's memory is full."""
 

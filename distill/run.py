@@ -47,7 +47,7 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     `spec.reuse_curve`, if its digest says that it is the same.
     Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; the first alone scores,
     writes, evaluates and packages, and the others' events are copies to be ignored.
-    Raises RetortError: UserError for what cannot work, Diverged, OutOfMemoryHost, OutOfMemoryGpu.
+    Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
         yield from _Job(spec, folder, control).events()

@@ -57,7 +57,7 @@ def train(
     watched layers on a batch for the message of `Diverged`.
     `control.stop` ends with the best student by validation, `control.handover` with a checkpoint; both are heard
     between the batches of the teacher's targets too.
-    Raises Diverged; InvalidConfig for a checkpoint that is damaged or of another configuration.
+    Raises Diverged; AtChance; InvalidConfig for a checkpoint that is damaged or of another configuration.
     """
     saved = checkpoint.read(resume) if resume else None
     device = _device(config)

@@ -10,10 +10,9 @@ from types import FrameType
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from store import logs, tracing
-from store.settings import Settings
+from store.settings import Settings, problems
 
 
 @click.command()
@@ -45,10 +44,8 @@ def serve(**options: Any) -> None:
 def _settings(options: dict[str, Any]) -> Settings:
     try:
         settings = Settings(**options)
-    except ValidationError as error:
-        raise click.ClickException("\n".join(problem["msg"] for problem in error.errors())) from error
-    except ValueError as error:  # a secret's file
-        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException("\n".join(problems(error))) from error
     if not settings.embedded:
         raise click.ClickException(
             "RETORT_REDIS_URL is set, which means the full stack: start `python -m worker` and the API instead, "

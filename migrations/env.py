@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +11,7 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 from store.clock import UTCDateTime
+from store.file_lock import held
 from store.settings import Settings
 from store.tables import Base, JsonColumn
 
@@ -23,14 +26,24 @@ def render_item(kind: str, item: Any, autogen_context: Any) -> str | Literal[Fal
     return False
 
 
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Of SQLite, whose DDL commits by itself: a lock in a file beside the database, which is not removed."""
+    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+    if path in {"", ":memory:"}:
+        yield
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with held(Path(f"{path}.lock")):
+        yield
+
+
 config = context.config
 url = config.get_main_option("sqlalchemy.url") or Settings().resolved_database_url
-if url.startswith("sqlite:///"):
-    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
 engine = create_engine(url, poolclass=pool.NullPool)
-with engine.connect() as connection:
+with alone(url), engine.connect() as connection:
     if connection.dialect.name == "postgresql":
-        # Several starting processes migrate one after the other.
+        # Several starting processes migrate one after the other, as `alone` has it for SQLite.
         connection.exec_driver_sql("SELECT pg_advisory_lock(7237817)")
         connection.commit()
     context.configure(

@@ -45,7 +45,8 @@ class Database:
             yield session
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema to `revision`. Safe to call from several processes: Alembic's row is locked."""
+        """Bring the schema to `revision`. Safe to call from several processes: they go one after the other, by
+        a lock of the server, or of a file beside SQLite's (`migrations/env.py`)."""
         command.upgrade(alembic_config(self.url), revision)
 
     def ping(self) -> None:

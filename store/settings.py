@@ -10,13 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from store.egress import Policy
 from store.secret_files import SecretFiles
 
 GUESSABLE = frozenset({"", "minioadmin", "password", "secret", "changeme", "change-me", "admin", "retort", "postgres"})
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+DRIVERS = frozenset({"sqlite", "postgresql+psycopg"})
+#: What every number must fit: INTEGER and BIGINT columns, the database's calendar, a thread's longest wait.
+MOST_SECONDS, MOST_DAYS, MOST_BYTES = 10**9, 36500, 2**60
 
 
 class Settings(BaseSettings):
@@ -41,36 +45,55 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(
         SecretStr(""), description="Bearer key of the first tenant, made on start. Empty: no keys, loopback only."
     )
-    max_upload_bytes: int = Field(20 * 2**30, gt=0, description="Largest file accepted.")
+    max_upload_bytes: int = Field(20 * 2**30, gt=0, le=MOST_BYTES, description="Largest file accepted.")
     upload_part_bytes: int = Field(
         16 * 2**20, ge=2**16, le=5 * 2**30, description="Size of an upload's parts, where 10,000 of them suffice."
     )
-    upload_expiry_seconds: float = Field(86400, gt=0, description="Uploads untouched for this long are removed.")
+    upload_expiry_seconds: float = Field(
+        86400, gt=0, le=MOST_SECONDS, description="Uploads untouched for this long are removed."
+    )
     inspect_wait_seconds: float = Field(60, ge=0, le=300, description="How long a POST waits for an inspection.")
 
-    max_running_jobs: int = Field(0, ge=0, description="Jobs of one tenant that run side by side; 0: no limit.")
-    max_queued_jobs: int = Field(0, ge=0, description="Jobs of one tenant that wait; 0: no limit.")
-    max_stored_bytes: int = Field(0, ge=0, description="Bytes that one tenant keeps; 0: no limit.")
-    rate_limit_per_second: float = Field(
-        100, ge=0, description="Requests a second of one key to one API process, over a longer time; 0: no limit."
+    max_running_jobs: int = Field(
+        0, ge=0, le=10**9, description="Jobs of one tenant that run side by side; 0: no limit."
     )
-    rate_limit_burst: int = Field(200, ge=1, description="Requests of one key at once, before the rate limit holds.")
+    max_queued_jobs: int = Field(0, ge=0, le=10**9, description="Jobs of one tenant that wait; 0: no limit.")
+    max_stored_bytes: int = Field(0, ge=0, le=MOST_BYTES, description="Bytes that one tenant keeps; 0: no limit.")
+    rate_limit_per_second: float = Field(
+        100,
+        ge=0,
+        le=10**9,
+        description="Requests a second of one key to one API process, over a longer time; 0: no limit.",
+    )
+    rate_limit_burst: int = Field(
+        200, ge=1, le=10**9, description="Requests of one key at once, before the rate limit holds."
+    )
 
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
-    lease_seconds: float = Field(60, gt=0, description="A worker silent for this long has lost its job.")
-    renew_seconds: float = Field(15, gt=0, description="How often a worker renews its lease.")
-    sweep_seconds: float = Field(30, gt=0, description="How often lost leases and unrung jobs are looked for.")
-    cancel_grace_seconds: float = Field(30, ge=0, description="From SIGTERM to SIGKILL of a trainer.")
+    lease_seconds: float = Field(
+        60, gt=0, le=MOST_SECONDS, description="A worker silent for this long has lost its job."
+    )
+    renew_seconds: float = Field(15, gt=0, le=MOST_SECONDS, description="How often a worker renews its lease.")
+    sweep_seconds: float = Field(
+        30, gt=0, le=MOST_SECONDS, description="How often lost leases and unrung jobs are looked for."
+    )
+    cancel_grace_seconds: float = Field(30, ge=0, le=MOST_SECONDS, description="From SIGTERM to SIGKILL of a trainer.")
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts a job gets at system faults.")
-    retry_back_off_seconds: float = Field(5, ge=0, description="Wait after the first system fault; doubles each time.")
+    retry_back_off_seconds: float = Field(
+        5, ge=0, le=MOST_SECONDS, description="Wait after the first system fault; doubles each time."
+    )
     webhook_hosts: str = Field("*", description="Hosts that webhooks may call, comma between, * any part; empty: none.")
     webhook_http_hosts: str = Field("", description="Which of them also by plain http.")
     webhook_networks: str = Field("", description="Networks that webhooks may reach though not public: 10.0.0.0/8, ...")
     webhook_timeout_seconds: float = Field(15, gt=0, le=60, description="Longest time that one delivery may take.")
     webhook_tries: int = Field(12, ge=1, le=50, description="Tries of one delivery, before it is given up.")
-    webhook_retry_seconds: float = Field(5, ge=0, description="Wait after the first; three times as long each time.")
-    webhook_disable_seconds: float = Field(5 * 86400, gt=0, description="Failing for so long disables a webhook.")
-    max_webhooks: int = Field(20, ge=0, description="Webhooks of one tenant.")
+    webhook_retry_seconds: float = Field(
+        5, ge=0, le=MOST_SECONDS, description="Wait after the first; three times as long each time."
+    )
+    webhook_disable_seconds: float = Field(
+        5 * 86400, gt=0, le=MOST_SECONDS, description="Failing for so long disables a webhook."
+    )
+    max_webhooks: int = Field(20, ge=0, le=10**9, description="Webhooks of one tenant.")
     dataset_hosts: str = Field(
         "", description="Hosts that datasets may be fetched from, comma between, * any part; empty: none."
     )
@@ -81,17 +104,33 @@ class Settings(BaseSettings):
     dataset_buckets: str = Field(
         "", description="Buckets (or bucket/prefix) of the S3 server that any tenant may name datasets in; empty: none."
     )
-    dataset_fetch_seconds: float = Field(3600, gt=0, description="Longest time that fetching one file may take.")
+    dataset_fetch_seconds: float = Field(
+        3600, gt=0, le=MOST_SECONDS, description="Longest time that fetching one file may take."
+    )
     huggingface: bool = Field(False, description="Teachers and datasets from the hub, by pinned revision.")
     huggingface_endpoint: str = Field("https://huggingface.co", description="The hub, or a mirror of it.")
-    max_runtime_seconds: int = Field(0, ge=0, description="Longest a job may run, whatever it asks for; 0: no limit.")
-    runtime_grace_seconds: float = Field(600, ge=0, description="Behind that limit: time to evaluate and package.")
-    keep_jobs_days: float = Field(0, ge=0, description="Ended jobs go with all they made after so long; 0: never.")
-    keep_files_days: float = Field(0, ge=0, description="Artifacts and checkpoints of ended jobs; 0: as the job.")
-    keep_history_days: float = Field(0, ge=0, description="Events, metrics and logs of ended jobs; 0: as the job.")
-    keep_deliveries_days: float = Field(30, gt=0, description="Webhook messages that were delivered or given up.")
-    orphan_grace_days: float = Field(3, ge=0, description="Objects that no row names go after so long; 0: never.")
-    tidy_seconds: float = Field(3600, gt=0, description="How often a worker looks for what is to go.")
+    max_runtime_seconds: int = Field(
+        0, ge=0, le=MOST_SECONDS, description="Longest a job may run, whatever it asks for; 0: no limit."
+    )
+    runtime_grace_seconds: float = Field(
+        600, ge=0, le=MOST_SECONDS, description="Behind that limit: time to evaluate and package."
+    )
+    keep_jobs_days: float = Field(
+        0, ge=0, le=MOST_DAYS, description="Ended jobs go with all they made after so long; 0: never."
+    )
+    keep_files_days: float = Field(
+        0, ge=0, le=MOST_DAYS, description="Artifacts and checkpoints of ended jobs; 0: as the job."
+    )
+    keep_history_days: float = Field(
+        0, ge=0, le=MOST_DAYS, description="Events, metrics and logs of ended jobs; 0: as the job."
+    )
+    keep_deliveries_days: float = Field(
+        30, gt=0, le=MOST_DAYS, description="Webhook messages that were delivered or given up."
+    )
+    orphan_grace_days: float = Field(
+        3, ge=0, le=MOST_DAYS, description="Objects that no row names go after so long; 0: never."
+    )
+    tidy_seconds: float = Field(3600, gt=0, le=MOST_SECONDS, description="How often a worker looks for what is to go.")
     scratch_dir: Path | None = Field(None, description="Where runs keep inputs and checkpoints. Empty: in data_dir.")
     alive_file: Path | None = Field(None, description="A worker touches it while it lives, for health checks.")
     log_level: str = "INFO"
@@ -181,7 +220,7 @@ class Settings(BaseSettings):
                 "RETORT_REDIS_URL is set but the database is SQLite, which several machines cannot share. "
                 "Set RETORT_DATABASE_URL=postgresql+psycopg://..., or unset RETORT_REDIS_URL to run embedded."
             )
-        url = make_url(self.resolved_database_url)
+        url = _database_url(self.resolved_database_url)
         if url.host and url.host not in LOOPBACK and url.password is not None and str(url.password) in GUESSABLE:
             raise ValueError(
                 "RETORT_DATABASE_URL has a guessable password and a host that others can reach. "
@@ -198,12 +237,33 @@ class Settings(BaseSettings):
         return self
 
 
+def _database_url(text: str) -> URL:
+    """Of a database that we speak to. Raises `ValueError`, without the text: it may hold a password."""
+    remedy = "Set it to postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite:////ABSOLUTE/PATH, or leave it out."
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise ValueError(f"RETORT_DATABASE_URL is no database URL. {remedy}") from error
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"RETORT_DATABASE_URL is for {url.drivername}, which Retort does not speak. {remedy}")
+    return url
+
+
+def problems(error: ValueError) -> list[str]:
+    """What `Settings()` has refused (a value, or a secret's file), each with its remedy or the setting's name."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [_said(problem["loc"], problem["msg"].removeprefix("Value error, ")) for problem in error.errors()]
+
+
+def _said(where: tuple[int | str, ...], message: str) -> str:
+    return f"RETORT_{str(where[0]).upper()}: {message}." if where else message
+
+
 def read_settings(**given: Any) -> Settings:
     """The environment's settings for a program's start, `given` ones in their place; ends the process with each problem
     and its remedy."""
     try:
         return Settings(**given)
-    except ValidationError as error:
-        sys.exit("\n".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors()))
-    except ValueError as error:  # a secret's file
-        sys.exit(str(error))
+    except ValueError as error:
+        sys.exit("\n".join(problems(error)))

@@ -15,11 +15,11 @@ from store import logs, tracing
 from store.database import Database
 from store.doorbell import TASK, celery_app
 from store.objects import open_store
-from store.settings import Settings
+from store.settings import read_settings
 from worker.pool import SlotPool
 
 log = logging.getLogger(__name__)
-settings = Settings()
+settings = read_settings()
 app = celery_app(settings.redis_url)
 pools: list[SlotPool] = []
 

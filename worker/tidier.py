@@ -36,7 +36,7 @@ class Tidier:
         while not self._leaving.wait(pause):
             pause = self._settings.tidy_seconds
             try:
-                tidy(self._settings, self._database, self._objects)
+                tidy(self._settings, self._database, self._objects, self._leaving.is_set)
             except (*AWAY, StorageUnavailable) as error:
                 log.warning("nothing is tidied: %s", str(error).partition("\n")[0])
             except Exception:

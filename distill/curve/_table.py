@@ -21,8 +21,8 @@ COLUMNS = (
 
 
 def to_csv(curve: QCurve) -> str:
-    """RFC 4180 text with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56; floats in full; standard
-    errors empty where there are none; `pooled` and `chosen` true or false."""
+    """RFC 4180 text, no cell of it a formula, with a header (`COLUMNS`) and a row a scored layer; `shape` as 64x56x56;
+    floats in full; standard errors empty where there are none; `pooled` and `chosen` true or false."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -33,8 +33,14 @@ def to_csv(curve: QCurve) -> str:
 def _row(layer: LayerQuality, chosen: bool) -> list[str]:
     errors = layer.standard_error or {}
     return [
-        *(str(layer.index), layer.name, repr(layer.relative_depth), layer.kind, "x".join(map(str, layer.shape))),
+        *(str(layer.index), _harmless(layer.name), repr(layer.relative_depth), _harmless(layer.kind)),
+        "x".join(map(str, layer.shape)),
         *(repr(float(getattr(layer, name))) for name in VALUES),
         *(repr(errors[name]) if name in errors else "" for name in ERRORS),
         *(str(layer.pooled).lower(), str(chosen).lower()),
     ]
+
+
+def _harmless(text: str) -> str:
+    """`text`, with an apostrophe before what a spreadsheet would run as a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

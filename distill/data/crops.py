@@ -47,7 +47,7 @@ def centre_box(native: tuple[int, int], size: tuple[int, int], crop: float) -> B
     larger than `size` on both sides (our choice: a smaller image is shown whole)."""
     (h, w), (height, width) = native, size
     scale = min(h / height, w / width) * (crop if min(h / height, w / width) > 1 else 1.0)
-    box_h, box_w = height * scale, width * scale
+    box_h, box_w = min(float(h), height * scale), min(float(w), width * scale)  # which rounding may lift past the edge
     return ((w - box_w) / 2, (h - box_h) / 2, (w + box_w) / 2, (h + box_h) / 2)
 
 
@@ -62,4 +62,4 @@ def random_box(native: tuple[int, int], numbers: list[float]) -> Box:
     ratio = exp(log(_RATIO[0]) + numbers[4] * (log(_RATIO[1]) - log(_RATIO[0])))
     box_w, box_h = min(float(w), sqrt(area * ratio)), min(float(h), sqrt(area / ratio))
     left, top = numbers[0] * (w - box_w), numbers[1] * (h - box_h)
-    return (left, top, left + box_w, top + box_h)
+    return (left, top, min(float(w), left + box_w), min(float(h), top + box_h))

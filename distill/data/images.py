@@ -90,7 +90,10 @@ def decode(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> Image.Image:
 
 
 def finished(image: Image.Image) -> Image.Image:
-    """Pixels decoded and converted to L or RGB."""
+    """Pixels decoded and converted to L or RGB. Raises `UnreadableImage`, also for floating point and 32-bit pixels:
+    what is black and what is white there is for their owner to say."""
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        raise UnreadableImage("it has floating point or 32-bit pixels; write it with 8 or 16 bits")
     try:
         if image.mode in _SIXTEEN_BIT:
             return Image.fromarray(np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255).astype(np.uint8))

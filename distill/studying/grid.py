@@ -12,7 +12,7 @@ from typing import Any
 
 from distill import recipes
 from distill.control import Control
-from distill.errors import RetortError
+from distill.errors import Diverged, RetortError
 from distill.run import run
 from distill.selection import choose
 from distill.training import checkpoint
@@ -120,7 +120,7 @@ def run_cell(study: Study, cell: Cell, folder: Path) -> dict[str, Any]:
     except RetortError as error:
         if error.fault == "system":
             raise  # the machine's trouble is not a result of the study
-        status = "diverged" if error.code == "diverged" else "failed"
+        status = "diverged" if isinstance(error, Diverged) else "failed"
         outcome = about | {"status": status, "message": error.message, "details": error.details}
     _write(place / MARK, outcome)
     return outcome

@@ -15,8 +15,8 @@ def rows(outcomes: Sequence[dict[str, Any]]) -> list[Row]:
     """One row a recipe and selection, best mean accuracy first, rows without a finished run last.
 
     `mean`, `sd`: of the final students' test accuracies over the finished seeds (sd needs two); `diverged`, `failed`:
-    seeds that did not finish, which no mean hides; `against_cross_entropy`: mean and sd of the difference to the
-    baseline of the same seed; `against_teacher`: mean difference to the teacher.
+    seeds that did not finish, which no mean hides (a student at chance counts as diverged); `against_cross_entropy`:
+    mean and sd of the difference to the baseline of the same seed; `against_teacher`: mean difference to the teacher.
     """
     baseline = comparisons(outcomes)
     keys = list(dict.fromkeys((outcome["recipe"], outcome["selection"]) for outcome in outcomes))

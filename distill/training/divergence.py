@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.errors import Diverged
+from distill.errors import AtChance, Diverged
 
 EXPLODED = 100.0  # a window's mean loss this many times the first window's, twice in a row (**our choice**)
 CHANCE_MIN_STEPS = 100  # a shorter run is not judged: it may be at chance for want of training
@@ -16,6 +16,10 @@ CHANCE_Z = 2.33  # one-sided 99 % of the normal distribution
 REMEDY = (
     "Lower learning_rate (a third of it is a good first try) or set clip_norm to 1.0; if the norms of a chosen layer "
     "stand out, choose other teacher_layers or another selection."
+)
+CHANCE_REMEDY = (
+    "Train for more epochs or with a higher learning_rate (three times it is a good first try), choose other "
+    "teacher_layers or another recipe; if nothing helps, look at the labels: they may not belong to their samples."
 )
 
 
@@ -46,9 +50,15 @@ class Guard:
         self.last.extend((int(step), float(loss)) for step, loss in state["last"])
 
     def error(self, step: int, why: str, norms: dict[str, Any]) -> Diverged:
+        return Diverged(f"Training diverged at step {step}: {why}.", REMEDY, self._details(step, why, norms))
+
+    def at_chance(self, step: int, why: str, norms: dict[str, Any]) -> AtChance:
+        message = f"The student stayed at chance in all its {step} steps: {why}."
+        return AtChance(message, CHANCE_REMEDY, self._details(step, why, norms))
+
+    def _details(self, step: int, why: str, norms: dict[str, Any]) -> dict[str, Any]:
         losses = [{"step": step, "loss": _plain(loss)} for step, loss in self.last]
-        details = {"step": step, "reason": why, "last_losses": losses, "layer_norms": norms}
-        return Diverged(f"Training diverged at step {step}: {why}.", REMEDY, details)
+        return {"step": step, "reason": why, "last_losses": losses, "layer_norms": norms}
 
 
 def chance_threshold(majority: float, count: int) -> float:

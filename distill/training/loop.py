@@ -238,11 +238,11 @@ class Loop:
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
-        """Raise `Diverged` when a student that has had all its steps knows no more than guessing does. Of several
+        """Raise `AtChance` when a student that has had all its steps knows no more than guessing does. Of several
         processes the first judges, whose student has the fitted head, and the others follow."""
         why = distributed.agree(lambda: self._chance(outcome))
         if why:
-            raise self.guard.error(self.step, why, self._norms())
+            raise self.guard.at_chance(self.step, why, self._norms())
 
     def _chance(self, outcome: Outcome) -> str | None:
         """What is wrong with the final student. Only a suspicious accuracy costs one more pass over validation."""
@@ -253,7 +253,7 @@ class Loop:
         limit = guesses(accuracy, *class_counts(self.recipe.exported(), self.parts.validation, self.mode, self.device))
         if limit is None:
             return None
-        return f"the student stayed at chance: validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
+        return f"validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
 
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
         best = self.best["accuracy"] if self.best else None

@@ -26,9 +26,11 @@ from store.backup.manifest import (
 from store.backup.references import references
 from store.backup.rows import Line, read_rows, write_lines
 from store.database import Database
+from store.file_lock import held
 from store.objects import FolderStore, ObjectInfo, ObjectMissing, ObjectStore
 
 ROUNDS, PAUSE_SECONDS = 10, 1.0
+LOCK = ".lock"
 Say = Callable[[str], None]
 
 
@@ -53,14 +55,22 @@ def backup(database: Database, objects: ObjectStore, folder: Path, say: Say = la
     if not inspect(database.engine).has_table("alembic_version"):
         raise BackupError("The database has no tables of Retort.", "Check RETORT_DATABASE_URL or --data-dir.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with held(folder / LOCK, wait=False):
+            _sweep(folder)
+            return _write(database, objects, folder, say)
+    except BlockingIOError as error:
+        raise BackupError("Another backup is being written to this folder.", "Wait for it, or name another.") from error
+
+
+def _write(database: Database, objects: ObjectStore, folder: Path, say: Say) -> Manifest:
     target = FolderStore(folder / OBJECTS)
     lost, checked = set[str](), set[str]()
     for _ in range(ROUNDS):
-        snapshot = _snapshot(database, folder)
-        gone = _copy_all(objects, target, snapshot, checked, folder)
-        if not gone:
-            return _finish(folder, target, snapshot, say)
-        snapshot.path.unlink()
+        with _snapshot(database, folder) as snapshot:
+            gone = _copy_all(objects, target, snapshot, checked, folder)
+            if not gone:
+                return _finish(folder, target, snapshot, say)
         if gone & lost:
             raise _objects_lost(gone & lost)
         lost = gone
@@ -78,13 +88,25 @@ def _objects_lost(keys: set[str]) -> BackupError:
     )
 
 
-def _snapshot(database: Database, folder: Path) -> Snapshot:
+def _sweep(folder: Path) -> None:
+    """What a run that was killed has left: whole copies of the rows, keys among them, or half an object."""
+    for pattern in (".tables-*", ".copy-*"):
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _snapshot(database: Database, folder: Path) -> Iterator[Snapshot]:
+    """Its file goes with the block, unless it was renamed."""
     named = dict[str, ObjectInfo]()
     path = folder / f".tables-{uuid4().hex}"
-    with _one_view(database) as connection:
-        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
-        counts = write_lines(path, _noting(read_rows(connection), named))
-    return Snapshot(path, str(revision), counts, named)
+    try:
+        with _one_view(database) as connection:
+            revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+            counts = write_lines(path, _noting(read_rows(connection), named))
+        yield Snapshot(path, str(revision), counts, named)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

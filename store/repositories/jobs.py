@@ -33,6 +33,12 @@ def get(session: Session, tenant_id: str, job_id: str) -> Job | None:
     return job if job is not None and job.tenant_id == tenant_id else None
 
 
+def get_locked(session: Session, tenant_id: str, job_id: str) -> Job | None:
+    """The same, and nobody changes it until commit: what is decided by its state holds. Lock no tenant behind it."""
+    query = select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id).with_for_update(key_share=True)
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
 def lock(session: Session, job: Job) -> None:
     """Nobody changes the job until commit; `job` is as it is now. (SQLite has one writer at a time anyway.)"""
     session.refresh(job, with_for_update={"key_share": True})
@@ -81,7 +87,9 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
 
 def request_cancel(session: Session, job: Job) -> Status:
     """Cancel: at once when nobody runs it, else `cancelling` until its worker has ended the trainer. Asking again is
-    no error. Raises `IllegalTransition` from `succeeded` and `failed`."""
+    no error. Raises `IllegalTransition` from `succeeded` and `failed`. Decided under the lock of its row:
+    a worker may be about to take it."""
+    lock(session, job)
     if job.status in {"cancelling", "cancelled"}:
         return _status(job)
     return move(session, job, "cancelled" if job.status in {"queued", "paused"} else "cancelling")

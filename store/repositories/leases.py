@@ -111,6 +111,7 @@ def _waited(session: Session, job_id: str) -> float:
 
 def overtime(session: Session, lease: Lease) -> None:
     """The job has run for as long as it may: it is to stop and keep its best student. Raises `LeaseLost`."""
+    fenced(session, lease)  # the row is locked before it is read: what its owner has asked for meanwhile stays
     if status_of(session, lease) == "running":
         fenced(session, lease, status="stopping", stop_requested=True, stop_reason="max_runtime")
         data = {"status": "stopping", "reason": "max_runtime"}

@@ -103,10 +103,11 @@ def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait
 
 
 def send_again(session: Session, row: Delivery) -> None:
-    """Due now, with all its tries, under the same id."""
-    row.status, row.tries, row.finished_at = "pending", 0, None
-    row.next_at = db_now()
-    session.flush()
+    """Due now, with all its tries, under the same id. Every column is written, whatever `row` was when it was read: a
+    try that ends in between must not leave half of either."""
+    again = update(Delivery).where(Delivery.id == row.id)
+    values = {"status": "pending", "tries": 0, "finished_at": None, "next_at": db_now()}
+    session.execute(again.values(**values), execution_options=_NO_SYNC)
     session.refresh(row)
 
 

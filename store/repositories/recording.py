@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from distill.types import Event
@@ -160,6 +161,7 @@ def add_checkpoint(session: Session, lease: Lease, checkpoint: Checkpoint) -> No
 
 
 def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None:
-    """Keep a complete curve for reuse under its digest; the first one stays."""
-    if session.get(CachedCurve, (tenant_id, curve["digest"])) is None:
-        session.add(CachedCurve(tenant_id=tenant_id, digest=curve["digest"], curve=clean(curve)))
+    """Keep a complete curve for reuse under its digest; the first one stays, of two jobs' at the same moment too."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    row = {"tenant_id": tenant_id, "digest": curve["digest"], "curve": clean(curve)}
+    session.execute(dialect.insert(CachedCurve).values(**row).on_conflict_do_nothing())

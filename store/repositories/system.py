@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from store.clock import db_now
 from store.tables import CatalogueEntry, Worker
 
+LOCK_SEED = 7  # apart from other users of advisory locks
+
 
 def register_worker(session: Session, worker: Worker) -> None:
     session.add(worker)
@@ -44,7 +46,10 @@ def live_workers(session: Session, silent_seconds: float) -> list[Worker]:
 
 
 def publish(session: Session, kind: str, entries: Iterable[dict[str, Any]]) -> None:
-    """Replace the catalogue's entries of a kind by these; each has a `name`."""
+    """Replace the catalogue's entries of a kind by these; each has a `name`. Of workers that publish at the same moment
+    one waits for the other, and the last one's stay."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(kind, LOCK_SEED))))
     session.execute(delete(CatalogueEntry).where(CatalogueEntry.kind == kind))
     rows = [{"kind": kind, "name": entry["name"], "data": entry} for entry in entries]
     if rows:

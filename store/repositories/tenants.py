@@ -6,6 +6,7 @@ import hashlib
 import secrets
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -29,12 +30,14 @@ def ensure_default(session: Session) -> Tenant:
 
 def ensure(session: Session, name: str) -> Tenant:
     """The tenant of that name; made if it is not there."""
-    tenant = session.scalar(select(Tenant).where(Tenant.name == name))
-    if tenant is None:
-        tenant = Tenant(id=new_id("tnt"), name=name)
-        session.add(tenant)
-        session.flush()
-    return tenant
+    query = select(Tenant).where(Tenant.name == name)
+    tenant = session.scalar(query)
+    if tenant is not None:
+        return tenant
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    # Another request may make the same at the same moment: the first one's stays, and both have it.
+    session.execute(dialect.insert(Tenant).values(id=new_id("tnt"), name=name).on_conflict_do_nothing())
+    return session.scalars(query).one()
 
 
 def get(session: Session, tenant_id: str) -> Tenant | None:

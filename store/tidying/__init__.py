@@ -15,9 +15,12 @@ log = logging.getLogger(__name__)
 DAY_SECONDS = 86400.0
 
 
-def tidy(settings: Settings, database: Database, objects: ObjectStore) -> Mapping[str, int]:
-    """All of it once; how many of what went. Raises one of `store.database.AWAY`, `StorageUnavailable`."""
-    gone = dict(retention.apply(settings, database, objects))
+def tidy(
+    settings: Settings, database: Database, objects: ObjectStore, leaving: retention.Leaving = lambda: False
+) -> Mapping[str, int]:
+    """All of it once; how many of what went. `leaving`: whether to leave the rest of the jobs to another. Raises one of
+    `store.database.AWAY`, `StorageUnavailable`."""
+    gone = dict(retention.apply(settings, database, objects, leaving))
     with database.write() as session:
         gone["deliveries"] = outbox.forget(session, settings.keep_deliveries_days * DAY_SECONDS)
         gone["idempotency_keys"] = idempotency.forget_old(session)

@@ -85,8 +85,13 @@ def _unnamed(session: Session, by_owner: dict[str, list[str]]) -> list[str]:
     ended = list(session.scalars(select(Job.id).where(Job.id.in_(list(by_owner)), Job.status.in_(TERMINAL))))
     rows = [select(table.object_key).where(table.job_id.in_(ended)) for table in (Artifact, Checkpoint)]
     named = {key for query in rows for key in session.scalars(query)}
-    written = [key for job_id in ended for key in by_owner[job_id] if key.split("/")[2] in WRITTEN]
+    written = [key for job_id in ended for key in by_owner[job_id] if _part(key) in WRITTEN]
     return [key for key in written if key not in named]
+
+
+def _part(key: str) -> str:
+    """The third, behind prefix and owner; "" where somebody has put an object in the owner's place."""
+    return [*key.split("/", 3), ""][2]
 
 
 def _note(session: Session, unknown: Iterable[str], grace_seconds: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator
 
@@ -21,10 +22,13 @@ DAY_SECONDS = 86400.0
 BATCH = 100
 _NO_SYNC = {"synchronize_session": False}
 Removal = Callable[[Session, Job], list[str]]
+Leaving = Callable[[], bool]
 
 
-def apply(settings: Settings, database: Database, objects: ObjectStore) -> Iterator[tuple[str, int]]:
-    """One batch of each kind; what it was and how many jobs it concerned."""
+def apply(
+    settings: Settings, database: Database, objects: ObjectStore, leaving: Leaving = lambda: False
+) -> Iterator[tuple[str, int]]:
+    """All there is of each kind, or what was done until `leaving`; what it was and how many jobs it concerned."""
     rules: tuple[tuple[str, float, Callable[[float], Select[str]], Removal], ...] = (
         ("jobs", settings.keep_jobs_days, _old, _whole),
         ("files_of_jobs", settings.keep_files_days, _with_files, _files),
@@ -32,22 +36,30 @@ def apply(settings: Settings, database: Database, objects: ObjectStore) -> Itera
     )
     for name, days, query, removal in rules:
         if days:
-            yield name, _each(database, objects, query(days * DAY_SECONDS), removal)
+            found = _found(database, query(days * DAY_SECONDS))
+            going_on = itertools.takewhile(lambda _: not leaving(), found)
+            yield name, sum(_one(database, objects, job_id, removal) for job_id in going_on)
 
 
-def _each(database: Database, objects: ObjectStore, query: Select[str], removal: Removal) -> int:
-    with database.read() as session:
-        ids = list(session.scalars(query.order_by(Job.id).limit(BATCH)))
-    done = 0
-    for job_id in ids:
-        with database.write() as session:
-            job = session.scalar(select(Job).where(Job.id == job_id, Job.status.in_(TERMINAL)).with_for_update())
-            if job is None or session.scalar(select(_named(job_id))):  # retried or named since
-                continue
-            keys = removal(session, job)
-        done += 1
-        _drop(objects, keys)
-    return done
+def _found(database: Database, query: Select[str]) -> Iterator[str]:
+    """In batches, each behind the last job of the one before: what could not go now is not met again."""
+    last, full = "", True
+    while full:
+        with database.read() as session:
+            ids = list(session.scalars(query.where(Job.id > last).order_by(Job.id).limit(BATCH)))
+        yield from ids
+        last, full = ids[-1] if ids else last, len(ids) == BATCH
+
+
+def _one(database: Database, objects: ObjectStore, job_id: str, removal: Removal) -> bool:
+    """In a transaction of its own, so that nobody waits long; False when the job was retried or named since."""
+    with database.write() as session:
+        job = session.scalar(select(Job).where(Job.id == job_id, Job.status.in_(TERMINAL)).with_for_update())
+        if job is None or session.scalar(select(_named(job_id))):
+            return False
+        keys = removal(session, job)
+    _drop(objects, keys)
+    return True
 
 
 def _drop(objects: ObjectStore, keys: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,20 @@ def test_commands_of_other_packages_are_attached_and_loaded_only_when_run(
     points = [EntryPoint("hello", f"{__name__}:hello", cli.GROUP), EntryPoint("broken", "no_such_module:x", cli.GROUP)]
     monkeypatch.setattr(cli, "entry_points", lambda group: points if group == cli.GROUP else [])
     assert main(["--help"]) == 0
-    assert "hello" in capsys.readouterr().out
+    assert "Say it." in capsys.readouterr().out
     assert main(["hello", "--loud", "there"]) == 0
     assert capsys.readouterr().out == "THERE\n"
     assert main(["hello", "--help"]) == 0
     assert "Say it." in capsys.readouterr().out
     assert main(["hello"]) == 1
+
+
+def test_help_says_what_attached_commands_do_and_imports_none_of_them() -> None:
+    given = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    points = [EntryPoint(name, value, cli.GROUP) for name, value in given["project"]["entry-points"][cli.GROUP].items()]
+    summaries = {point.name: cli._summary(point) for point in points}
+    assert {"serve", "score", "study", "doctor", "backup", "restore"} <= summaries.keys()
+    assert not [name for name, text in summaries.items() if text.startswith("Of ") or not text.endswith((".", ":"))]
 
 
 @click.command()

@@ -47,6 +47,14 @@ def test_csv_has_a_row_a_layer_and_full_precision():
     assert len(to_csv(EMPTY).splitlines()) == 1
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_name_in_the_csv_is_a_formula_and_no_number_becomes_text(start):
+    layer = replace(COMPLETE.layers[0], name=f"{start}1", kind=f"{start}2", separation=-0.5)
+    text = to_csv(replace(COMPLETE, layers=(layer,)))
+    row = next(csv.DictReader(io.StringIO(text, newline="")))
+    assert (row["name"], row["kind"], float(row["separation"])) == (f"'{start}1", f"'{start}2", -0.5)
+
+
 @pytest.mark.parametrize("curve", [COMPLETE, PARTIAL, EMPTY, make(quality=(1.0,), information=(1.0,))])
 def test_pictures_are_well_formed_and_the_same_each_time(curve):
     svg = to_svg(curve)

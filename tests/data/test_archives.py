@@ -7,12 +7,15 @@ import io
 import struct
 import tarfile
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from distill.data import Limits, inspect, open_dataset
 from distill.data.kinds import _tar
@@ -224,6 +227,42 @@ def test_tar_giant_extended_header(tmp_path):
         refused(tmp_path / "a.tar", "extended header")
 
 
+@pytest.mark.parametrize("how", ["flagged", "unflagged UTF-8", "extra field", "stale extra field", "code page 437"])
+def test_zip_names_are_what_their_archiver_meant(tmp_path, how):
+    classes = ("caf\xe9", "th\xe9")
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive_:
+        for label in classes:
+            for seed in range(3):
+                name = f"{label}/{seed}.png"
+                info = Named(name, "?" if "extra" in how else None, how)
+                archive_.writestr(info, image_bytes(seed + 10 * len(label)))
+    found = open_dataset(archive(path)).classes if how != "stale extra field" else None
+    if how == "stale extra field":
+        with pytest.raises(InvalidDataset):  # both classes are called "?": the field is of another name
+            open_dataset(archive(path))
+    else:
+        assert found == classes
+
+
+class Named(zipfile.ZipInfo):
+    """A member whose name is written in another way than `zipfile` would."""
+
+    def __init__(self, name, replacement, how):
+        raw = (f"{replacement}/{name.split('/')[1]}" if replacement else name).encode(
+            "cp437" if how == "code page 437" else "utf-8"
+        )
+        super().__init__(name)
+        self._raw, self._flag = raw, 0x800 if how == "flagged" else 0
+        if replacement:
+            crc = zlib.crc32(raw if how == "extra field" else b"another")
+            content = b"\1" + crc.to_bytes(4, "little") + name.encode()
+            self.extra = (0x7075).to_bytes(2, "little") + len(content).to_bytes(2, "little") + content
+
+    def _encodeFilenameFlags(self):  # noqa: N802 - zipfile's own
+        return self._raw, self.flag_bits & ~0x800 | self._flag
+
+
 def test_zip_link(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         info = zipfile.ZipInfo("class0/a.png")
@@ -274,6 +313,14 @@ def test_gzip_bomb_in_padding(tmp_path):
     refused(tmp_path / "a.tar.gz")
 
 
+def test_a_byte_that_changed_where_nothing_else_would_notice(tmp_path):
+    write_tar(tmp_path / "a.tar", tree())
+    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes(), compresslevel=0))
+    content[-30] ^= 1  # in the zeros behind the last member
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    refused(tmp_path / "a.tar.gz", "damaged")
+
+
 def test_caps(write):
     path = write(tree(2, 5))
     refused(path, "more than 5 members", limits=Limits(members=5))
@@ -295,6 +342,14 @@ def test_zip_directory_cap(tmp_path):
 
 def test_image_bomb(write):
     refused(write(tree() | {"class0/big.png": image_bytes(1, (64, 64))}), "pixels", limits=Limits(pixels=1000))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_without_a_known_black_and_white_are_unreadable(write, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(np.arange(64, dtype=kind).reshape(8, 8)).save(buffer, "TIFF")
+    files = tree() | {"class0/float.tif": buffer.getvalue()}
+    refused(write(files), "class0/float.tif")
 
 
 def test_unreadable_images_are_named(write):

@@ -57,6 +57,29 @@ def test_shards(tmp_path):
     assert len(open_dataset(dataset(train=tmp_path)).train) == 16
 
 
+def test_numbers_mean_what_their_own_file_says(tmp_path):
+    train, test = tmp_path / "train", tmp_path / "test"
+    train.mkdir()
+    write_parquet(train / "0.parquet", IMAGES, [0, 0, 0, 1] + [1] * 6, ["cat", "dog"])
+    write_parquet(train / "1.parquet", IMAGES[:3], [0, 0, 1], ["dog", "cat"])
+    write_parquet(test, IMAGES[:4], [0, 0, 0, 1], ["dog", "cat"])
+    data = open_dataset(dataset(train=train, test=test))
+    assert data.classes == ("cat", "dog")
+    assert data.train.labels.tolist() == [0, 0, 0, 1] + [1] * 6 + [1, 1, 0]
+    assert data.test.labels.tolist() == [1, 1, 1, 0]
+    write_parquet(test, IMAGES[:2], [0, 1], ["dog", "cow"])
+    with pytest.raises(InvalidDataset, match="'cow' of test row 1 is none of the 2 classes"):
+        open_dataset(dataset(train=train, test=test))
+    write_parquet(test, IMAGES[:2], [0, 2], ["dog", "cat"])
+    with pytest.raises(InvalidDataset, match="label 2 of test row 1 is none of its 2 class names"):
+        open_dataset(dataset(train=train, test=test))
+
+
+def test_labels_that_are_numbers_as_text_are_in_their_order(tmp_path):
+    words = ["10", "2", "9", "2", "10", "9", "2", "10", "9", "2"]
+    assert open_dataset(dataset(all=write_parquet(tmp_path / "a", IMAGES, words))).classes == ("2", "9", "10")
+
+
 def refused(path: Path, word: str, limits: Limits | None = None) -> None:
     with pytest.raises(InvalidDataset, match=word) as caught:
         open_dataset(dataset(all=path), limits or Limits())
@@ -67,8 +90,8 @@ def test_bad_content(tmp_path):
     path = tmp_path / "a.parquet"
     refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
     refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "without labels")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "none of the 2 classes")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "none of the 2 classes")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "row 9 is none of its 2 class names")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "label -1 of a.parquet row 9")
     refused(write_parquet(path, IMAGES, LABELS, ["a", "b", "c"]), "have no images")
     refused(write_parquet(path, IMAGES, [0] * 10, ["a"]), "fewer than 2")
     refused(write_parquet(path, IMAGES, [0.5] * 10), "neither integer nor text")

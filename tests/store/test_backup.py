@@ -18,8 +18,9 @@ from store.backup import BackupError, backup, check, restore
 from store.backup.rows import read_rows
 from store.clock import db_now
 from store.database import Database
+from store.file_lock import held
 from store.ids import new_id
-from store.objects import FolderStore, ObjectStore, S3Store
+from store.objects import FolderStore, ObjectStore, S3Store, StorageUnavailable
 from store.objects.base import describe
 from store.repositories.tenants import DEFAULT_TENANT, new_key
 from store.tables import Artifact, Checkpoint, Dataset, Job, JobEvent, LogLine, Metric, Teacher, Upload, Worker
@@ -213,6 +214,44 @@ def test_what_is_removed_meanwhile_is_not_in_it(small: Service, tmp_path: Path) 
     assert "checkpoints" not in made.rows
     assert "1 objects were removed meanwhile" in said[0]
     check(tmp_path / "backup")
+
+
+def test_a_run_that_fails_or_dies_leaves_no_rows_behind(small: Service, tmp_path: Path) -> None:
+    fill(small)
+    folder = tmp_path / "backup"
+    whole = backup(small.database, small.objects, folder)
+
+    def fail() -> None:
+        raise StorageUnavailable("the store went away")
+
+    small.add(Artifact(job_id=new_job(small.database), name="n", media_type="x/y", **small.store("jobs/n/n", b"new")))
+    with pytest.raises(StorageUnavailable):
+        backup(small.database, Busy(tmp_path / "objects", fail), folder)
+    assert {path.name for path in folder.iterdir()} == {".lock", "manifest.json", "objects", whole.tables_file}
+    for name in (".tables-0", ".copy-0"):  # as a kill leaves them
+        (folder / name).write_bytes(b"keys and all")
+    made = backup(small.database, small.objects, folder)
+    assert {path.name for path in folder.iterdir()} == {".lock", "manifest.json", "objects", made.tables_file}
+    check(folder)
+
+
+def test_a_damaged_object_leaves_no_rows_behind(small: Service, tmp_path: Path) -> None:
+    fill(small)
+    (tmp_path / "content").write_bytes(b"other")
+    small.objects.put("teachers/t", tmp_path / "content")
+    with pytest.raises(BackupError, match="damaged"):
+        backup(small.database, small.objects, tmp_path / "backup")
+    assert list((tmp_path / "backup").glob(".[tc]*")) == []
+
+
+def test_one_folder_takes_one_backup_at_a_time(small: Service, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    (folder / ".tables-0").write_bytes(b"the other's")
+    with held(folder / ".lock"), pytest.raises(BackupError, match="Another backup"):
+        backup(small.database, small.objects, folder)
+    assert (folder / ".tables-0").exists()
+    backup(small.database, small.objects, folder)
 
 
 def test_objects_that_the_store_has_lost_are_named(small: Service, tmp_path: Path) -> None:

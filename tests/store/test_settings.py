@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import annotated_types
 import pytest
 from pydantic import ValidationError
 
-from store.settings import Settings
+from store.database import Database
+from store.objects import ObjectStore
+from store.repositories import leases
+from store.repositories.leases import Ending
+from store.settings import Settings, problems, read_settings
+from store.tidying import tidy
+from tests.store.support import new_job
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 GOOD_KEY = "k" * 40
 
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in list(os.environ):
         if name.startswith("RETORT_"):
             monkeypatch.delenv(name)
@@ -47,6 +56,76 @@ def test_the_default_is_embedded(tmp_path: Path) -> None:
 def test_refusals(values: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         Settings(**values)
+
+
+def test_every_number_has_an_upper_bound() -> None:
+    """It reaches a column, the database's calendar or a thread's wait: what those refuse is refused at the start."""
+    numbers = {name: field for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+    assert len(numbers) > 30
+    for name, field in numbers.items():
+        most: list[Any] = [rule.le for rule in field.metadata if isinstance(rule, annotated_types.Le)]
+        assert most, name
+        assert most[0] < 2**63, name
+        for value in (most[0] * 2, float("inf"), float("nan")):
+            with pytest.raises(ValidationError, match=name):
+                Settings.model_validate({name: value})
+
+
+@pytest.mark.parametrize("bound", ["le", "ge"])
+def test_the_bounds_fit_the_database(database: Database, objects: ObjectStore, bound: str) -> None:
+    """A tidy round and a job with the largest and the smallest number each setting may have."""
+    rules = [(name, rule) for name, field in Settings.model_fields.items() for rule in field.metadata]
+    found: dict[str, Any] = {name: getattr(rule, bound) for name, rule in rules if hasattr(rule, bound)}
+    found |= {"port": 1, "slots": 1, "renew_seconds": 0.1}
+    most = Settings(**found)
+    job_id = new_job(database, max_runtime_seconds=most.max_runtime_seconds or None, max_attempts=most.max_attempts)
+    with database.write() as session:
+        assert leases.queued(session, max_running=most.max_running_jobs) == [job_id]
+        lease = leases.claim(session, job_id, "wrk", most.lease_seconds, most.max_running_jobs)
+        assert lease is not None
+        leases.renew(session, lease, most.lease_seconds)
+        leases.settle(session, lease, Ending("queued", "e", counts=True, back_off_seconds=most.retry_back_off_seconds))
+    tidy(most, database, objects)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["garbage", "mysql://x:hidden-secret@h/y", "postgresql://x:hidden-secret@h/y", "sqlite+pysqlite:///x.db",
+     "postgresql+psycopg://x:hidden-secret@h:port/y", "://"],
+)  # fmt: skip
+def test_a_database_that_we_do_not_speak_to_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(database_url=url)
+    (said,) = problems(caught.value)
+    assert said.startswith("RETORT_DATABASE_URL")
+    assert "postgresql+psycopg://" in said
+    assert "hidden-secret" not in said
+
+
+def test_problems_name_their_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(slots=0, port=-1)
+    assert [said.partition(":")[0] for said in problems(caught.value)] == ["RETORT_PORT", "RETORT_SLOTS"]
+    monkeypatch.setenv("RETORT_API_KEY_FILE", "/nonexistent")
+    with pytest.raises(SystemExit, match="RETORT_API_KEY_FILE names /nonexistent"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("program", "name", "value"),
+    [
+        (["-c", "from embedded.cli import serve; serve()"], "DATABASE_URL", "garbage"),
+        (["-c", "import worker.app"], "DATABASE_URL", "mysql://x/y"),
+        (["-m", "worker"], "API_KEY_FILE", "/nonexistent"),
+        (["-m", "api"], "DATABASE_URL", "garbage"),
+    ],
+)
+def test_programs_refuse_without_a_traceback(program: list[str], name: str, value: str, tmp_path: Path) -> None:
+    environment = os.environ | {f"RETORT_{name}": value, "RETORT_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, *program], capture_output=True, text=True, env=environment, timeout=60)
+    assert ended.returncode == 1
+    assert f"RETORT_{name}" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_secrets_do_not_show() -> None:

@@ -33,7 +33,7 @@ from store.tables import (
     Teacher,
     Upload,
 )
-from store.tidying import orphans
+from store.tidying import orphans, retention
 from tests.store.support import claimed, event_list, migrated, new_dataset, new_job
 
 DAY = 86400.0
@@ -122,6 +122,42 @@ def test_old_jobs_go_with_all_they_made(any_database: Database, any_objects: Obj
         assert list(session.scalars(select(Job.id))) == [young]
         assert {row.job_id for row in session.scalars(select(Attempt))} == {young}
     assert {key.split("/")[1] for key in keys(any_objects)} == {young}
+
+
+def test_one_round_takes_all_that_is_old(
+    any_database: Database, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    old = [finished(any_database, objects, tmp_path) for _ in range(5)]
+    named = old[1]
+    by = new_job(any_database, compare_with=named)
+    for job_id in old:
+        age(any_database, job_id, 31)
+    settings = settings_of(tmp_path, keep_jobs_days=30, keep_files_days=1, keep_history_days=1)
+    assert tidying.tidy(settings, any_database, objects)["jobs"] == 4
+    with any_database.read() as session:
+        assert set(session.scalars(select(Job.id))) == {named, by}
+
+
+@pytest.mark.parametrize(
+    ("kept", "what"), [("keep_files_days", "files_of_jobs"), ("keep_history_days", "histories_of_jobs")]
+)
+def test_so_do_files_and_histories(
+    database: Database, objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, what: str
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    for _ in range(4):  # an exact number of batches
+        age(database, finished(database, objects, tmp_path), 31)
+    assert tidying.tidy(settings_of(tmp_path, **{kept: 1}), database, objects)[what] == 4
+
+
+def test_a_worker_that_leaves_ends_the_round(database: Database, objects: ObjectStore, tmp_path: Path) -> None:
+    for _ in range(4):
+        age(database, finished(database, objects, tmp_path), 31)
+    asked = iter([False, False, True])
+    settings = settings_of(tmp_path, keep_jobs_days=30)
+    assert tidying.tidy(settings, database, objects, lambda: next(asked))["jobs"] == 2
+    assert tidying.tidy(settings, database, objects)["jobs"] == 2
 
 
 def test_files_may_go_before_the_job(any_database: Database, objects: ObjectStore, tmp_path: Path) -> None:
@@ -215,6 +251,15 @@ def test_orphans_go_after_the_grace_and_nothing_else(
     assert kept | {"uploads/upl_1/content", f"jobs/{done}/artifacts/1/student"} <= keys(any_objects)
     with any_database.read() as session:
         assert list(session.scalars(select(Orphan))) == []
+
+
+def test_an_object_in_the_place_of_a_folder_stops_nothing(
+    database: Database, any_objects: ObjectStore, tmp_path: Path
+) -> None:
+    job_id = new_job(database, status="succeeded")
+    for key in (f"jobs/{job_id}", "jobs/job_gone", "teachers/tch_gone"):
+        put(any_objects, tmp_path, key)
+    assert set(orphans.find(database, any_objects)) == {"jobs/job_gone", "teachers/tch_gone"}
 
 
 def test_an_object_that_gets_its_row_is_no_orphan_any_more(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from distill.cli import study
 from distill.commands.study import parse_architecture, parse_dataset, parse_recipes
-from distill.errors import Diverged, InvalidConfig, UnknownName
+from distill.errors import AtChance, Diverged, InvalidConfig, UnknownName
 from distill.studying import grid
 from distill.studying.table import markdown, rows
 
@@ -164,12 +164,13 @@ def test_rows_pair_seeds_and_count_what_diverged() -> None:
     assert "seed 0: diverged: Training diverged at step 3." in text
 
 
-def test_a_diverged_run_is_an_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("ending", [Diverged, AtChance])
+def test_a_diverged_run_is_an_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: type[Diverged]) -> None:
     real = grid.run
 
     def diverging(spec: Any, folder: Path, control: Any) -> Any:
         if spec.config.recipe == "feature_only":
-            raise Diverged("Training diverged at step 7.", "Lower it.", {"step": 7})
+            raise ending("Training diverged at step 7.", "Lower it.", {"step": 7})
         return real(spec, folder, control)
 
     monkeypatch.setattr(grid, "run", diverging)

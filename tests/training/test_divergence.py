@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distill.control import Control
-from distill.errors import Diverged
+from distill.errors import AtChance
 from distill.train import train
 from distill.training.data import TrainData
 from distill.training.divergence import chance_threshold, guesses, guessing_limit
@@ -117,5 +117,5 @@ def test_a_perfect_student_of_unequal_classes_finishes(tmp_path: Path) -> None:
 
 
 def test_a_student_that_learnt_only_the_common_class_does_not(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match=r"accuracy 0\.9500, guessing reaches 0\.9550"):
+    with pytest.raises(AtChance, match=r"accuracy 0\.9500, guessing reaches 0\.9550"):
         drain(train(alone(0.0), imbalanced(0.0), config(epochs=6, learning_rate=0.01), tmp_path, Control()))

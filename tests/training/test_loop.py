@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.control import Control
-from distill.errors import Diverged
+from distill.errors import AtChance, Diverged
 from distill.recipes._base import Recipe
 from distill.train import train
 from distill.training.data import Order
@@ -209,14 +209,19 @@ def test_tied_weights_are_averaged_validated_and_stay_tied(tmp_path: Path) -> No
 def test_an_exploding_loss_ends_as_diverged(tmp_path: Path) -> None:
     recipe = Exploding(_setup(network(6, 3)))
     recipe.factor = 1e6
-    with pytest.raises(Diverged, match="rose from"):
+    with pytest.raises(Diverged, match="rose from") as caught:
         drain(train(recipe, tiny_data(), config(), tmp_path, Control()))
+    assert caught.value.code == "diverged"
 
 
-def test_a_student_at_chance_ends_as_diverged(tmp_path: Path) -> None:
+def test_a_student_at_chance_ends_with_an_error_of_its_own(tmp_path: Path) -> None:
     settings = config(epochs=25, learning_rate=1e-12)
-    with pytest.raises(Diverged, match="stayed at chance"):
+    with pytest.raises(AtChance, match="stayed at chance") as caught:
         drain(train(alone(), tiny_data(learnable=False), settings, tmp_path, Control()))
+    assert (caught.value.code, caught.value.fault, caught.value.retryable) == ("at_chance", "user", False)
+    for way_out in ("more epochs", "higher learning_rate", "teacher_layers", "recipe", "labels"):
+        assert way_out in caught.value.remedy
+    assert caught.value.details["last_losses"]
 
 
 def test_a_short_run_is_not_judged(tmp_path: Path) -> None:

@@ -115,6 +115,16 @@ def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("RETORT_WEBHOOK_NETWORKS" in finding.message for finding in findings)
 
 
+@pytest.mark.parametrize(("name", "value"), [("API_KEY_FILE", "/nonexistent"), ("DATABASE_URL", "mysql://x/y"),
+    ("DATABASE_URL", "garbage"), ("SLOTS", "none")])  # fmt: skip
+def test_settings_that_cannot_even_be_read(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"RETORT_{name}", value)
+    (finding,) = checks.run()
+    assert (finding.name, finding.status) == ("settings", "fail")
+    assert f"RETORT_{name}" in finding.message
+    assert finding.remedy
+
+
 def test_jobs_of_silent_workers_and_objects_without_rows(settings: Settings, database: Database) -> None:
     job_id = new_job(database)
     claimed(database, job_id)

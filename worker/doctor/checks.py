@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from store.database import Database
-from store.settings import Settings
+from store.settings import Settings, problems
 from worker.doctor import machine, servers, work
 from worker.doctor.report import Finding, fail, ok
 
@@ -18,9 +17,8 @@ def run(settings: Settings | None = None) -> list[Finding]:
     """Every finding; with settings that cannot be used only that."""
     try:
         settings = settings or Settings()
-    except ValidationError as error:
-        said = [problem["msg"].removeprefix("Value error, ") for problem in error.errors()]
-        return [fail("settings", message, "Correct the environment (RETORT_...).") for message in said]
+    except ValueError as error:
+        return [fail("settings", message, "Correct the environment (RETORT_...).") for message in problems(error)]
     mode = "embedded" if settings.embedded else "full"
     return [ok("settings", f"{mode} mode, data in {settings.data_dir.absolute()}"), *_all(settings)]
 

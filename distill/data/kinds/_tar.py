@@ -68,6 +68,7 @@ class TarMembers:
                 for member in members(stream, stream.skip):  # type: ignore[arg-type]
                     if self._admit(member, gate, len(pack)) and not member.folder:
                         pack.add(stream.exactly(member.size), member.name)
+                stream.drain()
                 return pack.finish()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             refuse(f"its gzip stream is damaged or truncated ({error})")
@@ -117,6 +118,11 @@ class _Counted:
         if len(data) != count:
             refuse("it is truncated")
         return data
+
+    def drain(self) -> None:
+        """To the stream's end, where the checksum of all of it stands."""
+        while self.read(2**20):
+            pass
 
     def skip(self, count: int) -> None:
         while count > 0:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from distill.data.images import Source, ZipImages
@@ -13,6 +15,7 @@ from distill.data.tree import File
 from distill.errors import InvalidDataset
 
 _END = b"PK\x05\x06"
+_UTF8, _UNICODE_PATH = 0x800, 0x7075
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -40,16 +43,38 @@ class ZipMembers:
 
     def _admit(self, archive: zipfile.ZipFile, gate: Gate) -> None:
         for info in archive.infolist():
+            name = _written(info)
             if info.is_dir():
-                self.folders.append(gate.folder(info.orig_filename))
+                self.folders.append(gate.folder(name))
                 continue
             _check_plain(info)
-            parts = gate.file(info.orig_filename, info.file_size, info.compress_size)
+            parts = gate.file(name, info.file_size, info.compress_size)
             self.files.append(File(parts, len(self._names)))
             self._names.append(info.filename)
         packed = sum(info.compress_size for info in archive.infolist())
         if packed > gate.packed_bytes:
             refuse("its members overlap")
+
+
+def _written(info: zipfile.ZipInfo) -> str:
+    """The member's name as its archiver meant it. `zipfile` reads names that are not flagged as UTF-8 as code page 437;
+    many hold UTF-8 all the same, or carry it in the extra field 0x7075 (APPNOTE 4.6.9)."""
+    if info.flag_bits & _UTF8:
+        return info.orig_filename
+    raw = info.orig_filename.encode("cp437")
+    with suppress(UnicodeDecodeError):
+        return (_unicode_path(info.extra, zlib.crc32(raw)) or raw).decode()
+    return info.orig_filename
+
+
+def _unicode_path(extra: bytes, crc: int) -> bytes | None:
+    """The name in the extra field, where it belongs to the name of this checksum: tools may have changed that since."""
+    while len(extra) >= 4:
+        kind, size = int.from_bytes(extra[:2], "little"), int.from_bytes(extra[2:4], "little")
+        content, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and content[:1] == b"\1" and content[1:5] == crc.to_bytes(4, "little"):
+            return content[5:]
+    return None
 
 
 def _check_plain(info: zipfile.ZipInfo) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill.data.kinds._base import Items, Opened, paths_of
+from distill.data.labelled import ordered
 from distill.data.limits import Limits
 from distill.data.pack import Pack
 from distill.errors import InvalidDataset
@@ -26,7 +27,8 @@ REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) a
 
 def open_parquet(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
     """Files by role; a role's path may be a folder of shards, read in name order. Class names come from the schema's
-    `huggingface` metadata, from the labels where they are text, else they are the numbers."""
+    `huggingface` metadata, from the labels where they are text, else they are the numbers. Numbers mean what the names
+    of their own file say: files may number the same classes differently, and the first one's order holds."""
     splits: dict[str, Items] = {}
     names: tuple[str, ...] | None = None
     raw: dict[str, list[Any]] = {}
@@ -55,10 +57,13 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
     for shard in shards:
         try:
             with pq.ParquetFile(shard) as file:
-                names = names or _names(file.schema_arrow)
+                own, first = _names(file.schema_arrow), len(labels)
                 for rows in _rows(file, limits):
                     _take(rows, pack, labels, limits)
                     _check_ratio(pack, shards, limits)
+                if own:
+                    labels[first:] = [_named(*each, own, shard.name) for each in enumerate(labels[first:])]
+                    names = names or own
         except InvalidDataset:
             raise
         except Exception as error:  # Arrow's readers raise many kinds on damaged files
@@ -131,13 +136,23 @@ def _names(schema: Any) -> tuple[str, ...] | None:
         label = next(name for name in _LABEL if name in schema.names)
         names = features[label]["names"]
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            if len(set(names)) < len(names):
+                _refuse("its metadata name a class twice", names=names[:50])
             return tuple(names)
     return None
 
 
+def _named(row: int, label: int | str, names: tuple[str, ...], file: str) -> str:
+    if isinstance(label, str):
+        return label
+    if not 0 <= label < len(names):
+        _refuse(f"label {label} of {file} row {row} is none of its {len(names)} class names", row=row, file=file)
+    return names[label]
+
+
 def _classes(labels: list[Any]) -> tuple[str, ...]:
     if labels and isinstance(labels[0], str):
-        return tuple(sorted(set(labels)))
+        return ordered(labels)
     return tuple(str(i) for i in range(max(labels, default=-1) + 1)) if max(labels, default=0) < 10**6 else ()
 
 

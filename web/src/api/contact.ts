@@ -25,15 +25,19 @@ export const contactStore = {
 
 const SLACK = 2000; // Date headers have whole seconds
 
+/** What `response` says of the service's clock; without a date (a chunk of a stream, another origin) what is known stays. */
+function offsetOf(response?: Response): number {
+  const offset = Date.parse(response?.headers.get("date") ?? "") - Date.now();
+  if (Number.isNaN(offset)) return contact.clockOffset;
+  return Math.abs(offset) > SLACK ? offset : 0;
+}
+
 export function heard(response?: Response): void {
-  const date = response?.headers.get("date");
-  const offset = date ? Date.parse(date) - Date.now() : 0;
-  const clockOffset = Math.abs(offset) > SLACK ? offset : 0;
   const gone = response !== undefined && [502, 503, 504].includes(response.status);
   update({
     lastAnswer: gone ? contact.lastAnswer : Date.now(),
     failingSince: gone ? (contact.failingSince ?? Date.now()) : null,
-    clockOffset,
+    clockOffset: offsetOf(response),
     needsKey: response ? response.status === 401 : contact.needsKey,
   });
 }

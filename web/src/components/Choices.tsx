@@ -1,11 +1,13 @@
 import { type ReactNode, useState } from "react";
 
 import type { Catalogue, Dataset, Recipe, Teacher } from "../api/types";
+import type { Older } from "../hooks/useOlder";
 import { EMPTY, NAMED } from "../lib/draft";
 import { words } from "../lib/format";
 import { architectureOf, classWords, datasetFindings, teacherFindings } from "../lib/report";
 import { type Subject, subjectOfArchitecture } from "../lib/subject";
 import { AddDataset } from "./AddDataset";
+import { MoreButton } from "./MoreButton";
 import { TeacherUpload } from "./UploadForm";
 
 export function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[]; chosen: string; onChoose: (name: string) => void }) {
@@ -40,13 +42,15 @@ interface ChoiceProps {
 interface PickProps extends ChoiceProps {
   label: string;
   note?: ReactNode;
+  /** All that could be chosen, as far as it is loaded. */
+  list: Older<unknown>;
   /** The select's options. */
   children: ReactNode;
   upload: (onDone: (made: { id: string }) => void) => ReactNode;
 }
 
 /** One of what is registered, or a form that registers another and then chooses it. */
-function Pick({ label, chosen, error, note, children, upload, onChoose, reload }: PickProps) {
+function Pick({ label, chosen, error, note, list, children, upload, onChoose, reload }: PickProps) {
   const [uploading, setUploading] = useState(false);
   function done(made: { id: string }): void {
     setUploading(false);
@@ -65,6 +69,7 @@ function Pick({ label, chosen, error, note, children, upload, onChoose, reload }
       </div>
       {error && <p className="help error">{error}</p>}
       {note}
+      <MoreButton list={list} what={`${label.toLowerCase()}s`} />
       {uploading && upload(done)}
     </>
   );
@@ -79,7 +84,7 @@ function teacherWords(teacher: Teacher): string {
 }
 
 interface TeacherChoiceProps extends ChoiceProps {
-  teachers: Teacher[];
+  teachers: Older<Teacher>;
   /** What the dataset holds: only teachers of its kind are offered. */
   subject: Subject | null;
   /** Whether it is only to be started from. */
@@ -87,11 +92,12 @@ interface TeacherChoiceProps extends ChoiceProps {
 }
 
 export function TeacherChoice({ teachers, subject, base, ...choice }: TeacherChoiceProps) {
-  const offered = teachers.filter(({ id, architecture }) => id === choice.chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
-  const none = subject === "texts" ? "No language model is registered yet" : "No teacher is registered yet";
+  const offered = teachers.items.filter(({ id, architecture }) => id === choice.chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
+  const yet = teachers.more ? "among those listed" : "is registered yet";
+  const none = subject === "texts" ? `No language model ${yet}` : `No teacher ${yet}`;
   const note = base && <p className="help">A language model starts from a model folder: its tokenizer and its family are the student&rsquo;s. One without a head for these classes will do.</p>;
   return (
-    <Pick {...choice} label="Teacher" note={note} upload={(onDone) => <TeacherUpload onDone={onDone} />}>
+    <Pick {...choice} label="Teacher" note={note} list={teachers} upload={(onDone) => <TeacherUpload onDone={onDone} />}>
       <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
       <Unlisted chosen={choice.chosen} among={offered} />
       {offered.map((teacher) => (
@@ -110,11 +116,12 @@ function datasetWords({ status, report }: Dataset): string {
   return found?.text ? `(${found.noun})` : "";
 }
 
-export function DatasetChoice({ catalogue, datasets, ...choice }: ChoiceProps & { catalogue: Catalogue; datasets: Dataset[] }) {
+export function DatasetChoice({ catalogue, datasets: list, ...choice }: ChoiceProps & { catalogue: Catalogue; datasets: Older<Dataset> }) {
+  const datasets = list.items;
   const registered = new Set(datasets.filter((each) => each.kind === "named").map((each) => each.name));
   const named = catalogue.datasets.filter((each) => !registered.has(each.name));
   return (
-    <Pick {...choice} label="Dataset" upload={(onDone) => <AddDataset onDone={onDone} />}>
+    <Pick {...choice} label="Dataset" list={list} upload={(onDone) => <AddDataset onDone={onDone} />}>
       <option value="">Choose a dataset</option>
       {!choice.chosen.startsWith(NAMED) && <Unlisted chosen={choice.chosen} among={datasets} />}
       {datasets.length > 0 && (

@@ -1,7 +1,8 @@
 import { useState } from "react";
 
-import type { Job, LogLine } from "../api/types";
-import { useLog } from "../hooks/useLog";
+import { api, unwrap } from "../api/client";
+import type { Job } from "../api/types";
+import { usePoll } from "../hooks/usePoll";
 import { bytes } from "../lib/format";
 import { LogLines } from "./LogLines";
 import { Prose } from "./Prose";
@@ -16,8 +17,8 @@ const ADVICE: Record<string, Advice> = {
   worker_lost: { says: "The machine that ran this job stopped answering.", change: "Retry: it goes on from the last checkpoint, perhaps on another machine." },
   oom_gpu: { says: "The job needed more memory than the GPU has.", change: "Clone it with a smaller batch, and more gradient accumulation to keep the effective batch." },
   oom_host: { says: "The job needed more memory than the machine has.", change: "Clone it with a smaller batch or a smaller teacher cache." },
-  diverged: { says: "Training diverged: the loss stopped being a usable number.", change: "Clone it with a lower learning rate, or let the features be normalised; the layers that the details name are the first suspects." },
-  at_chance: { says: "The student learned nothing: it guesses.", change: "Clone it with another learning rate, more epochs or other layers." },
+  diverged: { says: "Training diverged: the loss is no number any more, or it exploded.", change: "Clone it with a lower learning rate, or let the features be normalised; the layers that the details name are the first suspects." },
+  at_chance: { says: "The student stayed at chance: it knows no more than guessing does.", change: "Clone it with more epochs, a higher learning rate, other layers or another recipe; if nothing helps, look at the labels." },
   max_runtime_exceeded: { says: "The job ran for longer than it was allowed to.", change: "Clone it with fewer epochs, or allow it more time." },
   max_attempts_exceeded: { says: "The job was started again as often as it may be, and did not finish.", change: "Look at the workers' logs, then retry: it goes on from its last checkpoint." },
   invalid_dataset: { says: "The dataset cannot be used as it is.", change: "Correct what is named below, register it again and clone the job." },
@@ -70,16 +71,21 @@ export function FailureCard({ job }: { job: Job }) {
   );
 }
 
+const FEW = 6;
+const MANY = 50;
+
 function LastLines({ job }: { job: Job }) {
-  const { lines } = useLog(job.id, false);
+  const params = { path: { job_id: job.id }, query: { tail: MANY } };
+  const { data } = usePoll(`last lines ${job.id}`, () => unwrap(api.GET("/jobs/{job_id}/logs", { params })));
   const [many, setMany] = useState(false);
+  const lines = data?.items ?? [];
   if (lines.length === 0) return null;
-  const shown: LogLine[] = lines.slice(many ? -50 : -6);
+  const shown = many ? lines : lines.slice(-FEW);
   return (
     <div>
       <h3>Last lines of the log</h3>
       <LogLines lines={shown} search="" />
-      {lines.length > 6 && (
+      {lines.length > FEW && (
         <button type="button" className="button small ghost" onClick={() => setMany(!many)}>
           {many ? "Fewer" : "More"}
         </button>

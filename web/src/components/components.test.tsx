@@ -8,6 +8,7 @@ import type { Problem as ProblemData } from "../api/types";
 import { emptyHistory } from "../live/history";
 import { job, layer, RESULT } from "../testing/samples";
 import { sentences } from "./CurveCard";
+import { FailureCard } from "./FailureCard";
 import { FileDrop } from "./FileDrop";
 import { RowActions } from "./JobActions";
 import { JobRow } from "./JobRow";
@@ -29,6 +30,17 @@ test("a problem says what, whose, what to do, and where", () => {
   render(<Problem error={new ProblemError(problem as unknown as ProblemData)} />);
   const alert = within(screen.getByRole("alert"));
   for (const text of ["There is no architecture 'x'.", "Search the catalogue.", "/student", "unknown_name"]) expect(alert.getByText(text, { exact: false })).toBeTruthy();
+});
+
+test.each([
+  ["diverged", "Training diverged: the loss is no number any more, or it exploded."],
+  ["at_chance", "The student stayed at chance: it knows no more than guessing does."],
+])("a job that failed with %s says what happened, and the service's own remedy", (code, heading) => {
+  vi.stubGlobal("fetch", () => new Promise(() => {}));
+  render(<FailureCard job={job({ status: "failed", error: { code, message: "m", remedy: "Train longer.", fault: "user", retryable: false, details: {} } })} />);
+  expect(screen.getByRole("heading", { level: 2 }).textContent).toBe(heading);
+  expect(screen.getByText("Train longer.")).toBeTruthy();
+  vi.unstubAllGlobals();
 });
 
 test("tabs are one stop for Tab, with arrows between them", async () => {

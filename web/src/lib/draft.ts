@@ -1,5 +1,6 @@
 /** The new-job form as typed, and the request it stands for. */
 import type { Job, JobCreate } from "../api/types";
+import { formatLabels, parseLabels } from "./labels";
 import { ask, parse, type Schema } from "./schema";
 
 export interface Draft {
@@ -67,11 +68,20 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
     config,
   };
   if (draft.name) body.name = draft.name;
-  const labels = Object.fromEntries(Object.entries(pairs(draft.labels)).map(([name, value]) => [name, String(value)]));
+  const labels = labelled(draft.labels, errors);
   if (Object.keys(labels).length > 0) body.labels = labels;
   if (draft.compareWith) body.compare_with = draft.compareWith;
   if (draft.priority) body.priority = Number(draft.priority);
   return { body: body as unknown as JobCreate, errors };
+}
+
+function labelled(text: string, errors: Map<string, string>): Record<string, string> {
+  try {
+    return parseLabels(text);
+  } catch (error) {
+    errors.set("/labels", (error as Error).message);
+    return {};
+  }
 }
 
 function typed(given: Record<string, string>, schemas: Record<string, Schema>, pointer: string, errors: Map<string, string>): Record<string, unknown> {
@@ -89,7 +99,7 @@ function typed(given: Record<string, string>, schemas: Record<string, Schema>, p
   return values;
 }
 
-/** "width=8, blocks=1 2 3" -> { width: 8, blocks: [1, 2, 3] }. */
+/** An architecture's options: "width=8, blocks=1 2 3" -> { width: 8, blocks: [1, 2, 3] }. Labels are text: `parseLabels`. */
 export function pairs(text: string): Record<string, string | number | boolean | number[]> {
   const found: Record<string, string | number | boolean | number[]> = {};
   for (const pair of text.split(/[,\n]/)) {
@@ -127,7 +137,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
   return {
     ...EMPTY,
     name: job.name ? `${job.name} (copy)` : "",
-    labels: Object.entries(job.labels).map(([name, value]) => `${name}=${value}`).join(", "),
+    labels: formatLabels(job.labels),
     teacher: job.teacher ?? "",
     dataset: job.dataset,
     student: job.student.name,

@@ -26,6 +26,13 @@ test("tables for spreadsheets and for Markdown", () => {
   expect(markdown([["", "a|b"], ["x", 1]])).toBe("|  | a\\|b |\n|---|---|\n| x | 1 |\n");
 });
 
+test("no text is a formula in a spreadsheet, and no number becomes text", () => {
+  const cells = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", '=HYPERLINK("http://a","b")'];
+  for (const cell of cells) expect(csv([[cell]]).replace(/^"/, "")).toMatch(/^'/);
+  expect(csv([['=HYPERLINK("a","b")']])).toBe(`"'=HYPERLINK(""a"",""b"")"\r\n`);
+  expect(csv([[-1, -0.5, 1e-7, "-1.25", "-1.2 %", "+3", "-1e-7", "a=b", "–", "x-y", null]])).toBe("-1,-0.5,1e-7,-1.25,-1.2 %,+3,-1e-7,a=b,–,x-y,\r\n");
+});
+
 describe("settings by their schema", () => {
   const rate: Schema = { anyOf: [{ type: "number" }, { const: "auto", type: "string" }], default: "auto" };
   const norm: Schema = { anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "null" }], default: null };

@@ -7,6 +7,7 @@ import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
 import { DatasetChoice, RecipeChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
+import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
 import { SchemaField } from "../components/SchemaField";
 import { SelectionChoice } from "../components/SelectionChoice";
@@ -14,10 +15,12 @@ import { Snippets } from "../components/Snippets";
 import { StudentOptions } from "../components/StudentOptions";
 import { useSay } from "../components/Toasts";
 import { useConfigSchema } from "../hooks/useConfigSchema";
+import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
+import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
 import { misfits, settingsFor, type Subject, subjectOf, subjects } from "../lib/subject";
 import { navigate, usePlace } from "../router";
@@ -27,26 +30,26 @@ const FIRST = ["layers", "epochs", "batch_size", "learning_rate", "augmentation"
 
 interface Choices {
   catalogue: Catalogue;
-  teachers: Teacher[];
-  datasets: Dataset[];
-  jobs: Job[];
+  teachers: Older<Teacher>;
+  datasets: Older<Dataset>;
+  jobs: Older<Job>;
 }
 
-async function load(): Promise<Choices> {
-  const many = { params: { query: { limit: 200 } } };
-  const [catalogue, teachers, datasets, jobs] = await Promise.all([
-    unwrap(api.GET("/catalogue")),
-    unwrap(api.GET("/teachers", many)),
-    unwrap(api.GET("/datasets", many)),
-    unwrap(api.GET("/jobs", { params: { query: { limit: 200, status: ["succeeded"] } } })),
-  ]);
-  return { catalogue, teachers: teachers.items, datasets: datasets.items, jobs: jobs.items };
+const PAGE = 200;
+const teachersFrom = (cursor?: string) => unwrap(api.GET("/teachers", { params: { query: { limit: PAGE, cursor } } }));
+const datasetsFrom = (cursor?: string) => unwrap(api.GET("/datasets", { params: { query: { limit: PAGE, cursor } } }));
+const jobsFrom = (cursor?: string) => unwrap(api.GET("/jobs", { params: { query: { limit: PAGE, cursor, status: ["succeeded"] } } }));
+
+async function load() {
+  const [catalogue, teachers, datasets, jobs] = await Promise.all([unwrap(api.GET("/catalogue")), teachersFrom(), datasetsFrom(), jobsFrom()]);
+  return { catalogue, teachers, datasets, jobs };
 }
 
 export function NewJob() {
   const { query } = usePlace();
   const from = query.get("from");
   const { data, problem, reload } = usePoll("choices", load);
+  const older = { teachers: useOlder(data?.teachers, teachersFrom), datasets: useOlder(data?.datasets, datasetsFrom), jobs: useOlder(data?.jobs, jobsFrom) };
   const { data: config, problem: unknown, reload: ask } = useConfigSchema();
   const [draft, setDraft] = useState<Draft | null>(null);
   const [lost, setLost] = useState<ProblemError | null>(null);
@@ -78,7 +81,7 @@ export function NewJob() {
           <p>Nothing is cloned: the form is empty.</p>
         </Problem>
       )}
-      {!missing && <Form choices={data} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
+      {!missing && <Form choices={{ catalogue: data.catalogue, ...older }} draft={draft} config={config} onDraft={setDraft} reload={reload} />}
     </Page>
   );
 }
@@ -92,10 +95,12 @@ interface FormProps {
 }
 
 function Form({ choices, draft, config, onDraft, reload }: FormProps) {
-  const { catalogue, teachers, datasets, jobs } = choices;
+  const { catalogue } = choices;
+  const [teachers, datasets, jobs] = [choices.teachers.items, choices.datasets.items, choices.jobs.items];
   const [problem, setProblem] = useState<ProblemError | null>(null);
   const [checked, setChecked] = useState<DryRun | null>(null);
   const [busy, setBusy] = useState("");
+  const [sending] = useState(once);
   const say = useSay();
   const recipe = catalogue.recipes.find((each) => each.name === draft.recipe);
   const selection = catalogue.selections.find((each) => each.name === draft.selection);
@@ -124,6 +129,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   function set(change: Partial<Draft>): void {
     setChecked(null);
     setProblem(null);
+    sending.renew();
     const next = { ...draft, ...change };
     onDraft("student" in change ? next : withStudent(next));
   }
@@ -138,8 +144,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     setBusy(dryRun ? "Checking…" : "Submitting…");
     setProblem(null);
     try {
-      const answer = await unwrap(api.POST("/jobs", { params: { query: { dry_run: dryRun } }, body }));
+      const header = dryRun ? {} : { "Idempotency-Key": sending.key(body) };
+      const answer = await unwrap(api.POST("/jobs", { params: { query: { dry_run: dryRun }, header }, body }));
       if ("id" in answer) {
+        sending.renew();
         say("Queued.");
         navigate(`/jobs/${answer.id}`);
       } else setChecked(answer);
@@ -163,11 +171,11 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
-            <TeacherChoice teachers={teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
+            <TeacherChoice teachers={choices.teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
           </Card>
         )}
         <Card title={`${number + 2}. Dataset`}>
-          <DatasetChoice catalogue={catalogue} datasets={datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
+          <DatasetChoice catalogue={catalogue} datasets={choices.datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
         </Card>
         <Card title={`${number + 3}. Student`}>
           <div className={subject === "texts" ? "fields-stack" : "grid2 wide-first"}>
@@ -203,7 +211,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
               </label>
               <label className="field">
                 <span>Labels</span>
-                <input value={draft.labels} placeholder="team=vision, try=3" onChange={(event) => set({ labels: event.target.value })} />
+                <textarea rows={1} value={draft.labels} placeholder="team=vision, try=3" onChange={(event) => set({ labels: event.target.value })} />
+                <span className="help">
+                  Names and values, kept as typed: <code>team=vision, try=3</code>, or one a line. A value that holds a comma goes in quotes: <code>note=&quot;a, b&quot;</code>.
+                </span>
                 {at("/labels") && <span className="help error">{at("/labels")}</span>}
               </label>
               <label className="field">
@@ -221,6 +232,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
                 {at("/compare_with") && <span className="help error">{at("/compare_with")}</span>}
               </label>
             </div>
+            <MoreButton list={choices.jobs} what="succeeded jobs" />
           </Card>
         </form>
       </div>

@@ -5,8 +5,10 @@ import { DeleteButton } from "../components/DeleteButton";
 import { ErrorNote } from "../components/ErrorNote";
 import { Digest } from "../components/Inputs";
 import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
+import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
 import { Readiness, Status } from "../components/Status";
+import { useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { bytes, clock, count, options, short, words } from "../lib/format";
 import { title } from "../lib/jobs";
@@ -130,18 +132,23 @@ function Layers({ found }: { found: TeacherFindings }) {
   );
 }
 
+const jobsFrom = (cursor?: string) => unwrap(api.GET("/jobs", { params: { query: { limit: 200, cursor } } }));
+
+/** The API cannot ask for the jobs of one teacher: they are looked for among the newest, and further back when asked. */
 function UsedBy({ id }: { id: string }) {
-  const { data, problem, reload } = usePoll("jobs by teacher", () => unwrap(api.GET("/jobs", { params: { query: { limit: 200 } } })));
-  const jobs = data?.items.filter((job) => job.teacher === id) ?? [];
+  const { data, problem, reload } = usePoll("jobs by teacher", () => jobsFrom());
+  const all = useOlder(data, jobsFrom);
+  const jobs = all.items.filter((job) => job.teacher === id);
   if (problem && !data)
     return (
       <Card title="Distilled in">
         <Problem error={problem} onRetry={reload} />
       </Card>
     );
-  if (jobs.length === 0) return null;
+  if (jobs.length === 0 && !all.more) return null;
   return (
     <Card title="Distilled in">
+      {jobs.length === 0 && <p className="muted">In none of the newest jobs.</p>}
       <ul className="known">
         {jobs.map((job) => (
           <li key={job.id}>
@@ -151,6 +158,7 @@ function UsedBy({ id }: { id: string }) {
           </li>
         ))}
       </ul>
+      <MoreButton list={all} what="jobs" lead="Looked for among the newest" />
     </Card>
   );
 }

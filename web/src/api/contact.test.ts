@@ -1,0 +1,22 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import { contactStore, heard } from "./contact";
+
+const NOW = Date.UTC(2026, 0, 31, 12);
+const dated = (date: string): Response => new Response("", { headers: { Date: date } });
+const ahead = (ms: number): Response => dated(new Date(NOW + ms).toUTCString());
+const offset = (): number => contactStore.read().clockOffset;
+
+beforeEach(() => vi.useFakeTimers({ now: NOW }));
+afterEach(() => vi.useRealTimers());
+
+test("the service's clock stays known through answers that tell no time", () => {
+  heard(ahead(600_000));
+  expect(offset()).toBe(600_000);
+  for (const silent of [undefined, new Response(""), dated("yesterday")]) {
+    heard(silent); // a chunk of an event stream has no headers
+    expect(offset()).toBe(600_000);
+  }
+  heard(ahead(1000)); // the clocks agree again, as far as whole seconds tell
+  expect(offset()).toBe(0);
+});

@@ -1,0 +1,104 @@
+import { render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import { Toasts } from "../components/Toasts";
+import { job } from "../testing/samples";
+import { NewJob } from "./NewJob";
+
+const page = (items: object[], next_cursor: string | null = null) => ({ items, next_cursor });
+const recipe = { name: "cross_entropy", summary: "", needs_teacher: false, needs_layers: false, parameters: {} };
+const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], datasets: [{ name: "digits" }], architectures: 1400 };
+const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 } } } } } };
+
+/** Node's own takes no path alone, as a browser's does. */
+class Absolute extends Request {
+  constructor(input: RequestInfo | URL, init?: RequestInit) {
+    super(typeof input === "string" ? new URL(input, window.location.origin) : input, init);
+  }
+}
+
+let answers: Record<string, object> = {};
+/** Of the posts, one after the other; what is not there is a lost answer. */
+let outcomes: boolean[] = [];
+const keys: (string | null)[] = [];
+
+const json = (found: object | undefined): Response => new Response(JSON.stringify(found ?? {}), { status: found ? 200 : 404, headers: { "Content-Type": "application/json" } });
+
+beforeEach(() => {
+  keys.length = 0;
+  answers = {
+    "/catalogue": CATALOGUE,
+    "/catalogue/architectures": page([]),
+    "/teachers": page([]),
+    "/datasets": page([]),
+    "/jobs": page([]),
+    "/jobs/job_01": job({ recipe: "cross_entropy", teacher: null, dataset: "dst_01" }),
+    "/openapi.json": OPENAPI,
+    "/system": { dataset_references: [] },
+  };
+  vi.stubGlobal("Request", Absolute);
+  vi.stubGlobal("fetch", async (request: Request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    if (request.method !== "POST") return json(answers[`${pathname}?cursor=${searchParams.get("cursor")}`] ?? answers[pathname]);
+    keys.push(request.headers.get("Idempotency-Key"));
+    if (!outcomes.shift()) throw new TypeError("network");
+    return json(searchParams.get("dry_run") === "true" ? { valid: true } : { id: "job_9" });
+  });
+  window.history.replaceState(null, "", "/ui/new?from=job_01");
+});
+afterEach(() => {
+  vi.unstubAllGlobals();
+  window.history.replaceState(null, "", "/ui/");
+});
+
+function form() {
+  render(
+    <Toasts>
+      <NewJob />
+    </Toasts>,
+  );
+  return { user: userEvent.setup(), submit: () => screen.findByRole("button", { name: "Submit job" }) };
+}
+
+test("sent again after a lost answer it is one job; edited or answered it is another", async () => {
+  const { user, submit } = form();
+  outcomes = [false, false, false, true, true];
+  await user.click(await submit());
+  await user.click(await submit());
+  await user.type(screen.getByLabelText("Name"), "x");
+  await user.click(await submit());
+  await user.click(await submit());
+  window.history.replaceState(null, "", "/ui/new?from=job_01");
+  await user.click(await submit());
+  const [first, second, edited, again, anew] = keys;
+  expect(keys.every((key) => /^[0-9a-f]{32}$/.test(key ?? ""))).toBe(true);
+  expect([second === first, edited === first, again === edited, anew === again]).toEqual([true, false, true, false]);
+});
+
+test("older teachers and datasets are loaded when asked for, and can be chosen", async () => {
+  const made = { status: "ready", labels: {}, created_at: "2026-01-31T12:00:00Z", size_bytes: 1, error: null, report: null };
+  const teacher = (id: string) => ({ ...made, id, name: `teacher ${id}`, architecture: { name: "timm:resnet34", options: {} }, sha256: "0", source: null });
+  const dataset = (id: string) => ({ ...made, id, name: `set ${id}`, kind: "table", files: {}, digest: "0", thumbnails: null });
+  Object.assign(answers, {
+    "/catalogue": { ...CATALOGUE, recipes: [{ ...recipe, name: "feature_only", needs_teacher: true }] },
+    "/teachers": page([teacher("tch_3")], "t2"),
+    "/teachers?cursor=t2": page([teacher("tch_2")], "t1"),
+    "/teachers?cursor=t1": page([teacher("tch_1")]),
+    "/datasets": page([dataset("dst_2")], "d1"),
+    "/datasets?cursor=d1": page([dataset("dst_1")]),
+  });
+  window.history.replaceState(null, "", "/ui/new");
+  const { user } = form();
+  const teachers = () => screen.findByRole("button", { name: "Load older teachers" });
+  await user.click(await teachers());
+  expect(await screen.findByText("Listed: the newest 2 teachers.")).toBeTruthy();
+  await user.click(await teachers());
+  await user.selectOptions(screen.getByLabelText("Teacher"), await screen.findByRole("option", { name: /teacher tch_1/ }));
+  await user.click(screen.getByRole("button", { name: "Load older datasets" }));
+  await user.selectOptions(screen.getByLabelText("Dataset"), await screen.findByRole("option", { name: /set dst_1/ }));
+  expect(screen.getByLabelText("Teacher")).toHaveProperty("value", "tch_1");
+  expect(screen.getByLabelText("Dataset")).toHaveProperty("value", "dst_1");
+  expect(screen.getByRole("option", { name: /teacher tch_3/ })).toBeTruthy();
+  expect(screen.queryByRole("button", { name: /Load older/ })).toBeNull();
+});
