@@ -48,7 +48,7 @@ def _caption(curve: Any) -> str:
 @click.command("download")
 @click.argument("job_id")
 @click.argument("what", default="all")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or file for one artifact.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Folder, or for one artifact a file.")
 @command
 def download(session: Session, retort: Retort, job_id: str, what: str, output: Path | None) -> None:
     """Fetch WHAT a job made: student, report, an artifact's name, or all. Every file is verified by its sha256."""
@@ -59,7 +59,12 @@ def download(session: Session, retort: Retort, job_id: str, what: str, output: P
         raise click.UsageError(f"Job {job_id} has made no files yet; retort jobs show {job_id} tells how it stands.")
     folder = output or Path(job_id)
     for name in names:
-        one_file = output is not None and len(names) == 1 and bool(output.suffix)
-        path = output if one_file and output is not None else folder / Path(name).name
+        one_file = len(names) == 1 and output is not None and _is_file(output)
+        path = folder if one_file else folder / Path(name).name
         retort.download(job_id, name, path)
         session.console.print(f"{path}", highlight=False)
+
+
+def _is_file(output: Path) -> bool:
+    """Whether a single file is to be called so: what is there decides, else the name, by a dot in it."""
+    return output.is_file() or (bool(output.suffix) and not output.is_dir())

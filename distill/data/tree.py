@@ -16,6 +16,10 @@ TEST = frozenset({"test", "testing"})
 VALIDATION = frozenset({"val", "valid", "validation"})
 _JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 REMEDY = "Put each class's images in a folder of its own: train/<class>/... and test/<class>/..., or <class>/..."
+SPLIT_OR_CLASS = (
+    "If they are classes, put all of them below train/ (train/<class>/...), and test images below test/; "
+    "if not, put class folders into the split's folder and leave the others out."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,32 @@ def _splits(files: list[File], folders: set[Parts]) -> tuple[dict[str, _Group], 
     train = _named(firsts, TRAIN)
     if train is None:
         return {"train": _Group(files, folders)}, []
+    if _is_class(train, firsts, files):
+        return {"train": _Group(files, folders)}, [f"The folder {train!r} was read as a class, not as a split."]
     test, validation = _named(firsts, TEST), _named(firsts, VALIDATION)
     held_out = test or validation
     chosen = {"train": train} | ({"test": held_out} if held_out else {})
     groups = {split: _below(name, files, folders) for split, name in chosen.items()}
     ignored = sorted(firsts - set(chosen.values()))
     return groups, [f"Not used: the folder {name!r}." for name in ignored[:5]]
+
+
+def _is_class(train: str, firsts: set[str], files: list[File]) -> bool:
+    """Whether a folder named as the training split is a class like its neighbours (car, plane, train): it has no class
+    folders, at least two neighbours hold images, and none is named after a split (**our choice** of what is beyond
+    doubt). Raises `InvalidDataset` where it is in doubt."""
+    neighbours = sorted({file.parts[0] for file in files if len(file.parts) == 2 and not split_of(file.parts[0])})
+    inner = {file.parts[1] for file in files if file.parts[0] == train and len(file.parts) > 2}
+    if not neighbours or len(inner) > 1:
+        return False
+    if not inner and len(neighbours) > 1 and sum(split_of(first) is not None for first in firsts) == 1:
+        return True
+    raise InvalidDataset(
+        f"Whether {train!r} is a split or a class is in doubt: images lie directly in "
+        f"{', '.join(map(repr, neighbours[:3]))} beside it.",
+        SPLIT_OR_CLASS,
+        {"folders": sorted(firsts)[:20]},
+    )
 
 
 def _named(firsts: set[str], names: frozenset[str]) -> str | None:

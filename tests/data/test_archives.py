@@ -138,6 +138,47 @@ def test_useless_layouts(write, files, word):
     refused(write(files), word)
 
 
+def flat(*folders: str) -> dict[str, bytes]:
+    return {f"{folder}/{i}.png": image_bytes(10 * n + i) for n, folder in enumerate(folders) for i in range(2)}
+
+
+@pytest.mark.parametrize("top", ["", "vehicles/"])
+@pytest.mark.parametrize("name", ["train", "Training"])
+def test_a_class_that_is_called_as_a_split_is(write, top, name):
+    files = flat("car", "plane", name)
+    opened = open_dataset(archive(write({f"{top}{path}": data for path, data in files.items()})))
+    assert opened.classes == tuple(sorted(("car", "plane", name)))
+    assert any(repr(name) in note and "class" in note for note in opened.notes)
+    below = {f"{top}train/{path}": data for path, data in files.items()}
+    assert open_dataset(archive(write(below))).classes == opened.classes
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        flat("car", "train"),
+        flat("train", "test", "samples"),
+        flat("car", "plane", "train", "test"),
+        flat("car", "plane", "train", "val"),
+        flat("car", "plane", "train/steam"),
+    ],
+)
+def test_a_split_that_may_be_a_class_is_asked_about(write, files):
+    error = refused(write(files), "'train' is a split or a class")
+    assert "below train/" in error.remedy
+
+
+def test_splits_with_classes_stay_splits_whatever_lies_beside_them(write):
+    opened = open_dataset(archive(write(tree(2, 2, "train") | tree(2, 2, "test") | flat("samples", "sketches"))))
+    assert opened.classes == ("class0", "class1")
+    assert "Not used: the folder 'samples'." in opened.notes
+
+
+@pytest.mark.parametrize("names", [("car", "plane", "test"), ("car", "test", "val")])
+def test_without_a_training_split_all_folders_are_classes(write, names):
+    assert open_dataset(archive(write(flat(*names)))).classes == names
+
+
 def test_empty_class(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         for name, data in tree().items():
