@@ -117,6 +117,7 @@ def test_dates_that_zip_does_not_know_are_packed_too(year: int, tmp_path: Path) 
         assert archive.read("cat/1.png") == b"a"
 
 
+@pytest.mark.usefixtures("inspector")
 @pytest.mark.parametrize("target", ["dog", "dog/2.png", "nowhere"])
 def test_a_link_is_refused_by_its_name_as_the_service_does(command: Command, target: str, tmp_path: Path) -> None:
     folder = files(tmp_path / "photos", cat_in_1__png="a", dog_in_2__png="b")
