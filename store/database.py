@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 FRESH_SECONDS = 0.2
+DEADLOCK, MIGRATION_TRIES = "40P01", 10
 #: The database did not answer (or is locked): the same transaction may work later.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -46,8 +47,19 @@ class Database:
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the schema to `revision`. Safe to call from several processes: they go one after the other, by
-        a lock of the server, or of a file beside SQLite's (`migrations/env.py`)."""
-        command.upgrade(alembic_config(self.url), revision)
+        a lock of the server, or of a file beside SQLite's (`migrations/env.py`).
+
+        A running service may hold one table that the migration wants while it waits for another that the migration
+        has: Postgres then ends one of the two. Where it is the migration, nothing of it was kept, and it begins anew.
+        """
+        for left in range(MIGRATION_TRIES - 1, -1, -1):
+            try:
+                command.upgrade(alembic_config(self.url), revision)
+                return
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != DEADLOCK or not left:
+                    raise
+                time.sleep(1)
 
     def ping(self) -> None:
         """Raise unless the database answers."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from store.database import Database, alembic_config
 from store.tables import Base
@@ -48,4 +50,23 @@ def test_up_twice_and_down_to_nothing(database_url: str) -> None:
     command.downgrade(alembic_config(database_url), "base")
     assert inspect(database.engine).get_table_names() == ["alembic_version"]
     database.migrate()
+    database.close()
+
+
+@pytest.mark.services
+def test_a_migration_that_a_deadlock_ends_begins_anew(postgres_url: str) -> None:
+    """A service that runs reads a job, then locks its tenant; the migration takes these tables the other way round."""
+    database = Database(postgres_url)
+    database.migrate("0003")
+    migration = threading.Thread(target=database.migrate, args=("0004",))
+    with database.engine.connect() as service, database.engine.connect() as watching:
+        service.execute(text("SET LOCAL deadlock_timeout = '1h'"))  # so that it is the migration that is ended
+        service.execute(text("SELECT count(*) FROM jobs"))
+        migration.start()
+        while not watching.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar():
+            time.sleep(0.01)
+        service.execute(text("SELECT id FROM tenants FOR UPDATE"))
+    migration.join(30)
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0004"
     database.close()
