@@ -82,8 +82,8 @@ def _timm(name: Name) -> Preprocessing:
     return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=crop)
 
 
-# torchvision's trained weights come with `transform_input`, which makes of ImageNet's normalisation that of mean and std
-# 0.5. No tensor tells of it, and we build without: so it is done here.
+# torchvision's trained weights come with `transform_input`, which makes of ImageNet's normalisation that of mean and
+# std 0.5. No tensor tells of it, and we build without: so it is done here.
 _NORMALISE_THEMSELVES = frozenset({"googlenet", "inception_v3"})
 
 
