@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill.export._base import Artifact, Context, write_text
+from distill.export._base import Artifact, Context, class_section, write_text
 from distill.models.language import open_folder, save_folder
 from distill.models.language.folder import pack
 
@@ -75,6 +75,6 @@ def card(context: Context, folder: Path) -> list[Artifact]:
 
 Input: at most {how["max_length"]} tokens of the teacher's tokenizer. `report.md` compares the student with its teacher.
 """
-    if context.classes:
-        text += f"\n## Classes\n\n{', '.join(context.classes)}\n"
+    if not generates:
+        text += f"\n{class_section(context)}"
     return [write_text(folder, "README.md", text, "text/markdown")]

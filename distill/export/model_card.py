@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from distill.export._base import Artifact, Context, pictures, write_text
+from distill.export._base import Artifact, Context, class_section, pictures, write_text
 from distill.models.names import resolve
 
 _PREPARE = '''
@@ -62,7 +61,7 @@ def snippet(context: Context) -> str:
         keywords |= {"aux_logits": False} if name.name in {"googlenet", "inception_v3"} else {}
         imports = "import torchvision"
         call = f'torchvision.models.get_model("{name.name}", weights=None, {_arguments(keywords)})'
-    classes = json.dumps(list(context.classes), ensure_ascii=True)
+    classes = ascii(list(context.classes))
     return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
 
 
@@ -112,10 +111,7 @@ by std {list(how.std)}; {how.interpolation} resizing of the centre in that shape
 `student.json` has the same, machine-readable; so has the header of `student.safetensors`. `report.md` compares the
 student with its teacher and says how it was trained.
 
-## Classes
-
-{", ".join(context.classes)}
-"""
+{class_section(context)}"""
     return [write_text(folder, "README.md", text, "text/markdown")]
 
 

@@ -142,6 +142,16 @@ def test_model_card_snippet_runs_as_it_stands(
     assert done.stdout.strip() in NAMES
 
 
+def test_model_card_names_every_class_unmistakably(tmp_path: Path) -> None:
+    names = ("a, b", "c", "_d_ *e*", '<b>f "g" \U0001f600')
+    made = replace(context("torchvision:mobilenet_v2", width_mult=0.25), classes=names)
+    exporters.get("model_card")(made, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert f"\nclasses = {list(names)!a}\n" in text  # a literal of Python, whose escapes are not JSON's
+    (listed,) = re.findall(r"## Classes\n.*?```json\n(.*?)\n```", text, re.S)
+    assert json.loads(listed) == list(names)
+
+
 @pytest.mark.parametrize(
     ("side", "native"), [((100, 200), None), ((210, 120), None), ((24, 150), None), ((20, 28), (20, 28))]
 )
