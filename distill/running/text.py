@@ -32,6 +32,7 @@ from distill.running.prepare import (
     Network,
     Prepared,
     Split,
+    check_order,
     device_of,
     recipe_of,
     share_of,
@@ -294,7 +295,7 @@ def _checked(
 ) -> Network | None:
     """The teacher, or None where it is a base model to start from. `names`: its own classes."""
     if headed:
-        _check_order(names, dataset.classes)
+        check_order("Teacher", names, dataset.classes)
         return teacher
     if not recipe.needs_teacher:
         return None
@@ -303,15 +304,6 @@ def _checked(
         "Fine-tune it first: a job with recipe cross_entropy and this teacher; its student is the teacher to use.",
         {"teacher_classes": list(names)[:20], "dataset_classes": len(dataset.classes)},
     )
-
-
-def _check_order(theirs: Sequence[str], ours: Sequence[str]) -> None:
-    if list(theirs) != list(ours) and set(theirs) == set(ours):
-        raise InvalidConfig(
-            "Teacher and dataset have the same classes in another order.",
-            "Use a teacher that was trained on this dataset here, or name the classes so that they sort as its own.",
-            {"teacher": list(theirs)[:20], "dataset": list(ours)[:20]},
-        )
 
 
 def _student(

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from distill import recipes
 from distill.control import Control
@@ -129,6 +131,23 @@ def test_every_recipe_runs_to_the_end(tmp_path: Path, teacher: TeacherInput, rec
     assert ("scoring" in [event.data.get("phase") for event in events]) == needs
     artifacts = {event.data["name"] for event in events if event.kind == "artifact"}
     assert {"student.safetensors", "student.json", "report.json", "report.md", "README.md"} <= artifacts
+
+
+@pytest.mark.parametrize("role", ["teacher", "comparison"])
+def test_a_network_of_the_same_classes_in_another_order_is_refused(
+    tmp_path: Path, teacher: TeacherInput, comparison: ComparisonInput, role: str
+) -> None:
+    """A parquet file numbers its classes as it likes, folders go by the alphabet: a logit would mean another class."""
+    given = teacher if role == "teacher" else comparison
+    with safe_open(given.weights, "pt") as file:
+        metadata = file.metadata()
+    turned = metadata | {"classes": json.dumps(json.loads(metadata["classes"])[::-1])}
+    save_file(load_file(given.weights), tmp_path / "t.safetensors", turned)
+    other = given.model_copy(update={"weights": str(tmp_path / "t.safetensors")})
+    with pytest.raises(InvalidConfig, match=f"(?i){role} and dataset have the same classes in another order"):
+        go(spec(**{"teacher": teacher, role: other}, max_steps=2), tmp_path / "run")
+    with safe_open(teacher.weights, "pt") as file:
+        assert tuple(json.loads(file.metadata()["classes"])) == open_dataset(DIGITS).classes
 
 
 def test_a_curve_of_another_run_is_reused_by_digest(
