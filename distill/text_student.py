@@ -21,7 +21,7 @@ from distill.models.language.config import class_names
 from distill.recipes._networks import run_logits
 from distill.running.answering import NEW_TOKENS, generate
 from distill.running.prepare import Network
-from distill.student import Prediction
+from distill.student import Prediction, in_parts
 from distill.types import Architecture
 
 Text = str | tuple[str, str]
@@ -46,7 +46,8 @@ class TextStudent:
     @torch.inference_mode()
     def probabilities(self, texts: Iterable[Text]) -> Tensor:
         """(n, classes) float32, rows sum to 1. For classifiers."""
-        return torch.softmax(run_logits(self.model, self.inputs(texts)).float(), dim=1)
+        found = [torch.softmax(run_logits(self.model, self.inputs(part)).float(), dim=1) for part in in_parts(texts)]
+        return torch.cat([torch.empty(0, len(self.classes)), *found])
 
     def predict(self, texts: Iterable[Text]) -> list[Prediction]:
         """The most probable class of each text."""

@@ -173,6 +173,7 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
     one = student.predict([rows[5]["text"]])[0]
     assert one.label == found[5].label
     assert one.probability == pytest.approx(found[5].probability, abs=1e-5)  # alone or padded beside longer ones
+    assert student.predict([]) == []
     report = json.loads((folder / "artifacts" / "report.json").read_text())
     accuracy = sum(p.label == row["label"] for p, row in zip(found, rows, strict=True)) / len(rows)
     assert accuracy == pytest.approx(report["student"]["accuracy"]["value"], abs=0.25)
