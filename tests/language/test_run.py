@@ -165,6 +165,8 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
     _, folder = finished
     path = folder / "artifacts" / "student.zip"
     with zipfile.ZipFile(path) as archive:
+        told = json.loads((folder / "artifacts" / "report.json").read_text())["student"]["bytes"]
+        assert archive.getinfo("model.safetensors").file_size == told
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(archive.namelist())
     assert examine(open_folder(path, tmp_path)).classes == ("bad", "far", "good")
     student = load_student(path)

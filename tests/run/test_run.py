@@ -86,6 +86,7 @@ def test_the_report_is_about_the_test_set_and_says_who_wins(finished: tuple[list
     assert {"dataset", "teacher", "student", "q_curve"} == {key for key, value in report["digests"].items() if value}
     result = next(event.data for event in events if event.kind == "result")
     assert result["student"]["accuracy"] == report["student"]["accuracy"]
+    assert report["student"]["bytes"] == (folder / "artifacts" / "student.safetensors").stat().st_size
 
 
 def test_the_q_curve_is_packaged_with_its_choice(finished: tuple[list[Event], Path]) -> None:
