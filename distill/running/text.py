@@ -218,7 +218,7 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
     teacher = Network(module, _named(spec, module), how, digest=spec.teacher.digest, bytes=folder.bytes, tokens=tokens)
     kept = _checked(recipe, teacher, headed, dataset, class_names(folder))
     student, reason, peak = _student(spec, recipe, teacher, dataset)
-    comparison = _comparison(spec, dataset, how, scratch)
+    comparison = _comparison(spec, dataset, how, tokens, scratch)
     for network in (student, kept, comparison):
         if network is not None:
             network.module.to(device)
@@ -323,7 +323,9 @@ def _student(
     return network, reason, (rate, f"{rate:g}: {why} (our choice)")
 
 
-def _comparison(spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, scratch: Path) -> Network | None:
+def _comparison(
+    spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, teachers: Tokens, scratch: Path
+) -> Network | None:
     given = spec.comparison
     if given is None:
         return None
@@ -333,5 +335,11 @@ def _comparison(spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, scr
         raise InvalidConfig("The comparison was trained on other classes.", "Compare with a job on the same dataset.")
     own: Any = module.config
     tokens = Tokens.load(folder, own)
-    how = replace(how, vocabulary=own.vocab_size, max_length=min(how.max_length, positions(own)))
+    most = positions(own)
+    if dataset.kind == "generate" and (most < how.max_length or not tokens.same(teachers)):
+        raise InvalidConfig(
+            "The comparison reads other tokens than the teacher, or fewer: no accuracies of the same answers.",
+            "Compare with a job on the same dataset whose teacher has this teacher's tokenizer.",
+        )
+    how = replace(how, vocabulary=own.vocab_size, max_length=min(how.max_length, most))
     return Network(module, _named(spec, module), how, given.recipe, bytes=folder.bytes, tokens=tokens)

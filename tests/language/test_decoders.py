@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from distill import recipes
+from distill.errors import InvalidConfig
 from distill.models.language import load, open_folder
 from distill.models.language.tokenizer import Tokens
 from distill.running.answering import generate
 from distill.running.prepare import Network
 from distill.student import load_student
 from distill.training.meter import Meter, predicted
-from distill.types import Architecture, DatasetInput, Event, TeacherInput
+from distill.types import Architecture, ComparisonInput, DatasetInput, Event, TeacherInput
 from tests.language import tiny
 from tests.language.test_data import write
 from tests.language.test_run import go, spec
@@ -163,3 +164,21 @@ def test_the_averaged_weights_of_a_tied_decoder_are_validated(tmp_path: Path) ->
     wanted = {"recipe": "logit", "epochs": 1, "ema_decay": 0.9}
     events = go(spec(instructions(tmp_path), tied, STUDENT, **wanted), tmp_path / "run")
     assert events[-1].kind == "done"
+
+
+def test_a_comparison_of_other_tokens_is_refused_before_any_work(tmp_path: Path) -> None:
+    """Its next-token accuracy would be of other tokens: nothing to compare sample by sample."""
+    data = instructions(tmp_path)
+    (tmp_path / "a").mkdir()
+    first, wanted = teacher("llama", tmp_path / "a"), {"recipe": "logit", "max_steps": 2}
+    go(spec(data, first, STUDENT, **wanted), tmp_path / "run")
+    given = ComparisonInput(
+        label="it", architecture=STUDENT, weights=str(tmp_path / "run" / "artifacts" / "student.zip"), recipe="logit"
+    )
+    (tmp_path / "b").mkdir()
+    other = teacher("gpt2", tmp_path / "b")
+    path = Path(other.weights) / "tokenizer.json"
+    path.write_text(path.read_text().replace('"cat"', '"horse"'))
+    with pytest.raises(InvalidConfig, match="other tokens"):
+        go(spec(data, other, STUDENT, comparison=given, **wanted), tmp_path / "refused")
+    assert go(spec(data, first, STUDENT, comparison=given, **wanted), tmp_path / "taken")[-1].kind == "done"

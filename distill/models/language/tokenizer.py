@@ -82,6 +82,11 @@ class Tokens:
         """Text without special tokens."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
+    def same(self, other: Tokens) -> bool:
+        """Whether both make the same tokens of every text and answer."""
+        ends = (self.bos, self.eos) == (other.bos, other.eos)
+        return ends and self.tokenizer.to_str() == other.tokenizer.to_str()
+
     def copy_to(self, folder: Path) -> None:
         """The files as they came."""
         for name, path in self.files.items():
