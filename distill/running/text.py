@@ -286,7 +286,9 @@ def _preprocessing(
     if reads == "auto":
         reads = "tokens" if generate else cast(Any, head_reads(module.config))
         why = "every token of the answers" if generate else f"what the classification head reads: {reads}"
-    how = TextPreprocessing(length, module.config.vocab_size, tokens.segments, dataset.kind, reads)
+    how = TextPreprocessing(
+        length, module.config.vocab_size, tokens.segments, dataset.kind, reads, dataset.form == "messages"
+    )
     return how, {"max_length": reason, "text_features": why}
 
 
