@@ -23,6 +23,7 @@ from distill.layers._forward import to_device
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
+from distill.recipes._networks import evaluating, run_logits
 from distill.recorded import read_view, recorded_classes, recorded_recipe, recorded_view
 from distill.training import distributed
 from distill.training.data import Order, Source, TrainData
@@ -252,7 +253,26 @@ def _student(spec: RunSpec, dataset: Dataset) -> tuple[Network, str]:
     architecture = pin(spec.student, how.size)
     seed_everything(config.seed)
     module = build(spec.student, len(dataset.classes), how.channels, how.size)
-    return Network(module, architecture, how, config.recipe), reason
+    network = Network(module, architecture, how, config.recipe)
+    _check_runs(network)
+    return network, reason
+
+
+@torch.no_grad()
+def _check_runs(network: Network) -> None:
+    """Raises `InvalidConfig` for a network that its own size of images is too small for, or that wants another."""
+    height, width = network.preprocessing.size  # type: ignore[union-attr]
+    try:
+        with evaluating(network.module):
+            run_logits(network.module, network.one(torch.device("cpu")))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if "memory" in str(error):  # `distill.run.memory_errors` knows what to say
+            raise
+        raise InvalidConfig(
+            f"{network.architecture.name} does not run on images of {height} x {width}: {str(error)[:200]}",
+            "Choose another image_size, or other options.",
+            {"field": "image_size", "value": height},
+        ) from error
 
 
 def _teacher(spec: RunSpec, dataset: Dataset) -> Network | None:

@@ -185,6 +185,19 @@ BAD: dict[str, tuple[dict[str, Any], type[RetortError], str]] = {
     "parameter": ({"recipe_parameters": {"gird": 2}}, InvalidConfig, "gird"),
     "student": ({"student": Architecture(name="retort:resnet9000")}, UnknownName, "resnet9000"),
     "option": ({"student": Architecture(name="retort:resnet8", options={"depth": 3})}, InvalidConfig, "depth"),
+    "too_small": (
+        {"student": Architecture(name="torchvision:squeezenet1_0"), "image_size": 8},
+        InvalidConfig,
+        "does not run on images of 8 x 8",
+    ),
+    "two_sizes": (
+        {
+            "student": Architecture(name="timm:vit_tiny_patch16_224", options={"img_size": 48, "depth": 1}),
+            "image_size": 32,
+        },
+        InvalidConfig,
+        "does not run on images of 32 x 32",
+    ),
     "k": ({"layers": 40}, InvalidConfig, "40 layers"),
     "teacher_layers": ({"teacher_layers": ["stem", "nowhere"]}, LayersNotFound, "nowhere"),
     "list_length": ({"student_layers": ["stem"]}, InvalidConfig, "student_layers names 1"),
