@@ -107,6 +107,18 @@ def test_report_files_agree(folder: Path) -> None:
     assert text == markdown(data)
 
 
+@pytest.mark.parametrize(
+    ("teacher", "student", "words"),
+    [(880, 100, "with 8.8 times fewer parameters."), (100, 880, "with 8.8 times more parameters."),
+     (100, 100, "with as many parameters."), (101, 100, "with as many parameters.")],
+)  # fmt: skip
+def test_parameters_are_told_against_the_teachers(folder: Path, teacher: int, student: int, words: str) -> None:
+    data = json.loads((folder / "report.json").read_text())
+    for name, count in (("teacher", teacher), ("student", student)):
+        data[name]["parameters"] = count
+    assert words in markdown(data)
+
+
 def test_training_table_has_every_value(folder: Path) -> None:
     rows = list(csv.DictReader((folder / "training.csv").open()))
     assert len(rows) == 8
