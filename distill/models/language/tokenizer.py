@@ -97,11 +97,12 @@ class Tokens:
             if path.resolve() != (folder / name).resolve():
                 shutil.copyfile(path, folder / name)
 
-    def _settings(self) -> dict[str, str]:
+    def _settings(self) -> dict[str, Any]:
         numbers = {"pad_token": self.pad, "bos_token": self.bos, "eos_token": self.eos}
         found = {name: self.tokenizer.id_to_token(number) for name, number in numbers.items() if number is not None}
         named = {name: token for name, token in found.items() if token is not None}
-        return {"tokenizer_class": "PreTrainedTokenizerFast"} | named
+        inputs = ["input_ids", *(["token_type_ids"] if self.segments else []), "attention_mask"]
+        return {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": inputs} | named
 
     def _batch(self, samples: Sequence[Pair]) -> list[Any]:
         inputs = [text if second is None else (text, second) for text, second in samples]
