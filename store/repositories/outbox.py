@@ -17,6 +17,7 @@ from store.clock import db_now
 from store.ids import new_id
 from store.repositories import tallies
 from store.repositories.page import newest_first
+from store.repositories.rows import Gone
 from store.states import STATUSES
 from store.tables import Delivery, Webhook
 
@@ -104,10 +105,11 @@ def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait
 
 def send_again(session: Session, row: Delivery) -> None:
     """Due now, with all its tries, under the same id. Every column is written, whatever `row` was when it was read: a
-    try that ends in between must not leave half of either."""
+    try that ends in between must not leave half of either. Raises `Gone`."""
     again = update(Delivery).where(Delivery.id == row.id)
     values = {"status": "pending", "tries": 0, "finished_at": None, "next_at": db_now()}
-    session.execute(again.values(**values), execution_options=_NO_SYNC)
+    if not session.execute(again.values(**values), execution_options=_NO_SYNC).rowcount:  # type: ignore[attr-defined]
+        raise Gone(row.id)
     session.refresh(row)
 
 
