@@ -39,6 +39,7 @@ class Due:
     secret: str
     payload: dict[str, Any]
     tries: int  # this one included
+    until: datetime  # the database's time at which it counts as lost; no two tries of a message have the same
 
 
 def tell(session: Session, tenant_id: str, kind: str, data: dict[str, Any]) -> None:
@@ -77,19 +78,20 @@ def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
     free = (Delivery.id == message_id, Delivery.status == "pending", Delivery.next_at <= db_now())
     taken = update(Delivery).where(*free).values(tries=Delivery.tries + 1, next_at=db_now(hold_seconds))
     row = session.execute(
-        taken.returning(Delivery.webhook_id, Delivery.payload, Delivery.tries), execution_options=_NO_SYNC
+        taken.returning(Delivery.webhook_id, Delivery.payload, Delivery.tries, Delivery.next_at),
+        execution_options=_NO_SYNC,
     ).first()
     hook = None if row is None else session.get(Webhook, row.webhook_id)
     if row is None or hook is None:
         return None
-    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries)
+    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries, row.next_at)
 
 
 def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait_seconds: float = 0.0) -> bool:
     """Write how the try went; `pending`: the next one in `wait_seconds`. False when the message is not this try's any
     more (it took too long, or was sent again by hand)."""
     row = session.scalar(select(Delivery).where(Delivery.id == taken.id).with_for_update())
-    if row is None or row.status != "pending" or row.tries != taken.tries:
+    if row is None or row.status != "pending" or (row.tries, row.next_at) != (taken.tries, taken.until):
         return False
     earlier = list(row.log.get("tries", []))
     row.log = {"tries": [*earlier, result][-KEPT_TRIES:]}
