@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import SQLColumnExpression, func, or_, select, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -47,8 +47,10 @@ def page(
     status: list[str] | None = None,
     recipe: str | None = None,
     labels: dict[str, str] | None = None,
+    search: str = "",
 ) -> tuple[list[Job], bool]:
-    """A tenant's jobs, newest first, and whether more follow."""
+    """A tenant's jobs, newest first, and whether more follow. `search`: words, each of which must be in the job's id,
+    name, recipe, status or student's name, in whatever case."""
     query = select(Job).where(Job.tenant_id == tenant_id)
     if status:
         query = query.where(Job.status.in_(status))
@@ -56,7 +58,13 @@ def page(
         query = query.where(Job.recipe == recipe)
     for name, value in (labels or {}).items():
         query = query.where(Job.labels[name].as_string() == value)
+    for word in search.split():
+        query = query.where(or_(*(text.icontains(word, autoescape=True) for text in _searched())))
     return newest_first(session, query, Job.id, before, limit)
+
+
+def _searched() -> tuple[SQLColumnExpression[str], ...]:
+    return Job.id, Job.name, Job.recipe, Job.status, Job.student["name"].as_string()
 
 
 def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
