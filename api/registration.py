@@ -22,7 +22,7 @@ from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.preconditions import require, tag_of
-from api.problems import Conflict, InternalError, NotFound, Problem, Unprocessable
+from api.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
 from api.removing import remove
 from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
@@ -31,6 +31,7 @@ from store.repositories import idempotency, resources, rows, uploads
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
+QUOTA = "quota_exceeded"  # the same answer whoever counts the bytes
 Show = Callable[[Any], BaseModel]
 NOUNS: dict[type[Teacher] | type[Dataset], Noun] = {Teacher: "teacher", Dataset: "dataset"}
 
@@ -150,11 +151,12 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
 def refusal(row: Teacher | Dataset) -> Problem:
     """What the inspection found wrong, as the answer to whoever sent it; or what kept it from looking."""
     error: dict[str, Any] = row.error or {}
-    kind = InternalError if error.get("fault") == "system" else Unprocessable
+    code = error.get("code", "invalid_input")
+    kind = InternalError if error.get("fault") == "system" else Forbidden if code == QUOTA else Unprocessable
     return kind(
         error.get("message", "The inspection refused this input."),
         error.get("remedy", ""),
-        code=error.get("code", "invalid_input"),
+        code=code,
         details=error.get("details"),
     )
 
