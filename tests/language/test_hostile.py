@@ -1,0 +1,85 @@
+"""Hostile model folders: tokenizers that crash the library that reads them, configurations and indices that lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.errors import InvalidTeacher
+from distill.models.language import Tokens, examine, open_folder
+from distill.models.language.config import read_config
+from tests.language import tiny
+
+Change = Callable[[dict[str, Any]], Any]
+CHARSMAP = "precompiled_charsmap"
+_SPLIT = {"type": "Split", "behavior": "Isolated", "invert": False}
+
+
+def _special(table: dict[str, Any], **changes: Any) -> None:
+    table["post_processor"]["special_tokens"]["[CLS]"].update(changes)
+
+
+# name -> (what is changed in tokenizer.json, what the refusal says)
+TOKENIZERS: dict[str, tuple[Change, str]] = {
+    "a charsmap that is empty": (
+        lambda t: t.update(normalizer={"type": "Precompiled", CHARSMAP: ""}),
+        "cannot be read",
+    ),
+    "a charsmap of zeros": (lambda t: t.update(normalizer={"type": "Precompiled", CHARSMAP: "AAAAAAAA"}), "failed"),
+    "a charsmap that points out of itself": (
+        lambda t: t.update(normalizer={"type": "Precompiled", CHARSMAP: "CAAAAAAAAAD/////AAAA"}),
+        "failed",
+    ),
+    "a merge of tokens that are none": (
+        lambda t: t.update(model={"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}),
+        "cannot be read",
+    ),
+    "pieces of no length": (lambda t: t.update(pre_tokenizer={"type": "FixedLength", "length": 0}), "failed"),
+    "a template of unknown tokens": (lambda t: t["post_processor"].update(special_tokens={}), "failed"),
+    "a template with a token beyond the embeddings": (lambda t: _special(t, ids=[10**9]), "token 1000000000"),
+    "a template with a segment too many": (
+        lambda t: t["post_processor"]["single"][0]["SpecialToken"].update(type_id=77),
+        "segment 77",
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny.save(tiny.network("bert"), tmp_path / "model")
+
+
+def changed(folder: Path, name: str, change: Change) -> None:
+    table = json.loads((folder / name).read_text())
+    change(table)
+    (folder / name).write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_a_tokenizer_that_crashes_its_library_is_refused(name: str, folder: Path) -> None:
+    change, word = TOKENIZERS[name]
+    changed(folder, "tokenizer.json", change)
+    with pytest.raises(InvalidTeacher, match=word) as caught:
+        examine(open_folder(folder, folder))
+    assert caught.value.remedy
+
+
+def test_a_text_that_the_tokenizer_cannot_encode_is_the_users_fault(folder: Path) -> None:
+    """Without a token for unknown words it is taken: texts may have none of these."""
+    changed(folder, "tokenizer.json", lambda table: table["model"].update(unk_token="[NONE]"))
+    tokens = Tokens.load(found := open_folder(folder, folder), read_config(found.json("config.json")))
+    assert tokens.plain(["the cat"]) == [[5, 7]]
+    with pytest.raises(InvalidTeacher, match="failed on a text"):
+        tokens.encode([("the zebra", None)], 8)
+
+
+def test_a_regular_expression_that_backtracks_without_end(folder: Path) -> None:
+    split = _SPLIT | {"pattern": {"Regex": "(a|a)*(a|a)*(a|a)*$z"}}
+    changed(folder, "tokenizer.json", lambda table: table.update(pre_tokenizer=split))
+    tokens = Tokens.load(found := open_folder(folder, folder), read_config(found.json("config.json")))
+    with pytest.raises(InvalidTeacher, match="retry-limit"):
+        tokens.plain(["zebra " + "a" * 40])
