@@ -86,6 +86,13 @@ def refused(path: Path, word: str, limits: Limits | None = None) -> None:
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["b" * 256, "b\0", "b\ud800"])
+def test_names_that_no_class_can_have(tmp_path, name):
+    refused(write_parquet(tmp_path / "a.parquet", IMAGES, [0, 1] * 5, ["a", name]), "a class that its metadata name")
+    if name.isprintable():
+        refused(write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 has 256")
+
+
 def test_bad_content(tmp_path):
     path = tmp_path / "a.parquet"
     refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")

@@ -83,3 +83,10 @@ def test_a_regular_expression_that_backtracks_without_end(folder: Path) -> None:
     tokens = Tokens.load(found := open_folder(folder, folder), read_config(found.json("config.json")))
     with pytest.raises(InvalidTeacher, match="retry-limit"):
         tokens.plain(["zebra " + "a" * 40])
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "half \ud800", "a bell \x07"])
+def test_names_that_no_class_can_have(name: str, folder: Path) -> None:
+    changed(folder, "config.json", lambda table: table.update(id2label={"0": "a", "1": "b", "2": name}))
+    with pytest.raises(InvalidTeacher, match=r"class that config.json names"):
+        examine(open_folder(folder, folder))

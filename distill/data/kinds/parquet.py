@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill.data.kinds._base import Items, Opened, paths_of
-from distill.data.labelled import ordered
+from distill.data.labelled import bad_name, ordered
 from distill.data.limits import Limits
 from distill.data.pack import Pack
 from distill.errors import InvalidDataset
@@ -117,6 +117,8 @@ def _take(rows: tuple[Any, Any], pack: Pack, labels: list[Any], limits: Limits) 
         buffer = data.as_buffer()
         if buffer.size > limits.file_bytes:
             _refuse(f"the image of row {len(labels)} has {buffer.size:,} bytes", row=len(labels))
+        if isinstance(label, str) and (why := bad_name(label)):
+            _refuse(f"the class of row {len(labels)} {why}", row=len(labels))
         pack.add(buffer.to_pybytes(), f"row {len(labels)}")
         labels.append(label)
 
@@ -138,6 +140,8 @@ def _names(schema: Any) -> tuple[str, ...] | None:
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
             if len(set(names)) < len(names):
                 _refuse("its metadata name a class twice", names=names[:50])
+            if why := next(filter(None, map(bad_name, names)), None):
+                _refuse(f"a class that its metadata name {why}")
             return tuple(names)
     return None
 

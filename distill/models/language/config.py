@@ -13,6 +13,7 @@ import distill._torchvision_shim  # noqa: F401  (transformers may import torchvi
 # isort: split
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
+from distill.data.labelled import bad_name
 from distill.errors import InvalidTeacher
 from distill.models.language.families import FAMILIES, Family
 from distill.models.language.folder import CONFIG, Folder, refuse
@@ -98,7 +99,10 @@ def _check_sizes(config: PreTrainedConfig) -> None:
 def class_names(folder: Folder) -> tuple[str, ...]:
     """What config.json calls the classes, by number."""
     named = read_config(folder.json(CONFIG)).id2label or {}
-    return tuple(str(name) for _, name in sorted(named.items()))
+    names = tuple(str(name) for _, name in sorted(named.items()))
+    if why := next(filter(None, map(bad_name, names)), None):
+        raise InvalidTeacher(f"A class that config.json names {why}.", REMEDY)
+    return names
 
 
 def family_of(config: PreTrainedConfig) -> Family:
