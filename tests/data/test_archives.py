@@ -340,6 +340,15 @@ def test_zip_directory_cap(tmp_path):
     refused(write_zip(tmp_path / "a.zip", tree()), "directory", limits=Limits(directory_bytes=10))
 
 
+def test_a_pixel_in_a_tile_of_gigabytes(write):
+    """The header says 1 x 1, which no cap minds; the decoder unpacks the whole tile."""
+    data = zlib.compress(bytes(64))
+    tags = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: 32768, 323: 32768, 324: 8 + 2 + 12 * 10 + 4, 325: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    tile = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + data
+    refused(write(tree(2, 5) | {"class0/tile.tif": tile}), "'class0/tile.tif' would have more than 50,000,000 pixels")
+
+
 def test_image_bomb(write):
     refused(write(tree() | {"class0/big.png": image_bytes(1, (64, 64))}), "pixels", limits=Limits(pixels=1000))
 
