@@ -340,6 +340,19 @@ def test_zip_directory_cap(tmp_path):
     refused(write_zip(tmp_path / "a.zip", tree()), "directory", limits=Limits(directory_bytes=10))
 
 
+def test_zip_directory_cap_holds_for_a_zip64_record_that_nothing_announces(tmp_path):
+    """The end record says 10 bytes; `zipfile` reads as many as the ZIP64 record before it says."""
+    data = write_zip(tmp_path / "a.zip", tree(2, 20)).read_bytes()
+    at = data.rindex(b"PK\5\6")
+    size, offset = struct.unpack("<2L", data[at + 12 : at + 20])
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 40, 40, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 40, 40, 10, offset, 0)
+    (tmp_path / "a.zip").write_bytes(data[:at] + wide + locator + end)
+    assert len(open_dataset(archive(tmp_path / "a.zip")).train) == 32
+    refused(tmp_path / "a.zip", "directory", limits=Limits(directory_bytes=1000))
+
+
 def test_a_pixel_in_a_tile_of_gigabytes(write):
     """The header says 1 x 1, which no cap minds; the decoder unpacks the whole tile."""
     data = zlib.compress(bytes(64))

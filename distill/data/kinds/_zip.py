@@ -97,20 +97,23 @@ def _check_directory(path: Path, limits: Limits) -> None:
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < 22:
         refuse("it is no zip file, or it is truncated")
-    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
-    if directory == 0xFFFFFFFF:
-        directory = _directory_64(path, size - len(tail) + at)
+    directory, wide = int.from_bytes(tail[at + 12 : at + 16], "little"), _directory_64(path, size - len(tail) + at)
+    if directory == 0xFFFFFFFF and wide is None:
+        refuse("its ZIP64 directory cannot be found")
+    # `zipfile` believes a ZIP64 record wherever it finds one, whatever the end record says.
+    directory = directory if wide is None else wide
     if directory > limits.directory_bytes:
         refuse(f"its directory has {directory:,} bytes", bytes=directory)
 
 
-def _directory_64(path: Path, end: int) -> int:
-    """Size of a ZIP64 archive's central directory; the locator stands 20 bytes before the end record."""
+def _directory_64(path: Path, end: int) -> int | None:
+    """Size of a ZIP64 archive's central directory, None for another's; the locator stands 20 bytes before the end
+    record."""
     with path.open("rb") as file:
         file.seek(max(0, end - 20))
         locator = file.read(20)
         if locator[:4] != b"PK\x06\x07":
-            refuse("its ZIP64 directory cannot be found")
+            return None
         file.seek(min(int.from_bytes(locator[8:16], "little"), end))
         record = file.read(56)
     return int.from_bytes(record[40:48], "little")
