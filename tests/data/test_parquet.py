@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.data import Limits, inspect, open_dataset
+from distill.data.text import recognised
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
 from tests.data.files import image_bytes, write_parquet
@@ -143,3 +144,15 @@ def test_an_image_that_dictionary_encoding_repeats(tmp_path):
     path = write_parquet(tmp_path / "a", [image_bytes(1, (32, 32))] * 14_000, LABELS * 1400, ["a", "b"])
     assert path.stat().st_size < 100_000
     refused(path, "more than 200 times its size")
+
+
+def test_telling_images_from_texts_reads_no_image(tmp_path):
+    """1,000 rows of one image of 100 KB: as a batch of rows they are 100 MB, and of real photographs gigabytes."""
+    path = write_parquet(tmp_path / "a", [bytes(100_000)] * 1000, [0, 1] * 500)
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.system_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        assert recognised(dataset(all=path)).kind == "parquet"
+    finally:
+        pa.set_memory_pool(before)
+    assert pool.max_memory() < 10_000_000
