@@ -90,3 +90,25 @@ def test_names_that_no_class_can_have(name: str, folder: Path) -> None:
     changed(folder, "config.json", lambda table: table.update(id2label={"0": "a", "1": "b", "2": name}))
     with pytest.raises(InvalidTeacher, match=r"class that config.json names"):
         examine(open_folder(folder, folder))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"model_type": ["bert"]}, "model_type"),
+        ({"model_type": {}}, "model_type"),
+        ({"x": json.loads("[" * 900 + "]" * 900)}, "nested too deeply"),
+        ({"x": [0] * 2000 + [{"auto_map": {}}]}, "auto_map"),
+    ],
+)
+def test_configurations_of_wrong_types(changes: dict[str, Any], word: str, folder: Path) -> None:
+    changed(folder, "config.json", lambda table: table.update(changes))
+    with pytest.raises(InvalidTeacher, match=word):
+        examine(open_folder(folder, folder))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\u00e9" * 200, "x\0", "\ud800", "../model", "/etc/passwd", ""])
+def test_an_index_with_names_that_no_file_beside_it_has(name: str, folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": f"{name}.safetensors"}}))
+    with pytest.raises(InvalidTeacher, match="names"):
+        open_folder(folder, folder)

@@ -38,10 +38,10 @@ REMEDY = "Send the config.json that `model.save_pretrained` wrote."
 def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
     """The configuration of a family on the list. Raises `InvalidTeacher` for keys that name code or quantisation,
     for other families, and for sizes beyond any real model."""
+    _check_keys(data)  # before anything recurses into it
     data = copy.deepcopy(dict(data))
-    _check_keys(data)
     model_type = data.get("model_type")
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InvalidTeacher(
             f"config.json says model_type {str(model_type)[:100]!r}, which is not read.",
             f"Use a model of one of these families: {', '.join(FAMILIES)}.",
@@ -85,7 +85,7 @@ def _check_keys(data: Any, depth: int = 0) -> None:
                 refuse("its weights are quantised; send them in float32, float16 or bfloat16", key=key)
             _check_keys(value, depth + 1)
     elif isinstance(data, list):
-        for value in data[:1000]:
+        for value in data:
             _check_keys(value, depth + 1)
 
 

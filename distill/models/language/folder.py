@@ -22,6 +22,7 @@ TOKENIZER = frozenset(
 SMALL_BYTES, JSON_BYTES, SHARDS = 64 * 2**20, 4 * 2**20, 1_000
 ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30)
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack"})
+NAME_BYTES = 255
 _DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = (
     "Save the model with `model.save_pretrained(folder)` and its tokenizer likewise, and send the folder's "
@@ -172,8 +173,12 @@ def _indexed(root: Path, index: Any) -> list[str]:
     if not 1 <= len(names) <= SHARDS:
         refuse(f"{INDEX} names {len(names)} files")
     for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            refuse(f"{INDEX} names {name!a}, which is no safetensors file beside it")
+        if (
+            Path(name).name != name
+            or not name.endswith(".safetensors")
+            or len(name.encode(errors="replace")) > NAME_BYTES
+        ):
+            refuse(f"{INDEX} names {name[:200]!a}, which is no safetensors file beside it")
         if not (root / name).is_file():
             refuse(f"{name!a}, which the index names, is not there", file=name)
     return names
