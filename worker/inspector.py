@@ -20,7 +20,7 @@ from typing import Any
 
 from distill.errors import InvalidTeacher, RetortError
 from distill.types import Architecture, DatasetInput
-from worker.errors import DiskFull, Internal
+from worker.errors import Internal, disk_full
 from worker.isolation.inside import shut_in
 from worker.verdicts import too_large
 
@@ -87,9 +87,9 @@ def explain(error: Exception, what: str) -> RetortError:
         return error
     if isinstance(error, MemoryError):
         return too_large(what)
-    if isinstance(error, OSError) and error.errno == 28:
-        return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
-    return Internal(f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log.")
+    return disk_full(error) or Internal(
+        f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log."
+    )
 
 
 def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,37 @@ def test_an_index_with_names_that_no_file_beside_it_has(name: str, folder: Path)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": f"{name}.safetensors"}}))
     with pytest.raises(InvalidTeacher, match="names"):
         open_folder(folder, folder)
+
+
+def deflated(folder: Path, path: Path, **more: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            archive.writestr(file.name, more.get(file.stem, file.read_bytes()))
+    return path
+
+
+def test_a_full_disk_is_not_the_zips_fault(folder: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "model.safetensors").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        open_folder(deflated(folder, tmp_path / "m.zip"), own, own=True)
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_damaged_deflate_is(folder: Path, tmp_path: Path) -> None:
+    path = deflated(folder, tmp_path / "m.zip")
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("config.json").header_offset + 30 + len("config.json")
+    content = bytearray(path.read_bytes())
+    content[start : start + 20] = b"\xff" * 20
+    path.write_bytes(content)
+    with pytest.raises(InvalidTeacher, match="damaged"):
+        open_folder(path, tmp_path / "scratch")
+
+
+def test_weights_that_unpack_to_far_more_than_was_sent(folder: Path, tmp_path: Path) -> None:
+    """Zeros deflate a thousandfold: a zip of 600 MB would fill a worker's disk with 128 GB."""
+    path = deflated(folder, tmp_path / "m.zip", model=bytes(4_000_000))
+    with pytest.raises(InvalidTeacher, match="more than 20 times"):
+        open_folder(path, tmp_path / "scratch")
