@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.data import Limits, inspect, open_dataset
+from distill.data.kinds import parquet
+from distill.data.pack import Pack
 from distill.data.text import recognised
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
@@ -156,3 +158,11 @@ def test_telling_images_from_texts_reads_no_image(tmp_path):
     finally:
         pa.set_memory_pool(before)
     assert pool.max_memory() < 10_000_000
+
+
+def test_a_full_disk_is_not_the_files_fault(tmp_path):
+    path = write_parquet(tmp_path / "a", [bytes(100_000)] * 4, [0, 1] * 2)
+    with Pack(tmp_path, memory_bytes=0) as pack, Path("/dev/full").open("wb", buffering=0) as full:
+        pack._file = full
+        with pytest.raises(OSError, match="No space left"):
+            parquet._read(path, pack, Limits())

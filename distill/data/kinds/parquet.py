@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ from distill.types import DatasetInput
 _IMAGE = ("image", "img")
 _LABEL = ("label", "labels", "fine_label", "class")
 _ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
+_OURS = frozenset({errno.ENOSPC, errno.EDQUOT})  # our disk is full: no fault of the file
 REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and an integer or text column `label`."
 
 
@@ -64,9 +66,11 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
                 if own:
                     labels[first:] = [_named(*each, own, shard.name) for each in enumerate(labels[first:])]
                     names = names or own
-        except InvalidDataset:
+        except (InvalidDataset, MemoryError):
             raise
         except Exception as error:  # Arrow's readers raise many kinds on damaged files
+            if isinstance(error, OSError) and error.errno in _OURS:
+                raise
             _refuse(f"it cannot be read ({str(error)[:200]})", file=shard.name)
     return labels, names
 
