@@ -18,6 +18,7 @@ from store.egress import NameNotResolved, PinnedTransport, resolve_and_pin
 from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageUnavailable
 from store.references import Reference, S3Reference, WebReference
 from store.settings import Settings
+from worker.room import ENDLESS, Room
 from worker.watched import watched
 
 REDIRECTS, TRIES, PAUSE_SECONDS = 5, 3, 1.0
@@ -41,6 +42,7 @@ class Download:
     reference: Reference
     path: Path
     check: Callable[[], None]
+    room: Room = ENDLESS
     deadline: float = field(init=False)
     given_up: threading.Event = field(default_factory=threading.Event)
     client: httpx.Client | None = None
@@ -50,7 +52,8 @@ class Download:
 
     def run(self) -> ObjectInfo:
         """Size and sha256 of what is at `path` now. Raises `InvalidDataset` for what the server does not have or what
-        is too large, `UrlRefused`, `ReferenceUnavailable` after three tries, and what `check` raises."""
+        is too large, `QuotaExceeded` as soon as it is known to be more than there is `room` for, `UrlRefused`,
+        `ReferenceUnavailable` after three tries, and what `check` raises."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
                 return watched(self._once, self._look, self._give_up)
@@ -105,7 +108,7 @@ class Download:
                 ):
                     if answer.status_code not in _MOVED:
                         return self._received(answer, target.host)
-                    url = urljoin(url, answer.headers.get("location", ""))
+                    url = _moved(url, answer.headers.get("location", ""))
             except httpx.HTTPError as error:
                 raise ReferenceUnavailable(f"{target.host} did not answer: {type(error).__name__}.") from error
         raise InvalidDataset(f"The URL redirects more than {REDIRECTS} times.", "Use the address that it leads to.")
@@ -139,12 +142,22 @@ class Download:
         if size > most:
             remedy = "Name a smaller file, or have the operator raise RETORT_MAX_UPLOAD_BYTES."
             raise InvalidDataset(f"The file is larger than {most:,} bytes.", remedy, {"max_upload_bytes": most})
+        self.room.check(size)
 
     def _pause(self) -> None:
         until = time.monotonic() + PAUSE_SECONDS
         while time.monotonic() < until:
             self.check()
             time.sleep(0.1)
+
+
+def _moved(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise InvalidDataset(
+            f"The URL redirects to {location[:200]!a}, which is none.", "Use the address that the file is at."
+        ) from error
 
 
 def _late(seconds: float) -> NoReturn:
