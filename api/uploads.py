@@ -65,7 +65,7 @@ def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], Asyn
             yield Upload(json=await _json(request))
         elif media == b"multipart/form-data" and options.get(b"boundary"):
             async with scratch(context.settings) as folder:
-                form = _Form(folder, options[b"boundary"], context.settings.max_upload_bytes, repeated)
+                form = _form(folder, options[b"boundary"], context.settings.max_upload_bytes, repeated)
                 yield await _multipart(request, form)
         else:
             remedy = "Send multipart/form-data with the file, or application/json that names what is here already."
@@ -103,6 +103,13 @@ async def _json(request: Request) -> Any:
     except (ValueError, RecursionError) as error:
         entry = {"type": "json_invalid", "loc": ("body", 0), "msg": "", "ctx": {"error": "not JSON"}}
         raise RequestValidationError([entry]) from error
+
+
+def _form(folder: Path, boundary: bytes, max_bytes: int, repeated: bool) -> _Form:
+    try:
+        return _Form(folder, boundary, max_bytes, repeated)
+    except FormParserError as error:  # of a boundary of kilobytes
+        raise _malformed(str(error)) from error
 
 
 async def _multipart(request: Request, form: _Form) -> Upload:

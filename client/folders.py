@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from client.errors import NotThere
+from client.errors import NotThere, Unusable
 from client.packing import is_images, packed
 
 CONFIG, INDEX = "config.json", ".safetensors.index.json"
@@ -36,15 +36,26 @@ def teacher_files(path: Path) -> list[Path]:
 
 
 def suggested_architecture(path: Path) -> str | None:
-    """`transformers:auto` for a folder or zip of a language model; None where nothing tells."""
+    """`transformers:auto` for a folder or zip of a language model; None where nothing tells. Raises `Unusable` for a
+    zip that cannot be read."""
     if path.is_dir():
         return LANGUAGE if _is_language(path / CONFIG) else None
     if not zipfile.is_zipfile(path) or path.suffix != ".zip":
         return None
+    try:
+        return LANGUAGE if any(map(_says_language, _configs(path))) else None
+    except OSError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything: RuntimeError for a password
+        remedy = "Zip the folder again, without a password, stored or deflated; or give the folder itself."
+        raise Unusable(f"{path} cannot be read: {error}.", remedy) from error
+
+
+def _configs(path: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(path) as archive:
-        found = [item for item in archive.infolist() if Path(item.filename).name == CONFIG]
-        small = [item for item in found if item.file_size <= JSON_BYTES]
-        return LANGUAGE if any(_says_language(archive.read(item)) for item in small) else None
+        for item in archive.infolist():
+            if Path(item.filename).name == CONFIG and item.file_size <= JSON_BYTES:
+                yield archive.read(item)
 
 
 def _is_language(config: Path) -> bool:
@@ -55,7 +66,7 @@ def _says_language(config: bytes) -> bool:
     """transformers writes `model_type`; timm's config.json on the hub has none."""
     try:
         found = json.loads(config)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and "model_type" in found
 

@@ -51,11 +51,11 @@ def _columns(table: Path) -> set[str]:
     """Names of columns in lower case; none of what is no table after all, which the service then says."""
     with table.open(encoding="utf-8-sig", errors="replace") as file:
         line = file.readline(LINE_CHARACTERS).strip()
-    if table.suffix in {".csv", ".tsv"}:
-        delimiter = max(",;\t", key=line.count)
-        return {name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])}
     try:
+        if table.suffix in {".csv", ".tsv"}:
+            delimiter = max(",;\t", key=line.count)
+            return {name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])}
         row = json.loads(line)
-    except ValueError:
+    except (csv.Error, ValueError, RecursionError):
         return set()
     return {name.lower() for name in row} if isinstance(row, dict) else set()

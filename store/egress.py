@@ -162,9 +162,10 @@ def _parsed(url: str) -> tuple[str, str, int]:
     try:
         found = httpx.URL(url)
         plain = urlsplit(url)
+        host = found.host  # decoded only here: a host may begin as Punycode does and be none
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise UrlRefused(f"This is not a URL ({error}).", "Send it whole, as https://host/path.") from error
-    if found.scheme not in PORTS or not found.host or plain.scheme.lower() != found.scheme:
+    if found.scheme not in PORTS or not host or plain.scheme.lower() != found.scheme:
         raise UrlRefused(f"{url!r} is not an http or https URL with a host.", "Send it whole, as https://host/path.")
     if found.userinfo:
         raise UrlRefused("The URL holds a user name or password.", "Leave them out.")

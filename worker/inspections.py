@@ -23,13 +23,13 @@ from store.settings import Settings
 from store.tables import Dataset, Teacher
 from worker import conversions, scratch, thumbnails
 from worker.adopting import adopt
-from worker.endings import explain_exit
 from worker.environment import child_environment
 from worker.errors import Internal, StorageDown
 from worker.fetching import Fetcher
 from worker.inputs import dataset_input
 from worker.inspector import ANSWER, REQUEST
 from worker.process import TrainerProcess
+from worker.verdicts import explain_inspection
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.inspector")
@@ -194,7 +194,7 @@ def run(
     log.error("an inspector died: %s", "\n".join(process.tail))
     assert process.exit_code is not None
     last = process.tail[-1] if process.tail else ""
-    return _refused(explain_exit(process.exit_code, process.peak_memory_bytes, last))
+    return _refused(explain_inspection(what, process.exit_code, process.peak_memory_bytes, last))
 
 
 def _refused(error: RetortError) -> dict[str, Any]:

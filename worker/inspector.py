@@ -20,8 +20,9 @@ from typing import Any
 
 from distill.errors import InvalidTeacher, RetortError
 from distill.types import Architecture, DatasetInput
-from worker.errors import DiskFull, Internal, OutOfMemory
+from worker.errors import Internal, disk_full
 from worker.isolation.inside import shut_in
+from worker.verdicts import too_large
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
 UNPACKED, THUMBNAILS, MODEL_ZIP = "unpacked", "thumbnails.webp", "model.zip"
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
         answer["report"] = KINDS[what](request, folder_path)
     except Exception as error:
         traceback.print_exc()
-        answer = {"error": explain(error).to_dict()}
+        answer = {"error": explain(error, what).to_dict()}
     partial = folder_path / f"{ANSWER}.partial"
     partial.write_text(json.dumps(answer, default=_plain))
     partial.replace(folder_path / ANSWER)
@@ -81,14 +82,14 @@ def readable(request: dict[str, Any]) -> list[str]:
     return [os.environ.get("RETORT_DATA_DIR", ""), str(Path("data").absolute()), "/usr/share/datasets"] if named else []
 
 
-def explain(error: Exception) -> RetortError:
+def explain(error: Exception, what: str) -> RetortError:
     if isinstance(error, RetortError):
         return error
     if isinstance(error, MemoryError):
-        return OutOfMemory("Looking at this input needs more memory than an inspection may have.")
-    if isinstance(error, OSError) and error.errno == 28:
-        return DiskFull(f"No space left on the worker's scratch disk: {error}", "Free space or set RETORT_SCRATCH_DIR.")
-    return Internal(f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log.")
+        return too_large(what)
+    return disk_full(error) or Internal(
+        f"The inspection failed: {type(error).__name__}: {error}", "See the worker's log."
+    )
 
 
 def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:

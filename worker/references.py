@@ -108,7 +108,7 @@ class Download:
                 ):
                     if answer.status_code not in _MOVED:
                         return self._received(answer, target.host)
-                    url = urljoin(url, answer.headers.get("location", ""))
+                    url = _moved(url, answer.headers.get("location", ""))
             except httpx.HTTPError as error:
                 raise ReferenceUnavailable(f"{target.host} did not answer: {type(error).__name__}.") from error
         raise InvalidDataset(f"The URL redirects more than {REDIRECTS} times.", "Use the address that it leads to.")
@@ -149,6 +149,15 @@ class Download:
         while time.monotonic() < until:
             self.check()
             time.sleep(0.1)
+
+
+def _moved(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise InvalidDataset(
+            f"The URL redirects to {location[:200]!a}, which is none.", "Use the address that the file is at."
+        ) from error
 
 
 def _late(seconds: float) -> NoReturn:

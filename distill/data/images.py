@@ -7,6 +7,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from distill.errors import InvalidDataset
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Decoders that may see untrusted bytes. EPS, which runs a program, is not among them."""
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
+_TILE_SIDES = (322, 323)  # TileWidth, TileLength
 _GRAY = frozenset({"1", "L"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L"})
 
@@ -76,11 +78,17 @@ def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.
         raise _bomb(name, pixels) from error
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
         raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
-    if head.height * head.width > pixels:
+    if max(head.height * head.width, _tile(image)) > pixels:
         raise _bomb(name, pixels)
     if head.height == 0 or head.width == 0:
         raise UnreadableImage("it has no pixels")
     return image, head
+
+
+def _tile(image: Image.Image) -> int:
+    """Pixels of a tile of a TIFF, 0 where it has none: one pixel may lie in a tile of gigabytes, decoded whole."""
+    sides = [getattr(image, "tag_v2", {}).get(tag, 0) for tag in _TILE_SIDES]
+    return prod(side if isinstance(side, int) else 0 for side in sides)
 
 
 def decode(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> Image.Image:

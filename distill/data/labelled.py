@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,17 @@ LABELS = ("label", "labels", "class", "class_name", "category", "target")
 SPLITS = ("split", "subset", "partition")
 EMBEDDED = ("image", "img", "image_base64", "data")
 PATHS = ("file_name", "filename", "image", "img", "path", "file", "image_path", "filepath")
+NAME_LENGTH = 255  # what file systems give a class folder's name
+
+
+def bad_name(name: str) -> str | None:
+    """Why no class can be called so, None where one can: what names it has more than 255 characters, or holds control
+    characters or halves of surrogate pairs, which neither UTF-8 nor every database can hold."""
+    if len(name) > NAME_LENGTH:
+        return f"has {len(name):,} characters, more than {NAME_LENGTH}"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return "holds control characters"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ def samples(rows: Iterable[Row], columns: Columns, name: str) -> Iterator[Sample
             refuse(f"row {number} of {name} has no text in column {columns.image!r}", row=number)
         if isinstance(label, bool) or not isinstance(label, int | str) or not str(label).strip():
             refuse(f"row {number} of {name} has no class in column {columns.label!r}", row=number)
+        if why := bad_name(str(label).strip()):
+            refuse(f"the class of row {number} of {name} {why}", row=number)
         split = _split(row.get(columns.split), number, name) if columns.split else "train"
         yield Sample(number, image, str(label).strip(), split)
 

@@ -188,8 +188,13 @@ def _check_text(value: str, column: str, number: int, limits: RowLimits, name: s
     if len(value) > limits.cell_bytes or (not value.isascii() and len(_encoded(value)) > limits.cell_bytes):
         what = f"column {column!r} of row {number} of {name} has more than {limits.cell_bytes:,} bytes"
         refuse(what, row=number, column=column)
-    if "\0" in value or not _encoded(value):  # JSON can escape what UTF-8 and databases cannot hold
+    if not is_text(value):
         refuse(f"column {column!r} of row {number} of {name} holds characters that no text has", row=number)
+
+
+def is_text(value: str) -> bool:
+    """False for NUL and for half a surrogate pair: JSON can escape what UTF-8 and databases cannot hold."""
+    return "\0" not in value and bool(_encoded(value))
 
 
 def _encoded(value: str) -> bytes:

@@ -188,6 +188,11 @@ def test_broken_multipart_is_a_400(client: TestClient, body: bytes) -> None:
     problem(client.post("/teachers", content=body, headers=headers), 400, "malformed_multipart")
 
 
+def test_a_boundary_of_kilobytes_is_a_400(client: TestClient) -> None:
+    headers = {"Content-Type": f"multipart/form-data; boundary={'b' * 3000}"}
+    problem(client.post("/teachers", content=b"--b", headers=headers), 400, "malformed_multipart")
+
+
 @pytest.mark.parametrize("path", ["/teachers", "/datasets"])
 def test_other_media_types_are_a_415(client: TestClient, path: str) -> None:
     problem(client.post(path, content=b"x", headers={"Content-Type": "text/plain"}), 415)

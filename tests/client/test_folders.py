@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from client import folders, uploads
+from client import folders, packing, uploads
 from client.api import Retort
-from client.errors import NotThere
+from client.errors import NotThere, Unusable
 from distill.data import open_dataset
 from distill.errors import InvalidDataset
 from store.database import Database
@@ -75,6 +76,45 @@ def test_a_folder_and_a_zip_tell_that_they_are_a_language_model(model: Path, tmp
     assert folders.suggested_architecture(model / "model.safetensors") is None
     (model / "config.json").write_text("no json")
     assert folders.suggested_architecture(model) is None
+
+
+def encrypted(content: bytearray) -> None:
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+
+
+def of_a_strange_method(content: bytearray) -> None:
+    content[8] = content[content.index(b"PK\1\2") + 10] = 99
+
+
+def damaged(content: bytearray) -> None:
+    content[30 + len("config.json")] ^= 1
+
+
+@pytest.mark.parametrize("change", [encrypted, of_a_strange_method, damaged])
+def test_a_zip_that_cannot_be_read(change: Callable[[bytearray], None], tmp_path: Path) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"model_type": "bert"}))
+    content = bytearray(path.read_bytes())
+    change(content)
+    path.write_bytes(content)
+    with pytest.raises(Unusable, match="cannot be read") as caught:
+        folders.suggested_architecture(path)
+    assert "without a password" in caught.value.remedy
+
+
+def test_nesting_without_end_tells_nothing(model: Path) -> None:
+    (model / "config.json").write_text("[" * 200_000)
+    assert folders.suggested_architecture(model) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("table.jsonl", "[" * 200_000), ("table.csv", "a" * 200_000), ("table.csv", 'a,"b')]
+)
+def test_a_table_without_readable_columns_names_no_images(name: str, line: str, tmp_path: Path) -> None:
+    files(tmp_path, **{name.replace(".", "__"): line, "x__png": ""})
+    assert not packing.is_images(tmp_path, [tmp_path / name])
 
 
 @pytest.mark.parametrize("layout", ["", "data"])

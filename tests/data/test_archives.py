@@ -340,6 +340,32 @@ def test_zip_directory_cap(tmp_path):
     refused(write_zip(tmp_path / "a.zip", tree()), "directory", limits=Limits(directory_bytes=10))
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_zip_directory_cap_holds_for_a_zip64_record_that_nothing_announces(tmp_path, elsewhere):
+    """The end record says 10 bytes; `zipfile` reads as many as the ZIP64 record before it says, in Python 3.11 also
+    where the locator points at another record."""
+    data = write_zip(tmp_path / "a.zip", tree(2, 20)).read_bytes()
+    at = data.rindex(b"PK\5\6")
+    size, offset = struct.unpack("<2L", data[at + 12 : at + 20])
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 40, 40, size, offset)
+    decoy = wide[:40] + struct.pack("<2Q", 10, offset) if elsewhere else b""
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 40, 40, 10, offset, 0)
+    (tmp_path / "a.zip").write_bytes(data[:at] + decoy + wide + locator + end)
+    if not elsewhere:
+        assert len(open_dataset(archive(tmp_path / "a.zip")).train) == 32
+    refused(tmp_path / "a.zip", "directory", limits=Limits(directory_bytes=1000))
+
+
+def test_a_pixel_in_a_tile_of_gigabytes(write):
+    """The header says 1 x 1, which no cap minds; the decoder unpacks the whole tile."""
+    data = zlib.compress(bytes(64))
+    tags = {256: 1, 257: 1, 258: 8, 259: 8, 262: 1, 277: 1, 322: 32768, 323: 32768, 324: 8 + 2 + 12 * 10 + 4, 325: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    tile = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + data
+    refused(write(tree(2, 5) | {"class0/tile.tif": tile}), "'class0/tile.tif' would have more than 50,000,000 pixels")
+
+
 def test_image_bomb(write):
     refused(write(tree() | {"class0/big.png": image_bytes(1, (64, 64))}), "pixels", limits=Limits(pixels=1000))
 

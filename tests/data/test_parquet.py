@@ -12,6 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.data import Limits, inspect, open_dataset
+from distill.data.kinds import parquet
+from distill.data.pack import Pack
+from distill.data.text import recognised
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
 from tests.data.files import image_bytes, write_parquet
@@ -86,6 +89,13 @@ def refused(path: Path, word: str, limits: Limits | None = None) -> None:
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["b" * 256, "b\0", "b\ud800"])
+def test_names_that_no_class_can_have(tmp_path, name):
+    refused(write_parquet(tmp_path / "a.parquet", IMAGES, [0, 1] * 5, ["a", name]), "a class that its metadata name")
+    if name.isprintable():
+        refused(write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 has 256")
+
+
 def test_bad_content(tmp_path):
     path = tmp_path / "a.parquet"
     refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
@@ -136,3 +146,23 @@ def test_an_image_that_dictionary_encoding_repeats(tmp_path):
     path = write_parquet(tmp_path / "a", [image_bytes(1, (32, 32))] * 14_000, LABELS * 1400, ["a", "b"])
     assert path.stat().st_size < 100_000
     refused(path, "more than 200 times its size")
+
+
+def test_telling_images_from_texts_reads_no_image(tmp_path):
+    """1,000 rows of one image of 100 KB: as a batch of rows they are 100 MB, and of real photographs gigabytes."""
+    path = write_parquet(tmp_path / "a", [bytes(100_000)] * 1000, [0, 1] * 500)
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.system_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        assert recognised(dataset(all=path)).kind == "parquet"
+    finally:
+        pa.set_memory_pool(before)
+    assert pool.max_memory() < 10_000_000
+
+
+def test_a_full_disk_is_not_the_files_fault(tmp_path):
+    path = write_parquet(tmp_path / "a", [bytes(100_000)] * 4, [0, 1] * 2)
+    with Pack(tmp_path, memory_bytes=0) as pack, Path("/dev/full").open("wb", buffering=0) as full:
+        pack._file = full
+        with pytest.raises(OSError, match="No space left"):
+            parquet._read(path, pack, Limits())

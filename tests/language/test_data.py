@@ -47,7 +47,7 @@ def dataset(**files: Path) -> DatasetInput:
 
 def tokens(decoder: bool = False) -> Tokens:
     special: dict[str, int | None] = {"pad": 0, "bos": 1 if decoder else None, "eos": 4 if decoder else None}
-    return Tokens(tiny.tokenizer(decoder), {}, special, segments=not decoder)
+    return Tokens(tiny.tokenizer(decoder), {}, special, tiny.VOCABULARY, 0 if decoder else 2)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
@@ -139,6 +139,9 @@ def test_instructions_may_have_labels(tmp_path: Path) -> None:
         ([{"messages": "hello"}], "no list of at least two"),
         ([{"messages": [{"role": "user", "content": "x"}] * 2}], "not the assistant's"),
         ([{"messages": [{"role": "root", "content": "x"}] * 2}], "no known role"),
+        ([{"messages": [{"role": [], "content": "x"}] * 2}], "no known role"),
+        ([{"messages": [{"role": "assistant", "content": "x\ud800"}] * 2}], "characters that no text has"),
+        ([{"text": "x", "label": 10**300}], "301 characters"),
         ([{"messages": [{"role": "user", "content": {"deep": 1}}] * 2}], "no known role"),
     ],
 )

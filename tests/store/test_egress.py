@@ -80,6 +80,8 @@ def test_addresses_that_are_not_public_are_refused_however_they_are_written(url:
         "https://",
         "https:///path",
         "https://user:word@1.1.1.1/",
+        "https://xn--/",
+        "https://xn--a/",
         "https://1.1.1.1\\@127.0.0.1/",
         "https://1.1.1.1:99999/",
         "http://1.1.1.1/",

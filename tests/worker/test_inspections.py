@@ -27,6 +27,7 @@ from tests.worker.support import World, settings_for
 from worker import catalogue
 from worker.costs import answer_next
 from worker.inspections import COMMAND, Inspections
+from worker.inspector import explain
 
 
 @pytest.fixture
@@ -200,6 +201,7 @@ def test_named_sets_are_looked_for_on_this_machine(world: World, inspect: Inspec
 
 SCRIPTS = {
     "dies": "import os; os.kill(os.getpid(), 11)",
+    "takes all its time": "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass",
     "is killed": "import os; os.kill(os.getpid(), 9)",
     "says nothing": "",
     "waits": "import time; time.sleep(600)",
@@ -208,13 +210,20 @@ SCRIPTS = {
 
 @pytest.mark.parametrize(
     ("script", "code"),
-    [("dies", "trainer_crashed"), ("is killed", "oom_host"), ("says nothing", "trainer_crashed")],
-)
+    [
+        ("dies", "invalid_dataset"), ("takes all its time", "invalid_dataset"),
+        ("is killed", "oom_host"), ("says nothing", "trainer_crashed"),
+    ],
+)  # fmt: skip
 def test_an_inspector_that_dies_is_a_refusal(world: World, script: str, code: str) -> None:
+    """A crash comes from the file, as with a converter; its owner is told so, and nothing of a trainer."""
     dataset_id = new_dataset(world.database, status="inspecting")
     assert inspections_for(world, (sys.executable, "-c", SCRIPTS[script])).run_next()
     row = row_of(world, Dataset, dataset_id)
     assert (row.status, row.error["code"]) == ("invalid", code)
+    assert row.error["fault"] == ("user" if code == "invalid_dataset" else "system")
+    assert row.error["remedy"]
+    assert "trainer" not in row.error["message"]
 
 
 def test_a_count_that_was_killed_is_asked_for_again_and_not_remembered(world: World) -> None:
@@ -298,3 +307,10 @@ def test_workers_own_process_loads_no_torch() -> None:
 
     code = "import sys, worker.pool, worker.app; print([m for m in sys.modules if m == 'torch'])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "code"), [("dataset", "invalid_dataset"), ("teacher", "invalid_teacher"), ("cost", "oom_host")]
+)
+def test_an_input_that_needs_more_memory_than_its_limit(what: str, code: str) -> None:
+    assert explain(MemoryError(), what).code == code

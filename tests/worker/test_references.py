@@ -116,6 +116,7 @@ def test_a_file_behind_redirects(here: Settings, web: Web, tmp_path: Path) -> No
         "gopher://127.0.0.1/",
         "http://user:password@127.0.0.1:PORT/c",
         "",
+        "http://[127.0.0.1:PORT/c",
     ],
 )
 def test_every_redirect_is_judged_anew(here: Settings, web: Web, tmp_path: Path, target: str) -> None:

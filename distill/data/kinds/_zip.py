@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from distill.data.images import Source, ZipImages
 from distill.data.limits import Limits
@@ -97,20 +98,29 @@ def _check_directory(path: Path, limits: Limits) -> None:
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < 22:
         refuse("it is no zip file, or it is truncated")
-    directory = int.from_bytes(tail[at + 12 : at + 16], "little")
-    if directory == 0xFFFFFFFF:
-        directory = _directory_64(path, size - len(tail) + at)
+    # The largest of what it may be: `zipfile` believes a ZIP64 record whatever the end record says, and Python's
+    # versions look for it in different places.
+    directory = max(_directories(path, size - len(tail) + at, tail[at + 12 : at + 16]), default=None)
+    if directory is None:
+        refuse("its ZIP64 directory cannot be found")
     if directory > limits.directory_bytes:
         refuse(f"its directory has {directory:,} bytes", bytes=directory)
 
 
-def _directory_64(path: Path, end: int) -> int:
-    """Size of a ZIP64 archive's central directory; the locator stands 20 bytes before the end record."""
+def _directories(path: Path, end: int, field: bytes) -> list[int]:
+    """Sizes that the end record at `end` (by its `field`) and ZIP64 records give the central directory. The locator
+    stands 20 bytes before the end record, and its record 56 bytes before that, or where it says."""
+    small = int.from_bytes(field, "little")
+    sizes = [] if small == 0xFFFFFFFF else [small]
     with path.open("rb") as file:
-        file.seek(max(0, end - 20))
-        locator = file.read(20)
-        if locator[:4] != b"PK\x06\x07":
-            refuse("its ZIP64 directory cannot be found")
-        file.seek(min(int.from_bytes(locator[8:16], "little"), end))
-        record = file.read(56)
-    return int.from_bytes(record[40:48], "little")
+        locator = _at(file, end - 20, 20)
+        if locator[:4] == b"PK\x06\x07":
+            places = (end - 76, min(int.from_bytes(locator[8:16], "little"), end))
+            records = [_at(file, place, 56) for place in places]
+            sizes += [int.from_bytes(record[40:48], "little") for record in records if record[:4] == b"PK\x06\x06"]
+    return sizes
+
+
+def _at(file: BinaryIO, place: int, count: int) -> bytes:
+    file.seek(max(0, place))
+    return file.read(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill.data.kinds._base import Items, Opened, paths_of
-from distill.data.labelled import ordered
+from distill.data.labelled import bad_name, ordered
 from distill.data.limits import Limits
 from distill.data.pack import Pack
 from distill.errors import InvalidDataset
@@ -22,6 +23,7 @@ from distill.types import DatasetInput
 _IMAGE = ("image", "img")
 _LABEL = ("label", "labels", "fine_label", "class")
 _ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
+_OURS = frozenset({errno.ENOSPC, errno.EDQUOT})  # our disk is full: no fault of the file
 REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and an integer or text column `label`."
 
 
@@ -64,9 +66,11 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
                 if own:
                     labels[first:] = [_named(*each, own, shard.name) for each in enumerate(labels[first:])]
                     names = names or own
-        except InvalidDataset:
+        except (InvalidDataset, MemoryError):
             raise
         except Exception as error:  # Arrow's readers raise many kinds on damaged files
+            if isinstance(error, OSError) and error.errno in _OURS:
+                raise
             _refuse(f"it cannot be read ({str(error)[:200]})", file=shard.name)
     return labels, names
 
@@ -117,6 +121,8 @@ def _take(rows: tuple[Any, Any], pack: Pack, labels: list[Any], limits: Limits) 
         buffer = data.as_buffer()
         if buffer.size > limits.file_bytes:
             _refuse(f"the image of row {len(labels)} has {buffer.size:,} bytes", row=len(labels))
+        if isinstance(label, str) and (why := bad_name(label)):
+            _refuse(f"the class of row {len(labels)} {why}", row=len(labels))
         pack.add(buffer.to_pybytes(), f"row {len(labels)}")
         labels.append(label)
 
@@ -138,6 +144,8 @@ def _names(schema: Any) -> tuple[str, ...] | None:
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
             if len(set(names)) < len(names):
                 _refuse("its metadata name a class twice", names=names[:50])
+            if why := next(filter(None, map(bad_name, names)), None):
+                _refuse(f"a class that its metadata name {why}")
             return tuple(names)
     return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from distill.data.kinds._base import paths_of
 from distill.data.kinds.table import form_of
 from distill.data.rows import FORMS
 from distill.data.text.records import reader
-from distill.data.text.tables import rows_of
+from distill.data.text.tables import columns
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
 
@@ -32,15 +31,11 @@ def recognised(dataset: DatasetInput) -> DatasetInput:
 
 def _has_texts(path: Path) -> bool:
     try:
-        columns = _columns(path)
-        reader(columns)
+        names = columns(_named(path))
+        reader(names)
     except InvalidDataset:  # no text table: what it is instead, its own reader says
         return False
-    return IMAGES.isdisjoint(columns)
-
-
-def _columns(path: Path) -> list[str]:
-    return [name for row in islice(rows_of(_named(path)), 1) for name in row]
+    return IMAGES.isdisjoint(names)
 
 
 def _named(path: Path) -> Any:

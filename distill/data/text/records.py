@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
+from distill.data.labelled import bad_name
+from distill.data.rows import is_text
 from distill.errors import InvalidDataset
 
 Kind = Literal["classify", "generate"]
@@ -90,8 +92,8 @@ def _label(row: Mapping[str, Any], number: int, column: str | None) -> str | int
         value = value.strip()
     if value is None or value == "" or not isinstance(value, str | int):
         refuse(f"row {number} has no label in column {column!r}", row=number, column=column)
-    if isinstance(value, str) and len(value) > 200:
-        refuse(f"the label of row {number} has {len(value)} characters", row=number)
+    if why := bad_name(str(value)):
+        refuse(f"the label of row {number} {why}", row=number)
     return value
 
 
@@ -115,13 +117,24 @@ def _chat(row: Mapping[str, Any], number: int, label: str | None) -> Record:
     turns = [_turn(message, number) for message in messages]
     if turns[-1][0] != "Assistant":
         refuse(f"the last message of row {number} is not the assistant's", row=number)
-    prompt = "".join(f"### {role}:\n{content.strip()}\n\n" for role, content in turns[:-1])
-    return Record(f"{prompt}### Assistant:\n", turns[-1][1], _label(row, number, label))
+    return Record(_talk(turns[:-1]), turns[-1][1], _label(row, number, label))
+
+
+def talk_of(messages: Sequence[Mapping[str, str]]) -> str:
+    """The prompt of a conversation so far: messages with `role` (system, user, assistant) and `content`."""
+    return _talk([_turn(message, number) for number, message in enumerate(messages, start=1)])
+
+
+def _talk(turns: Sequence[tuple[str, str]]) -> str:
+    said = "".join(f"### {role}:\n{content.strip()}\n\n" for role, content in turns)
+    return f"{said}### Assistant:\n"
 
 
 def _turn(message: Any, number: int) -> tuple[str, str]:
     role = message.get("role") if isinstance(message, dict) else None
     content = message.get("content") if isinstance(message, dict) else None
-    if role not in ROLES or not isinstance(content, str) or not content.strip() or "\0" in content:
+    if not isinstance(role, str) or role not in ROLES or not isinstance(content, str) or not content.strip():
         refuse(f"a message of row {number} has no known role (system, user, assistant) or no text", row=number)
+    if not is_text(content):
+        refuse(f"a message of row {number} holds characters that no text has", row=number)
     return ROLES[role], content

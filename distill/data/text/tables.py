@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ def rows_of(path: Path, limits: RowLimits = LIMITS) -> Iterator[Row]:
             yield from read_rows(file, FORMS[suffix], limits, path.name)
     else:
         refuse(f"{path.name} is neither csv, jsonl nor parquet", name=path.name)
+
+
+def columns(path: Path, limits: RowLimits = LIMITS) -> list[str]:
+    """Names of the table's columns, [] where it has no rows. Of parquet only the footer is read: a batch of rows may
+    hold gigabytes of images. Raises `InvalidDataset`."""
+    if path.suffix.lower() != ".parquet":
+        return [name for row in islice(rows_of(path, limits), 1) for name in row]
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, ValueError, RuntimeError, NotImplementedError) as error:  # Arrow's errors are among these
+        refuse(f"{path.name} cannot be read ({str(error)[:200]})")
+    return list(schema.names)
 
 
 def _parquet(path: Path, limits: RowLimits) -> Iterator[Row]:

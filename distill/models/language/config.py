@@ -13,6 +13,7 @@ import distill._torchvision_shim  # noqa: F401  (transformers may import torchvi
 # isort: split
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
+from distill.data.labelled import bad_name
 from distill.errors import InvalidTeacher
 from distill.models.language.families import FAMILIES, Family
 from distill.models.language.folder import CONFIG, Folder, refuse
@@ -37,10 +38,10 @@ REMEDY = "Send the config.json that `model.save_pretrained` wrote."
 def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
     """The configuration of a family on the list. Raises `InvalidTeacher` for keys that name code or quantisation,
     for other families, and for sizes beyond any real model."""
+    _check_keys(data)  # before anything recurses into it
     data = copy.deepcopy(dict(data))
-    _check_keys(data)
     model_type = data.get("model_type")
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InvalidTeacher(
             f"config.json says model_type {str(model_type)[:100]!r}, which is not read.",
             f"Use a model of one of these families: {', '.join(FAMILIES)}.",
@@ -84,7 +85,7 @@ def _check_keys(data: Any, depth: int = 0) -> None:
                 refuse("its weights are quantised; send them in float32, float16 or bfloat16", key=key)
             _check_keys(value, depth + 1)
     elif isinstance(data, list):
-        for value in data[:1000]:
+        for value in data:
             _check_keys(value, depth + 1)
 
 
@@ -98,7 +99,10 @@ def _check_sizes(config: PreTrainedConfig) -> None:
 def class_names(folder: Folder) -> tuple[str, ...]:
     """What config.json calls the classes, by number."""
     named = read_config(folder.json(CONFIG)).id2label or {}
-    return tuple(str(name) for _, name in sorted(named.items()))
+    names = tuple(str(name) for _, name in sorted(named.items()))
+    if why := next(filter(None, map(bad_name, names)), None):
+        raise InvalidTeacher(f"A class that config.json names {why}.", REMEDY)
+    return names
 
 
 def family_of(config: PreTrainedConfig) -> Family:

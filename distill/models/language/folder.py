@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -20,8 +22,10 @@ TOKENIZER = frozenset(
     | {"vocab.json", "merges.txt", "chat_template.jinja"}
 )
 SMALL_BYTES, JSON_BYTES, SHARDS = 64 * 2**20, 4 * 2**20, 1_000
-ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30)
+ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30, ratio=20.0)
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack"})
+NAME_BYTES = 255
+_OURS = frozenset({errno.ENOSPC, errno.EDQUOT})  # our disk is full: no fault of the zip
 _DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = (
     "Save the model with `model.save_pretrained(folder)` and its tokenizer likewise, and send the folder's "
@@ -118,7 +122,9 @@ def _unpacked(source: Path, folder: Path) -> Path:
             for parts, name in members.items():
                 if parts[:-1] == root and wanted(parts[-1]):
                     _copy(archive, name, folder / parts[-1])
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in _OURS:
+            raise
         refuse(f"the zip is damaged ({str(error)[:100]})")
     if not any(file.suffix == ".safetensors" for file in folder.iterdir()):
         _refuse_pickles([parts[-1] for parts in members if parts[:-1] == root])
@@ -172,8 +178,12 @@ def _indexed(root: Path, index: Any) -> list[str]:
     if not 1 <= len(names) <= SHARDS:
         refuse(f"{INDEX} names {len(names)} files")
     for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            refuse(f"{INDEX} names {name!a}, which is no safetensors file beside it")
+        if (
+            Path(name).name != name
+            or not name.endswith(".safetensors")
+            or len(name.encode(errors="replace")) > NAME_BYTES
+        ):
+            refuse(f"{INDEX} names {name[:200]!a}, which is no safetensors file beside it")
         if not (root / name).is_file():
             refuse(f"{name!a}, which the index names, is not there", file=name)
     return names
