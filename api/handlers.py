@@ -19,6 +19,7 @@ from api import problems
 from api.problems import FieldError, Problem
 from distill.errors import RetortError
 from store.objects import ObjectMissing, StorageUnavailable
+from store.repositories.rows import Gone
 from store.states import IllegalTransition
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ def _transition(error: IllegalTransition) -> Problem:
         code="illegal_transition",
         details={"status": error.current, "wanted": error.wanted},
     )
+
+
+@problem_of.register
+def _deleted(error: Gone) -> Problem:
+    remedy = "GET the list of its kind to see what there is."
+    return problems.NotFound(f"{error.row_id!r} has been deleted in this moment.", remedy)
 
 
 @problem_of.register

@@ -22,15 +22,16 @@ from api.forms import invalid
 from api.idempotency import replayed
 from api.negotiation import wait_seconds
 from api.preconditions import require, tag_of
-from api.problems import Conflict, InternalError, NotFound, Problem, Unprocessable
+from api.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
 from api.removing import remove
 from api.schemas import ResourcePatch
 from api.uploads import ReceivedFile
 from store.doorbell import Noun
-from store.repositories import idempotency, resources, uploads
+from store.repositories import idempotency, resources, rows, uploads
 from store.tables import Dataset, Teacher, Upload
 
 Resource = TypeVar("Resource", Teacher, Dataset)
+QUOTA = "quota_exceeded"  # the same answer whoever counts the bytes
 Show = Callable[[Any], BaseModel]
 NOUNS: dict[type[Teacher] | type[Dataset], Noun] = {Teacher: "teacher", Dataset: "dataset"}
 
@@ -49,6 +50,13 @@ def find(session: Session, table: type[Resource], tenant: str, resource_id: str)
     if row is None:
         noun = NOUNS[table]
         raise NotFound(f"There is no {noun} {resource_id!r}.", f"GET /{noun}s lists the {noun}s there are.")
+    return row
+
+
+def locked(session: Session, table: type[Resource], tenant: str, resource_id: str) -> Resource:
+    """The same, as it stays until commit."""
+    row = find(session, table, tenant, resource_id)
+    rows.lock(session, row)
     return row
 
 
@@ -143,18 +151,19 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
 def refusal(row: Teacher | Dataset) -> Problem:
     """What the inspection found wrong, as the answer to whoever sent it; or what kept it from looking."""
     error: dict[str, Any] = row.error or {}
-    kind = InternalError if error.get("fault") == "system" else Unprocessable
+    code = error.get("code", "invalid_input")
+    kind = InternalError if error.get("fault") == "system" else Forbidden if code == QUOTA else Unprocessable
     return kind(
         error.get("message", "The inspection refused this input."),
         error.get("remedy", ""),
-        code=error.get("code", "invalid_input"),
+        code=code,
         details=error.get("details"),
     )
 
 
 def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> None:
     """Remove the row and, behind the commit, its objects. Raises `Conflict` while jobs use it."""
-    row = find(work.session, table, tenant, resource_id)
+    row = locked(work.session, table, tenant, resource_id)
     jobs = resources.jobs_using(work.session, row)
     if jobs:
         remedy = "Delete those jobs first."
@@ -174,14 +183,13 @@ def unchanged(
 ) -> None:
     """Raise `PreconditionFailed` when the row is not as `If-Match` says; it stays so until commit."""
     if if_match is not None:
-        row = find(work.session, table, tenant, resource_id)
-        work.session.refresh(row, with_for_update={"key_share": True})
+        row = locked(work.session, table, tenant, resource_id)
         require(if_match, tag_of(shown(row)))
 
 
 def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body: ResourcePatch) -> Resource:
     """Write what the body names. Raises `Conflict` for a named set's name, which is what it is."""
-    row = find(work.session, table, tenant, resource_id)
+    row = locked(work.session, table, tenant, resource_id)
     if isinstance(row, Dataset) and row.kind == "named" and "name" in body.model_fields_set and body.name != row.name:
         detail = f"{row.name!r} is a named set; its name says which."
         raise Conflict(detail, "Change its labels instead.", code="name_fixed")
@@ -192,9 +200,12 @@ def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body
 
 
 def _discard(context: Context, table: type[Resource], tenant: str, resource_id: str) -> None:
+    """Remove a refused row. Another request that waited for the same inspection may have done so: then its uploads are
+    free again, and their bytes are not ours to remove."""
     with context.database.write() as session:
-        row = resources.get(session, table, tenant, resource_id)
-        if row is None:
+        try:
+            row = locked(session, table, tenant, resource_id)
+        except (NotFound, rows.Gone):
             return
         # A wrong architecture's name must not cost an upload of many GB: it may be used again.
         kept = uploads.release(session, resource_id, context.settings.upload_expiry_seconds)

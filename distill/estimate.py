@@ -21,6 +21,9 @@ KEPT_SHARE = 0.3  # of a network's activations that are alive at once where noth
 KEPT_CHECKPOINTS = 2
 LOGIT_COPIES = 2  # beside the logits themselves: their softmax and their gradient
 EXPORTS_BYTES = 3 * 2**20  # report, curve, plots, card
+HEAD_WIDTH = 512  # features of one sample that a classifier reads: a ResNet-34's
+HEAD_EVALUATIONS = 300  # of L-BFGS over its whole path of penalties: 130 to 420 were counted
+HEAD_SAMPLES, HEAD_SHARE, HEAD_PRODUCT, HEAD_LEAST = 10_000, 0.1, 5e9, 5  # as in distill.training.head, on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class TextWork:
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A job as arithmetic sees it. `train`, `validation`, `test`: samples used; `sample_bytes` of one that is kept
-    decoded (an image's pixels, a text with its tokens); `input_bytes` of the files that a worker fetches."""
+    decoded (an image's pixels, a text with its tokens); `input_bytes` of the files that a worker fetches; `classes`: 0
+    where nobody knows."""
 
     config: DistillConfig
     student: NetworkCost
@@ -67,6 +71,7 @@ class Workload:
     sample_bytes: int
     input_bytes: int
     texts: TextWork | None = None
+    classes: int = 0
 
     @property
     def batches(self) -> int:
@@ -107,6 +112,26 @@ def training_flops(work: Workload) -> int:
     epochs = max(1, round(work.samples_seen / max(1, work.train)))
     taught = (work.train if work.cached else work.samples_seen) * work.teacher.flops if work.teacher else 0
     return work.samples_seen * BACKWARD * work.student.flops + taught + epochs * work.validation * work.student.flops
+
+
+def head_flops(work: Workload) -> int:
+    """The classifier's fit behind the last step (docs/decisions/0016), apart from `training_flops`:
+
+    (n + v) s + E 4 n d C,   n = min(train, max(10,000, seen / 10), 5e9 / (d C))
+
+    One pass of the student (s operations) over n training and v validation samples, and E evaluations of L-BFGS, each a
+    product of features and weights and its gradient, of n samples x d features x C classes. d and E are **our choice**
+    (`HEAD_WIDTH`, `HEAD_EVALUATIONS`). 0 where nothing is fitted: `fit_head` is false, a decoder (which predicts
+    tokens), or n < 5 C.
+    """
+    decoder = work.texts is not None and work.texts.logit_bytes > 0
+    if work.config.fit_head is False or decoder:
+        return 0
+    weights = HEAD_WIDTH * max(1, work.classes)
+    n = min(work.train, max(HEAD_SAMPLES, int(HEAD_SHARE * work.samples_seen)), int(HEAD_PRODUCT // weights))
+    if n < HEAD_LEAST * work.classes:
+        return 0
+    return (n + work.validation) * work.student.flops + HEAD_EVALUATIONS * 4 * n * weights
 
 
 def other_flops(work: Workload) -> int:

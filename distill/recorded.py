@@ -67,5 +67,15 @@ def recorded_recipe(metadata: Mapping[str, str]) -> str:
     return recipe if isinstance(recipe, str) else ""
 
 
+def recorded_classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """The class names that the exporter wrote, by number; () for a header without, or with somebody else's."""
+    try:
+        names = json.loads(metadata.get("classes", "[]"))
+    except (ValueError, RecursionError):
+        return ()
+    known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(names) if known else ()
+
+
 def _unreadable() -> InvalidTeacher:
     return InvalidTeacher("The file's header has a preprocessing that cannot be read.", _REMEDY)

@@ -130,11 +130,17 @@ def _against_teacher(report: Report) -> str:
     if not report["against_teacher"]:
         return ""
     gap = report["against_teacher"]
-    ratio = report["teacher"]["parameters"] / max(report["student"]["parameters"], 1)
+    ratio = _ratio(report["teacher"]["parameters"], report["student"]["parameters"])
     return (
         f"Against its teacher: {100 * gap['value']:+.2f} points (95 % interval {100 * gap['low']:+.2f} to "
-        f"{100 * gap['high']:+.2f}) with {ratio:.1f} times fewer parameters."
+        f"{100 * gap['high']:+.2f}) with {ratio} parameters."
     )
+
+
+def _ratio(teacher: int, student: int) -> str:
+    larger, smaller = max(teacher, student), max(1, min(teacher, student))
+    factor = f"{larger / smaller:.1f}"
+    return "as many" if factor == "1.0" else f"{factor} times {'fewer' if student < teacher else 'more'}"
 
 
 def _layers(report: Report) -> str:

@@ -8,10 +8,11 @@ print(student.predict(["cat.png", "dog.png"]))
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -26,6 +27,9 @@ from distill.errors import InvalidDataset, InvalidTeacher
 from distill.models import Preprocessing, check, load
 from distill.running.prepare import read_preprocessing
 from distill.types import Architecture
+
+BATCH = 64
+"""Images or texts that go through a network at once, however many are asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,24 @@ class Student:
     @torch.inference_mode()
     def probabilities(self, images: Iterable[str | Path | Image.Image]) -> Tensor:
         """(n, classes) float32, rows sum to 1."""
-        return torch.softmax(self.model(self.inputs(images)), dim=1)
+        found = [torch.softmax(self.model(self.inputs(part)), dim=1) for part in in_parts(images)]
+        return torch.cat([torch.empty(0, len(self.classes)), *found])
 
     def predict(self, images: Iterable[str | Path | Image.Image]) -> list[Prediction]:
         """The most probable class of each image."""
         best = self.probabilities(images).max(1)
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [Prediction(self.classes[index], index, probability) for index, probability in pairs]
+
+
+Item = TypeVar("Item")
+
+
+def in_parts(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """`BATCH` of them at a time."""
+    left = iter(items)
+    while part := list(islice(left, BATCH)):
+        yield part
 
 
 def _decoded(image: str | Path | Image.Image) -> Image.Image:

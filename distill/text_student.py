@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,17 +14,18 @@ from torch import Tensor
 
 from distill.data.text import TextPreprocessing, tokenise
 from distill.data.text.loader import collate
-from distill.data.text.records import prompt_of
+from distill.data.text.records import prompt_of, talk_of
 from distill.errors import InvalidTeacher
 from distill.models.language import Tokens, load, open_folder
 from distill.models.language.config import class_names
 from distill.recipes._networks import run_logits
 from distill.running.answering import NEW_TOKENS, generate
 from distill.running.prepare import Network
-from distill.student import Prediction
+from distill.student import Prediction, in_parts
 from distill.types import Architecture
 
 Text = str | tuple[str, str]
+Talk = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class TextStudent:
     @torch.inference_mode()
     def probabilities(self, texts: Iterable[Text]) -> Tensor:
         """(n, classes) float32, rows sum to 1. For classifiers."""
-        return torch.softmax(run_logits(self.model, self.inputs(texts)).float(), dim=1)
+        found = [torch.softmax(run_logits(self.model, self.inputs(part)).float(), dim=1) for part in in_parts(texts)]
+        return torch.cat([torch.empty(0, len(self.classes)), *found])
 
     def predict(self, texts: Iterable[Text]) -> list[Prediction]:
         """The most probable class of each text."""
@@ -54,11 +56,21 @@ class TextStudent:
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [Prediction(self.classes[index], index, probability) for index, probability in found]
 
-    def answer(self, instructions: Sequence[Text], new_tokens: int = NEW_TOKENS) -> list[str]:
-        """Greedy answers to instructions, or to pairs (instruction, input), for decoders."""
+    def answer(self, instructions: Sequence[Text | Talk], new_tokens: int = NEW_TOKENS) -> list[str]:
+        """Greedy answers of decoders: to instructions or pairs (instruction, input), or to conversations so far
+        (messages with `role` and `content`; a student of conversations takes a text as the user's first message)."""
         network = Network(self.model, self.architecture, self.preprocessing, tokens=self.tokens)
-        prompts = [prompt_of(*((given,) if isinstance(given, str) else given)) for given in instructions]
+        prompts = [prompt(given, self.preprocessing.talk) for given in instructions]
         return generate(network, prompts, torch.device("cpu"), new_tokens)[0]
+
+
+def prompt(given: Text | Talk, talk: bool) -> str:
+    """What a decoder is asked, in the words that it was trained with; `talk`: on conversations."""
+    if isinstance(given, tuple):
+        return prompt_of(*given)
+    if isinstance(given, str):
+        return talk_of([{"role": "user", "content": given}]) if talk else prompt_of(given)
+    return talk_of(given)
 
 
 def load_text_student(path: Path) -> TextStudent:

@@ -193,8 +193,9 @@ class _Run:
             return replace(outcome, ending="handover")
         yield Event("log", {"level": "info", "message": _told(found)})
         accuracy = found.accuracy_after if found.fitted else outcome.validation_accuracy
-        seconds = outcome.seconds + time.monotonic() - began
-        return replace(outcome, head=found, validation_accuracy=accuracy, seconds=seconds)
+        spent = time.monotonic() - began
+        head = replace(found, seconds=spent)
+        return replace(outcome, head=head, validation_accuracy=accuracy, seconds=outcome.seconds + spent)
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))

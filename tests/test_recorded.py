@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill.errors import InvalidTeacher
-from distill.recorded import read_view, recorded_recipe, recorded_view
+from distill.recorded import read_view, recorded_classes, recorded_recipe, recorded_view
 from distill.running.prepare import read_preprocessing
 
 GOOD: dict[str, Any] = {
@@ -74,3 +74,9 @@ def test_a_foreign_recipe_is_none(text: str) -> None:
     assert isinstance(recorded_recipe({"recipe": text}), str)
     assert recorded_recipe({"recipe": json.dumps("logit")}) == "logit"
     assert recorded_recipe({"recipe": "cosine"}) == recorded_recipe({}) == ""
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "7", "[1, 2]", '["a", ["b"]]', "not json", '"ab"'])
+def test_classes_of_somebody_elses_header_are_none(text: str) -> None:
+    assert recorded_classes({"classes": text}) == recorded_classes({}) == ()
+    assert recorded_classes({"classes": '["b", "a"]'}) == ("b", "a")

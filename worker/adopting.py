@@ -12,11 +12,12 @@ from store import references
 from store.database import Database
 from store.formats import KINDS, KNOWN, Format, detect
 from store.objects import ObjectStore, StorageUnavailable
-from store.repositories import quotas, resources
+from store.repositories import resources
 from store.settings import Settings
 from store.tables import Dataset
 from worker.errors import StorageDown
 from worker.references import Download
+from worker.room import Room, room_of
 from worker.watched import watched
 
 Check = Callable[[], None]
@@ -27,24 +28,30 @@ def adopt(
 ) -> None:
     """Fetch, store and write into the row what is still named by URL; nothing to do where all files are ours.
 
-    Raises `InvalidDataset` (another sha256 than promised, no format that we read, too large for the tenant's quota),
-    `UrlRefused`, `ReferenceUnavailable`, `StorageDown`, `LeaseLost`, and what `check` raises.
+    Everything that may be refused is, before the first file is stored. Raises `InvalidDataset` (another sha256 than
+    promised, no format that we read), `QuotaExceeded`, `UrlRefused`, `ReferenceUnavailable`, `StorageDown`,
+    `LeaseLost`, and what `check` raises.
     """
     missing = {role: file for role, file in row.files.items() if "object_key" not in file}
     if not missing:
         return
     fetched: dict[str, Any] = {}
+    room = room_of(settings, database, row.tenant_id)
     for role, file in missing.items():
+        fetched[role] = _fetch(settings, file, folder / f"fetched-{role}", check, room)
+        room = room.less(fetched[role]["size_bytes"])
+    room_of(settings, database, row.tenant_id).check(room.coming)
+    files = {role: file | fetched.get(role, {}) for role, file in row.files.items()}
+    kind = _kind(files)
+    for role in fetched:
         path = folder / f"fetched-{role}"
-        fetched[role] = _fetch(settings, file, path, check)
-        _check_quota(settings, database, row, sum(each["size_bytes"] for each in fetched.values()))
-        fetched[role] |= {"object_key": _stored(objects, references.object_key(row.id, role), path, check)}
+        files[role]["object_key"] = _stored(objects, references.object_key(row.id, role), path, check)
         path.unlink()
-    _write(database, row, {role: file | fetched.get(role, {}) for role, file in row.files.items()})
+    _write(database, row, files, kind)
 
 
-def _fetch(settings: Settings, file: dict[str, Any], path: Path, check: Check) -> dict[str, Any]:
-    info = Download(settings, references.parse(settings, file["url"]), path, check).run()
+def _fetch(settings: Settings, file: dict[str, Any], path: Path, check: Check, room: Room) -> dict[str, Any]:
+    info = Download(settings, references.parse(settings, file["url"]), path, check, room).run()
     promised = file.get("expected_sha256")
     if promised and promised != info.sha256:
         raise InvalidDataset(
@@ -58,18 +65,6 @@ def _fetch(settings: Settings, file: dict[str, Any], path: Path, check: Check) -
     return {"size_bytes": info.size_bytes, "sha256": info.sha256, "format": found}
 
 
-def _check_quota(settings: Settings, database: Database, row: Dataset, more: int) -> None:
-    with database.read() as session:
-        most = quotas.of(session, settings, row.tenant_id).stored_bytes
-        used = quotas.stored_bytes(session, row.tenant_id) if most else 0
-    if most and used + more > most:
-        raise InvalidDataset(
-            f"You keep {used} bytes and may keep {most}; this dataset would add {more}.",
-            "Delete jobs, teachers, datasets or uploads that you no longer need.",
-            {"quota": "stored_bytes", "limit": most, "used": used, "wanted": more},
-        )
-
-
 def _stored(objects: ObjectStore, key: str, path: Path, check: Check) -> str:
     try:
         watched(lambda: objects.put(key, path), check)
@@ -78,17 +73,21 @@ def _stored(objects: ObjectStore, key: str, path: Path, check: Check) -> str:
     return key
 
 
-def _write(database: Database, row: Dataset, files: dict[str, Any]) -> None:
+def _kind(files: dict[str, Any]) -> str:
     formats: set[Format] = {file["format"] for file in files.values()}
     kinds = {KINDS[found] for found in formats}
     if len(kinds) > 1:
         raise InvalidDataset(
             "The files are of different kinds.", "Name files of one kind.", {"formats": sorted(formats)}
         )
+    return kinds.pop()
+
+
+def _write(database: Database, row: Dataset, files: dict[str, Any], kind: str) -> None:
     lines = "".join(f"{role} {files[role]['sha256']}\n" for role in sorted(files))
     values: dict[str, Any] = {
         "files": files,
-        "kind": kinds.pop(),
+        "kind": kind,
         "size_bytes": sum(file["size_bytes"] for file in files.values()),
         "digest": hashlib.sha256(lines.encode()).hexdigest(),
     }

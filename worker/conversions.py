@@ -13,7 +13,6 @@ from distill.safetensors_header import read_header
 from distill.types import Architecture
 from store.database import Database
 from store.objects import ObjectInfo, ObjectStore, StorageUnavailable
-from store.repositories import quotas
 from store.settings import Settings
 from store.sources import FILENAME, files_of, stored, to_json
 from store.tables import Teacher
@@ -21,6 +20,7 @@ from worker import hub
 from worker.errors import InputDamaged, StorageDown
 from worker.fetching import Fetcher
 from worker.inspector import CONVERTED, MODEL_ZIP
+from worker.room import room_of
 from worker.watched import watched
 
 log = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ def fetch(
     files, target = files_of(row.source), folder / SOURCE
     if row.source and "huggingface" in row.source:
         wanted = row.source["huggingface"]
-        left = _bytes_left(row, settings, database)
-        found = hub.fetch(settings, wanted["repo_id"], wanted["revision"], target, left, check)
+        room = room_of(settings, database, row.tenant_id)
+        found = hub.fetch(settings, wanted["repo_id"], wanted["revision"], target, room, check)
         row.source = to_json(found, huggingface=wanted)
         return target
     if len(files) == 1:
@@ -47,13 +47,6 @@ def fetch(
             raise InputDamaged(f"{file.filename!r} is no name of a shard.")
         fetcher.get(file.object_key, file.sha256, f"{SOURCE}/{file.filename}")
     return target
-
-
-def _bytes_left(row: Teacher, settings: Settings, database: Database) -> int | None:
-    """What the tenant may still keep; None: no limit."""
-    with database.read() as session:
-        most = quotas.of(session, settings, row.tenant_id).stored_bytes
-        return max(0, most - quotas.stored_bytes(session, row.tenant_id)) if most else None
 
 
 def keep(

@@ -28,6 +28,12 @@ class InputGone(UserError):
     code = "input_gone"
 
 
+class QuotaExceeded(UserError):
+    """More bytes than the tenant may keep."""
+
+    code = "quota_exceeded"
+
+
 class DiskFull(RetortError):
     """The scratch folder has no room."""
 

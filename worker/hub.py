@@ -18,6 +18,7 @@ from store.references import WebReference
 from store.settings import Settings
 from store.sources import FILENAME, SourceFile
 from worker.references import Download
+from worker.room import ENDLESS, Room
 
 INDEX, SHARD = "model.safetensors.index.json", ".safetensors"
 SINGLE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -26,24 +27,27 @@ Check = Callable[[], None]
 
 
 def fetch(
-    settings: Settings, repository: str, revision: str, target: Path, most_bytes: int | None, check: Check
+    settings: Settings, repository: str, revision: str, target: Path, room: Room, check: Check
 ) -> list[SourceFile]:
-    """The checkpoint's files: a single one at `target`, several in a folder of that name. `most_bytes`: what the tenant
-    may still keep (None: no limit).
+    """The checkpoint's files: a single one at `target`, several in a folder of that name.
 
     Raises `InvalidTeacher` for a repository without a checkpoint, one that is too large, and bytes that are not what
-    the repository says; `UrlRefused`; `ReferenceUnavailable`; what `check` raises.
+    the repository says; `QuotaExceeded` as soon as it is known to be more than there is `room` for; `UrlRefused`;
+    `ReferenceUnavailable`; what `check` raises.
     """
     hub.check_allowed(settings)
     entries = _listed(settings, repository, revision, target.with_name("tree.json"), check)
     names = chosen(entries, repository)
-    _check_size(sum(int(entries[name].get("size") or 0) for name in names), settings, most_bytes)
+    listed = sum(int(entries[name].get("size") or 0) for name in names)
+    room.check(listed)
+    _check_size(listed, settings.max_upload_bytes)
     if len(names) > 1:
         target.mkdir()
     found = []
     for name in names:
         path = target if len(names) == 1 else target / name
-        found.append(_one(hub.file(settings, repository, revision, name), entries[name], path, settings, check))
+        found.append(_one(hub.file(settings, repository, revision, name), entries[name], path, settings, check, room))
+        room = room.less(found[-1].size_bytes)
     return found
 
 
@@ -74,8 +78,10 @@ def _listed(settings: Settings, repository: str, revision: str, path: Path, chec
         raise InvalidTeacher(f"What the hub lists for {repository} cannot be read.", "Try again later.") from error
 
 
-def _one(reference: WebReference, entry: dict[str, Any], path: Path, settings: Settings, check: Check) -> SourceFile:
-    info = _download(settings, reference, path, check)
+def _one(
+    reference: WebReference, entry: dict[str, Any], path: Path, settings: Settings, check: Check, room: Room
+) -> SourceFile:
+    info = _download(settings, reference, path, check, room)
     lfs = entry.get("lfs") if isinstance(entry.get("lfs"), dict) else {}
     promised = (lfs or {}).get("oid")
     if promised and promised != info.sha256:
@@ -86,15 +92,14 @@ def _one(reference: WebReference, entry: dict[str, Any], path: Path, settings: S
     return SourceFile(reference.filename, "", info.size_bytes, info.sha256)
 
 
-def _download(settings: Settings, reference: WebReference, path: Path, check: Check) -> Any:
+def _download(settings: Settings, reference: WebReference, path: Path, check: Check, room: Room = ENDLESS) -> Any:
     try:
-        return Download(settings, reference, path, check).run()
+        return Download(settings, reference, path, check, room).run()
     except InvalidDataset as error:  # the same refusals, of a teacher
         raise InvalidTeacher(error.message, error.remedy, error.details) from error
 
 
-def _check_size(wanted: int, settings: Settings, most_bytes: int | None) -> None:
-    most = settings.max_upload_bytes if most_bytes is None else min(settings.max_upload_bytes, most_bytes)
+def _check_size(wanted: int, most: int) -> None:
     if wanted > most:
-        remedy = "Use a smaller model, delete what you no longer need, or have the operator raise the limit."
+        remedy = "Use a smaller model, or have the operator raise the limit."
         raise InvalidTeacher(f"The checkpoint has {wanted:,} bytes, and {most:,} may be fetched.", remedy)

@@ -18,6 +18,7 @@ from store.egress import NameNotResolved, PinnedTransport, resolve_and_pin
 from store.objects import ObjectInfo, ObjectMissing, S3Store, StorageUnavailable
 from store.references import Reference, S3Reference, WebReference
 from store.settings import Settings
+from worker.room import ENDLESS, Room
 from worker.watched import watched
 
 REDIRECTS, TRIES, PAUSE_SECONDS = 5, 3, 1.0
@@ -41,6 +42,7 @@ class Download:
     reference: Reference
     path: Path
     check: Callable[[], None]
+    room: Room = ENDLESS
     deadline: float = field(init=False)
     given_up: threading.Event = field(default_factory=threading.Event)
     client: httpx.Client | None = None
@@ -50,7 +52,8 @@ class Download:
 
     def run(self) -> ObjectInfo:
         """Size and sha256 of what is at `path` now. Raises `InvalidDataset` for what the server does not have or what
-        is too large, `UrlRefused`, `ReferenceUnavailable` after three tries, and what `check` raises."""
+        is too large, `QuotaExceeded` as soon as it is known to be more than there is `room` for, `UrlRefused`,
+        `ReferenceUnavailable` after three tries, and what `check` raises."""
         for last in (False,) * (TRIES - 1) + (True,):
             try:
                 return watched(self._once, self._look, self._give_up)
@@ -139,6 +142,7 @@ class Download:
         if size > most:
             remedy = "Name a smaller file, or have the operator raise RETORT_MAX_UPLOAD_BYTES."
             raise InvalidDataset(f"The file is larger than {most:,} bytes.", remedy, {"max_upload_bytes": most})
+        self.room.check(size)
 
     def _pause(self) -> None:
         until = time.monotonic() + PAUSE_SECONDS

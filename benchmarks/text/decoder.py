@@ -35,6 +35,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "feature_logit, mse normalised": {
         "recipe": "feature_logit", "recipe_parameters": {"feature_loss": "mse", "normalise": True},
     },
+    "feature_only, mse normalised": {
+        "recipe": "feature_only", "recipe_parameters": {"feature_loss": "mse", "normalise": True},
+    },
 }  # fmt: skip
 COLUMN = ("accuracy", "perplexity", "rouge_l", "generation", "parameters", "bytes")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,12 @@ def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
     part.write_text(text, encoding="utf-8")
     part.replace(path)
     return Artifact(name, path, media_type)
+
+
+def class_section(context: Context) -> str:
+    """The model card's section of the class names: JSON, since a name may hold anything, commas and Markdown too."""
+    names = json.dumps(list(context.classes), ensure_ascii=False)
+    return f"## Classes\n\nIn the order of the logits:\n\n```json\n{names}\n```\n"
 
 
 def export(context: Context, folder: Path) -> Iterator[Event]:

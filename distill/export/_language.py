@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from distill.export._base import Artifact, Context, write_text
+from distill.export._base import Artifact, Context, class_section, write_text
 from distill.models.language import open_folder, save_folder
 from distill.models.language.folder import pack
 
@@ -37,6 +37,24 @@ _DECODER = """from distill.student import load_student
 
 student = load_student("student.zip")
 print(student.answer(["Name three birds."])[0])
+```
+
+or, unpacked to a folder `student`, with transformers alone:
+
+```python
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("student")
+model = AutoModelForCausalLM.from_pretrained("student").eval()
+prompt = {prompt}
+ids = torch.tensor([{bos} + tokenizer(prompt, add_special_tokens=False)["input_ids"]])
+with torch.inference_mode():
+    found = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False,
+        eos_token_id={eos}, pad_token_id={pad},
+    )
+print(tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True).strip())
 """
 
 
@@ -54,6 +72,15 @@ def student(context: Context, folder: Path, metadata: dict[str, str]) -> list[Ar
     ]
 
 
+def _decoder(context: Context, talk: bool) -> str:
+    from distill.text_student import prompt
+
+    tokens = context.tokens
+    bos = [] if tokens.bos is None else [tokens.bos]
+    asked = json.dumps(prompt("Name three birds.", talk))
+    return _DECODER.format(prompt=asked, bos=bos, eos=tokens.eos, pad=tokens.pad)
+
+
 def card(context: Context, folder: Path) -> list[Artifact]:
     """README.md."""
     how, report = asdict(context.preprocessing), context.report
@@ -62,7 +89,7 @@ def card(context: Context, folder: Path) -> list[Artifact]:
     generates = how["task"] == "generate"
     what = "next-token accuracy on the answers" if generates else "test accuracy"
     kind = "A decoder for instructions" if generates else f"A text classifier for {len(context.classes)} classes"
-    snippet = _DECODER if generates else _CLASSIFIER.format(length=how["max_length"])
+    snippet = _decoder(context, how["talk"]) if generates else _CLASSIFIER.format(length=how["max_length"])
     text = f"""# {context.architecture.name}, {report["recipe"]}
 
 {kind}, of {found["parameters"]:,} parameters, trained by Retort with the recipe `{report["recipe"]}` on
@@ -75,6 +102,6 @@ def card(context: Context, folder: Path) -> list[Artifact]:
 
 Input: at most {how["max_length"]} tokens of the teacher's tokenizer. `report.md` compares the student with its teacher.
 """
-    if context.classes:
-        text += f"\n## Classes\n\n{', '.join(context.classes)}\n"
+    if not generates:
+        text += f"\n{class_section(context)}"
     return [write_text(folder, "README.md", text, "text/markdown")]

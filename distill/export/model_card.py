@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from distill.export._base import Artifact, Context, pictures, write_text
+from distill.export._base import Artifact, Context, class_section, pictures, write_text
 from distill.models.names import resolve
 
 _PREPARE = '''
 def prepare(path):
-    """An image file as the network's input, (1, {channels}, {height}, {width})."""
-    image = Image.open(path).convert("{mode}").resize(({width}, {height}), Image.Resampling.{resampling})
+    """An image file's centre, in the input's shape, as the network's input, (1, {channels}, {height}, {width})."""
+    image = Image.open(path).convert("{mode}")
+    scale = min(image.width / {width}, image.height / {height})
+    scale *= {crop} if scale > 1 else 1  # of a larger image the edge is left out
+    w, h = min(image.width, {width} * scale), min(image.height, {height} * scale)
+{whole}    box = ((image.width - w) / 2, (image.height - h) / 2, (image.width + w) / 2, (image.height + h) / 2)
+    image = image.resize(({width}, {height}), Image.Resampling.{resampling}, box)
     pixels = torch.from_numpy(np.array(image)).reshape({height}, {width}, {channels}).permute(2, 0, 1) / 255
     mean, std = torch.tensor({mean}), torch.tensor({std})
     return ((pixels - mean[:, None, None]) / std[:, None, None])[None]
@@ -57,7 +61,7 @@ def snippet(context: Context) -> str:
         keywords |= {"aux_logits": False} if name.name in {"googlenet", "inception_v3"} else {}
         imports = "import torchvision"
         call = f'torchvision.models.get_model("{name.name}", weights=None, {_arguments(keywords)})'
-    classes = json.dumps(list(context.classes), ensure_ascii=True)
+    classes = ascii(list(context.classes))
     return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
 
 
@@ -65,11 +69,19 @@ def _arguments(keywords: Mapping[str, object]) -> str:
     return ", ".join(f"{key}={value!r}" for key, value in keywords.items())
 
 
+# Of small test images of one size that are not larger than the input, evaluation showed all, whatever their shape.
+_WHOLE = """    if (image.height, image.width) == {native}:
+        w, h = image.width, image.height
+"""
+
+
 def _prepare(context: Context) -> str:
-    how = pictures(context)
+    how, native = pictures(context), context.native
+    whole = native is not None and not (native[0] > how.size[0] and native[1] > how.size[1])
     return _PREPARE.format(
         channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
         resampling=how.interpolation.upper(), mean=list(how.mean), std=list(how.std),
+        crop=how.crop, whole=_WHOLE.format(native=native) if whole else "",
     )  # fmt: skip
 
 
@@ -95,13 +107,11 @@ the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {100 * share
 {snippet(context)}```
 
 Input: {how.channels} channels, {how.size[0]} x {how.size[1]} pixels, values / 255, less mean {list(how.mean)}, divided
-by std {list(how.std)}; {how.interpolation} resizing. `student.json` has the same, machine-readable; so has the header
-of `student.safetensors`. `report.md` compares the student with its teacher and says how it was trained.
+by std {list(how.std)}; {how.interpolation} resizing of the centre in that shape, of larger images {how.crop:g} of it.
+`student.json` has the same, machine-readable; so has the header of `student.safetensors`. `report.md` compares the
+student with its teacher and says how it was trained.
 
-## Classes
-
-{", ".join(context.classes)}
-"""
+{class_section(context)}"""
     return [write_text(folder, "README.md", text, "text/markdown")]
 
 

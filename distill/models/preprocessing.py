@@ -82,12 +82,19 @@ def _timm(name: Name) -> Preprocessing:
     return Preprocessing(mean, std, (height, width), _interpolation(config.interpolation), crop=crop)
 
 
+# torchvision's trained weights come with `transform_input`, which makes of ImageNet's normalisation that of mean and
+# std 0.5. No tensor tells of it, and we build without: so it is done here.
+_NORMALISE_THEMSELVES = frozenset({"googlenet", "inception_v3"})
+
+
 def _torchvision(name: Name) -> Preprocessing:
     import torchvision.models
 
     transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
     side, resized = transform.crop_size[0], transform.resize_size[0]
     mean, std = tuple(transform.mean), tuple(transform.std)
+    if name.name in _NORMALISE_THEMSELVES:
+        mean = std = (0.5,) * 3
     return Preprocessing(
         mean, std, (side, side), _interpolation(transform.interpolation.value), crop=min(1.0, side / resized)
     )

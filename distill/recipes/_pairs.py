@@ -26,6 +26,7 @@ class Pair(nn.Module):
         self.student, self.teacher = Layout(student), Layout(teacher)
         self.common = CommonResolution(self.student, self.teacher)
         self.project, self.grid = project, grid
+        self.same_width = project and self.student.channels == self.teacher.channels
         self.projector = self._projector() if project else nn.Identity()
 
     def _projector(self) -> nn.Module:
@@ -36,7 +37,7 @@ class Pair(nn.Module):
         """
         c_in, c_out = self.student.channels, self.teacher.channels
         layer = nn.Conv2d(c_in, c_out, 1, bias=False) if self.common.maps else nn.Linear(c_in, c_out, bias=False)
-        if c_in == c_out:
+        if self.same_width:
             with torch.no_grad():
                 layer.weight.copy_(torch.eye(c_in).view_as(layer.weight))
         return layer
@@ -66,7 +67,9 @@ class FeaturePairs(nn.Module):
 
     loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
     projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
-    large scale do not drown the others (**our choice**; changes nothing for the scale-free losses).
+    large scale do not drown the others (**our choice**; changes nothing for the scale-free losses). Where the widths
+    agree, and the projector begins as the identity, the student's feature is divided by the target's root mean square
+    too: the same balance of layers, and a student that begins with its teacher's weights begins without a loss.
     """
 
     def __init__(
@@ -112,7 +115,8 @@ class FeaturePairs(nn.Module):
         student, teacher = pair(feature, target)
         if self.normalise:
             teacher = teacher.float()
-            teacher = teacher * teacher.square().mean().clamp(min=1e-12).rsqrt()
+            scale = teacher.square().mean().clamp(min=1e-12).rsqrt()
+            student, teacher = student * scale if pair.same_width else student, teacher * scale
         term: Tensor = loss(student, teacher)
         return term
 

@@ -34,7 +34,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "normalise": {
         "type": "boolean",
         "default": False,
-        "description": "Divide each teacher feature by its root mean square, so that no layer's scale dominates.",
+        "description": "Divide each pair by its teacher feature's root mean square, so that no scale dominates.",
     },
     "layer_weights": {
         "type": ["array", "null"],

@@ -9,6 +9,7 @@ from typing import Any
 
 from distill.curve import reading
 from distill.evaluate import Predictions, accuracy, difference, predictions, price
+from distill.export.student import header
 from distill.models import save
 from distill.report import SCHEMA, environment, verdict
 from distill.running.prepare import Network, Prepared
@@ -26,21 +27,25 @@ def assess(prepared: Prepared, network: Network, teacher: Predictions | None) ->
         "recipe": network.recipe,
         "preprocessing": asdict(network.preprocessing),
     }
-    size = network.bytes if network.bytes is not None else _saved_bytes(network)
+    right = accuracy(found, prepared.dataset.classes, teacher)
+    size = network.bytes if network.bytes is not None else _saved_bytes(prepared, network, right["accuracy"])
     costs = price(network.module, network.one(prepared.device), size)
     more = prepared.assess_further(network, found)
-    return found, about | accuracy(found, prepared.dataset.classes, teacher) | more | costs
+    return found, about | right | more | costs
 
 
-def _saved_bytes(network: Network) -> int:
+def _saved_bytes(prepared: Prepared, network: Network, share: dict[str, Any]) -> int:
+    """Size of the weights' file as it will be packaged, its header included."""
+    classes, how = prepared.dataset.classes, network.preprocessing
+    told = header(network.architecture, classes, how, network.recipe, share, prepared.native)
     with tempfile.TemporaryDirectory() as folder:
         if network.tokens is not None:
             from distill.models.language import save_folder
 
-            save_folder(network.module, network.tokens, Path(folder))
+            save_folder(network.module, network.tokens, Path(folder), told)
             return (Path(folder) / "model.safetensors").stat().st_size
         path = Path(folder) / "student.safetensors"
-        save(network.module, path)
+        save(network.module, path, told)
         return path.stat().st_size
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,8 @@ from distill.layers._forward import to_device
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
-from distill.recorded import read_view, recorded_recipe, recorded_view
+from distill.recipes._networks import evaluating, run_logits
+from distill.recorded import read_view, recorded_classes, recorded_recipe, recorded_view
 from distill.training import distributed
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
@@ -252,7 +253,26 @@ def _student(spec: RunSpec, dataset: Dataset) -> tuple[Network, str]:
     architecture = pin(spec.student, how.size)
     seed_everything(config.seed)
     module = build(spec.student, len(dataset.classes), how.channels, how.size)
-    return Network(module, architecture, how, config.recipe), reason
+    network = Network(module, architecture, how, config.recipe)
+    _check_runs(network)
+    return network, reason
+
+
+@torch.no_grad()
+def _check_runs(network: Network) -> None:
+    """Raises `InvalidConfig` for a network that its own size of images is too small for, or that wants another."""
+    height, width = network.preprocessing.size  # type: ignore[union-attr]
+    try:
+        with evaluating(network.module):
+            run_logits(network.module, network.one(torch.device("cpu")))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        if "memory" in str(error):  # `distill.run.memory_errors` knows what to say
+            raise
+        raise InvalidConfig(
+            f"{network.architecture.name} does not run on images of {height} x {width}: {str(error)[:200]}",
+            "Choose another image_size, or other options.",
+            {"field": "image_size", "value": height},
+        ) from error
 
 
 def _teacher(spec: RunSpec, dataset: Dataset) -> Network | None:
@@ -265,7 +285,7 @@ def _teacher(spec: RunSpec, dataset: Dataset) -> Network | None:
             "Use a teacher of this dataset's classes, or the dataset of this teacher.",
             {"teacher_classes": given.num_classes, "dataset_classes": len(dataset.classes)},
         )
-    return _loaded(given.architecture, given.weights, dataset, digest=given.digest)
+    return _loaded("Teacher", given.architecture, given.weights, dataset, digest=given.digest)
 
 
 def _comparison(spec: RunSpec, dataset: Dataset) -> Network | None:
@@ -273,13 +293,27 @@ def _comparison(spec: RunSpec, dataset: Dataset) -> Network | None:
     if given is None:
         return None
     try:
-        return _loaded(given.architecture, given.weights, dataset, recipe=given.recipe)
+        return _loaded("Comparison", given.architecture, given.weights, dataset, recipe=given.recipe)
     except InvalidTeacher as error:
         raise InvalidConfig(f"The comparison cannot be loaded: {error.message}", error.remedy, error.details) from error
 
 
-def _loaded(architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = "") -> Network:
+def check_order(who: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
+    """Raises `InvalidConfig` where two networks would mean different classes by one logit."""
+    if list(theirs) != list(ours) and set(theirs) == set(ours):
+        raise InvalidConfig(
+            f"{who} and dataset have the same classes in another order.",
+            f"Use a {who.lower()} that was trained on this dataset here, or name the classes so that they sort as its "
+            "own.",
+            {who.lower(): list(theirs)[:20], "dataset": list(ours)[:20]},
+        )
+
+
+def _loaded(
+    who: str, architecture: Architecture, weights: str, dataset: Dataset, recipe: str = "", digest: str = ""
+) -> Network:
     report = check(architecture, weights, len(dataset.classes))
+    check_order(who, recorded_classes(report.metadata), dataset.classes)
     how = _recorded(report) or preprocessing(
         report.architecture, native_size=dataset.native_size, channels=report.in_channels
     )

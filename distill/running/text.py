@@ -32,6 +32,7 @@ from distill.running.prepare import (
     Network,
     Prepared,
     Split,
+    check_order,
     device_of,
     recipe_of,
     share_of,
@@ -217,7 +218,7 @@ def prepare_text(spec: RunSpec, scratch: Path) -> TextPrepared:
     teacher = Network(module, _named(spec, module), how, digest=spec.teacher.digest, bytes=folder.bytes, tokens=tokens)
     kept = _checked(recipe, teacher, headed, dataset, class_names(folder))
     student, reason, peak = _student(spec, recipe, teacher, dataset)
-    comparison = _comparison(spec, dataset, how, scratch)
+    comparison = _comparison(spec, dataset, how, tokens, scratch)
     for network in (student, kept, comparison):
         if network is not None:
             network.module.to(device)
@@ -285,7 +286,9 @@ def _preprocessing(
     if reads == "auto":
         reads = "tokens" if generate else cast(Any, head_reads(module.config))
         why = "every token of the answers" if generate else f"what the classification head reads: {reads}"
-    how = TextPreprocessing(length, module.config.vocab_size, tokens.segments, dataset.kind, reads)
+    how = TextPreprocessing(
+        length, module.config.vocab_size, tokens.segments, dataset.kind, reads, dataset.form == "messages"
+    )
     return how, {"max_length": reason, "text_features": why}
 
 
@@ -294,7 +297,7 @@ def _checked(
 ) -> Network | None:
     """The teacher, or None where it is a base model to start from. `names`: its own classes."""
     if headed:
-        _check_order(names, dataset.classes)
+        check_order("Teacher", names, dataset.classes)
         return teacher
     if not recipe.needs_teacher:
         return None
@@ -303,15 +306,6 @@ def _checked(
         "Fine-tune it first: a job with recipe cross_entropy and this teacher; its student is the teacher to use.",
         {"teacher_classes": list(names)[:20], "dataset_classes": len(dataset.classes)},
     )
-
-
-def _check_order(theirs: Sequence[str], ours: Sequence[str]) -> None:
-    if list(theirs) != list(ours) and set(theirs) == set(ours):
-        raise InvalidConfig(
-            "Teacher and dataset have the same classes in another order.",
-            "Use a teacher that was trained on this dataset here, or name the classes so that they sort as its own.",
-            {"teacher": list(theirs)[:20], "dataset": list(ours)[:20]},
-        )
 
 
 def _student(
@@ -331,7 +325,9 @@ def _student(
     return network, reason, (rate, f"{rate:g}: {why} (our choice)")
 
 
-def _comparison(spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, scratch: Path) -> Network | None:
+def _comparison(
+    spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, teachers: Tokens, scratch: Path
+) -> Network | None:
     given = spec.comparison
     if given is None:
         return None
@@ -341,5 +337,11 @@ def _comparison(spec: RunSpec, dataset: TextDataset, how: TextPreprocessing, scr
         raise InvalidConfig("The comparison was trained on other classes.", "Compare with a job on the same dataset.")
     own: Any = module.config
     tokens = Tokens.load(folder, own)
-    how = replace(how, vocabulary=own.vocab_size, max_length=min(how.max_length, positions(own)))
+    most = positions(own)
+    if dataset.kind == "generate" and (most < how.max_length or not tokens.same(teachers)):
+        raise InvalidConfig(
+            "The comparison reads other tokens than the teacher, or fewer: no accuracies of the same answers.",
+            "Compare with a job on the same dataset whose teacher has this teacher's tokenizer.",
+        )
+    how = replace(how, vocabulary=own.vocab_size, max_length=min(how.max_length, most))
     return Network(module, _named(spec, module), how, given.recipe, bytes=folder.bytes, tokens=tokens)

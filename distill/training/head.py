@@ -7,7 +7,7 @@ the best classifier of the features it stands on. Behind the last step that clas
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ class HeadFit:
     loss_after: float | None = None
     accuracy_before: float | None = None
     accuracy_after: float | None = None
+    seconds: float = field(default=0.0, compare=False)  # of all of it, the passes over the samples included
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

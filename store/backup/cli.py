@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from store.backup import BackupError, Manifest
+from store.backup.staging import staging
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable, open_store
 from store.settings import Settings, read_settings
@@ -41,7 +42,7 @@ def backup(to: str, data_dir: Path | None) -> None:
     with _folder(to, settings) as folder:
         _run(settings, lambda database, objects: write(database, objects, folder, _say))
         if to == STREAM:
-            pack(folder, sys.stdout.buffer)
+            _streamed(lambda: pack(folder, sys.stdout.buffer))
 
 
 @click.command()
@@ -78,9 +79,20 @@ def _folder(name: str, settings: Settings) -> Iterator[Path]:
     if name != STREAM:
         yield Path(name)
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="backup-", dir=settings.data_dir) as temporary:
-        yield Path(temporary)
+    with staging(settings.data_dir) as folder:
+        yield folder
+
+
+def _streamed(write: Callable[[], None]) -> None:
+    """What is still buffered when writing ends early goes nowhere: else leaving would wait for a reader that stands
+    still."""
+    try:
+        write()
+    except BaseException:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        raise
 
 
 def _run(settings: Settings, action: Callable[[Database, ObjectStore], Manifest]) -> None:

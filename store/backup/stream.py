@@ -15,11 +15,12 @@ _NOT_OURS = "This is no backup, or a damaged one"
 
 
 def pack(folder: Path, stream: IO[bytes]) -> None:
-    """Only what belongs to a backup, the manifest last."""
+    """Only what belongs to a backup, the manifest last. Nothing is written behind an exception."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    with tarfile.open(fileobj=stream, mode="w|") as archive:
-        for name in sorted(filter(_NAME.fullmatch, names), key=lambda name: name == FILE):
-            archive.add(folder / name, name)
+    archive = tarfile.open(fileobj=stream, mode="w|")  # noqa: SIM115 - its `with` writes on, to who may not read
+    for name in sorted(filter(_NAME.fullmatch, names), key=lambda name: name == FILE):
+        archive.add(folder / name, name)
+    archive.close()
 
 
 def unpack(stream: IO[bytes], folder: Path) -> None:

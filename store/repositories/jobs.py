@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import SQLColumnExpression, func, or_, select, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
-from store.repositories import events, shares
+from store.repositories import events, rows, shares
 from store.repositories.page import newest_first
 from store.states import IllegalTransition, Status, check_request
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, JobEvent, LogLine, Metric
@@ -39,11 +39,6 @@ def get_locked(session: Session, tenant_id: str, job_id: str) -> Job | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def lock(session: Session, job: Job) -> None:
-    """Nobody changes the job until commit; `job` is as it is now. (SQLite has one writer at a time anyway.)"""
-    session.refresh(job, with_for_update={"key_share": True})
-
-
 def page(
     session: Session,
     tenant_id: str,
@@ -52,8 +47,10 @@ def page(
     status: list[str] | None = None,
     recipe: str | None = None,
     labels: dict[str, str] | None = None,
+    search: str = "",
 ) -> tuple[list[Job], bool]:
-    """A tenant's jobs, newest first, and whether more follow."""
+    """A tenant's jobs, newest first, and whether more follow. `search`: words, each of which must be in the job's id,
+    name, recipe, status or student's name, in whatever case."""
     query = select(Job).where(Job.tenant_id == tenant_id)
     if status:
         query = query.where(Job.status.in_(status))
@@ -61,11 +58,18 @@ def page(
         query = query.where(Job.recipe == recipe)
     for name, value in (labels or {}).items():
         query = query.where(Job.labels[name].as_string() == value)
+    for word in search.split():
+        query = query.where(or_(*(text.icontains(word, autoescape=True) for text in _searched())))
     return newest_first(session, query, Job.id, before, limit)
 
 
+def _searched() -> tuple[SQLColumnExpression[str], ...]:
+    return Job.id, Job.name, Job.recipe, Job.status, Job.student["name"].as_string()
+
+
 def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
-    """Change the state at a user's request, whatever a worker does at the same time. Raises `IllegalTransition`."""
+    """Change the state at a user's request, whatever a worker does at the same time. Raises `IllegalTransition`, and
+    `Gone`."""
     check_request(_status(job), status)
     if status == "cancelled":
         values["finished_at"] = db_now()
@@ -77,7 +81,7 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
     changed = update(Job).where(Job.id == job.id, Job.status == job.status).values(status=status, **values)
     if session.execute(changed, execution_options={"synchronize_session": False}).rowcount != 1:  # type: ignore[attr-defined]
         current = session.scalar(select(Job.status).where(Job.id == job.id))
-        raise IllegalTransition(str(current), status)
+        raise rows.Gone(job.id) if current is None else IllegalTransition(current, status)
     if status == "cancelled":
         drop_files(session, job.id)
     events.append(session, job.id, "status", {"status": status}, job.attempt)
@@ -87,9 +91,9 @@ def move(session: Session, job: Job, status: Status, **values: Any) -> Status:
 
 def request_cancel(session: Session, job: Job) -> Status:
     """Cancel: at once when nobody runs it, else `cancelling` until its worker has ended the trainer. Asking again is
-    no error. Raises `IllegalTransition` from `succeeded` and `failed`. Decided under the lock of its row:
+    no error. Raises `IllegalTransition` from `succeeded` and `failed`, and `Gone`. Decided under the lock of its row:
     a worker may be about to take it."""
-    lock(session, job)
+    rows.lock(session, job)
     if job.status in {"cancelling", "cancelled"}:
         return _status(job)
     return move(session, job, "cancelled" if job.status in {"queued", "paused"} else "cancelling")

@@ -17,6 +17,7 @@ from store.clock import db_now
 from store.ids import new_id
 from store.repositories import tallies
 from store.repositories.page import newest_first
+from store.repositories.rows import Gone
 from store.states import STATUSES
 from store.tables import Delivery, Webhook
 
@@ -38,6 +39,7 @@ class Due:
     secret: str
     payload: dict[str, Any]
     tries: int  # this one included
+    until: datetime  # the database's time at which it counts as lost; no two tries of a message have the same
 
 
 def tell(session: Session, tenant_id: str, kind: str, data: dict[str, Any]) -> None:
@@ -76,19 +78,20 @@ def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
     free = (Delivery.id == message_id, Delivery.status == "pending", Delivery.next_at <= db_now())
     taken = update(Delivery).where(*free).values(tries=Delivery.tries + 1, next_at=db_now(hold_seconds))
     row = session.execute(
-        taken.returning(Delivery.webhook_id, Delivery.payload, Delivery.tries), execution_options=_NO_SYNC
+        taken.returning(Delivery.webhook_id, Delivery.payload, Delivery.tries, Delivery.next_at),
+        execution_options=_NO_SYNC,
     ).first()
     hook = None if row is None else session.get(Webhook, row.webhook_id)
     if row is None or hook is None:
         return None
-    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries)
+    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries, row.next_at)
 
 
 def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait_seconds: float = 0.0) -> bool:
     """Write how the try went; `pending`: the next one in `wait_seconds`. False when the message is not this try's any
     more (it took too long, or was sent again by hand)."""
     row = session.scalar(select(Delivery).where(Delivery.id == taken.id).with_for_update())
-    if row is None or row.status != "pending" or row.tries != taken.tries:
+    if row is None or row.status != "pending" or (row.tries, row.next_at) != (taken.tries, taken.until):
         return False
     earlier = list(row.log.get("tries", []))
     row.log = {"tries": [*earlier, result][-KEPT_TRIES:]}
@@ -104,10 +107,11 @@ def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait
 
 def send_again(session: Session, row: Delivery) -> None:
     """Due now, with all its tries, under the same id. Every column is written, whatever `row` was when it was read: a
-    try that ends in between must not leave half of either."""
+    try that ends in between must not leave half of either. Raises `Gone`."""
     again = update(Delivery).where(Delivery.id == row.id)
     values = {"status": "pending", "tries": 0, "finished_at": None, "next_at": db_now()}
-    session.execute(again.values(**values), execution_options=_NO_SYNC)
+    if not session.execute(again.values(**values), execution_options=_NO_SYNC).rowcount:  # type: ignore[attr-defined]
+        raise Gone(row.id)
     session.refresh(row)
 
 

@@ -28,6 +28,12 @@ def count(session: Session, tenant_id: str) -> int:
     return session.scalar(select(func.count()).select_from(Webhook).where(Webhook.tenant_id == tenant_id)) or 0
 
 
+def lock(session: Session, webhook_id: str) -> None:
+    """Nobody enables or disables it until commit. Lock no delivery before it. (SQLite has one writer at a time
+    anyway.)"""
+    session.execute(select(Webhook.id).where(Webhook.id == webhook_id).with_for_update(key_share=True))
+
+
 def enable(session: Session, row: Webhook) -> None:
     """It is told again what happens from now on."""
     row.enabled, row.disabled_reason, row.failing_since = True, None, None
@@ -35,7 +41,8 @@ def enable(session: Session, row: Webhook) -> None:
 
 
 def disable(session: Session, webhook_id: str, reason: str) -> None:
-    """It is told nothing any more until its owner enables it; what waits is given up."""
+    """It is told nothing any more until its owner enables it; what waits is given up. What this is decided by must be
+    read under the same `lock`: an owner may be about to enable it."""
     off = update(Webhook).where(Webhook.id == webhook_id).values(enabled=False, disabled_reason=reason)
     session.execute(off, execution_options=_NO_SYNC)
     outbox.give_up(session, webhook_id)

@@ -107,6 +107,16 @@ class TestReferences:
         assert problem(answer, 422, "invalid_dataset")
         assert list(objects.keys("")) == []
 
+    def test_one_that_passes_the_quota_is_answered_as_an_upload_would_be(
+        self, client: TestClient, inspector: Inspector
+    ) -> None:
+        details = {"quota": "stored_bytes", "limit": 2, "used": 1, "wanted": 2}
+        error = {"code": "quota_exceeded", "message": "It is too much.", "remedy": "Delete.", "fault": "user"}
+        inspector.verdict = lambda row: ("invalid", {"error": error | {"details": details}})
+        answer = client.post("/datasets", json={"reference": {"url": "https://data.example.org/a.zip"}})
+        assert problem(answer, 403, "quota_exceeded")["details"] == details
+        assert client.get("/datasets").json()["items"] == []
+
 
 def with_sheet(driver: Driver, objects: FolderStore, folder: Path) -> str:
     dataset_id = driver.dataset(report={"classes": ["a", "b"], "thumbnails": LAYOUT})

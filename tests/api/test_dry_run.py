@@ -14,9 +14,22 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from api.resources.jobs import throughput
-from distill.estimate import NetworkCost, Workload, disk_bytes, memory_bytes, other_flops, split_sizes, training_flops
+from distill import estimate
+from distill.estimate import (
+    NetworkCost,
+    TextWork,
+    Workload,
+    disk_bytes,
+    head_flops,
+    memory_bytes,
+    other_flops,
+    split_sizes,
+    training_flops,
+)
+from distill.training.head import most_samples
 from distill.types import DistillConfig
 from store.database import Database
 from store.objects import FolderStore
@@ -130,7 +143,7 @@ def succeeded(driver: Driver, database: Database, seconds: float, peak: int, **r
     job_id = driver.job(config=DistillConfig.model_validate(CONFIG).model_dump(mode="json"), recipe="cross_entropy")
     driver.succeed(job_id)
     column = {"parameters": COST["parameters"], "flops": COST["flops"], "architecture": STUDENT}
-    dataset = {"train": 900, "validation": 100, "test": 100}
+    dataset = {"train": 900, "validation": 100, "test": 100, "classes": 2}
     found = {"student": column, "teacher": None, "training": {"steps": 90, "seconds": seconds / 2}, "dataset": dataset}
     with database.write() as session:
         job = session.get_one(Job, job_id)
@@ -154,6 +167,48 @@ def test_earlier_jobs_tell_time_and_memory(client: TestClient, driver: Driver, d
     )
     doubled = ask(client, driver, epochs=20).json()["estimates"]["minutes"]
     assert doubled["value"] == pytest.approx(3.0, rel=0.05)  # twice the training, the rest as before
+
+
+def trained(together: float, **head: Any) -> dict[str, Any]:
+    return {"training": {"steps": 90, "seconds": together, "head": {"fitted": True, "samples": 900} | head}}
+
+
+def test_the_last_fit_of_the_head_is_counted_as_it_was_measured(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    """120 s: 60 of training, 40 of them the head's fit, and 60 of all else."""
+    measured(database, {"cost": COST})
+    for _ in range(2):
+        succeeded(driver, database, 120.0, peak=1 << 20, **trained(60.0, seconds=40.0))
+    again = ask(client, driver).json()["estimates"]["minutes"]
+    assert again["value"] == pytest.approx(2.0, rel=0.05)
+    assert "the classifier's last fit 40 s, by 2 of them" in again["basis"]
+    doubled = ask(client, driver, epochs=20).json()["estimates"]["minutes"]
+    assert doubled["value"] == pytest.approx((40 + 40 + 60) / 60, rel=0.05)  # the same samples again
+    without = ask(client, driver, fit_head=False).json()["estimates"]["minutes"]
+    assert without["value"] == pytest.approx((20 + 60) / 60, rel=0.05)
+    assert "classifier" not in without["basis"]
+
+
+def test_where_the_fit_was_not_measured_its_operations_count_as_others_do(
+    client: TestClient, driver: Driver, database: Database
+) -> None:
+    """Results of releases that told the seconds of training and of the fit together."""
+    measured(database, {"cost": COST})
+    succeeded(driver, database, 120.0, peak=1 << 20, **trained(60.0))
+    again = ask(client, driver).json()["estimates"]["minutes"]
+    assert again["value"] == pytest.approx(2.0, rel=0.05)
+    assert "last fit" in again["basis"]
+    without = ask(client, driver, fit_head=False).json()["estimates"]["minutes"]
+    assert 60 / 60 < without["value"] < again["value"]
+
+
+def test_before_any_job_a_fit_is_counted_by_its_formula(client: TestClient, driver: Driver, database: Database) -> None:
+    measured(database, {"cost": COST})
+    fitted, without = (ask(client, driver, fit_head=fit).json()["estimates"]["minutes"] for fit in (True, False))
+    # 1,000 passes of the student, and 300 evaluations of 4 x 900 samples x 512 features x 2 classes
+    seconds = (1000 * COST["flops"] + 300 * 4 * 900 * 512 * 2) / throughput.CPU_FLOPS
+    assert 60 * (fitted["value"] - without["value"]) == pytest.approx(seconds, rel=0.02)
 
 
 def test_other_tenants_jobs_count_and_are_not_told(client: TestClient, driver: Driver, database: Database) -> None:
@@ -193,6 +248,21 @@ def test_more_of_anything_never_costs_less(work: Workload) -> None:
     with_more = replace(work, input_bytes=work.input_bytes + 1)
     assert disk_bytes(with_more) == disk_bytes(work) + 1
     assert work.config.max_steps is None or work.steps <= work.config.max_steps
+
+
+def test_a_fit_is_bounded_as_the_fit_itself_is() -> None:
+    """The same samples as `most_samples` takes of a classifier of that width, and none where it fits none."""
+    cost = NetworkCost(1, 1_000, 8, 1)
+    for train, classes, steps in ((500, 2, 10), (50_000, 10, 100), (10**6, 10, 100_000), (10**6, 1_000, 10**5)):
+        config = DistillConfig.model_validate({"batch_size": 10, "max_steps": steps, "epochs": 10**5})
+        work = Workload(config, cost, None, False, train, 100, 100, 0, 0, classes=classes)
+        used = most_samples(train, work.samples_seen, nn.Linear(estimate.HEAD_WIDTH, classes))
+        passes, products = (used + 100) * cost.flops, 4 * used * estimate.HEAD_WIDTH * classes
+        assert head_flops(work) == passes + estimate.HEAD_EVALUATIONS * products
+        assert head_flops(replace(work, config=config.model_copy(update={"fit_head": False}))) == 0
+        assert head_flops(replace(work, texts=TextWork(1, logit_bytes=8))) == 0  # decoders predict tokens
+    few = Workload(config, cost, None, False, 10**6, 100, 100, 0, 0, classes=10_000)
+    assert head_flops(few) == 0
 
 
 @given(st.integers(10, 10**6), st.integers(1, 10**5), st.none() | st.integers(10, 10**6))

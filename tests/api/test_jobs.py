@@ -211,6 +211,23 @@ def test_jobs_are_listed_by_status_recipe_and_label(client: TestClient, driver: 
     assert pointers(problem(client.get("/jobs?status=asleep"), 422)) == {"/status/0"}
 
 
+def test_jobs_are_searched_by_words_all_of_which_they_hold(client: TestClient, driver: Driver) -> None:
+    dataset = driver.dataset()
+    first = driver.job(dataset_id=dataset, name="Flowers, 100% of them")
+    other = driver.job(dataset_id=dataset, name="birds_b", recipe="cross_entropy", status="failed")
+
+    def found(search: str) -> list[str]:
+        return [job["id"] for job in client.get("/jobs", params={"search": search}).json()["items"]]
+
+    assert found("flow") == found("FLOWERS them") == found("100%") == found(f" {first.lower()} ") == [first]
+    assert found("cross entropy") == found("failed s_b") == found("birds resnet8") == [other]
+    assert found("retort:resnet8") == found("  ") == [other, first]
+    assert found("flowers birds") == found("10%0") == found("fl_wers") == found("\\") == []
+    listed = client.get("/jobs", params={"search": "resnet8", "status": "queued", "limit": 1}).json()
+    assert [job["id"] for job in listed["items"]] == [first]
+    assert pointers(problem(client.get("/jobs", params={"search": "a" * 101}), 422)) == {"/search"}
+
+
 def test_pages_of_jobs_are_stable_under_inserts(client: TestClient, driver: Driver) -> None:
     dataset = driver.dataset()
     made = [driver.job(dataset_id=dataset) for _ in range(7)]

@@ -24,6 +24,7 @@ from tests.api.test_jobs import (
     test_an_ended_job_is_deleted_with_all_it_made,
     test_etag_answers_304_until_something_changes,
     test_jobs_are_listed_by_status_recipe_and_label,
+    test_jobs_are_searched_by_words_all_of_which_they_hold,
     test_json_that_cannot_be_stored_is_a_422,
     test_one_key_makes_one_job_however_many_send_it,
     test_pages_of_jobs_are_stable_under_inserts,

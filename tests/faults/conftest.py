@@ -26,14 +26,16 @@ from tests.services.redis import Redis
 from tests.services.s3 import S3
 
 TEACHER = Architecture(name="retort:resnet8", options={"width": 8})
-#: 180 steps, each with its metrics and an end of epoch every sixth, take some seconds: time enough to break things.
+#: 180 steps with an end of epoch every sixth: a second or two of training, time enough to kill a trainer in. Below 400
+#: steps each has its metrics, so which there are depends neither on time nor on where a run was cut.
 CONFIG = {
     "recipe": "feature_only", "layers": 2, "epochs": 30, "batch_size": 16, "train_limit": 110, "test_limit": 50,
     "quality_samples": 40, "checkpoint_seconds": 1, "precision": "fp32", "channels_last": False, "compile": False,
     "seed": 7,
 }  # fmt: skip
-#: On a fast machine too, still training when a lease of 4 s has ended and another worker has begun.
-LONG_CONFIG = CONFIG | {"epochs": 500}
+#: On a fast machine too, still training when a lease of 4 s has ended and another worker has begun: 390 steps, each of
+#: them large.
+LONG_CONFIG = CONFIG | {"epochs": 130, "batch_size": 448, "train_limit": 1300}
 MakeSite = Callable[..., Site]
 Figure = Callable[[str, float, str], None]
 _measured = list[str]()

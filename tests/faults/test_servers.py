@@ -82,23 +82,23 @@ def _ended(site: Site) -> int:
 
 
 def test_06_redis_stopped_mid_job_and_for_the_whole_of_a_post(
-    site: Site, redis: Redis, undisturbed: Reference, figure: Figure
+    site: Site, redis: Redis, undisturbed_long: Reference, figure: Figure
 ) -> None:
     """A job goes on, another is accepted and runs, all without Redis; when it is back, rings are heard again."""
     site.worker("w")
-    running = site.submit()
+    running = site.submit(config=LONG_CONFIG)
     site.checkpointed(running)
     redis.stop()
     try:
         started = time.monotonic()
-        accepted = site.submit()
+        accepted = site.submit(config=LONG_CONFIG)
         figure("6: POST /jobs while Redis is down", time.monotonic() - started, "s")
         site.wait(running, status="succeeded")
         site.wait(accepted, status="succeeded")
     finally:
         redis.start()
     for job_id in (running, accepted):
-        succeeded(site, job_id, undisturbed, ["succeeded"])
+        succeeded(site, job_id, undisturbed_long, ["succeeded"])
     until(lambda: redis.listeners() == 1, 60)
 
 

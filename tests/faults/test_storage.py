@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import s3_proxy
-from tests.faults.conftest import Figure, MakeSite
+from tests.faults.conftest import LONG_CONFIG, Figure, MakeSite
 from tests.faults.evidence import STUDENT, Reference, succeeded, told
 from tests.faults.s3_proxy import Kind, Proxy
 from tests.faults.site import Site, until
@@ -29,10 +29,10 @@ def proxy(s3: S3) -> Iterator[Proxy]:
         yield made
 
 
-def test_08_s3_away_while_a_job_uploads(site: Site, proxy: Proxy, undisturbed: Reference, figure: Figure) -> None:
+def test_08_s3_away_while_a_job_uploads(site: Site, proxy: Proxy, undisturbed_long: Reference, figure: Figure) -> None:
     """It stays `uploading`, says so in its log, is never called a success, and succeeds once the store is back."""
     site.worker("w", RETORT_S3_ENDPOINT=proxy.endpoint)
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     site.checkpointed(job_id)
     proxy.trip = "/artifacts/"
     site.wait(job_id, phase="uploading")
@@ -47,7 +47,7 @@ def test_08_s3_away_while_a_job_uploads(site: Site, proxy: Proxy, undisturbed: R
     proxy.back()
     site.wait(job_id, 60, status="succeeded")
     figure(f"8: store back after {AWAY_SECONDS:g} s until the job succeeded", time.monotonic() - started, "s")
-    succeeded(site, job_id, undisturbed, ["succeeded"])
+    succeeded(site, job_id, undisturbed_long, ["succeeded"])
 
 
 READS, WRITES = (("GET", "/teachers/"), ("GET", STUDENT)), (("PUT", "/checkpoints/"), ("PUT", STUDENT))

@@ -11,17 +11,17 @@ import psutil
 import pytest
 
 from tests.faults import processes
-from tests.faults.conftest import Figure, MakeSite
+from tests.faults.conftest import LONG_CONFIG, Figure, MakeSite
 from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Site, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 
 
-def test_01_kill_9_the_trainer(site: Site, undisturbed: Reference, figure: Figure) -> None:
+def test_01_kill_9_the_trainer(site: Site, undisturbed_long: Reference, figure: Figure) -> None:
     """Once while it scores and once between two checkpoints: resumed each time, and nobody can tell from the result."""
     site.worker("w")
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     next(event for event in site.retort.events(job_id) if event["kind"] == "layer_quality")
     first = site.trainer(job_id)
     os.kill(first.pid, signal.SIGKILL)
@@ -37,7 +37,7 @@ def test_01_kill_9_the_trainer(site: Site, undisturbed: Reference, figure: Figur
     spec = json.loads((third.folder / "spec.json").read_text())
     assert f"resume-{step}" in spec["resume_from"] or _step(spec["resume_from"]) > step
     site.wait(job_id, status="succeeded")
-    story = succeeded(site, job_id, undisturbed, ["failed", "failed", "succeeded"])
+    story = succeeded(site, job_id, undisturbed_long, ["failed", "failed", "succeeded"])
     assert [row["exit_code"] for row in story.attempts] == [-9, -9, 0]
     assert [row["error"]["code"] for row in story.attempts[:2]] == ["oom_host", "oom_host"]
     assert all(trainer.gone() for trainer in (first, second, third))

@@ -32,11 +32,11 @@ def upgrade():
 """
 
 
-def test_17_the_next_migration_with_a_job_running(site: Site, undisturbed: Reference, tmp_path: Path) -> None:
+def test_17_the_next_migration_with_a_job_running(site: Site, undisturbed_long: Reference, tmp_path: Path) -> None:
     """This version's API and worker go on while a migration as the next version might have it takes its locks on the
     tables that they write to."""
     site.worker("w")
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     site.checkpointed(job_id)
     config = alembic_config(site.database_url)
     head = ScriptDirectory.from_config(config).get_current_head()
@@ -45,7 +45,7 @@ def test_17_the_next_migration_with_a_job_running(site: Site, undisturbed: Refer
     config.set_main_option("path_separator", "os")
     command.upgrade(config, "head")
     site.wait(job_id, status="succeeded")
-    succeeded(site, job_id, undisturbed, ["succeeded"])
+    succeeded(site, job_id, undisturbed_long, ["succeeded"])
 
 
 def _git(*arguments: str) -> bytes:

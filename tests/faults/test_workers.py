@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 PROMISE_SECONDS = 90.0
 
 
-def test_02_kill_9_the_worker(make_site: MakeSite, undisturbed: Reference, figure: Figure) -> None:
+def test_02_kill_9_the_worker(make_site: MakeSite, undisturbed_long: Reference, figure: Figure) -> None:
     """With the default settings: its trainer ends itself at once, the lease ends after a minute, the other worker's
     housekeeping sees it, and the job goes on there."""
     site = make_site(**(DEFAULT | {"OMP_NUM_THREADS": "1"}))
     worker = site.worker("a")
-    job_id = site.submit()
+    job_id = site.submit(config=LONG_CONFIG)
     site.checkpointed(job_id)
     trainer = site.trainer(job_id)
     site.worker("b")
@@ -45,7 +45,7 @@ def test_02_kill_9_the_worker(make_site: MakeSite, undisturbed: Reference, figur
     site.wait(job_id, status="succeeded")
     site.worker("a")  # what the dead one left on its disk goes with the next start there
     until(lambda: not list(site.data("a").glob("scratch/*/*")), 30)
-    story = succeeded(site, job_id, undisturbed, ["worker_lost", "succeeded"])
+    story = succeeded(site, job_id, undisturbed_long, ["worker_lost", "succeeded"])
     assert story.attempts[0]["error"]["code"] == "worker_lost"
 
 
@@ -78,21 +78,21 @@ def _events(site: Site, job_id: str) -> list[dict[str, Any]]:
     return all_events(site.http, job_id)
 
 
-def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed: Reference, tmp_path: Path) -> None:
+def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed_long: Reference, tmp_path: Path) -> None:
     """One worker lives ten minutes ahead, one ten minutes behind, for far longer than a lease: neither loses a job that
     it holds, nor takes one that another holds; a dead one is noticed as soon as ever."""
     for name, minutes in (("ahead", 10), ("behind", -10)):
         clock = off_by(minutes, tmp_path)
         assert abs(_time(clock) - time.time() - 60 * minutes) < 30
         site.worker(name, **clock)
-    jobs = [site.submit() for _ in range(2)]
+    jobs = [site.submit(config=LONG_CONFIG) for _ in range(2)]
     for job_id in jobs:
         site.wait(job_id, status="running")
     for job_id in jobs:
         site.wait(job_id, 120, status="succeeded")
-        succeeded(site, job_id, undisturbed, ["succeeded"])
+        succeeded(site, job_id, undisturbed_long, ["succeeded"])
 
-    lost = site.submit()
+    lost = site.submit(config=LONG_CONFIG)
     site.checkpointed(lost)
     holder = site.trainer(lost).folder.relative_to(site.folder).parts[0]
     killed = time.time()
@@ -103,7 +103,7 @@ def test_15_worker_clocks_off_by_ten_minutes(site: Site, undisturbed: Reference,
     site.worker(holder)
     until(lambda: not list(site.data(holder).glob(f"scratch/{lost}/1")), 30)
     site.wait(lost, 120, status="succeeded")
-    succeeded(site, lost, undisturbed, ["worker_lost", "succeeded"])
+    succeeded(site, lost, undisturbed_long, ["worker_lost", "succeeded"])
 
 
 def _time(settings: dict[str, str]) -> float:
@@ -112,10 +112,10 @@ def _time(settings: dict[str, str]) -> float:
     return float(subprocess.run(told, env=os.environ | settings, capture_output=True, check=True).stdout)
 
 
-def test_18_sigterm_to_the_worker(site: Site, undisturbed: Reference, figure: Figure) -> None:
+def test_18_sigterm_to_the_worker(site: Site, undisturbed_long: Reference, figure: Figure) -> None:
     """A deploy: the job is handed over with a checkpoint, uses up no attempt, and is finished elsewhere."""
     old = site.worker("old")
-    job_id = site.submit(max_attempts=1)
+    job_id = site.submit(max_attempts=1, config=LONG_CONFIG)
     site.checkpointed(job_id)
     trainer = site.trainer(job_id)
     started = time.monotonic()
@@ -131,4 +131,4 @@ def test_18_sigterm_to_the_worker(site: Site, undisturbed: Reference, figure: Fi
     spec = json.loads((site.trainer(job_id).folder / "spec.json").read_text())
     assert f"resume-{newest}." in spec["resume_from"]
     site.wait(job_id, status="succeeded")
-    succeeded(site, job_id, undisturbed, ["handed_over", "succeeded"])
+    succeeded(site, job_id, undisturbed_long, ["handed_over", "succeeded"])

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +17,15 @@ import torch
 import torch.nn.functional as F
 
 from distill import recipes
+from distill.data.text import open_text
+from distill.errors import InvalidConfig
 from distill.models.language import load, open_folder
 from distill.models.language.tokenizer import Tokens
 from distill.running.answering import generate
 from distill.running.prepare import Network
 from distill.student import load_student
 from distill.training.meter import Meter, predicted
-from distill.types import Architecture, DatasetInput, Event, TeacherInput
+from distill.types import Architecture, ComparisonInput, DatasetInput, Event, TeacherInput
 from tests.language import tiny
 from tests.language.test_data import write
 from tests.language.test_run import go, spec
@@ -163,3 +170,67 @@ def test_the_averaged_weights_of_a_tied_decoder_are_validated(tmp_path: Path) ->
     wanted = {"recipe": "logit", "epochs": 1, "ema_decay": 0.9}
     events = go(spec(instructions(tmp_path), tied, STUDENT, **wanted), tmp_path / "run")
     assert events[-1].kind == "done"
+
+
+def test_a_comparison_of_other_tokens_is_refused_before_any_work(tmp_path: Path) -> None:
+    """Its next-token accuracy would be of other tokens: nothing to compare sample by sample."""
+    data = instructions(tmp_path)
+    (tmp_path / "a").mkdir()
+    first, wanted = teacher("llama", tmp_path / "a"), {"recipe": "logit", "max_steps": 2}
+    go(spec(data, first, STUDENT, **wanted), tmp_path / "run")
+    given = ComparisonInput(
+        label="it", architecture=STUDENT, weights=str(tmp_path / "run" / "artifacts" / "student.zip"), recipe="logit"
+    )
+    (tmp_path / "b").mkdir()
+    other = teacher("gpt2", tmp_path / "b")
+    path = Path(other.weights) / "tokenizer.json"
+    path.write_text(path.read_text().replace('"cat"', '"horse"'))
+    with pytest.raises(InvalidConfig, match="other tokens"):
+        go(spec(data, other, STUDENT, comparison=given, **wanted), tmp_path / "refused")
+    assert go(spec(data, first, STUDENT, comparison=given, **wanted), tmp_path / "taken")[-1].kind == "done"
+
+
+def test_a_student_of_conversations_is_asked_as_it_was_taught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": f"what does the {animal} do ?"},
+                      {"role": "assistant", "content": f"the {animal} {verb} ."}]}
+        for animal, verb in (("cat", "runs"), ("bird", "flies")) * 20
+    ]  # fmt: skip
+    data = DatasetInput(kind="text", name="talk", files={"all": str(write(tmp_path / "talk.jsonl", rows))})
+    go(spec(data, teacher("llama", tmp_path), STUDENT, recipe="logit", max_steps=2), tmp_path / "run")
+    student = load_student(tmp_path / "run" / "artifacts" / "student.zip")
+    asked: list[str] = []
+    plain = student.tokens.plain
+    monkeypatch.setattr(student.tokens, "plain", lambda texts: asked.extend(texts) or plain(texts))
+    student.answer(["what does the cat do ?", rows[0]["messages"][:1]])
+    taught = {prompt for prompt, _ in open_text(data).train.pairs}
+    assert asked[0] == asked[1] == "### User:\nwhat does the cat do ?\n\n### Assistant:\n"
+    assert asked[0] in taught
+    turns = [{"role": "system", "content": "be brief"}, *rows[0]["messages"], {"role": "user", "content": "why ?"}]
+    student.answer([turns])
+    assert asked[2].split("\n\n")[0] == "### System:\nbe brief"
+    assert asked[2].endswith("### Assistant:\nthe cat runs .\n\n### User:\nwhy ?\n\n### Assistant:\n")
+
+
+@pytest.mark.parametrize("talk", [False, True])
+def test_the_card_of_a_decoder_answers_with_transformers_alone(talk: bool, tmp_path: Path) -> None:
+    """Also where the tokenizer names no bos token and config.json does, as Qwen2.5's: it stands before every prompt."""
+    data = instructions(tmp_path)
+    if talk:
+        rows = [json.loads(line) for line in Path(data.files["all"]).read_text().splitlines()]
+        turns = [[{"role": "user", "content": row["instruction"]}, {"role": "assistant", "content": row["output"]}]
+                 for row in rows]  # fmt: skip
+        path = write(tmp_path / "talk.jsonl", [{"messages": each} for each in turns])
+        data = DatasetInput(kind="text", name="talk", files={"all": str(path)})
+    go(spec(data, teacher("llama", tmp_path), STUDENT, recipe="logit", epochs=3), tmp_path / "run")
+    folder = tmp_path / "run" / "artifacts"
+    with zipfile.ZipFile(folder / "student.zip") as archive:
+        archive.extractall(folder / "student")
+    student = load_student(folder / "student.zip")
+    assert student.tokens.bos is not None
+    _, alone = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    alone = "import distill._torchvision_shim\n" + alone.replace("max_new_tokens=64", "max_new_tokens=8")
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([sys.executable, "-c", alone], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == student.answer(["Name three birds."], new_tokens=8)[0]

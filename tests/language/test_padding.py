@@ -119,3 +119,31 @@ def test_roberta_counts_its_positions_from_its_own_padding(tmp_path: Path) -> No
     tokens = Tokens.load(folder, network.config)
     assert (network.config.pad_token_id, tokens.pad) == (3, 0)
     check(network, padded(tokens))
+
+
+BARE = [name for name in tiny.FAMILIES if name != "qwen2"]
+"""transformers insists on its own class for qwen2, which reads no tokenizer.json but of its own kind."""
+
+
+@pytest.mark.parametrize("family", BARE)
+def test_a_teacher_without_tokenizer_config_leaves_a_student_that_transformers_tokenises_alike(
+    family: str, tmp_path: Path
+) -> None:
+    """By config.json's family alone AutoTokenizer rebuilds the family's own tokenizer, whatever tokenizer.json says."""
+    segments = {"type_vocab_size": 2} if family in ("bert", "electra") else {}
+    saved = tiny.save(tiny.network(family, **segments), tmp_path / "teacher")
+    (saved / "tokenizer_config.json").unlink()
+    teacher, _ = load(folder := open_folder(saved, tmp_path), "classify", CLASSES)
+    tokens = Tokens.load(folder, teacher.config)
+    save_folder(teacher, tokens, tmp_path / "out")
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)
+    texts = [text for text, _ in TEXTS]
+    together = theirs(texts, padding=True)["input_ids"]
+    for text, row, padded_row in zip(texts, theirs(texts)["input_ids"], together, strict=True):
+        assert row == tokens.encode([(text, None)], 64)[0].ids
+        assert padded_row == row + [tokens.pad] * (len(together[0]) - len(row))
+    (pair,) = tokens.encode([(texts[0], texts[1])], 64)
+    told = theirs(texts[0], texts[1])
+    assert (told["input_ids"], told.get("token_type_ids", [])) == (pair.ids, pair.segments)
+    again = Tokens.load(open_folder(tmp_path / "out", tmp_path), teacher.config)
+    assert (again.pad, again.bos, again.eos) == (tokens.pad, tokens.bos, tokens.eos)

@@ -165,6 +165,8 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
     _, folder = finished
     path = folder / "artifacts" / "student.zip"
     with zipfile.ZipFile(path) as archive:
+        told = json.loads((folder / "artifacts" / "report.json").read_text())["student"]["bytes"]
+        assert archive.getinfo("model.safetensors").file_size == told
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(archive.namelist())
     assert examine(open_folder(path, tmp_path)).classes == ("bad", "far", "good")
     student = load_student(path)
@@ -173,6 +175,7 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
     one = student.predict([rows[5]["text"]])[0]
     assert one.label == found[5].label
     assert one.probability == pytest.approx(found[5].probability, abs=1e-5)  # alone or padded beside longer ones
+    assert student.predict([]) == []
     report = json.loads((folder / "artifacts" / "report.json").read_text())
     accuracy = sum(p.label == row["label"] for p, row in zip(found, rows, strict=True)) / len(rows)
     assert accuracy == pytest.approx(report["student"]["accuracy"]["value"], abs=0.25)

@@ -29,6 +29,21 @@ def test_of_each_library():
     assert preprocessing("retort:resnet8").size == (32, 32)
 
 
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_torchvisions_weights_that_normalise_once_more_see_what_they_were_trained_on(name):
+    """Their trained networks have `transform_input`, which a state dict does not tell: folded into mean and std."""
+    from torchvision.models import get_model_weights
+
+    how, weights = preprocessing(f"torchvision:{name}"), get_model_weights(name).DEFAULT
+    image, theirs = torch.rand(3, 8, 8), weights.transforms()
+    column = {"mean": torch.tensor(theirs.mean)[:, None, None], "std": torch.tensor(theirs.std)[:, None, None]}
+    module = models.build(Architecture(name=f"torchvision:{name}"), 2)
+    module.transform_input = True
+    wanted = module._transform_input(((image - column["mean"]) / column["std"])[None])[0]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (how.mean, how.std))
+    torch.testing.assert_close((image - mean) / std, wanted)
+
+
 def test_every_name_has_one():
     for name in models.names():
         found = preprocessing(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +112,19 @@ def test_normalise_makes_the_loss_blind_to_the_targets_scale() -> None:
     a, b = (recipe(images(), labels(), t)["feature"] for t in (targets, scaled))
     torch.testing.assert_close(a, b)
     assert torch.isfinite(recipe(images(), labels(), {k: 0 * t for k, t in targets.items()})["loss"])
+
+
+def test_between_equal_widths_normalise_divides_each_term_by_the_targets_mean_square() -> None:
+    """And so a student that is its teacher begins without a loss."""
+    student, teacher = TinyCNN(8), TinyCNN(8, seed=1)
+    recipe = recipes.get("feature_only")(pair(student, teacher), normalise=True)
+    targets = recipe.targets(images())
+    with capture(student, STAGES) as seen:
+        student(images())
+    terms = [F.mse_loss(seen[name], t) / t.square().mean() for name, t in zip(STAGES, targets.values(), strict=True)]
+    torch.testing.assert_close(recipe(images(), labels(), targets)["feature"], sum(terms) / len(terms))
+    copy = recipes.get("feature_only")(pair(deepcopy(teacher), teacher), normalise=True)
+    assert step(copy)["feature"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_layer_weights_weigh_the_pairs() -> None:

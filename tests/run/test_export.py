@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from safetensors.torch import load_file
 from distill import export as exporters
 from distill.evaluate import accuracy, difference, predictions, price
 from distill.export._base import Context, export
+from distill.export.model_card import snippet
 from distill.models import build, preprocessing
 from distill.report import environment, markdown, verdict
+from distill.student import load_student
 from distill.training.data import Order
 from distill.types import Architecture
 from tests.training.conftest import CLASSES, tiny_data
@@ -104,6 +107,18 @@ def test_report_files_agree(folder: Path) -> None:
     assert text == markdown(data)
 
 
+@pytest.mark.parametrize(
+    ("teacher", "student", "words"),
+    [(880, 100, "with 8.8 times fewer parameters."), (100, 880, "with 8.8 times more parameters."),
+     (100, 100, "with as many parameters."), (101, 100, "with as many parameters.")],
+)  # fmt: skip
+def test_parameters_are_told_against_the_teachers(folder: Path, teacher: int, student: int, words: str) -> None:
+    data = json.loads((folder / "report.json").read_text())
+    for name, count in (("teacher", teacher), ("student", student)):
+        data[name]["parameters"] = count
+    assert words in markdown(data)
+
+
 def test_training_table_has_every_value(folder: Path) -> None:
     rows = list(csv.DictReader((folder / "training.csv").open()))
     assert len(rows) == 8
@@ -137,6 +152,36 @@ def test_model_card_snippet_runs_as_it_stands(
     done = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in NAMES
+
+
+def test_model_card_names_every_class_unmistakably(tmp_path: Path) -> None:
+    names = ("a, b", "c", "_d_ *e*", '<b>f "g" \U0001f600')
+    made = replace(context("torchvision:mobilenet_v2", width_mult=0.25), classes=names)
+    exporters.get("model_card")(made, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert f"\nclasses = {list(names)!a}\n" in text  # a literal of Python, whose escapes are not JSON's
+    (listed,) = re.findall(r"## Classes\n.*?```json\n(.*?)\n```", text, re.S)
+    assert json.loads(listed) == list(names)
+
+
+@pytest.mark.parametrize(
+    ("side", "native"), [((100, 200), None), ((210, 120), None), ((24, 150), None), ((20, 28), (20, 28))]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_model_card_shows_an_image_as_evaluation_did(
+    tmp_path: Path, side: tuple[int, int], native: tuple[int, int] | None, channels: int
+) -> None:
+    """The accuracy above the snippet holds for what the snippet does: the centre in the input's shape, cropped."""
+    made = replace(context("timm:vit_tiny_patch16_224", channels, 32, img_size=32, depth=1), native=native)
+    exporters.get("student")(made, tmp_path)
+    ramp = np.add.outer(np.linspace(0, 120, side[0]), np.linspace(0, 120, side[1])).astype(np.uint8)
+    Image.fromarray(ramp).save(tmp_path / "image.png")
+    code = snippet(made).replace("student.safetensors", str(tmp_path / "student.safetensors"))
+    names: dict[str, Any] = {}
+    exec(code.partition("with torch.inference_mode")[0], names)
+    wanted = load_student(tmp_path / "student.safetensors").inputs([tmp_path / "image.png"])
+    rounding = 1.5 / 255 / min(made.preprocessing.std)  # Pillow rounds to bytes in each direction, tensors are not
+    torch.testing.assert_close(names["prepare"](tmp_path / "image.png"), wanted, rtol=0, atol=rounding)
 
 
 @pytest.mark.skipif(find_spec("onnx") is None or find_spec("onnxscript") is None, reason="needs onnx and onnxscript")

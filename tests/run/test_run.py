@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from distill import recipes
 from distill.control import Control
@@ -84,6 +86,7 @@ def test_the_report_is_about_the_test_set_and_says_who_wins(finished: tuple[list
     assert {"dataset", "teacher", "student", "q_curve"} == {key for key, value in report["digests"].items() if value}
     result = next(event.data for event in events if event.kind == "result")
     assert result["student"]["accuracy"] == report["student"]["accuracy"]
+    assert report["student"]["bytes"] == (folder / "artifacts" / "student.safetensors").stat().st_size
 
 
 def test_the_q_curve_is_packaged_with_its_choice(finished: tuple[list[Event], Path]) -> None:
@@ -131,6 +134,23 @@ def test_every_recipe_runs_to_the_end(tmp_path: Path, teacher: TeacherInput, rec
     assert {"student.safetensors", "student.json", "report.json", "report.md", "README.md"} <= artifacts
 
 
+@pytest.mark.parametrize("role", ["teacher", "comparison"])
+def test_a_network_of_the_same_classes_in_another_order_is_refused(
+    tmp_path: Path, teacher: TeacherInput, comparison: ComparisonInput, role: str
+) -> None:
+    """A parquet file numbers its classes as it likes, folders go by the alphabet: a logit would mean another class."""
+    given = teacher if role == "teacher" else comparison
+    with safe_open(given.weights, "pt") as file:
+        metadata = file.metadata()
+    turned = metadata | {"classes": json.dumps(json.loads(metadata["classes"])[::-1])}
+    save_file(load_file(given.weights), tmp_path / "t.safetensors", turned)
+    other = given.model_copy(update={"weights": str(tmp_path / "t.safetensors")})
+    with pytest.raises(InvalidConfig, match=f"(?i){role} and dataset have the same classes in another order"):
+        go(spec(**{"teacher": teacher, role: other}, max_steps=2), tmp_path / "run")
+    with safe_open(teacher.weights, "pt") as file:
+        assert tuple(json.loads(file.metadata()["classes"])) == open_dataset(DIGITS).classes
+
+
 def test_a_curve_of_another_run_is_reused_by_digest(
     tmp_path: Path, teacher: TeacherInput, finished: tuple[list[Event], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +185,19 @@ BAD: dict[str, tuple[dict[str, Any], type[RetortError], str]] = {
     "parameter": ({"recipe_parameters": {"gird": 2}}, InvalidConfig, "gird"),
     "student": ({"student": Architecture(name="retort:resnet9000")}, UnknownName, "resnet9000"),
     "option": ({"student": Architecture(name="retort:resnet8", options={"depth": 3})}, InvalidConfig, "depth"),
+    "too_small": (
+        {"student": Architecture(name="torchvision:squeezenet1_0"), "image_size": 8},
+        InvalidConfig,
+        "does not run on images of 8 x 8",
+    ),
+    "two_sizes": (
+        {
+            "student": Architecture(name="timm:vit_tiny_patch16_224", options={"img_size": 48, "depth": 1}),
+            "image_size": 32,
+        },
+        InvalidConfig,
+        "does not run on images of 32 x 32",
+    ),
     "k": ({"layers": 40}, InvalidConfig, "40 layers"),
     "teacher_layers": ({"teacher_layers": ["stem", "nowhere"]}, LayersNotFound, "nowhere"),
     "list_length": ({"student_layers": ["stem"]}, InvalidConfig, "student_layers names 1"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -317,7 +320,7 @@ def test_the_commands_by_folder_and_by_stream(small: Service, tmp_path: Path) ->
     assert streamed.returncode == 0, streamed.stderr
     restored = command("restore", "-", "--data-dir", str(there), content=streamed.stdout)
     assert restored.returncode == 0, restored.stderr
-    assert not list(there.glob("backup-*"))
+    assert {path.name for path in there.iterdir()} == {"retort.db", "retort.db.lock", "objects"}
     again = Service(Database(f"sqlite:///{there}/retort.db"), FolderStore(there / "objects"), tmp_path)
     assert again.rows() == small.rows()
     again.database.close()
@@ -348,3 +351,74 @@ def test_a_digest_is_what_describe_says(small: Service, tmp_path: Path) -> None:
     fill(small)
     for item in backup(small.database, small.objects, tmp_path / "backup").objects:
         assert describe(item.key, tmp_path / "backup" / "objects" / item.key) == item.info()
+
+
+def streaming(name: str, folder: Path) -> subprocess.Popen[bytes]:
+    """`retort backup -` or `restore -`, which waits for the other end of its pipe."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RETORT_")}
+    program = f"from store.backup.cli import {name}; {name}()"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "-", "--data-dir", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=kept | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+@contextmanager
+def stuck(name: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], set[Path]]]:
+    """The command in the midst of its stream, and the folders that it has made beside the service's own."""
+    before = set(folder.iterdir())
+    with streaming(name, folder) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            if name == "backup":
+                process.stdout.read(1)  # it has come to the end of its folder, and there is more than a pipe takes
+            else:
+                process.stdin.write(b"\0")
+                process.stdin.flush()
+            deadline = time.monotonic() + 30
+            while not (made := set(folder.iterdir()) - before):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            yield process, made
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [("backup", signal.SIGTERM), ("backup", signal.SIGHUP), ("backup", signal.SIGINT), ("backup", signal.SIGPIPE),
+     ("restore", signal.SIGTERM)],
+)  # fmt: skip
+def test_a_stream_that_is_ended_leaves_nothing(small: Service, tmp_path: Path, name: str, end: signal.Signals) -> None:
+    fill(small)
+    before = set(tmp_path.iterdir())
+    with stuck(name, tmp_path) as (process, made):
+        assert len(made) == 1
+        if end != signal.SIGPIPE:
+            process.send_signal(end)
+        elif process.stdout is not None and process.stdin is not None:
+            process.stdout.close()
+            process.stdin.close()
+        code = process.wait(30)
+    assert code == (1 if end in {signal.SIGINT, signal.SIGPIPE} else 128 + end)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_what_kill_leaves_goes_with_the_next_stream_and_no_other(small: Service, tmp_path: Path) -> None:
+    fill(small)
+    kept = tmp_path / "backup-monday"
+    assert command("backup", str(kept), "--data-dir", str(tmp_path)).returncode == 0
+    with stuck("backup", tmp_path) as (process, left):
+        process.kill()
+        process.wait(30)
+    assert all(path.exists() for path in left)
+    with stuck("backup", tmp_path) as (alive, its):
+        assert not any(path.exists() for path in left)
+        assert command("backup", "-", "--data-dir", str(tmp_path)).returncode == 0
+        assert all(path.exists() for path in its)
+        assert alive.stdout is not None
+        rest = alive.stdout.read()
+        assert alive.wait(30) == 0
+    assert len(rest) > 100_000
+    check(kept)

@@ -34,11 +34,11 @@ def overlap(database: Database, first: Work, second: Work) -> Any:
         with database.write() as session:
             first(session)
             later = pool.submit(write)
-            _await_lock(database)
+            await_lock(database)
         return later.result(30)
 
 
-def _await_lock(database: Database) -> None:
+def await_lock(database: Database) -> None:
     """Until somebody waits for a lock; SQLite does not tell, and there the order is the same in any case."""
     if database.engine.dialect.name != "postgresql":
         return

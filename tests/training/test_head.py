@@ -231,6 +231,7 @@ def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
     assert outcome.head.fitted
     assert outcome.validation_accuracy == outcome.head.accuracy_after
     assert outcome.head.accuracy_before == without.validation_accuracy
+    assert 0 < outcome.head.seconds < outcome.seconds
     one, other = plain.exported().state_dict(), fitted.exported().state_dict()
     assert [key for key in one if not torch.equal(one[key], other[key])] == ["8.weight", "8.bias"]
     (resolved,) = [event.data for event in events if event.kind == "resolved"]

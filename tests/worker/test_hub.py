@@ -26,6 +26,7 @@ from tests.worker.support import World, settings_for
 from tests.worker.test_inspections import row_of
 from worker import hub
 from worker.inspections import Inspections
+from worker.room import ENDLESS
 
 REPOSITORY, REVISION = "owner/tiny", "a" * 40
 Files = dict[str, bytes]
@@ -182,12 +183,33 @@ def test_what_is_no_checkpoint_is_refused(world: World, server: Hub, change: dic
     assert not list(world.settings.scratch.glob("*"))
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_checkpoint_that_passes_the_quota_is_refused(world: World, server: Hub, listed: bool) -> None:
+    """By the sizes that the hub lists before anything is fetched, and by what comes where it lists none."""
+    server.files = sharded()
+    total = sum(len(content) for content in server.files.values())
+    if not listed:
+        entry = server.entry
+        server.entry = lambda name: entry(name) | {"size": 0}  # type: ignore[method-assign]
+    row = inspected(world, allowed(server, world.settings.data_dir, max_stored_bytes=total - 1))
+    assert row.error is not None
+    assert (row.status, row.error["code"]) == ("invalid", "quota_exceeded")
+    assert row.error["details"] == {"quota": "stored_bytes", "limit": total - 1, "used": 0, "wanted": total}
+    assert [path for path in server.asked if path.startswith("/lfs/")] == ([] if listed else lfs(server.files))
+    assert list(world.objects.keys("teachers/")) == []
+    assert not list(world.settings.scratch.glob("*"))
+
+
+def lfs(names: Files) -> list[str]:
+    return [f"/lfs/{name}" for name in sorted(names, key=lambda name: name != hub.INDEX)]
+
+
 @pytest.mark.parametrize("listing", [b"{", b"{}", b'[{"type": "file"}]', b"[1]", b'"x"', b"[" * 100_000])
 def test_a_listing_that_is_none_is_refused(tmp_path: Path, server: Hub, listing: bytes) -> None:
     server.answer = lambda handler: Hub.send(handler, listing)  # type: ignore[method-assign]
     settings = allowed(server, tmp_path)
     with pytest.raises(InvalidTeacher):
-        hub.fetch(settings, REPOSITORY, REVISION, tmp_path / "source", None, lambda: None)
+        hub.fetch(settings, REPOSITORY, REVISION, tmp_path / "source", ENDLESS, lambda: None)
 
 
 def test_names_of_the_hub_never_become_paths(tmp_path: Path, server: Hub) -> None:
@@ -196,4 +218,4 @@ def test_names_of_the_hub_never_become_paths(tmp_path: Path, server: Hub) -> Non
         hub.chosen(hostile, REPOSITORY)
     assert hub.chosen(hostile | {"m-1.safetensors": {}}, REPOSITORY) == [hub.INDEX, "m-1.safetensors"]
     with pytest.raises(UrlRefused):
-        hub.fetch(settings_for(tmp_path), REPOSITORY, REVISION, tmp_path / "source", None, lambda: None)
+        hub.fetch(settings_for(tmp_path), REPOSITORY, REVISION, tmp_path / "source", ENDLESS, lambda: None)

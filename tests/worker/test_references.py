@@ -6,6 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +25,7 @@ from store.settings import Settings
 from store.tables import Dataset
 from tests.services import s3 as s3_server
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
+from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import image_zip, row_of
 from worker import references
@@ -286,17 +288,64 @@ def test_references_that_cannot_be_used(world: World, web: Web, tmp_path: Path, 
     assert not list(world.objects.keys(""))
 
 
-def test_quota_and_kinds_that_differ(world: World, web: Web, tmp_path: Path) -> None:
+def test_kinds_that_differ(world: World, web: Web, tmp_path: Path) -> None:
     web.answers = {"/a.zip": says(image_zip(tmp_path / "a.zip").read_bytes()), "/b.csv": says(b"image,label\n")}
-    first = registered(world, all={"url": f"{web.url}/a.zip", "filename": "a"})
-    assert inspections(world, max_stored_bytes=100).run_next()
-    assert row_of(world, Dataset, first).error["details"]["quota"] == "stored_bytes"
-    files = {
-        role: {"url": f"{web.url}/{name}", "filename": name} for role, name in (("train", "a.zip"), ("test", "b.csv"))
-    }
-    second = registered(world, **files)
+    dataset_id = registered(world, **both(web, "a.zip", "b.csv"))
     assert inspections(world).run_next()
-    assert "different kinds" in row_of(world, Dataset, second).error["message"]
+    assert "different kinds" in row_of(world, Dataset, dataset_id).error["message"]
+    assert not list(world.objects.keys(""))
+
+
+def both(web: Web, train: str, test: str) -> dict[str, dict[str, str]]:
+    names = {"train": train, "test": test}
+    return {role: {"url": f"{web.url}/{name}", "filename": name} for role, name in names.items()}
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["content-length", "no-length"])
+def test_what_passes_the_quota_is_refused_as_soon_as_that_is_known(world: World, web: Web, said: bool) -> None:
+    sent: list[int] = []
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        if said:
+            request.send_header("Content-Length", str(10**9))
+        request.end_headers()
+        with suppress(OSError):
+            for _ in range(1000):
+                request.wfile.write(bytes(2**20))
+                sent.append(2**20)
+
+    web.answers = {"/a.zip": drip}
+    new_dataset(world.database, size_bytes=300)
+    dataset_id = registered(world, all={"url": f"{web.url}/a.zip", "filename": "a"})
+    assert inspections(world, max_stored_bytes=1000).run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.size_bytes, row.error["code"], row.error["fault"]) == (
+        "invalid", 0, "quota_exceeded", "user",
+    )  # fmt: skip
+    assert "300 bytes and may keep 1,000" in row.error["message"]
+    assert "Delete" in row.error["remedy"]
+    details = row.error["details"]
+    assert (details["quota"], details["limit"], details["used"]) == ("stored_bytes", 1000, 300)
+    assert details["wanted"] == 10**9 if said else 700 < details["wanted"] <= 2**20
+    assert sum(sent) < 100 * 2**20  # what lies between two sockets, and no more
+    assert web.asked == ["/a.zip"]
+    assert not list(world.objects.keys(""))
+    assert not list(world.settings.scratch.glob("*"))
+
+
+def test_files_of_a_dataset_count_together(world: World, web: Web, tmp_path: Path) -> None:
+    content = image_zip(tmp_path / "a.zip").read_bytes()
+    web.answers = {"/a.zip": says(content), "/b.zip": says(content)}
+    dataset_id = registered(world, **both(web, "a.zip", "b.zip"))
+    assert inspections(world, max_stored_bytes=2 * len(content) - 1).run_next()
+    row = row_of(world, Dataset, dataset_id)
+    assert (row.status, row.error["code"]) == ("invalid", "quota_exceeded")
+    assert row.error["details"]["wanted"] == 2 * len(content)
+    assert not list(world.objects.keys(""))
+    fits = registered(world, **both(web, "a.zip", "b.zip"))
+    assert inspections(world, max_stored_bytes=2 * len(content)).run_next()
+    assert row_of(world, Dataset, fits).status == "ready"
 
 
 def test_deleted_while_it_is_fetched(world: World, web: Web, tmp_path: Path) -> None:

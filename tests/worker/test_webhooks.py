@@ -18,18 +18,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from store import signing
+from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
-from store.repositories import outbox
+from store.repositories import outbox, webhooks
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Delivery, Webhook
 from tests.store.support import migrated, new_dataset, new_job
+from tests.store.test_races import overlap
 from tests.worker.support import settings_for, wait_until
-from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, Deliverer, wait_seconds
+from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, Deliverer, note, wait_seconds
+from worker.webhooks.sending import Try
 
 SECRET = signing.new_secret()
 OPEN = {"webhook_http_hosts": "127.0.0.1", "webhook_networks": "127.0.0.0/8", "webhook_retry_seconds": 0}
@@ -249,6 +252,44 @@ def test_failing_for_long_disables(database: Database, tmp_path: Path, receiver:
     with delivering(database, tmp_path, webhook_disable_seconds=0.5, webhook_retry_seconds=0.02):
         wait_until(lambda: not read_hook(database, webhook_id).enabled)
     assert ended(database)
+
+
+def test_what_its_owner_enables_meanwhile_stays_enabled(any_database: Database, tmp_path: Path) -> None:
+    """A try has failed, and the last success is long ago; before that is noted its owner, who has mended the
+    endpoint, enables it."""
+    settings = settings_for(tmp_path, **OPEN | {"webhook_disable_seconds": 60})
+    webhook_id = hook(any_database, "https://1.1.1.1/")
+    new_job(any_database)
+    with any_database.write() as session:
+        session.execute(update(Webhook).values(failing_since=db_now(-3600)))
+        taken = outbox.take(session, outbox.due(session)[0][0], 60)
+    assert taken is not None
+    failed = Try(500, None)
+    reason = overlap(
+        any_database,
+        lambda session: webhooks.enable(session, session.get_one(Webhook, webhook_id)),
+        lambda session: note(session, settings, taken, failed, {"error": "e"}),
+    )
+    found = read_hook(any_database, webhook_id)
+    assert (reason, found.enabled, found.disabled_reason) == ("", True, None)
+    assert [row.status for row in deliveries(any_database)] == ["pending"]
+
+
+def test_a_try_from_before_it_was_enabled_and_sent_again_counts_for_nothing(database: Database, tmp_path: Path) -> None:
+    """It answers 410 to a try whose message another try has given up; enabled and sent again, it has its first try."""
+    settings, webhook_id = settings_for(tmp_path, **OPEN), hook(database, "https://1.1.1.1/")
+    new_job(database)
+    with database.write() as session:
+        slow = outbox.take(session, outbox.due(session)[0][0], 60)
+        assert slow is not None
+        webhooks.disable(session, webhook_id, "it answered 410 Gone")
+        webhooks.enable(session, session.get_one(Webhook, webhook_id))
+        outbox.send_again(session, session.get_one(Delivery, slow.id))
+    with database.write() as session:
+        assert outbox.take(session, slow.id, 90) is not None
+    with database.write() as session:
+        assert note(session, settings, slow, Try(410, None), {"error": "e"}) is None
+    assert read_hook(database, webhook_id).enabled
 
 
 @pytest.mark.parametrize("closed", ["webhook_networks", "webhook_http_hosts"])

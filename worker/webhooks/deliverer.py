@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import httpx
+from sqlalchemy.orm import Session
 
 from store.database import AWAY, Database
 from store.repositories import outbox, webhooks
@@ -82,27 +83,41 @@ class Deliverer:
             log.warning("%s: how it went could not be noted (%s)", due.id, str(error).partition("\n")[0])
 
     def _note(self, due: Due, done: Try, entry: dict[str, Any]) -> None:
-        last = due.tries >= self._settings.webhook_tries or done.gone
-        status = "delivered" if done.delivered else "failed" if last else "pending"
-        wait = max(wait_seconds(self._settings.webhook_retry_seconds, due.tries), done.retry_after)
         with self._database.write() as session:
-            if not outbox.note(session, due, status, entry, min(wait, LONGEST_SECONDS)):
-                return
-            if done.delivered:
-                webhooks.succeeded(session, due.webhook_id)
-                return
-            failing = webhooks.failed(session, due.webhook_id)
-            if reason := self._hopeless(done, failing):
-                webhooks.disable(session, due.webhook_id, reason)
-                log.warning("%s is disabled: %s", due.webhook_id, reason)
-        log.info("%s to %s failed: %s", due.id, due.webhook_id, done.error or done.status_code)
+            disabled = note(session, self._settings, due, done, entry)
+        if disabled:
+            log.warning("%s is disabled: %s", due.webhook_id, disabled)
+        if disabled is not None and not done.delivered:
+            log.info("%s to %s failed: %s", due.id, due.webhook_id, done.error or done.status_code)
 
-    def _hopeless(self, done: Try, failing_seconds: float) -> str:
-        if done.gone:
-            return "it answered 410 Gone"
-        if failing_seconds > self._settings.webhook_disable_seconds:
-            return f"nothing was delivered for {failing_seconds / 86400:.1f} days"
+
+def note(session: Session, settings: Settings, due: Due, done: Try, entry: dict[str, Any]) -> str | None:
+    """Write how a try went, and disable a webhook that is hopeless; why it is that, or "" (None: the try counts for
+    nothing any more).
+
+    Under the lock of the webhook's row: what its owner enables meanwhile has failed for no time at all.
+    """
+    last = due.tries >= settings.webhook_tries or done.gone
+    status = "delivered" if done.delivered else "failed" if last else "pending"
+    wait = max(wait_seconds(settings.webhook_retry_seconds, due.tries), done.retry_after)
+    webhooks.lock(session, due.webhook_id)
+    if not outbox.note(session, due, status, entry, min(wait, LONGEST_SECONDS)):
+        return None
+    if done.delivered:
+        webhooks.succeeded(session, due.webhook_id)
         return ""
+    reason = _hopeless(settings, done, webhooks.failed(session, due.webhook_id))
+    if reason:
+        webhooks.disable(session, due.webhook_id, reason)
+    return reason
+
+
+def _hopeless(settings: Settings, done: Try, failing_seconds: float) -> str:
+    if done.gone:
+        return "it answered 410 Gone"
+    if failing_seconds > settings.webhook_disable_seconds:
+        return f"nothing was delivered for {failing_seconds / 86400:.1f} days"
+    return ""
 
 
 def wait_seconds(first_seconds: float, tries: int) -> float:

@@ -6,7 +6,6 @@ from api.deps import Work
 from api.preconditions import require
 from api.resources.jobs import service, tags
 from api.resources.jobs.schemas import JobPatch
-from store.repositories import jobs
 from store.tables import Job
 
 
@@ -15,14 +14,13 @@ def unchanged(work: Work, tenant: str, job_id: str, if_match: str | None) -> Non
     until commit. (`NotFound` first: another tenant's job has no tag. And what is wrong with the request itself comes
     before both, RFC 9110 13.2.1, so this is no dependency.)"""
     if if_match is not None:
-        job = service.find(work.session, tenant, job_id)
-        jobs.lock(work.session, job)
+        job = service.locked(work.session, tenant, job_id)
         require(if_match, tags.tag_of(service.shown(work.session, work.context.settings, job)), tags.own)
 
 
 def patch(work: Work, tenant: str, job_id: str, body: JobPatch) -> Job:
     """Write what the body names. A priority counts from the next time that a worker looks for work."""
-    job = service.find(work.session, tenant, job_id)
+    job = service.locked(work.session, tenant, job_id)
     for name in body.model_fields_set:
         setattr(job, name, getattr(body, name))
     work.session.flush()

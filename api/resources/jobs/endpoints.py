@@ -22,6 +22,7 @@ from store.repositories import jobs
 from store.states import TERMINAL, Status
 
 router = APIRouter(tags=["jobs"])
+_SEARCH = "Words, each of which must be in the id, name, recipe, status or student's name."
 EXAMPLES = {"feature_only": {"value": CREATE_EXAMPLES[0]}, "cross_entropy": {"value": CREATE_EXAMPLES[1]}}
 
 
@@ -69,10 +70,11 @@ def list_jobs(
     status: Annotated[list[Status] | None, Query(description="Only these; may be repeated.")] = None,
     recipe: Annotated[str | None, Query(max_length=80, description="Only this recipe.")] = None,
     label: Annotated[list[str] | None, Query(description="`name:value`; may be repeated: all must hold.")] = None,
+    search: Annotated[str, Query(max_length=100, description=_SEARCH)] = "",
 ) -> JobPage:
     """Your jobs, newest first."""
     statuses = [str(each) for each in status or []]
-    rows, more = jobs.page(session, tenant, cursor, limit, statuses, recipe, labels_filter(label))
+    rows, more = jobs.page(session, tenant, cursor, limit, statuses, recipe, labels_filter(label), search)
     return JobPage(
         items=service.shown_all(session, context.settings, rows), next_cursor=encode(rows[-1].id) if more else None
     )

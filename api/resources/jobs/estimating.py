@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs import texts, throughput
+from api.resources.jobs.kinds import classes_of
 from api.resources.jobs.measuring import LIVE_SECONDS, channels_of, native_size, questions
 from api.resources.jobs.schemas import Estimate, Estimates
 from api.resources.jobs.validation import Plan
@@ -62,6 +63,7 @@ def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any
         sample_bytes=texts.sample_bytes(report, config) if of_texts else _pixels(report),
         input_bytes=teacher + plan.dataset.size_bytes,
         texts=texts.text_work(report, config, counted, test) if of_texts else None,
+        classes=classes_of(plan.dataset) or 0,
     )
 
 

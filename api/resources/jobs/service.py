@@ -34,16 +34,18 @@ READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "
 
 def find(session: Session, tenant: str, job_id: str) -> Job:
     """The tenant's job. Raises `NotFound`, for another tenant's as for none."""
-    job = jobs.get(session, tenant, job_id)
+    return _there(jobs.get(session, tenant, job_id), job_id)
+
+
+def locked(session: Session, tenant: str, job_id: str) -> Job:
+    """The same, as it stays until commit: for what its state decides."""
+    return _there(jobs.get_locked(session, tenant, job_id), job_id)
+
+
+def _there(job: Job | None, job_id: str) -> Job:
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.", "GET /jobs lists the jobs there are.")
     return job
-
-
-def _locked(session: Session, tenant: str, job_id: str) -> Job:
-    """The same, as it stays until commit: for what its state decides."""
-    job = jobs.get_locked(session, tenant, job_id)
-    return job if job is not None else find(session, tenant, job_id)
 
 
 async def dataset_id(context: Context, tenant: str, body: JobCreate, prefer: str | None) -> str:
@@ -151,7 +153,7 @@ def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
 
 def cancel(work: Work, tenant: str, job_id: str) -> Job:
     """Ask for the job's end. Asking again is no error."""
-    job = _locked(work.session, tenant, job_id)
+    job = locked(work.session, tenant, job_id)
     keys = jobs.object_keys(work.session, job.id)
     if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
         work.after_commit(lambda: _remove(work.context, job.id, keys))
@@ -184,7 +186,7 @@ def retry(work: Work, tenant: str, job_id: str) -> Job:
 
 def pause(work: Work, tenant: str, job_id: str) -> Job:
     """Hold the job: at once while it waits, else once its trainer has left a checkpoint. Asking again is no error."""
-    job = _locked(work.session, tenant, job_id)
+    job = locked(work.session, tenant, job_id)
     if job.status not in {"pausing", "paused"}:
         jobs.move(work.session, job, "paused" if job.status == "queued" else "pausing")
         _ring(work, job)
@@ -209,7 +211,7 @@ def _ring(work: Work, job: Job) -> None:
 def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | None:
     """Remove an ended job with all it made; None when it is gone. An active one is cancelled first if that is asked
     for, and is returned where a worker must end it before it can be removed."""
-    job = _locked(work.session, tenant, job_id)
+    job = locked(work.session, tenant, job_id)
     if job.status not in TERMINAL:
         if not cancel_first:
             remedy = "POST its /cancel first, or DELETE with ?cancel=true."

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distill.estimate import NetworkCost, Workload, other_flops, training_flops
+from distill.estimate import NetworkCost, Workload, head_flops, other_flops, training_flops
 from distill.types import DistillConfig
 from store.repositories.history import Run
 
@@ -23,9 +23,11 @@ START_SECONDS = 30.0  # processes, imports, evaluation, packaging of a job that 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One earlier job: operations a second while it trained, and the seconds of all else."""
+    """One earlier job: operations a second while it trained, and while the last classifier was fitted (None: nobody
+    measured that by itself, or there was no fit), and the seconds of all else."""
 
     flops_per_second: float
+    head_flops_per_second: float | None
     other_seconds: float
     run: Run
 
@@ -60,9 +62,22 @@ def _seen(run: Run) -> Seen:
     teacher = run.result["teacher"]
     work = Workload(
         config, _cost(run.result["student"], dataset), _cost(teacher, dataset) if teacher else None,
-        False, dataset["train"], dataset["validation"], dataset["test"], 0, 0,
+        False, dataset["train"], dataset["validation"], dataset["test"], 0, 0, classes=dataset.get("classes", 0),
     )  # fmt: skip
-    return Seen(training_flops(work) / training["seconds"], max(0.0, run.seconds - training["seconds"]), run)
+    other = max(0.0, run.seconds - training["seconds"])
+    return Seen(*_rates(work, training), other, run)
+
+
+def _rates(work: Workload, training: dict[str, Any]) -> tuple[float, float | None]:
+    """Operations a second of training, and of the fit behind it. `training["seconds"]` holds both; an older release's
+    result does not tell them apart, and then all operations count as one kind."""
+    head = training.get("head") or {}
+    if not head.get("samples"):
+        return training_flops(work) / training["seconds"], None
+    fitted, seconds = head_flops(work), head.get("seconds")
+    if not seconds or not fitted:
+        return (training_flops(work) + fitted) / training["seconds"], None
+    return training_flops(work) / (training["seconds"] - seconds), fitted / seconds
 
 
 def _cost(column: dict[str, Any], dataset: dict[str, Any]) -> NetworkCost:
@@ -72,24 +87,27 @@ def _cost(column: dict[str, Any], dataset: dict[str, Any]) -> NetworkCost:
 
 
 def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool) -> Duration:
-    """Seconds from claim to end: training by operations, all else as in earlier jobs of the recipe."""
+    """Seconds from claim to end: training, and the last fit of the classifier, by operations, all else as in earlier
+    jobs of the recipe."""
     known = [each for each in known if each.texts == (work.texts is not None)] or known
     same = [each for each in known if _same(each, work, student)]
     like = same or list(known)
     if not like:
         rate = GPU_FLOPS if gpu else CPU_FLOPS
         device = "a GPU" if gpu else "two CPU cores"
-        seconds = START_SECONDS + (training_flops(work) + other_flops(work)) / rate
+        seconds = START_SECONDS + (training_flops(work) + head_flops(work) + other_flops(work)) / rate
         basis = f"no job has been done here yet: {rate:.0e} operations a second, a guess for {device}"
         return Duration(seconds, seconds / DEFAULT_FACTOR, seconds * DEFAULT_FACTOR, basis)
     rates = [each.flops_per_second for each in like]
     factor = SAME_FACTOR if same else OTHER_FACTOR
+    head, fit = _head(work, like, median(rates))
     other, basis = _other(work, recipe, like, median(rates))
+    other += head
     seconds = training_flops(work) / median(rates) + other
     low = (training_flops(work) / max(rates) + other) / factor
     high = (training_flops(work) / min(rates) + other) * factor
     of = "with this student" if same else "with other students"
-    basis = f"{median(rates):.2e} operations a second while training, in {len(like)} earlier jobs {of}; {basis}"
+    basis = f"{median(rates):.2e} operations a second while training, in {len(like)} earlier jobs {of}; {fit}{basis}"
     return Duration(seconds, low, high, basis)
 
 
@@ -97,6 +115,17 @@ def _same(seen: Seen, work: Workload, student: dict[str, Any]) -> bool:
     """The same student; of texts also of the same size, for its name only says that it is of its teacher's family."""
     sizes = seen.run.result["student"]["parameters"], work.student.parameters
     return seen.run.student == student and (work.texts is None or sizes[0] == sizes[1])
+
+
+def _head(work: Workload, like: Sequence[Seen], rate: float) -> tuple[float, str]:
+    """The classifier's last fit, in seconds; where none was measured its operations take as long as others do."""
+    wanted = head_flops(work)
+    if not wanted:
+        return 0.0, ""
+    measured = [each.head_flops_per_second for each in like if each.head_flops_per_second]
+    seconds = wanted / (median(measured) if measured else rate)
+    by = f"{len(measured)} of them" if measured else "its operations"
+    return seconds, f"the classifier's last fit {seconds:.3g} s, by {by}; "
 
 
 def _other(work: Workload, recipe: str, like: Sequence[Seen], rate: float) -> tuple[float, str]:

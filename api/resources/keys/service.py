@@ -10,7 +10,7 @@ from api.auth import Caller
 from api.deps import Work
 from api.problems import Conflict, Forbidden, NotFound
 from api.resources.keys.schemas import KeyCreate, KeyCreated, KeyOut
-from store.repositories import tenants
+from store.repositories import rows, tenants
 from store.tables import ApiKey
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def create(work: Work, caller: Caller, body: KeyCreate) -> KeyCreated:
 def revoke(work: Work, caller: Caller, key_id: str) -> None:
     """Make a key worthless from the next request on. Raises `Conflict` for the one that asks."""
     row = find(work.session, caller, key_id)
+    rows.lock(work.session, row)
     if row.id == caller.key_id:
         raise Conflict("This is the key that you are using.", "Revoke it with another admin's.", code="own_key")
     log.info("%s (%s of %s, last used %s) is revoked", row.id, row.name, row.tenant_id, row.last_used_at)

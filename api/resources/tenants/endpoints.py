@@ -12,6 +12,7 @@ from api.paging import Cursor, Limit, encode
 from api.preconditions import CONDITIONAL, HEADERS, IfMatch, require, stamped, tag_of, tagged
 from api.resources.tenants import service
 from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
+from store.repositories import rows
 
 router = APIRouter(tags=["keys"])
 
@@ -65,7 +66,7 @@ def set_tenant_quotas(
     """For the operator: replace a tenant's own limits."""
     if if_match is not None:
         row = service.find(work.session, caller, tenant_id)
-        work.session.refresh(row, with_for_update={"key_share": True})
+        rows.lock(work.session, row)
         require(if_match, tag_of(service.shown(work.session, context.settings, row)))
     row = service.set_quotas(work, caller, tenant_id, body)
     return stamped(service.shown(work.session, context.settings, row), response)

@@ -219,6 +219,7 @@ def abort(work: Work, tenant: str, upload_id: str) -> None:
     """Remove the upload with everything that has arrived. Raises `Conflict` for one that is in use."""
     row = find(work.session, tenant, upload_id)
     if not uploads.expire(work.session, row.id):
+        row = find(work.session, tenant, upload_id)
         what = f"{row.resource_id} is made of it" if row.status == "used" else "it is being joined"
         raise Conflict(
             f"The upload cannot be removed: {what}.", "Delete what it became, or try again.", code="upload_in_use"

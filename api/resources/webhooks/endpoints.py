@@ -72,7 +72,7 @@ def get_webhook(session: ReadSession, tenant: TenantDep, webhook_id: str) -> Web
 )
 def delete_webhook(work: WorkDep, tenant: TenantDep, webhook_id: str) -> None:
     """With its deliveries, those that wait included."""
-    work.session.delete(service.find(work.session, tenant, webhook_id))
+    work.session.delete(service.locked(work.session, tenant, webhook_id))
 
 
 @router.post(

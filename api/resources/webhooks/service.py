@@ -13,7 +13,7 @@ from distill.errors import RetortError
 from store import signing
 from store.egress import NameNotResolved, UrlRefused, resolve_and_pin
 from store.ids import new_id
-from store.repositories import outbox, quotas, webhooks
+from store.repositories import outbox, quotas, rows, webhooks
 from store.tables import Delivery, Webhook
 
 
@@ -58,6 +58,13 @@ def find(session: Session, tenant: str, webhook_id: str) -> Webhook:
     return row
 
 
+def locked(session: Session, tenant: str, webhook_id: str) -> Webhook:
+    """The same, as it stays until commit. Lock no delivery before it: the worker does so in this order too."""
+    row = find(session, tenant, webhook_id)
+    rows.lock(session, row)
+    return row
+
+
 def find_delivery(session: Session, tenant: str, webhook_id: str, delivery_id: str) -> Delivery:
     row = outbox.get(session, find(session, tenant, webhook_id).id, delivery_id)
     if row is None:
@@ -68,7 +75,7 @@ def find_delivery(session: Session, tenant: str, webhook_id: str, delivery_id: s
 
 def test(work: Work, tenant: str, webhook_id: str) -> Delivery:
     """Leave a message that tells nothing."""
-    row = _enabled(find(work.session, tenant, webhook_id))
+    row = _enabled(locked(work.session, tenant, webhook_id))
     made = outbox.add(work.session, row.id, outbox.TEST, {"webhook_id": row.id})
     work.session.refresh(made)
     _ring(work)
@@ -85,7 +92,7 @@ def redeliver(work: Work, tenant: str, webhook_id: str, delivery_id: str) -> Del
 
 
 def enable(work: Work, tenant: str, webhook_id: str) -> Webhook:
-    row = find(work.session, tenant, webhook_id)
+    row = locked(work.session, tenant, webhook_id)
     webhooks.enable(work.session, row)
     return row
 

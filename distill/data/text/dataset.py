@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.data.rows import RowLimits
 from distill.data.text.opening import TextSplit, open_raw_text
-from distill.data.text.records import Kind
+from distill.data.text.records import Form, Kind
 from distill.data.text.tables import LIMITS
 from distill.types import DatasetInput
 
@@ -37,6 +37,7 @@ class TextDataset:
     digest: str
     notes: tuple[str, ...]
     duplicates: int = 0
+    form: Form = "texts"
 
 
 def open_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> TextDataset:
@@ -44,5 +45,5 @@ def open_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> TextDataset:
     raw = open_raw_text(dataset, limits)
     return TextDataset(
         raw.name, raw.kind, raw.classes, TextSamples(raw.train), TextSamples(raw.test), raw.digest, raw.notes,
-        raw.duplicates,
+        raw.duplicates, raw.form,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,13 +17,14 @@ EXAMPLE_LENGTH = 16
 class TextPreprocessing:
     """Sequences of at most `max_length` tokens below `vocabulary`, with `segments` where the model tells two texts
     apart; `task` says whether texts are classified or answered; `reads` is what of a feature counts
-    (`distill.layers.SequenceView`)."""
+    (`distill.layers.SequenceView`); `talk`: what is answered are conversations, not instructions."""
 
     max_length: int
     vocabulary: int
     segments: bool
     task: Kind
     reads: str
+    talk: bool = field(default=False, repr=False)  # unseen: the Q curve's digest is of what stands before it
 
     def example(self, count: int) -> dict[str, Tensor]:
         """`count` sequences of random tokens and different lengths; draws nothing from torch's global generator."""

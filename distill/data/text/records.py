@@ -117,8 +117,17 @@ def _chat(row: Mapping[str, Any], number: int, label: str | None) -> Record:
     turns = [_turn(message, number) for message in messages]
     if turns[-1][0] != "Assistant":
         refuse(f"the last message of row {number} is not the assistant's", row=number)
-    prompt = "".join(f"### {role}:\n{content.strip()}\n\n" for role, content in turns[:-1])
-    return Record(f"{prompt}### Assistant:\n", turns[-1][1], _label(row, number, label))
+    return Record(_talk(turns[:-1]), turns[-1][1], _label(row, number, label))
+
+
+def talk_of(messages: Sequence[Mapping[str, str]]) -> str:
+    """The prompt of a conversation so far: messages with `role` (system, user, assistant) and `content`."""
+    return _talk([_turn(message, number) for number, message in enumerate(messages, start=1)])
+
+
+def _talk(turns: Sequence[tuple[str, str]]) -> str:
+    said = "".join(f"### {role}:\n{content.strip()}\n\n" for role, content in turns)
+    return f"{said}### Assistant:\n"
 
 
 def _turn(message: Any, number: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from transformers import PreTrainedConfig
 from distill.errors import InvalidTeacher
 from distill.models.language.folder import SMALL_BYTES, TOKENIZER, Folder
 
-FILE = "tokenizer.json"
+FILE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 REMEDY = "Write one with `AutoTokenizer.from_pretrained(...).save_pretrained(folder)` and add the folder's files."
 _FAILED = "The tokenizer failed on a text"
 _FITTING = "Send the tokenizer that the model was trained with."
@@ -88,11 +89,26 @@ class Tokens:
         """Text without special tokens."""
         return str(_guarded(lambda: self.tokenizer.decode(list(ids), skip_special_tokens=True), _FAILED))
 
+    def same(self, other: Tokens) -> bool:
+        """Whether both make the same tokens of every text and answer."""
+        ends = (self.bos, self.eos) == (other.bos, other.eos)
+        return ends and self.tokenizer.to_str() == other.tokenizer.to_str()
+
     def copy_to(self, folder: Path) -> None:
-        """The files as they came."""
+        """The files as they came. Where no tokenizer_config.json did, one that has transformers read tokenizer.json as
+        it is, instead of what the model's family usually has."""
+        if SETTINGS not in self.files:
+            (folder / SETTINGS).write_text(json.dumps(self._settings(), indent=2) + "\n", encoding="utf-8")
         for name, path in self.files.items():
             if path.resolve() != (folder / name).resolve():
                 shutil.copyfile(path, folder / name)
+
+    def _settings(self) -> dict[str, Any]:
+        numbers = {"pad_token": self.pad, "bos_token": self.bos, "eos_token": self.eos}
+        found = {name: self.tokenizer.id_to_token(number) for name, number in numbers.items() if number is not None}
+        named = {name: token for name, token in found.items() if token is not None}
+        inputs = ["input_ids", *(["token_type_ids"] if self.segments else []), "attention_mask"]
+        return {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": inputs} | named
 
     def _batch(self, samples: Sequence[Pair]) -> list[Any]:
         inputs = [text if second is None else (text, second) for text, second in samples]
@@ -135,7 +151,7 @@ def _guarded(call: Callable[[], Result], failed: str) -> Result:
 
 def _special(tokenizer: Tokenizer, folder: Folder, config: PreTrainedConfig) -> dict[str, int | None]:
     """pad, bos and eos: by the tokenizer's own configuration, else by the model's."""
-    named = folder.json("special_tokens_map.json") | folder.json("tokenizer_config.json")
+    named = folder.json("special_tokens_map.json") | folder.json(SETTINGS)
     found: dict[str, int | None] = {}
     for name in ("pad", "bos", "eos"):
         token = named.get(f"{name}_token")

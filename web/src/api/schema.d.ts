@@ -6157,6 +6157,8 @@ export interface operations {
                 recipe?: string | null;
                 /** @description `name:value`; may be repeated: all must hold. */
                 label?: string[] | null;
+                /** @description Words, each of which must be in the id, name, recipe, status or student's name. */
+                search?: string;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string | null;
             };

@@ -10,6 +10,7 @@ import { Datasets } from "../pages/Datasets";
 import { NewJob } from "../pages/NewJob";
 import { Teacher } from "../pages/Teacher";
 import { Teachers } from "../pages/Teachers";
+import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
 import { ANSWERS, INSTRUCTIONS, MODEL, REVIEWS } from "../testing/texts";
 import { CurveCard, unscored } from "./CurveCard";
@@ -52,13 +53,6 @@ const ANSWERED: Record<string, object> = {
   "/system": { dataset_references: [] },
 };
 const sent: unknown[] = [];
-
-/** Node's own takes no path alone, as a browser's does. */
-class Absolute extends Request {
-  constructor(input: RequestInfo | URL, init?: RequestInit) {
-    super(typeof input === "string" ? new URL(input, window.location.origin) : input, init);
-  }
-}
 
 beforeEach(() => {
   sent.length = 0;

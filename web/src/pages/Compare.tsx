@@ -8,6 +8,7 @@ import type { Curve, Job } from "../api/types";
 import { type Overlay, OverlayChart } from "../charts/OverlayChart";
 import { FIELDS, type Field } from "../charts/QCurvePicture";
 import { Icon } from "../components/Icon";
+import { JobPicker } from "../components/JobPicker";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { ROWS } from "../components/ResultCard";
@@ -49,7 +50,6 @@ export function Compare() {
   const { query } = usePlace();
   const ids = useMemo(() => [...new Set((query.get("jobs") ?? "").split(",").filter(Boolean))], [query]);
   const { data, problem, reload } = usePoll(`compare ${ids.join()}`, () => Promise.all(ids.map(one)), 8000);
-  const all = usePoll("jobs to compare", () => unwrap(api.GET("/jobs", { params: { query: { limit: 100 } } })));
   const change = (next: string[]): void => navigate(`/compare${next.length ? `?jobs=${next.join(",")}` : ""}`, { replace: true });
   const found = data?.filter((each) => each !== null) ?? [];
   const gone = ids.filter((_, at) => data?.[at] === null);
@@ -69,22 +69,9 @@ export function Compare() {
             </span>
           );
         })}
-        <label className="inline">
-          <span className="visually-hidden">Add a job</span>
-          <select value="" onChange={(event) => change([...ids, event.target.value])}>
-            <option value="">Add a job…</option>
-            {all.data?.items
-              .filter((job) => !ids.includes(job.id))
-              .map((job) => (
-                <option key={job.id} value={job.id}>
-                  {title(job)} ({job.status}, {job.id.slice(-6)})
-                </option>
-              ))}
-          </select>
-        </label>
+        <JobPicker label="Add a job" without={ids} onPick={(id) => change([...ids, id])} />
       </div>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
-      {all.problem && !all.data && !problem && <Problem error={all.problem} onRetry={all.reload} />}
       {gone.length > 0 && <Gone ids={gone} onLeaveOut={() => leaveOut(...gone)} />}
       {!data && !problem && ids.length > 0 && <Loading what="the jobs" />}
       {ids.length === 0 && <p className="none card">Add jobs above, or select several in the list of jobs.</p>}

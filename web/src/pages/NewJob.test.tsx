@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { Toasts } from "../components/Toasts";
+import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
 import { NewJob } from "./NewJob";
 
@@ -10,13 +11,6 @@ const page = (items: object[], next_cursor: string | null = null) => ({ items, n
 const recipe = { name: "cross_entropy", summary: "", needs_teacher: false, needs_layers: false, parameters: {} };
 const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], datasets: [{ name: "digits" }], architectures: 1400 };
 const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 } } } } } };
-
-/** Node's own takes no path alone, as a browser's does. */
-class Absolute extends Request {
-  constructor(input: RequestInfo | URL, init?: RequestInit) {
-    super(typeof input === "string" ? new URL(input, window.location.origin) : input, init);
-  }
-}
 
 let answers: Record<string, object> = {};
 /** Of the posts, one after the other; what is not there is a lost answer. */

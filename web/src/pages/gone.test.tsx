@@ -2,6 +2,7 @@ import { render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
+import { Absolute } from "../testing/absolute";
 import { event, job, layer, RESULT } from "../testing/samples";
 import { Compare } from "./Compare";
 import { Job } from "./Job";
@@ -20,13 +21,6 @@ const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs
 
 let answers: Record<string, object | number | string> = {};
 const asked: string[] = [];
-
-/** Node's own takes no path alone, as a browser's does. */
-class Absolute extends Request {
-  constructor(input: RequestInfo | URL, init?: RequestInit) {
-    super(typeof input === "string" ? new URL(input, window.location.origin) : input, init);
-  }
-}
 
 function answer(found: object | number | string | undefined): Response {
   if (typeof found === "string") return new Response(found, { headers: { "Content-Type": "text/event-stream" } });

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { FailureCard } from "../components/FailureCard";
+import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
 import { Teacher } from "./Teacher";
 
@@ -11,12 +12,6 @@ import { Teacher } from "./Teacher";
 const page = (items: object[], next_cursor: string | null = null) => ({ items, next_cursor });
 let answers: Record<string, object> = {};
 const asked: string[] = [];
-
-class Absolute extends Request {
-  constructor(input: RequestInfo | URL, init?: RequestInit) {
-    super(typeof input === "string" ? new URL(input, window.location.origin) : input, init);
-  }
-}
 
 beforeEach(() => {
   asked.length = 0;

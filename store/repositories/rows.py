@@ -1,0 +1,28 @@
+"""A row found earlier, held as it is now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.tables import Base
+
+
+class Gone(Exception):
+    """The row was there when it was found, and has been deleted since."""
+
+    def __init__(self, row_id: str) -> None:
+        super().__init__(f"{row_id} has been deleted meanwhile")
+        self.row_id = row_id
+
+
+def lock(session: Session, row: Base) -> None:
+    """Nobody changes the row until commit; `row` is as it is now. Raises `Gone`. (SQLite has one writer at a time
+    anyway.)"""
+    table: Any = type(row)
+    row_id: str = row.id  # type: ignore[attr-defined]
+    query = select(table).where(table.id == row_id).with_for_update(key_share=True)
+    if session.scalar(query.execution_options(populate_existing=True)) is None:
+        raise Gone(row_id)
