@@ -219,6 +219,19 @@ def test_tar_sparse(tmp_path):
     refused(tmp_path / "b.tar", "special")
 
 
+@pytest.mark.parametrize("size", [b"\x80" + b"\x7f" * 11, b"77777777777\0"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_tar_a_folder_of_exabytes(tmp_path, size, packed):
+    """Old tars mark a folder by a slash only, and give it a size like any file."""
+    block = bytearray(tarfile.TarInfo("class0/").tobuf(tarfile.USTAR_FORMAT))
+    block[124:136], block[156:157], block[148:156] = size, b"\0", b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    rest = write_tar(tmp_path / "rest", tree()).read_bytes()
+    path = tmp_path / "a.tar"
+    path.write_bytes(gzip.compress(block + rest) if packed else block + rest)
+    refused(path, "truncated")
+
+
 def test_tar_giant_extended_header(tmp_path):
     for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
         info = tarfile.TarInfo("x")

@@ -90,8 +90,9 @@ def is_gzip(path: Path) -> bool:
 
 
 def _seek(file: BinaryIO, count: int, end: int) -> None:
-    if file.seek(count, 1) > end:
+    if count > end - file.tell():  # before seeking: a header may claim more than a position can be
         refuse("it is truncated")
+    file.seek(count, 1)
 
 
 class _Counted:
