@@ -356,7 +356,9 @@ def test_a_digest_is_what_describe_says(small: Service, tmp_path: Path) -> None:
 def streaming(name: str, folder: Path) -> subprocess.Popen[bytes]:
     """`retort backup -` or `restore -`, which waits for the other end of its pipe."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RETORT_")}
-    program = f"from store.backup.cli import {name}; {name}()"
+    # As at a terminal: whoever starts the tests may ignore SIGHUP (`nohup`) and SIGINT (a shell's background).
+    heard = "import signal as s; s.signal(s.SIGHUP, s.SIG_DFL); s.signal(s.SIGINT, s.default_int_handler)"
+    program = f"{heard}; from store.backup.cli import {name}; {name}()"
     return subprocess.Popen(
         [sys.executable, "-c", program, "-", "--data-dir", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env=kept | {"PYTHONPATH": str(ROOT)},
