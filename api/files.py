@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,7 +15,7 @@ from starlette.datastructures import Headers
 
 from api.negotiation import matches
 from api.problems import PreconditionFailed, RangeNotSatisfiable
-from store.objects import ObjectStore
+from store.objects import ObjectMissing, ObjectStore
 
 PRESIGNED_SECONDS = 300
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.IGNORECASE)
@@ -33,6 +35,17 @@ class StoredFile:
     @property
     def etag(self) -> str:
         return f'"{self.sha256}"'
+
+
+@contextmanager
+def still_there(look: Callable[[], object]) -> Iterator[None]:
+    """Bytes that are gone because their row was deleted since it was found: what `look`, which looks again, raises.
+    Raises `ObjectMissing` where the row is still there."""
+    try:
+        yield
+    except ObjectMissing:
+        look()
+        raise
 
 
 def respond(objects: ObjectStore, file: StoredFile, headers: Headers, redirect: bool) -> Response:

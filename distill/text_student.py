@@ -14,8 +14,8 @@ from torch import Tensor
 
 from distill.data.text import TextPreprocessing, tokenise
 from distill.data.text.loader import collate
-from distill.data.text.records import prompt_of, talk_of
-from distill.errors import InvalidTeacher
+from distill.data.text.records import Form, prompt_of, talk_of
+from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models.language import Tokens, load, open_folder
 from distill.models.language.config import class_names
 from distill.recipes._networks import run_logits
@@ -46,7 +46,8 @@ class TextStudent:
 
     @torch.inference_mode()
     def probabilities(self, texts: Iterable[Text]) -> Tensor:
-        """(n, classes) float32, rows sum to 1. For classifiers."""
+        """(n, classes) float32, rows sum to 1. Raises `InvalidConfig` for a decoder."""
+        self._check("classify", "a decoder", "answer")
         found = [torch.softmax(run_logits(self.model, self.inputs(part)).float(), dim=1) for part in in_parts(texts)]
         return torch.cat([torch.empty(0, len(self.classes)), *found])
 
@@ -58,18 +59,24 @@ class TextStudent:
 
     def answer(self, instructions: Sequence[Text | Talk], new_tokens: int = NEW_TOKENS) -> list[str]:
         """Greedy answers of decoders: to instructions or pairs (instruction, input), or to conversations so far
-        (messages with `role` and `content`; a student of conversations takes a text as the user's first message)."""
+        (messages with `role` and `content`; a student of conversations takes a text as the user's first message).
+        Raises `InvalidConfig` for a classifier."""
+        self._check("generate", "a classifier", "predict")
         network = Network(self.model, self.architecture, self.preprocessing, tokens=self.tokens)
-        prompts = [prompt(given, self.preprocessing.talk) for given in instructions]
+        prompts = [prompt(given, self.preprocessing.form) for given in instructions]
         return generate(network, prompts, torch.device("cpu"), new_tokens)[0]
 
+    def _check(self, task: str, otherwise: str, method: str) -> None:
+        if self.preprocessing.task != task:
+            raise InvalidConfig(f"This student is {otherwise}.", f"Use `{method}`.", {"task": self.preprocessing.task})
 
-def prompt(given: Text | Talk, talk: bool) -> str:
-    """What a decoder is asked, in the words that it was trained with; `talk`: on conversations."""
+
+def prompt(given: Text | Talk, form: Form) -> str:
+    """What a decoder is asked, in the words that it was trained with."""
     if isinstance(given, tuple):
         return prompt_of(*given)
     if isinstance(given, str):
-        return talk_of([{"role": "user", "content": given}]) if talk else prompt_of(given)
+        return talk_of([{"role": "user", "content": given}]) if form == "messages" else prompt_of(given)
     return talk_of(given)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from store.file_lock import held
 
 FILE = "serve.lock"
 
@@ -27,13 +28,11 @@ def only_one(folder: Path, who: str) -> Iterator[None]:
     `who` is what the next one reads. Raises `AlreadyRunning`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a+") as file:
+    path = folder / FILE
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(path, wait=False))
         except BlockingIOError:
-            file.seek(0)
-            raise AlreadyRunning(folder, file.read().strip()) from None
-        file.truncate(0)
-        file.write(who)
-        file.flush()
+            raise AlreadyRunning(folder, path.read_text().strip()) from None
+        path.write_text(who)
         yield

@@ -11,14 +11,13 @@ from distill.errors import InvalidDataset
 from store import references
 from store.database import Database
 from store.formats import KINDS, KNOWN, Format, detect
-from store.objects import ObjectStore, StorageUnavailable
+from store.objects import ObjectStore
 from store.repositories import resources
 from store.settings import Settings
 from store.tables import Dataset
-from worker.errors import StorageDown
 from worker.references import Download
 from worker.room import Room, room_of
-from worker.watched import watched
+from worker.storing import put
 
 Check = Callable[[], None]
 
@@ -44,8 +43,9 @@ def adopt(
     files = {role: file | fetched.get(role, {}) for role, file in row.files.items()}
     kind = _kind(files)
     for role in fetched:
-        path = folder / f"fetched-{role}"
-        files[role]["object_key"] = _stored(objects, references.object_key(row.id, role), path, check)
+        path, key = folder / f"fetched-{role}", references.object_key(row.id, role)
+        put(objects, key, path, key, check)
+        files[role]["object_key"] = key
         path.unlink()
     _write(database, row, files, kind)
 
@@ -63,14 +63,6 @@ def _fetch(settings: Settings, file: dict[str, Any], path: Path, check: Check, r
     if found is None:
         raise InvalidDataset(f"What {file['url']} serves is not {KNOWN}.", "Name a file of one of these kinds.")
     return {"size_bytes": info.size_bytes, "sha256": info.sha256, "format": found}
-
-
-def _stored(objects: ObjectStore, key: str, path: Path, check: Check) -> str:
-    try:
-        watched(lambda: objects.put(key, path), check)
-    except StorageUnavailable as error:
-        raise StorageDown(f"The object store did not take {key}: {error}") from error
-    return key
 
 
 def _kind(files: dict[str, Any]) -> str:

@@ -12,16 +12,16 @@ from typing import Any
 from distill.safetensors_header import read_header
 from distill.types import Architecture
 from store.database import Database
-from store.objects import ObjectInfo, ObjectStore, StorageUnavailable
+from store.objects import ObjectStore, StorageUnavailable
 from store.settings import Settings
 from store.sources import FILENAME, files_of, stored, to_json
 from store.tables import Teacher
 from worker import hub
-from worker.errors import InputDamaged, StorageDown
+from worker.errors import InputDamaged
 from worker.fetching import Fetcher
 from worker.inspector import CONVERTED, MODEL_ZIP
 from worker.room import room_of
-from worker.watched import watched
+from worker.storing import put
 
 log = logging.getLogger(__name__)
 SOURCE = "source"
@@ -61,7 +61,7 @@ def keep(
             raise InputDamaged("The inspection left no model.")
     else:
         read_header(path)  # the inspector had it in its hands; this process believes only what it has seen itself
-    info = _put(objects, row.object_key, path, check)
+    info = put(objects, row.object_key, path, "the converted weights", check)
     named = {name: value for name, value in (row.source or {}).items() if name == "huggingface"}
     told = {"notes": facts.get("notes", []), "isolation": facts.get("isolation", "")}
     return {
@@ -69,13 +69,6 @@ def keep(
         "size_bytes": info.size_bytes,
         "sha256": info.sha256,
     }
-
-
-def _put(objects: ObjectStore, key: str, path: Path, check: Callable[[], None]) -> ObjectInfo:
-    try:
-        return watched(lambda: objects.put(key, path), check)
-    except StorageUnavailable as error:
-        raise StorageDown(f"The object store did not take the converted weights: {error}") from error
 
 
 def clear_if_gone(row: Teacher, database: Database, objects: ObjectStore) -> None:

@@ -26,12 +26,12 @@ def answer_next(
     with scratch.folder(settings.scratch, new_id("cst"), 1) as folder:
         found = run(command, "cost", folder, question, settings, check)
     with database.write() as session:
-        if "report" not in found and found["error"]["fault"] == "system":
+        if "report" in found:
+            costs.answer(session, question, {"cost": found["report"]})
+        elif found["error"]["fault"] == "system":
             costs.forget(session, question)  # killed for memory or the like: who asks again may have better luck
         else:
-            costs.answer(
-                session, question, {"cost": found["report"]} if "report" in found else {"error": found["error"]}
-            )
+            costs.answer(session, question, {"error": found["error"]})
     named = question.get("architecture") or question.get("student") or question["config"]
     log.info("counted %s", named.get("name") or named["model_type"])
     return True

@@ -6,11 +6,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from store.objects import ObjectStore, StorageUnavailable
+from store.objects import ObjectStore
 from store.tables import Dataset, Teacher
 from store.thumbnails import object_key
-from worker.errors import StorageDown
 from worker.inspector import THUMBNAILS
+from worker.storing import put
 
 __all__ = ["kept", "object_key"]
 MOST_BYTES = 8 * 2**20  # 50 rows of 8 tiles are a few hundred KB
@@ -27,10 +27,7 @@ def kept(objects: ObjectStore, row: Teacher | Dataset, folder: Path, answer: dic
     path = folder / THUMBNAILS
     if not _is_webp(path):
         return answer | {"report": report | {"thumbnails": None}}
-    try:
-        info = objects.put(object_key(row.id), path)
-    except StorageUnavailable as error:
-        raise StorageDown(f"The object store did not take the thumbnails: {error}") from error
+    info = put(objects, object_key(row.id), path, "the thumbnails")
     stored = layout | {"size_bytes": info.size_bytes, "sha256": info.sha256}
     return answer | {"report": report | {"thumbnails": stored}}
 

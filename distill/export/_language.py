@@ -6,17 +6,23 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from distill.data.text.records import Form
 from distill.export._base import Artifact, Context, class_section, write_text
 from distill.models.language import open_folder, save_folder
 from distill.models.language.folder import pack
 
 ZIP = "student.zip"
+_WHAT: dict[Form, str] = {
+    "texts": "A text classifier for {} classes", "pairs": "A text classifier for pairs, {} classes",
+    "instructions": "A decoder for instructions", "messages": "A decoder for conversations",
+}  # fmt: skip
 
 _CLASSIFIER = """from distill.student import load_student
 
 student = load_student("student.zip")
-for prediction in student.predict(["A text."]):
+for prediction in student.predict([{sample}]):
     print(prediction.label, prediction.probability)
 ```
 
@@ -28,7 +34,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("student")
 model = AutoModelForSequenceClassification.from_pretrained("student").eval()
-inputs = tokenizer(["A text."], truncation=True, max_length={length}, return_tensors="pt")
+inputs = tokenizer({columns}, truncation=True, max_length={length}, return_tensors="pt")
 with torch.inference_mode():
     print(model.config.id2label[model(**inputs).logits.argmax(1).item()])
 """
@@ -72,12 +78,21 @@ def student(context: Context, folder: Path, metadata: dict[str, str]) -> list[Ar
     ]
 
 
-def _decoder(context: Context, talk: bool) -> str:
+_SINGLE = {"sample": '"A text."', "columns": '["A text."]'}
+_PAIR = {"sample": '("A text.", "Another text.")', "columns": '["A text."], ["Another text."]'}
+
+
+def _classifier(how: dict[str, Any]) -> str:
+    shown = _PAIR if how["form"] == "pairs" else _SINGLE
+    return _CLASSIFIER.format(length=how["max_length"], **shown)
+
+
+def _decoder(context: Context, form: Form) -> str:
     from distill.text_student import prompt
 
     tokens = context.tokens
     bos = [] if tokens.bos is None else [tokens.bos]
-    asked = json.dumps(prompt("Name three birds.", talk))
+    asked = json.dumps(prompt("Name three birds.", form))
     return _DECODER.format(prompt=asked, bos=bos, eos=tokens.eos, pad=tokens.pad)
 
 
@@ -88,8 +103,8 @@ def card(context: Context, folder: Path) -> list[Artifact]:
     interval = f"95 % interval {100 * share['low']:.2f} to {100 * share['high']:.2f}, n = {share['n']}"
     generates = how["task"] == "generate"
     what = "next-token accuracy on the answers" if generates else "test accuracy"
-    kind = "A decoder for instructions" if generates else f"A text classifier for {len(context.classes)} classes"
-    snippet = _decoder(context, how["talk"]) if generates else _CLASSIFIER.format(length=how["max_length"])
+    kind = _WHAT[how["form"]].format(len(context.classes))
+    snippet = _decoder(context, how["form"]) if generates else _classifier(how)
     text = f"""# {context.architecture.name}, {report["recipe"]}
 
 {kind}, of {found["parameters"]:,} parameters, trained by Retort with the recipe `{report["recipe"]}` on

@@ -286,9 +286,8 @@ def _preprocessing(
     if reads == "auto":
         reads = "tokens" if generate else cast(Any, head_reads(module.config))
         why = "every token of the answers" if generate else f"what the classification head reads: {reads}"
-    how = TextPreprocessing(
-        length, module.config.vocab_size, tokens.segments, dataset.kind, reads, dataset.form == "messages"
-    )
+    vocabulary = module.config.vocab_size
+    how = TextPreprocessing(length, vocabulary, tokens.segments, dataset.kind, reads, dataset.form)
     return how, {"max_length": reason, "text_features": why}
 
 

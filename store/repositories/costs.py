@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from store.repositories import rows
 from store.tables import CatalogueEntry
 
 WANTED, KNOWN = "cost_wanted", "cost"
@@ -58,6 +58,5 @@ def answer(session: Session, question: dict[str, Any], found: dict[str, Any]) ->
 
 
 def _put(session: Session, kind: str, name: str, data: dict[str, Any]) -> None:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {"kind": kind, "name": name, "data": data}
-    session.execute(dialect.insert(CatalogueEntry).values(**values).on_conflict_do_nothing())
+    session.execute(rows.insert(session, CatalogueEntry).values(**values).on_conflict_do_nothing())

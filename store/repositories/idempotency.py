@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
+from store.repositories import rows
 from store.tables import IdempotencyKey
 
 LOCK_SEED = 6  # apart from other users of advisory locks
@@ -36,8 +36,7 @@ def reserve(session: Session, tenant_id: str, key: str, request_hash: str) -> Id
     """
     _forget_stale(session, tenant_id, key)
     values: dict[str, Any] = {"tenant_id": tenant_id, "key": key, "request_hash": request_hash}
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(IdempotencyKey).values(**values).on_conflict_do_nothing()
+    insert = rows.insert(session, IdempotencyKey).values(**values).on_conflict_do_nothing()
     if session.execute(insert.returning(IdempotencyKey.key)).first() is not None:
         return None
     query = select(IdempotencyKey).where(IdempotencyKey.tenant_id == tenant_id, IdempotencyKey.key == key)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import and_, delete, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from distill.types import Event
 from store.clock import db_now
-from store.repositories import events
+from store.repositories import events, rows
 from store.repositories.leases import Lease, fenced
 from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
 
@@ -163,9 +162,8 @@ def add_checkpoint(session: Session, lease: Lease, checkpoint: Checkpoint) -> No
 
 def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None:
     """Keep a complete curve for reuse under its digest; the first one stays, of two jobs' at the same moment too."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     row = {"tenant_id": tenant_id, "digest": curve["digest"], "curve": clean(curve)}
-    session.execute(dialect.insert(CachedCurve).values(**row).on_conflict_do_nothing())
+    session.execute(rows.insert(session, CachedCurve).values(**row).on_conflict_do_nothing())
 
 
 def forget_curves(session: Session, older_seconds: float) -> int:

@@ -1,10 +1,11 @@
-"""A row found earlier, held as it is now."""
+"""Rows of whatever table: held as they are now, inserted unless they are there."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.tables import Base
@@ -16,6 +17,12 @@ class Gone(Exception):
     def __init__(self, row_id: str) -> None:
         super().__init__(f"{row_id} has been deleted meanwhile")
         self.row_id = row_id
+
+
+def insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """`INSERT` as the session's database says it: with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    kind = session.get_bind().dialect.name
+    return postgresql.insert(table) if kind == "postgresql" else sqlite.insert(table)
 
 
 def lock(session: Session, row: Base) -> None:

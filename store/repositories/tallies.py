@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from store.repositories import rows
 from store.tables import Tally
 
 ATTEMPTS = "attempts"  # label: outcome, or outcome/code
@@ -20,8 +18,7 @@ BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, float("inf"))
 
 def add(session: Session, name: str, label: str, amount: float = 1.0) -> None:
     """Count. Rows stay locked until commit: count last, and one counter before another everywhere alike."""
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new = dialect.insert(Tally).values(name=name, label=label, value=amount)
+    new = rows.insert(session, Tally).values(name=name, label=label, value=amount)
     grown = new.on_conflict_do_update(index_elements=["name", "label"], set_={"value": Tally.value + amount})
     session.execute(grown)
 

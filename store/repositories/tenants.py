@@ -6,11 +6,11 @@ import hashlib
 import secrets
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.ids import new_id
+from store.repositories import rows
 from store.repositories.page import newest_first
 from store.tables import ALL_SCOPES, ApiKey, Tenant
 
@@ -34,9 +34,8 @@ def ensure(session: Session, name: str) -> Tenant:
     tenant = session.scalar(query)
     if tenant is not None:
         return tenant
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     # Another request may make the same at the same moment: the first one's stays, and both have it.
-    session.execute(dialect.insert(Tenant).values(id=new_id("tnt"), name=name).on_conflict_do_nothing())
+    session.execute(rows.insert(session, Tenant).values(id=new_id("tnt"), name=name).on_conflict_do_nothing())
     return session.scalars(query).one()
 
 

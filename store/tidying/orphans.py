@@ -12,12 +12,12 @@ from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
 from store.database import Database
 from store.objects import ObjectStore
+from store.repositories import rows
 from store.states import TERMINAL
 from store.tables import Artifact, Checkpoint, Dataset, Job, Orphan, Teacher, Upload
 
@@ -98,9 +98,8 @@ def _note(session: Session, unknown: Iterable[str], grace_seconds: float) -> lis
     unknown = set(unknown)
     noted = set(session.scalars(select(Orphan.object_key)))
     _forget(session, noted - unknown)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     for key in sorted(unknown - noted):  # another worker may note the same
-        session.execute(dialect.insert(Orphan).values(object_key=key, seen_at=db_now()).on_conflict_do_nothing())
+        session.execute(rows.insert(session, Orphan).values(object_key=key, seen_at=db_now()).on_conflict_do_nothing())
     late = select(Orphan.object_key).where(Orphan.seen_at < db_now(-grace_seconds)).order_by(Orphan.object_key)
     return list(session.scalars(late))
 

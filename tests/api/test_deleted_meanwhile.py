@@ -20,6 +20,7 @@ from api import registration
 from api.context import Context
 from store.database import Database
 from store.ids import new_id
+from store.objects import FolderStore
 from store.repositories import outbox, tenants, uploads
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import ApiKey, Dataset, Job, Teacher, Upload, Webhook
@@ -151,3 +152,27 @@ def _bytes(context: Context) -> Path:
 def _discarded(session: Session, dataset_id: str) -> None:
     uploads.release(session, dataset_id, 60)
     session.execute(delete(Dataset).where(Dataset.id == dataset_id))
+
+
+@pytest.mark.parametrize("wanted", ["student", "artifacts/report.md", "teacher", "thumbnails"])
+def test_bytes_whose_row_is_deleted_before_they_are_read_are_not_found(
+    client: TestClient, driver: Driver, objects: FolderStore, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    path = f"/jobs/{job_id}"
+    if wanted == "thumbnails":
+        layout = {"columns": 8, "rows": 1, "tile_pixels": 64, "size_bytes": 1, "sha256": "0" * 64}
+        path = f"/datasets/{driver.dataset(report={'thumbnails': layout})}"
+    read = objects.read
+
+    def late(key: str, *bounds: int) -> Iterator[bytes]:
+        assert client.delete(path).status_code == 204
+        return read(key, *bounds)
+
+    monkeypatch.setattr(objects, "read", late)
+    if wanted == "teacher":
+        answer = client.post("/teachers", json={"artifact": {"job_id": job_id, "name": "student.safetensors"}})
+        assert problem(answer, 422)["errors"][0]["pointer"] == "/artifact/job_id"
+    else:
+        problem(client.get(f"{path}/{wanted}"), 404, "not_found")

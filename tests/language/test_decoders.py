@@ -199,6 +199,8 @@ def test_a_student_of_conversations_is_asked_as_it_was_taught(tmp_path: Path, mo
     data = DatasetInput(kind="text", name="talk", files={"all": str(write(tmp_path / "talk.jsonl", rows))})
     go(spec(data, teacher("llama", tmp_path), STUDENT, recipe="logit", max_steps=2), tmp_path / "run")
     student = load_student(tmp_path / "run" / "artifacts" / "student.zip")
+    with pytest.raises(InvalidConfig, match="a decoder"):
+        student.predict(["what does the cat do ?"])
     asked: list[str] = []
     plain = student.tokens.plain
     monkeypatch.setattr(student.tokens, "plain", lambda texts: asked.extend(texts) or plain(texts))

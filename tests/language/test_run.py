@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -319,3 +322,30 @@ def test_a_comparison_and_the_honest_verdict(
     result = next(event for event in events if event.kind == "result").data
     assert result["comparison"]["accuracy"]["n"] == result["student"]["accuracy"]["n"]
     assert result["verdict"]["difference"] is not None
+
+
+def test_the_card_of_a_classifier_of_pairs_shows_a_pair(data: DatasetInput, tmp_path: Path) -> None:
+    rows = [{"premise": f"the {tiny.WORDS[i % 7]}", "hypothesis": "runs fast", "label": i % 2} for i in range(60)]
+    write(tmp_path / "pairs.jsonl", rows)
+    pairs = DatasetInput(kind="text", name="pairs", files={"all": str(tmp_path / "pairs.jsonl")})
+    network = tiny.save(tiny.network("bert", classes=2), tmp_path / "teacher")
+    go(spec(pairs, given(network, 2), recipe="cross_entropy", max_steps=2), tmp_path / "run")
+    folder = tmp_path / "run" / "artifacts"
+    with zipfile.ZipFile(folder / "student.zip") as archive:
+        archive.extractall(folder / "student")
+    ours, alone = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    told = []
+    for code in (ours, alone):
+        with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, {})
+        told.append(out.getvalue().split()[0])
+    expected = load_student(folder / "student.zip").predict([("A text.", "Another text.")])[0].label
+    assert told == [expected] * 2
+    assert '("A text.", "Another text.")' in ours
+    assert "A text classifier for pairs" in (folder / "README.md").read_text()
+
+
+def test_a_classifier_does_not_answer_and_says_so(finished: tuple[list[Event], Path]) -> None:
+    student = load_student(finished[1] / "artifacts" / "student.zip")
+    with pytest.raises(InvalidConfig, match="a classifier"):
+        student.answer(["what does the cat do ?"])

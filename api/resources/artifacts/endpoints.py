@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.auth import TenantDep
 from api.deps import ContextDep
-from api.files import respond
+from api.files import StoredFile, respond, still_there
 from api.negotiation import Accept, best
 from api.openapi import Responses, documented
 from api.resources.artifacts import service
@@ -69,9 +69,14 @@ def download_job_artifact(
     request: Request, context: ContextDep, tenant: TenantDep, job_id: str, name: str, redirect: Redirect = True
 ) -> Response:
     """The file, streamed. Takes `Range` with `If-Range`; `ETag` is its sha256, `Repr-Digest` the same."""
-    with context.database.read() as session:
-        file = service.stored(session, tenant, job_id, name)
-    return respond(context.objects, file, request.headers, redirect)
+
+    def look() -> StoredFile:
+        with context.database.read() as session:
+            return service.stored(session, tenant, job_id, name)
+
+    file = look()
+    with still_there(look):
+        return respond(context.objects, file, request.headers, redirect)
 
 
 @router.get(

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from api import registration
 from api.auth import TenantDep
 from api.deps import ContextDep, ReadSession, WorkDep
-from api.files import respond
+from api.files import respond, still_there
 from api.idempotency import IdempotencyKeyDep
 from api.negotiation import IfNoneMatch, Prefer
 from api.openapi import body, documented
@@ -121,12 +121,16 @@ def update_dataset(
         304: {"description": "Not modified since the answer with that ETag."},
     },
 )
-def get_dataset_thumbnails(
-    context: ContextDep, session: ReadSession, tenant: TenantDep, request: Request, dataset_id: str
-) -> Response:
+def get_dataset_thumbnails(context: ContextDep, tenant: TenantDep, request: Request, dataset_id: str) -> Response:
     """One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles."""
-    row = registration.find(session, Dataset, tenant, dataset_id)
-    return respond(context.objects, service.sheet(row), request.headers, redirect=False)
+
+    def look() -> Dataset:
+        with context.database.read() as session:
+            return registration.find(session, Dataset, tenant, dataset_id)
+
+    sheet = service.sheet(look())
+    with still_there(look):
+        return respond(context.objects, sheet, request.headers, redirect=False)
 
 
 @router.delete(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api import architectures
 from api.context import Context
+from api.files import still_there
 from api.forms import form_fields, invalid, only, parsed
 from api.idempotency import request_hash
 from api.problems import Conflict
@@ -63,15 +64,20 @@ def _from_form(context: Context, tenant: str, upload: Upload, key: str | None) -
 
 
 def _from_artifact(context: Context, tenant: str, body: TeacherFromArtifact, key: str | None) -> tuple[str, bool]:
-    with context.database.read() as session:
-        job, artifact = _source(session, tenant, body)
+
+    def look() -> tuple[Job, Artifact]:
+        with context.database.read() as session:
+            return _source(session, tenant, body)
+
+    job, artifact = look()
     name = body.name or job.name or f"{job.student['name']} of {job.id}"[-200:]
     form = TeacherForm(architecture=job.student["name"], name=name, labels=body.labels)
     hashed = request_hash("/teachers", body.model_dump())
     architecture = Architecture.model_validate(job.student)
     with _copy(context, artifact) as folder:
         file = ReceivedFile(Path(folder) / "weights", artifact.name, artifact.size_bytes, artifact.sha256)
-        fetch(context.objects, artifact.object_key, file.path)
+        with still_there(look):
+            fetch(context.objects, artifact.object_key, file.path)
         return sending.from_form(context, tenant, form, architecture, [file], Key(key, hashed))
 
 

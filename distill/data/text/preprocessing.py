@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.data.text.records import Kind
+from distill.data.text.records import Form, Kind
 
 EXAMPLE_LENGTH = 16
 
@@ -17,14 +17,15 @@ EXAMPLE_LENGTH = 16
 class TextPreprocessing:
     """Sequences of at most `max_length` tokens below `vocabulary`, with `segments` where the model tells two texts
     apart; `task` says whether texts are classified or answered; `reads` is what of a feature counts
-    (`distill.layers.SequenceView`); `talk`: what is answered are conversations, not instructions."""
+    (`distill.layers.SequenceView`); `form`: what the training texts were (`texts` also where an earlier release did not
+    tell)."""
 
     max_length: int
     vocabulary: int
     segments: bool
     task: Kind
     reads: str
-    talk: bool = field(default=False, repr=False)  # unseen: the Q curve's digest is of what stands before it
+    form: Form = field(default="texts", repr=False)  # unseen: the Q curve's digest is of what stands before it
 
     def example(self, count: int) -> dict[str, Tensor]:
         """`count` sequences of random tokens and different lengths; draws nothing from torch's global generator."""
