@@ -12,12 +12,25 @@ from numpy.typing import NDArray
 from distill.data.limits import Limits
 from distill.data.rows import Row, RowLimits, refuse
 from distill.data.tree import split_of
+from distill.errors import InvalidDataset
 
 LABELS = ("label", "labels", "class", "class_name", "category", "target")
 SPLITS = ("split", "subset", "partition")
 EMBEDDED = ("image", "img", "image_base64", "data")
 PATHS = ("file_name", "filename", "image", "img", "path", "file", "image_path", "filepath")
 NAME_LENGTH = 255  # what file systems give a class folder's name
+
+NAMES_CHARACTERS = 4 * 2**20  # of all names of a dataset: every report of it and every listing carries them
+
+
+def check_together(names: Sequence[str]) -> None:
+    """Raise `InvalidDataset` for class names that are too long all together."""
+    if (total := sum(map(len, names))) > NAMES_CHARACTERS:
+        raise InvalidDataset(
+            f"The names of its {len(names):,} classes have {total:,} characters, more than {NAMES_CHARACTERS:,}.",
+            "Give the classes shorter names.",
+            {"classes": len(names), "characters": total},
+        )
 
 
 def bad_name(name: str) -> str | None:

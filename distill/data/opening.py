@@ -14,6 +14,7 @@ from distill.data import stratify
 from distill.data.images import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened
 from distill.data.kinds import get as kind
 from distill.data.kinds._base import Items, Opened
+from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
@@ -69,6 +70,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     """Open, look at every image, leave unreadable ones out (within `limits.corrupt_fraction`), hold out a test split
     where there is none (20 %, stratified, seed 0). Raises `InvalidDataset`; then nothing is left behind."""
     found: Opened = kind(dataset.kind)(dataset, limits, scratch)
+    check_together(found.classes)
     scans = {name: _Scan(items, limits) for name, items in found.splits.items()}
     corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
     _check_corrupt(corrupt, sum(len(items.labels) for items in found.splits.values()), limits)

@@ -24,6 +24,7 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 _COUNTER = ".num_batches_tracked"
 _PROBES = (7, 11)
 Shapes = dict[str, tuple[int, ...]]
+SHOWN = 50  # names of unused tensors in a report: a file may hold a hundred thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ class CheckpointReport:
     metadata: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-serialisable."""
-        return asdict(self) | {"architecture": self.architecture.model_dump(mode="json")}
+        """JSON-serialisable; of `ignored` the first 50."""
+        kept = {"architecture": self.architecture.model_dump(mode="json"), "ignored": self.ignored[:SHOWN]}
+        return asdict(self) | kept
 
 
 def check(architecture: Architecture, weights_path: str | Path, num_classes: int | None = None) -> CheckpointReport:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill.data import Limits, inspect, open_dataset
+from distill.data.text import inspect_text, recognised
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_tar, write_zip
@@ -118,6 +119,17 @@ def test_train_and_test_files_and_data_urls(tmp_path: Path) -> None:
 )
 def test_what_is_refused(tmp_path: Path, rows: list[dict[str, Any]], word: str) -> None:
     refused(table(tmp_path, all=rows), word)
+
+
+@pytest.mark.parametrize("column", ["image", "text"])
+def test_names_that_are_too_long_together(tmp_path: Path, column: str) -> None:
+    """Each is as long as a folder's name may be; a hundred thousand would make every listing tens of megabytes."""
+    path = tmp_path / "all.jsonl"
+    labels = [f"{i}".zfill(250) for i in range(17_000)]
+    path.write_bytes(text_of([{column: encoded(b"x"), "label": label} for label in labels], "jsonl"))
+    dataset = recognised(DatasetInput(kind="table", name="n", files={"all": str(path)}))
+    with pytest.raises(InvalidDataset, match="names of its 17,000 classes have 4,250,000 characters"):
+        inspect_text(dataset) if column == "text" else inspect(dataset)
 
 
 def test_caps(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distill.data import stratify
 from distill.data.kinds._base import paths_of
-from distill.data.labelled import ordered
+from distill.data.labelled import check_together, ordered
 from distill.data.opening import HOLD_OUT, HOLD_OUT_SEED
 from distill.data.rows import RowLimits
 from distill.data.text.records import KINDS, Form, Kind, Record, reader, refuse
@@ -98,6 +98,7 @@ def _classes(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _check_classes(classes: tuple[str, ...], kind: Kind) -> None:
+    check_together(classes)
     if kind == "classify" and len(classes) < 2:
         refuse("it has fewer than 2 classes", classes=list(classes))
     if len(classes) > MAX_CLASSES:

@@ -18,6 +18,7 @@ from distill.models.language.network import Task, base_of, build, for_task, pad_
 from distill.models.language.tokenizer import Tokens
 
 Shapes = dict[str, tuple[int, ...]]
+SHOWN = 50  # names of unused tensors in a report: a file may hold a hundred thousand
 _BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|masked_bias|rotary_emb\.inv_freq)$")
 _OLD_NORMS = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 
@@ -25,7 +26,7 @@ _OLD_NORMS = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "Layer
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a model folder holds. `num_classes`: of its classification head, 0 where it has none (a base to fine-tune);
-    `generates`: it is a causal decoder. `max_length` in tokens; `ignored`: tensors of heads that are not used.
+    `generates`: it is a causal decoder. `max_length` in tokens; `ignored`: tensors of unused heads, the first 50.
     `config`: the plain values of its configuration, of which it and its students can be built without weights."""
 
     architecture: dict[str, Any]
@@ -77,7 +78,7 @@ def examine(folder: Folder) -> Found:
         max_length=positions(config),
         tensors=len(folder.tensors),
         dtypes=tuple(sorted({info.dtype for header in headers for info in header.tensors.values()})),
-        ignored=tuple(sorted(fit.ignored)),
+        ignored=tuple(sorted(fit.ignored)[:SHOWN]),
         config=plain(config),
     )
 
