@@ -27,15 +27,16 @@ export function Combobox<T>({ label, hiddenLabel, value, error, placeholder, onC
   const id = useId();
   const [open, setOpen] = useState(false);
   const [at, setAt] = useState(-1);
-  const [found, setFound] = useState<(Found<T> & { failed: boolean }) | null>(null);
+  const [found, setFound] = useState<(Found<T> & { failed: boolean; of: string }) | null>(null);
   const items = found?.items ?? [];
+  const current = found?.of === value; // what is shown may still be what earlier words found
 
   useEffect(() => {
     if (!open) return undefined;
     let gone = false;
     const show = (next: Found<T>, failed: boolean): void => {
       if (gone) return;
-      setFound({ ...next, failed });
+      setFound({ ...next, failed, of: value });
       setAt(-1);
     };
     const timer = setTimeout(() => {
@@ -57,7 +58,7 @@ export function Combobox<T>({ label, hiddenLabel, value, error, placeholder, onC
 
   function key(event: KeyboardEvent): void {
     if (event.key === "Escape") return setOpen(false);
-    const chosen = items[at];
+    const chosen = current ? items[at] : undefined;
     if (event.key === "Enter" && open && chosen !== undefined) {
       event.preventDefault();
       return pick(chosen);
@@ -66,7 +67,7 @@ export function Combobox<T>({ label, hiddenLabel, value, error, placeholder, onC
     event.preventDefault();
     setOpen(true);
     const step = event.key === "ArrowDown" ? 1 : -1;
-    setAt((old) => (items.length === 0 ? -1 : old < 0 && step < 0 ? items.length - 1 : (old + step + items.length) % items.length));
+    setAt((old) => (items.length === 0 || !current ? -1 : old < 0 && step < 0 ? items.length - 1 : (old + step + items.length) % items.length));
     return undefined;
   }
 

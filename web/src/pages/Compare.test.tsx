@@ -100,3 +100,14 @@ test("an option can be picked by the pointer", async () => {
   await act(async () => void fireEvent.pointerDown(options()[0] as Element));
   expect(window.location.search).toBe("?jobs=job_new,job_old");
 });
+
+test("Enter picks nothing that was found for other words", async () => {
+  const { user, field } = page();
+  await user.click(field);
+  await waitFor(() => expect(options().length).toBeGreaterThan(10));
+  await user.keyboard("long ago{ArrowDown}{Enter}"); // faster than the service answers
+  expect(window.location.search).toBe("?jobs=job_new");
+  await waitFor(() => expect(options()).toHaveLength(1));
+  await user.keyboard("{ArrowDown}{Enter}");
+  expect(window.location.search).toBe("?jobs=job_new,job_old");
+});
