@@ -1,8 +1,11 @@
 import { type FormEvent, useState } from "react";
 
 import { api, unwrap } from "../api/client";
-import { apiKey, setApiKey } from "../api/key";
+import { setApiKey } from "../api/key";
 import { Problem } from "./Problem";
+
+/** What a header can carry; another key would make every later request fail before it is sent. */
+const POSSIBLE = /^[\x21-\x7e]+$/;
 
 /** Asks for the API key of a service that wants one. */
 export function KeyForm() {
@@ -11,6 +14,7 @@ export function KeyForm() {
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
+    if (!POSSIBLE.test(key.trim())) return setError("A key has only letters, digits and signs of ASCII, and no spaces. Copy it once more.");
     setApiKey(key.trim());
     try {
       await unwrap(api.GET("/system"));
@@ -32,7 +36,13 @@ export function KeyForm() {
         <span>API key</span>
         <input type="password" autoComplete="off" required value={key} onChange={(event) => setKey(event.target.value)} />
       </label>
-      {(error !== null || apiKey()) && error !== null && <Problem error={error} />}
+      {typeof error === "string" ? (
+        <p className="help error" role="alert">
+          {error}
+        </p>
+      ) : (
+        error !== null && <Problem error={error} />
+      )}
       <button type="submit" className="button primary">
         Continue
       </button>
