@@ -44,7 +44,7 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   for (const listener of listeners) listener();
 }
 
-/** The parameters of `path` if it has the shape of `pattern` (`/jobs/:id`). */
+/** The parameters of `path` if it has the shape of `pattern` (`/jobs/:id`), and can be decoded. */
 export function match(pattern: string, path: string): Record<string, string> | null {
   const want = pattern.split("/");
   const have = path.replace(/\/+$/, "").split("/");
@@ -52,10 +52,21 @@ export function match(pattern: string, path: string): Record<string, string> | n
   const found: Record<string, string> = {};
   for (const [index, part] of want.entries()) {
     const given = have[index] ?? "";
-    if (part.startsWith(":")) found[part.slice(1)] = decodeURIComponent(given);
-    else if (part !== given) return null;
+    if (part.startsWith(":")) {
+      const text = decoded(given);
+      if (text === null) return null;
+      found[part.slice(1)] = text;
+    } else if (part !== given) return null;
   }
   return found;
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return null; // "%" that escapes nothing: no address of ours
+  }
 }
 
 interface LinkProps extends Omit<AnchorHTMLAttributes<HTMLAnchorElement>, "href"> {

@@ -40,8 +40,8 @@ export function Job({ id }: { id: string }) {
     if (live.history.status) reload();
   }, [live.history.status, live.history.selection, live.mode, reload]);
 
-  if (!job) {
-    return <Page title={`Job ${id}`}>{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the job" />}</Page>;
+  if (!job || problem?.problem.status === 404) {
+    return <Page title={job ? title(job) : `Job ${id}`}>{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the job" />}</Page>;
   }
   const result = readResult(job);
   const { history } = kept;

@@ -41,7 +41,7 @@ export function Jobs() {
   const { query } = usePlace();
   const filter = FILTERS.find(({ id }) => id === query.get("show")) ?? FILTERS[0];
   const recipe = query.get("recipe") ?? "";
-  const [search, setSearch] = useState(query.get("q") ?? "");
+  const search = query.get("q") ?? "";
   const [wanted, setWanted] = useState(PAGE);
   const [picked, setPicked] = useState<string[]>([]);
   const now = useNow();
@@ -83,7 +83,7 @@ export function Jobs() {
             <label className="search grow">
               <Icon name="search" size={16} />
               <span className="visually-hidden">Search jobs</span>
-              <input data-search="" type="search" placeholder="Name, label, student, teacher, id" value={search} onChange={(event) => setSearch(event.target.value)} />
+              <input data-search="" type="search" placeholder="Name, label, student, teacher, id" value={search} onChange={(event) => set("q", event.target.value)} />
             </label>
           </div>
           <Selection picked={picked} clear={() => setPicked([])} />

@@ -45,8 +45,13 @@ async function load() {
   return { catalogue, teachers, datasets, jobs };
 }
 
+/** Another address is another form: a new job after a clone starts empty. */
 export function NewJob() {
   const { query } = usePlace();
+  return <Fresh key={query.toString()} query={query} />;
+}
+
+function Fresh({ query }: { query: URLSearchParams }) {
   const from = query.get("from");
   const { data, problem, reload } = usePoll("choices", load);
   const older = { teachers: useOlder(data?.teachers, teachersFrom), datasets: useOlder(data?.datasets, datasetsFrom), jobs: useOlder(data?.jobs, jobsFrom) };
