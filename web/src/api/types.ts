@@ -26,3 +26,5 @@ export type Status = Job["status"];
 
 export const ACTIVE: readonly Status[] = ["queued", "running", "pausing", "paused", "stopping", "cancelling"];
 export const isActive = (status: Status): boolean => ACTIVE.includes(status);
+/** Not ended, and no worker has it. */
+export const waits = (status: Status): boolean => status === "queued" || status === "paused";

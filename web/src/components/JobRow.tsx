@@ -1,7 +1,7 @@
 import { Sparkline } from "../charts/Sparkline";
 import { readResult, studentOf, teacherOf } from "../api/result";
 import type { Curve, Job } from "../api/types";
-import { ago, bare, clock, duration, figure, options, percent, words } from "../lib/format";
+import { ago, bare, clock, count, duration, figure, MISSING, options, percent, words } from "../lib/format";
 import { curveLabel, progressOf, title } from "../lib/jobs";
 import { Link } from "../router";
 import { RowActions } from "./JobActions";
@@ -62,8 +62,9 @@ export function JobRow({ job, curve, names, now, picked, onPick, onChange }: Pro
 }
 
 function RowProgress({ job, now }: { job: Job; now: number }) {
-  const { fraction, etaSeconds } = progressOf(job.progress);
+  const { fraction, etaSeconds, step, totalSteps } = progressOf(job.progress);
   if (job.status === "queued") return <span className="muted">waiting</span>;
+  if (job.status === "paused") return <span className="muted">{step === null ? MISSING : `at step ${count(step)} of ${count(totalSteps)}`}</span>;
   if (job.finished_at && job.started_at) {
     return <span className="muted small nowrap">took {duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}</span>;
   }

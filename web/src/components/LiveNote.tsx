@@ -1,5 +1,5 @@
 import type { ProblemError } from "../api/problem";
-import { isActive, type Job } from "../api/types";
+import { isActive, type Job, waits } from "../api/types";
 import { useContact, useNow } from "../hooks/useNow";
 import { ago } from "../lib/format";
 import type { Live } from "../live/useJobHistory";
@@ -19,13 +19,13 @@ export function LiveNote({ job, live, problem }: Props) {
   if (!isActive(job.status)) return null;
   const here = now - clockOffset;
   const heard = live.heardAt === null ? "nothing heard yet" : `last update ${ago(live.heardAt, here)}`;
-  const silent = job.heartbeat_at !== null && job.status !== "queued" && now - Date.parse(job.heartbeat_at) > SILENT_MS;
+  const silent = job.heartbeat_at !== null && now - Date.parse(job.heartbeat_at) > SILENT_MS;
   const lost = problem !== null || live.mode === "waiting";
   return (
     <p className={lost ? "live bad" : "live"} data-mode={live.mode} role={lost ? "status" : undefined}>
       <span className="dot" aria-hidden="true" />
       {MODES[live.mode]}, {heard}
-      {job.heartbeat_at && job.status !== "queued" && <span className={silent ? "warn" : "muted"}>· worker last heard {ago(job.heartbeat_at, now)}</span>}
+      {job.heartbeat_at && !waits(job.status) && <span className={silent ? "warn" : "muted"}>· worker last heard {ago(job.heartbeat_at, now)}</span>}
     </p>
   );
 }

@@ -1,4 +1,4 @@
-import { isActive, type Job } from "../api/types";
+import { isActive, type Job, waits } from "../api/types";
 import { useNow } from "../hooks/useNow";
 import { between, clock, duration } from "../lib/format";
 import { PHASES, progressOf } from "../lib/jobs";
@@ -11,7 +11,7 @@ const WORDS: Record<State, string> = { done: "done", now: "in progress", next: "
 /** The job's way, with the time each part took; the newest attempt's where there were several. */
 export function Phases({ job, history, scores }: { job: Job; history: History; scores: boolean }) {
   const now = useNow();
-  const active = isActive(job.status) && job.status !== "queued";
+  const active = isActive(job.status) && !waits(job.status);
   const last = history.phases.at(-1)?.phase ?? job.phase ?? undefined; // the job's own where its events are gone
   const shown = PHASES.filter((phase) => phase !== "scoring" || scores || history.phases.some((span) => span.phase === phase));
   return (
@@ -44,8 +44,8 @@ export function stateOf(job: Pick<Job, "status">, phase: string, last: string | 
   const at = PHASES.indexOf(phase as (typeof PHASES)[number]);
   const reached = last === undefined ? -1 : PHASES.indexOf(last as (typeof PHASES)[number]);
   if (at < reached) return "done";
-  if (at === reached) return active ? "now" : job.status === "queued" ? "next" : "failed";
-  return active || job.status === "queued" ? "next" : "skipped";
+  if (at === reached) return active ? "now" : waits(job.status) ? "next" : "failed";
+  return active || waits(job.status) ? "next" : "skipped";
 }
 
 const total = (spans: PhaseSpan[], now: number): number => spans.reduce((sum, each) => sum + between(each.startedAt, each.endedAt ?? now), 0);

@@ -1,5 +1,5 @@
 import { api, unwrap } from "../api/client";
-import { isActive, type Job } from "../api/types";
+import { isActive, type Job, waits } from "../api/types";
 import { Sparkline } from "../charts/Sparkline";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
@@ -20,7 +20,7 @@ export function Vitals({ job, live }: { job: Job; live: Live }) {
   const speed = live.speeds.at(-1) ?? progress.imagesPerSecond;
   return (
     <dl className="vitals">
-      <Vital name={active ? "Running for" : "Took"} value={duration((end - Date.parse(job.started_at)) / 1000)} />
+      <Vital name={waits(job.status) ? "Since its start" : active ? "Running for" : "Took"} value={duration((end - Date.parse(job.started_at)) / 1000)} />
       {active && progress.etaSeconds !== null && job.phase === "distilling" && <Vital name="Time left" value={duration(progress.etaSeconds)} />}
       {progress.totalSteps !== null && <Vital name="Steps" value={count(progress.step)} note={`of ${count(progress.totalSteps)}`} />}
       {speed !== null && speed > 0 && (
