@@ -26,6 +26,7 @@ export async function download(path: string, filename: string): Promise<void> {
   save(await response.blob(), filename);
 }
 
+/** Throws where the browser forbids it: nothing is said to be copied that was not. */
 export async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
@@ -39,7 +40,10 @@ function copyBySelection(text: string): void {
   area.value = text;
   area.setAttribute("aria-hidden", "true");
   document.body.append(area);
+  const before = document.activeElement;
   area.select();
-  document.execCommand("copy");
+  const copied = document.execCommand("copy");
   area.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  if (!copied) throw new Error("The browser did not let the page copy. Select the text and copy it by hand.");
 }

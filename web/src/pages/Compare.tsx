@@ -13,7 +13,7 @@ import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { ROWS } from "../components/ResultCard";
 import { Status } from "../components/Status";
-import { useSay } from "../components/Toasts";
+import { useSay, useTry } from "../components/Toasts";
 import { usePoll } from "../hooks/usePoll";
 import { csv, markdown } from "../lib/csv";
 import { copy, save } from "../lib/download";
@@ -138,6 +138,7 @@ function rows(jobs: Job[]): string[][] {
 
 function Results({ jobs }: { jobs: Job[] }) {
   const say = useSay();
+  const attempt = useTry();
   const head = ["", ...jobs.map(title)];
   const body = rows(jobs).filter(([, ...cells]) => cells.some((cell) => cell !== MISSING));
   return (
@@ -148,7 +149,7 @@ function Results({ jobs }: { jobs: Job[] }) {
           <button type="button" className="button small" onClick={() => save(csv([head, ...body]), "comparison.csv", "text/csv")}>
             CSV
           </button>
-          <button type="button" className="button small" onClick={() => void copy(markdown([head, ...body])).then(() => say("Copied as Markdown."))}>
+          <button type="button" className="button small" onClick={() => void attempt(() => copy(markdown([head, ...body])).then(() => say("Copied as Markdown.")))}>
             <Icon name="copy" size={15} /> Markdown
           </button>
         </>
