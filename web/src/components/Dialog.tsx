@@ -10,12 +10,16 @@ interface Props {
   onClose: () => void;
 }
 
-/** Asks before what cannot be undone. The browser's own dialog: focus stays inside, Escape closes. */
+/** Asks before what cannot be undone. The browser's own dialog: focus stays inside and goes back, Escape closes. */
 export function Dialog({ title, children, confirm, tone = "primary", busy = false, onConfirm, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
+    const before = document.activeElement;
     dialog.current?.showModal();
+    return () => {
+      if (document.activeElement === document.body && before instanceof HTMLElement) before.focus(); // taken away unclosed, once confirmed
+    };
   }, []);
   return (
     <dialog ref={dialog} aria-labelledby={heading} onClose={onClose} className="dialog">
