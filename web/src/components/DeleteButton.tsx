@@ -1,5 +1,6 @@
 import { useState } from "react";
 
+import { useAlone } from "../hooks/useAlone";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
 import { useSay, useTry } from "./Toasts";
@@ -18,6 +19,7 @@ const NOTE = "Its files are removed from the store. It cannot be deleted while j
 export function DeleteButton({ what, name, remove, onDone, verb = "Delete", note = NOTE }: Props) {
   const [asking, setAsking] = useState(false);
   const attempt = useTry();
+  const alone = useAlone();
   const say = useSay();
   async function run(): Promise<void> {
     const ok = await attempt(() => remove().then(() => true));
@@ -32,7 +34,7 @@ export function DeleteButton({ what, name, remove, onDone, verb = "Delete", note
         <Icon name="trash" size={16} /> {verb}
       </button>
       {asking && (
-        <Dialog title={`${verb} this ${what}?`} confirm={verb} tone="danger" onConfirm={() => void run()} onClose={() => setAsking(false)}>
+        <Dialog title={`${verb} this ${what}?`} confirm={verb} tone="danger" onConfirm={() => void alone(run)} onClose={() => setAsking(false)}>
           <p>
             <strong>{name}</strong>
           </p>

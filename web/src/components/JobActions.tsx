@@ -3,6 +3,7 @@ import { useState } from "react";
 import { api, unwrap } from "../api/client";
 import type { Job } from "../api/types";
 import { isActive } from "../api/types";
+import { useAlone } from "../hooks/useAlone";
 import { studentFile, title } from "../lib/jobs";
 import { navigate } from "../router";
 import { Dialog } from "./Dialog";
@@ -122,6 +123,7 @@ export function JobActions(props: Props & { onRetried: () => void }) {
   const { job, onRetried } = props;
   const { ask, dialog } = useAction({ job, onChange: () => (isActive(job.status) ? props.onChange() : navigate("/")) });
   const attempt = useTry();
+  const alone = useAlone();
   const say = useSay();
   const act = (action: "pause" | "resume", done: string): Promise<unknown> =>
     attempt(async () => {
@@ -143,12 +145,12 @@ export function JobActions(props: Props & { onRetried: () => void }) {
         </button>
       )}
       {"pause" in job.links && (
-        <button type="button" className="button" title="Free the worker and keep the training state; resume goes on from it" onClick={() => void act("pause", "Pausing: the training state is kept.")}>
+        <button type="button" className="button" title="Free the worker and keep the training state; resume goes on from it" onClick={() => void alone(() => act("pause", "Pausing: the training state is kept."))}>
           Pause
         </button>
       )}
       {"resume" in job.links && (
-        <button type="button" className="button primary" title="Queue it again; it goes on from its last checkpoint" onClick={() => void act("resume", "Queued again.")}>
+        <button type="button" className="button primary" title="Queue it again; it goes on from its last checkpoint" onClick={() => void alone(() => act("resume", "Queued again."))}>
           Resume
         </button>
       )}
@@ -158,7 +160,7 @@ export function JobActions(props: Props & { onRetried: () => void }) {
         </button>
       )}
       {"retry" in job.links && (
-        <button type="button" className="button primary" title="Queue it again; it goes on from its last checkpoint" onClick={() => void retry()}>
+        <button type="button" className="button primary" title="Queue it again; it goes on from its last checkpoint" onClick={() => void alone(retry)}>
           <Icon name="retry" size={16} /> Retry
         </button>
       )}

@@ -4,6 +4,7 @@ import { api, unwrap } from "../api/client";
 import { apiKey } from "../api/key";
 import { asProblem } from "../api/problem";
 import type { components } from "../api/schema";
+import { useAlone } from "../hooks/useAlone";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, clock, MISSING } from "../lib/format";
@@ -102,9 +103,9 @@ function Make({ onMade }: { onMade: (key: Made) => void }) {
   const [life, setLife] = useState("");
   const [error, setError] = useState<unknown>(null);
   const attempt = useTry();
+  const alone = useAlone();
 
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault();
+  async function make(): Promise<void> {
     setError(null);
     const body = { name, scopes: writes ? (["read", "write"] as const) : (["read"] as const), expires_in_seconds: life ? Number(life) : null };
     await attempt(async () => {
@@ -117,9 +118,13 @@ function Make({ onMade }: { onMade: (key: Made) => void }) {
       }
     });
   }
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    void alone(make);
+  }
 
   return (
-    <form className="toolbar make-key" onSubmit={(event) => void submit(event)}>
+    <form className="toolbar make-key" onSubmit={submit}>
       <label className="search grow">
         <span className="visually-hidden">Name of the new key</span>
         <input value={name} required maxLength={200} placeholder="Name of a new key" onChange={(event) => setName(event.target.value)} />

@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { components } from "../api/schema";
+import { useAlone } from "../hooks/useAlone";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, clock } from "../lib/format";
@@ -119,9 +120,9 @@ function Make({ onMade }: { onMade: (webhook: Made) => void }) {
   const [url, setUrl] = useState("");
   const [all, setAll] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const alone = useAlone();
 
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault();
+  async function make(): Promise<void> {
     setError(null);
     try {
       onMade(await unwrap(api.POST("/webhooks", { body: { url: url.trim(), events: all ? ["*"] : ENDS, description: "" } })));
@@ -130,9 +131,13 @@ function Make({ onMade }: { onMade: (webhook: Made) => void }) {
       setError(thrown);
     }
   }
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    void alone(make);
+  }
 
   return (
-    <form className="toolbar make-key" onSubmit={(event) => void submit(event)}>
+    <form className="toolbar make-key" onSubmit={submit}>
       <label className="search grow">
         <span className="visually-hidden">Address of a new webhook</span>
         <input value={url} required inputMode="url" spellCheck={false} maxLength={2000} placeholder="https://example.org/hook" onChange={(event) => setUrl(event.target.value)} />
