@@ -96,3 +96,21 @@ test("older teachers and datasets are loaded when asked for, and can be chosen",
   expect(screen.getByRole("option", { name: /teacher tch_3/ })).toBeTruthy();
   expect(screen.queryByRole("button", { name: /Load older/ })).toBeNull();
 });
+
+test("what the service refuses below a field stands at that field", async () => {
+  const refused = [
+    { pointer: "/labels/bad key", message: "no such name", in: "body" },
+    { pointer: "/student/options/width", message: "too narrow", in: "body" },
+  ];
+  const { user, submit } = form();
+  await submit();
+  const asked = globalThis.fetch;
+  vi.stubGlobal("fetch", async (request: Request) =>
+    request.method === "POST" ? new Response(JSON.stringify({ code: "invalid_request", detail: "Not valid.", status: 422, errors: refused }), { status: 422 }) : asked(request),
+  );
+  await user.click(screen.getByRole("button", { name: "Check only" }));
+  await screen.findByRole("alert");
+  const said = [...document.querySelectorAll("#new-job .error, .new-job-grid .grid2 .error")].map((each) => each.textContent?.trim());
+  expect(said).toEqual(expect.arrayContaining(["no such name", "too narrow"]));
+  expect(said.filter((each) => each === "too narrow")).toHaveLength(1); // not at the architecture too
+});

@@ -138,8 +138,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     const next = { ...draft, ...change };
     onDraft("student" in change ? next : withStudent(next));
   }
-  const at = (pointer: string): string | undefined =>
-    errors.get(pointer) ?? problem?.problem.errors?.find((each) => each.pointer === pointer || each.pointer === `${pointer}/name`)?.message;
+  const at = (pointer: string): string | undefined => errors.get(pointer) ?? problem?.problem.errors?.find((each) => belongs(each.pointer, pointer))?.message;
   const setting = (name: string): ReactNode =>
     schemas.config[name] && (
       <SchemaField key={name} name={name} schema={schemas.config[name]} value={draft.config[name] ?? ""} error={at(`/config/${name}`)} onChange={(text) => set({ config: { ...draft.config, [name]: text } })} />
@@ -260,6 +259,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     </div>
   );
 }
+
+/** Whether what is wrong at `where` is shown at the field of `pointer`: the student's options have a field of their own. */
+const belongs = (where: string, pointer: string): boolean =>
+  where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && where.startsWith("/student/options")));
 
 function StudentNote({ subject, architectures }: { subject: Subject | null; architectures: number }) {
   if (subject === "texts")
