@@ -203,6 +203,14 @@ interface NamesProps {
   colours: Palette;
 }
 
+const HALF_LETTER = 3.3;
+
+/** The end of a name that is wider than `room` pixels: it tells layers apart. */
+function fitting(name: string, room: number): string {
+  const letters = Math.max(8, Math.floor((room - 8) / (2 * HALF_LETTER)));
+  return name.length > letters ? `…${name.slice(1 - letters)}` : name;
+}
+
 /** Names of the chosen layers, above their dots; lifted where they would touch. */
 function Names({ layers, chosen, x, y, top, width, colours }: NamesProps) {
   const placed: { left: number; right: number; y: number }[] = [];
@@ -211,7 +219,8 @@ function Names({ layers, chosen, x, y, top, width, colours }: NamesProps) {
       {layers
         .filter((layer) => chosen.includes(layer.index))
         .map((layer) => {
-          const half = layer.name.length * 3.3 + 4;
+          const name = fitting(layer.name, width - LEFT - RIGHT);
+          const half = name.length * HALF_LETTER + 4;
           const cx = Math.min(Math.max(x(layer.relative_depth), LEFT + half), width - RIGHT - half);
           let cy = Math.max(y(layer.quality) - 16, top + 8);
           const clash = (): boolean => placed.some((p) => p.right > cx - half && p.left < cx + half && Math.abs(p.y - cy) < 14);
@@ -221,7 +230,7 @@ function Names({ layers, chosen, x, y, top, width, colours }: NamesProps) {
           placed.push({ left: cx - half, right: cx + half, y: cy });
           return (
             <text key={layer.index} x={cx} y={cy} textAnchor="middle" stroke={colours.ground} strokeWidth={3.5} paintOrder="stroke">
-              {layer.name}
+              {name}
             </text>
           );
         })}

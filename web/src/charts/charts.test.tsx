@@ -65,3 +65,12 @@ test("training and validation share one axis of steps", () => {
   expect(metricsCsv(history).split("\r\n").slice(0, 2)).toEqual(["split,step,accuracy", "train,10,0.1"]);
   expect(summary(step, series)).toContain("validation accuracy 0.25 at step 20");
 });
+
+test("a name longer than the picture is wide keeps its end, inside the picture", () => {
+  const long = { ...layer(0, 2), name: "encoder.layers.0.self_attention.block.residual" };
+  const { container } = render(<QCurvePicture layers={[long]} totalLayers={2} chosen={[0]} width={284} palette={palette("light")} active={null} title="t" />);
+  const shown = [...container.querySelectorAll("text")].find((each) => each.textContent?.includes("residual"));
+  const half = ((shown?.textContent?.length ?? 0) * 6.6) / 2;
+  expect(Number(shown?.getAttribute("x")) - half).toBeGreaterThanOrEqual(0);
+  expect(shown?.textContent).toMatch(/^….*block\.residual$/);
+});
