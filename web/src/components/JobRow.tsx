@@ -30,7 +30,13 @@ export function JobRow({ job, curve, names, now, picked, onPick, onChange }: Pro
         <span className="muted small">
           {words(job.recipe)} · {bare(job.student.name)}
           {options(job.student.options) && ` (${options(job.student.options)})`}
-          {job.teacher && ` from ${names.get(job.teacher) ?? "a teacher"}`} · {names.get(job.dataset) ?? "a dataset"}
+          {job.teacher && (
+            <>
+              {" "}
+              from <bdi>{names.get(job.teacher) ?? "a teacher"}</bdi>
+            </>
+          )}{" "}
+          · <bdi>{names.get(job.dataset) ?? "a dataset"}</bdi>
         </span>
         <Labels labels={job.labels} />
       </td>
@@ -68,6 +74,7 @@ function RowProgress({ job, now }: { job: Job; now: number }) {
   if (job.finished_at && job.started_at) {
     return <span className="muted small nowrap">took {duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}</span>;
   }
+  if (job.finished_at) return <span className="muted">never started</span>;
   const distilling = job.phase === "distilling" && fraction !== null;
   return (
     <>

@@ -50,3 +50,16 @@ test("no phase is in progress", () => {
   expect(stateOf(paused(), "distilling", "distilling", false)).toBe("next");
   expect(stateOf(paused(), "evaluating", "distilling", false)).toBe("next");
 });
+
+test("one that was cancelled in the queue never started", () => {
+  const nothing = () => {};
+  render(
+    <table>
+      <tbody>
+        <JobRow job={job({ status: "cancelled", phase: null, started_at: null, finished_at: "2026-01-31T12:10:00Z" })} curve={undefined} names={new Map()} now={0} picked={false} onPick={nothing} onChange={nothing} />
+      </tbody>
+    </table>,
+  );
+  expect(screen.getByText("never started")).toBeTruthy();
+  expect(screen.queryByText("starting")).toBeNull();
+});
