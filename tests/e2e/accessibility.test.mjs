@@ -89,6 +89,18 @@ test("a phone needs no sideways scrolling", { timeout: TIMEOUT }, async () => {
   }
 });
 
+test("between phone and desk every button of the list is in sight", { timeout: TIMEOUT }, async () => {
+  for (const width of [768, 900, 1000]) {
+    const page = await visit("/", { viewport: { width, height: 900 } });
+    const hidden = await page.evaluate(() => {
+      const edge = document.querySelector("table.jobs").closest(".card").getBoundingClientRect().right;
+      return [...document.querySelectorAll(".jobs .actions button")].filter((button) => button.getBoundingClientRect().right > edge).length;
+    });
+    assert.equal(hidden, 0, `${width} pixels`);
+    await page.close();
+  }
+});
+
 test("the keyboard alone: skip link, shortcuts, focus on the new page's heading", { timeout: TIMEOUT }, async () => {
   const page = await visit("/");
   await page.evaluate(() => document.activeElement?.blur());
