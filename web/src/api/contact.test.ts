@@ -20,3 +20,9 @@ test("the service's clock stays known through answers that tell no time", () => 
   heard(ahead(1000)); // the clocks agree again, as far as whole seconds tell
   expect(offset()).toBe(0);
 });
+
+test("a key that is asked for stays asked for: answers that need none do not take the form away", () => {
+  heard(new Response(null, { status: 401 }));
+  heard(new Response("{}", { status: 200 })); // /openapi.json
+  expect(contactStore.read().needsKey).toBe(true);
+});

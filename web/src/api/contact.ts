@@ -38,7 +38,7 @@ export function heard(response?: Response): void {
     lastAnswer: gone ? contact.lastAnswer : Date.now(),
     failingSince: gone ? (contact.failingSince ?? Date.now()) : null,
     clockOffset: offsetOf(response),
-    needsKey: response ? response.status === 401 : contact.needsKey,
+    needsKey: contact.needsKey || response?.status === 401, // until the form has found a key and loads the page anew
   });
 }
 
