@@ -5,7 +5,7 @@ import { setApiKey } from "../api/key";
 import { Problem } from "./Problem";
 
 /** What a header can carry; another key would make every later request fail before it is sent. */
-const POSSIBLE = /^[\x21-\x7e]+$/;
+const POSSIBLE = /^[\x20-\x7e]+$/;
 
 /** Asks for the API key of a service that wants one. */
 export function KeyForm() {
@@ -14,7 +14,7 @@ export function KeyForm() {
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
-    if (!POSSIBLE.test(key.trim())) return setError("A key has only letters, digits and signs of ASCII, and no spaces. Copy it once more.");
+    if (!POSSIBLE.test(key.trim())) return setError("A key has only letters, digits and signs of ASCII. Copy it once more.");
     setApiKey(key.trim());
     try {
       await unwrap(api.GET("/system"));
