@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distill import selection
+from distill.commands.failure import Failed
 from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
@@ -93,11 +94,14 @@ def score(**options: Any) -> None:
     Prints the curve and what it says, and writes q-curve.json, .csv, .svg, .png and .txt. A curve already there with
     the same weights, data, sample and parameters is reused.
     """
+    from distill.run import memory_errors
+
     request = Request(**options)
     try:
-        curve = selection.choose(_curve(request), request.rule, request.layers)
+        with memory_errors():
+            curve = selection.choose(_curve(request), request.rule, request.layers)
     except RetortError as error:
-        raise click.ClickException(f"{error.message} {error.remedy}".strip()) from error
+        raise Failed(error) from error
     write(curve, request.output)
     click.echo(f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}}")
 

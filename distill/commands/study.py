@@ -10,6 +10,7 @@ from typing import Any, Literal
 import click
 
 from distill import recipes, selection
+from distill.commands.failure import Failed
 from distill.data.rows import FORMS
 from distill.errors import InvalidConfig, RetortError
 from distill.parameters import check as check_parameters
@@ -55,7 +56,7 @@ def study(
         given = _Given(dataset, parse_architecture(student), variants, rules, tuple(range(seeds)), config)
         _run(given, teacher, teacher_architecture, teacher_epochs or epochs, output)
     except RetortError as error:
-        raise click.ClickException(f"{error.message} {error.remedy}".strip()) from error
+        raise Failed(error) from error
 
 
 class _Given:

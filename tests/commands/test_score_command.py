@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from client import cli
 from distill.cli import score
 from distill.models import build, save
 from distill.types import Architecture, QCurve
@@ -93,6 +94,17 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(checkpoint,
         result = run(checkpoint, output)
         assert isinstance(result.exception, SystemExit), result.exception
         assert "is no folder" in result.output
+
+
+def test_a_machine_out_of_memory_is_said_plainly_and_is_the_systems_fault(checkpoint, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4529848320 bytes.")
+
+    monkeypatch.setattr("distill.commands.score._follow", full)
+    monkeypatch.setattr(cli.Program, "get_command", lambda *_: score)
+    base = ["score", "--weights", str(checkpoint), "--dataset", "digits", "--output", str(tmp_path)]
+    assert cli.main(base) == 2
+    assert "memory is full" in capsys.readouterr().err
 
 
 def test_the_command_is_defined_without_torch():
