@@ -21,7 +21,7 @@ from client.commands.results import download, q_curve
 from client.commands.teachers import teachers
 from client.commands.webhooks import webhooks
 from client.errors import RetortClientError, Unusable
-from client.session import INTERRUPTED, USER, Session, explain
+from client.session import INTERRUPTED, SYSTEM, USER, Session, explain
 
 GROUP = "retort.commands"
 
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return USER
+        return SYSTEM if getattr(error, "fault", "user") == "system" else USER  # of a local command
     except BrokenPipeError:
         return USER
     except OSError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 from rich.markup import escape
 
 from client import render
@@ -160,10 +161,11 @@ for _name, _text in ACTIONS.items():
 
 
 def _watch(session: Session, retort: Retort, job_id: str) -> None:
+    console = Console(stderr=True) if session.as_json else session.console  # stdout is the document's alone
     try:
-        job = watch_job(retort, session.console, job_id)
+        job = watch_job(retort, console, job_id)
     except KeyboardInterrupt:
-        session.console.print(f"The job goes on. See it again with: retort jobs watch {job_id}")
+        console.print(f"The job goes on. See it again with: retort jobs watch {job_id}")
         raise
     if job["status"] != "succeeded":
         raise JobFailed(dict(job))

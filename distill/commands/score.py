@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distill import selection
-from distill.commands.study import parse_architecture, parse_dataset
+from distill.commands.failure import Failed
+from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
 from distill.selection._rule import check_count
@@ -68,11 +70,23 @@ class Request:
 @click.option("--samples", default=5000, show_default=True, help="N: class-stratified training samples.")
 @click.option("--bootstrap", default=0, show_default=True, help="Replicates for standard errors, at least 2; 0: none.")
 @click.option("--memory-mib", default=2048, show_default=True, help="Peak memory beside model and sample, MiB.")
-@click.option("--max-passes", default=8, show_default=True, help="Forward passes before large layers are pooled.")
+@click.option(
+    "--max-passes",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Forward passes before large layers are pooled.",
+)
 @click.option("--batch-size", default=64, show_default=True)
-@click.option("--image-size", type=int, help="Side in pixels; default: the network's own.")
+@click.option("--image-size", type=click.IntRange(min=1), help="Side in pixels; default: the network's own.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--seed", default=0, show_default=True, help="Draws the sample and the bootstrap.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Draws the sample and the bootstrap.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("q-curve"), show_default=True)
 def score(**options: Any) -> None:
     """Score the layers of a trained network and choose those worth distilling.
@@ -80,11 +94,14 @@ def score(**options: Any) -> None:
     Prints the curve and what it says, and writes q-curve.json, .csv, .svg, .png and .txt. A curve already there with
     the same weights, data, sample and parameters is reused.
     """
+    from distill.run import memory_errors
+
     request = Request(**options)
     try:
-        curve = selection.choose(_curve(request), request.rule, request.layers)
+        with memory_errors():
+            curve = selection.choose(_curve(request), request.rule, request.layers)
     except RetortError as error:
-        raise click.ClickException(f"{error.message} {error.remedy}".strip()) from error
+        raise Failed(error) from error
     write(curve, request.output)
     click.echo(f"\n{reading(curve)}\n\nWritten: {request.output}/q-curve.{{json,csv,svg,png,txt}}")
 
@@ -102,12 +119,21 @@ def write(curve: QCurve, folder: Path) -> None:
 def _curve(request: Request) -> QCurve:
     subject = _Subject(request)
     check_count(request.layers, len(subject.layers), "teacher")  # before the long work
+    _check_output(request.output)
     earlier = _earlier(request.output / "q-curve.json", subject.frame)
     if earlier is not None:
         click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
         _show(earlier)
         return earlier
     return _follow(subject.frame, subject.points())
+
+
+def _check_output(folder: Path) -> None:
+    """Raise `InvalidConfig` where no curve could be written at the end; makes nothing yet."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "is no folder" if not there.is_dir() else "may not be written to"
+        raise InvalidConfig(f"The curve cannot be written: {there} {why}.", "Give another --output.")
 
 
 class _Subject:
@@ -191,10 +217,7 @@ def _architecture(request: Request) -> Architecture:
 
     if request.architecture:
         return parse_architecture(request.architecture)
-    said = read_header(request.weights).metadata.get("architecture")
-    if said is None:
-        raise InvalidConfig(f"{request.weights.name} does not say what it is.", "Give --architecture.")
-    return Architecture(**json.loads(said))
+    return said_by(read_header(request.weights).metadata, request.weights, "--architecture")
 
 
 def _earlier(path: Path, frame: QCurve) -> QCurve | None:

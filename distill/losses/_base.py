@@ -14,7 +14,7 @@ class FeatureLoss(nn.Module):
     """Base of the feature losses (METHODS section 4).
 
     `forward(student, teacher, mask=None)`: student (n, d_s), teacher (n, d_t), one sample (or token) a row; mask (n,)
-    bool, False for rows to leave out. Returns a scalar in fp32 (fp64 for fp64 input), also under autocast.
+    bool, False for rows to leave out. Returns a scalar in fp32 (fp64 where either is fp64), also under autocast.
     `needs_projector`: the loss compares element by element, so a recipe first projects the student to the teacher's
     width and keeps the spatial resolution; the others take any widths.
     """
@@ -22,20 +22,27 @@ class FeatureLoss(nn.Module):
     needs_projector: ClassVar[bool] = False
 
     def forward(self, student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
-        self._check(student, teacher)
+        self._check(student, teacher, mask)
+        wide = full_precision(student, teacher)
         with torch.autocast(student.device.type, enabled=False):
-            return self.compare(_full(student), _full(teacher), mask)
+            return self.compare(student.to(wide), teacher.to(wide), mask)
 
     def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
         """The loss itself, in full precision."""
         raise NotImplementedError
 
-    def _check(self, student: Tensor, teacher: Tensor) -> None:
+    def _check(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> None:
         if student.dim() != 2 or teacher.dim() != 2 or len(student) != len(teacher):
             raise InvalidConfig(
                 f"Feature matrices must be (n, d_s) and (n, d_t), not {_shape(student)} and {_shape(teacher)}.",
                 "Flatten each sample or token to one row, the same rows for student and teacher.",
                 {"student": list(student.shape), "teacher": list(teacher.shape)},
+            )
+        if mask is not None and mask.shape != student.shape[:1]:
+            raise InvalidConfig(
+                f"The mask must be ({len(student)},), one value a row, not {_shape(mask)}.",
+                "Give True for each row that counts and False for each that does not.",
+                {"mask": list(mask.shape)},
             )
 
 
@@ -65,8 +72,9 @@ def at_least_zero(value: Tensor) -> Tensor:
     return value + (value.clamp(min=0) - value).detach()
 
 
-def _full(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+def full_precision(student: Tensor, teacher: Tensor) -> torch.dtype:
+    """The type that both are compared in: fp64 where either is fp64, else fp32."""
+    return torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
 
 
 def _shape(x: Tensor) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distill.errors import InvalidConfig
-from distill.losses._base import FeatureLoss
+from distill.losses._base import FeatureLoss, full_precision
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 BLOCK = 1 << 17  # elements
@@ -19,20 +19,23 @@ class MSE(FeatureLoss):
     """mean over rows and elements of (student - teacher)^2, METHODS section 2 [A].
 
     student, teacher (n, d) of EQUAL width; >= 0, in squared feature units. The projection is not part of the loss:
-    `needs_projector` asks the recipe to build one. Raises `InvalidConfig` for different widths.
+    `needs_projector` asks the recipe to build one. Without rows or columns it is 0, as without unmasked rows (**our
+    choice**). Raises `InvalidConfig` for different widths.
     """
 
     needs_projector: ClassVar[bool] = True
 
     def forward(self, student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
         """Both as they are: maps in full resolution are many bytes, and widening them costs more than the loss."""
-        self._check(student, teacher)
+        self._check(student, teacher, mask)
         if student.shape[1] != teacher.shape[1]:
             raise InvalidConfig(
                 f"mse compares equal widths, not {student.shape[1]} and {teacher.shape[1]}.",
                 "Project the student to the teacher's width first, as recipes do, or use procrustes, gram or cka.",
                 {"student": list(student.shape), "teacher": list(teacher.shape)},
             )
+        if student.numel() == 0:
+            return student.to(full_precision(student, teacher)).sum()
         if mask is not None:
             left_out = ~mask.bool()[:, None]
             student, teacher = student.masked_fill(left_out, 0), teacher.masked_fill(left_out, 0)
@@ -49,7 +52,7 @@ class _MeanSquare(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
-        wide = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
+        wide = full_precision(student, teacher)
         kept, terms = torch.empty_like(student), []
         rows = max(1, BLOCK // student.shape[1]) if student.device.type == "cpu" else len(student)
         for start in range(0, len(student), rows):

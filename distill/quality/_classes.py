@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,8 +58,19 @@ class Classes:
         return classes, torch.where(real, self.starts[classes][:, None] + columns, 0), real
 
 
-def group(labels: Tensor) -> Classes:
-    """Group samples by label. Raises `InvalidDataset` for fewer than two classes."""
+def check_train_size(train_size: int) -> None:
+    """Raise `InvalidConfig` for a size M of the training set whose root (M / pi)^(1 / G) has no meaning."""
+    if train_size < 1:
+        raise InvalidConfig(
+            f"A training set of {train_size} samples has none to score.",
+            "Give the size of the whole training set, 1 or more.",
+            {"train_size": train_size},
+        )
+
+
+def group(labels: Tensor | Sequence[int]) -> Classes:
+    """Group samples by label, on the CPU. Raises `InvalidDataset` for fewer than two classes."""
+    labels = torch.as_tensor(labels).cpu()
     if labels.ndim != 1 or labels.is_floating_point() or len(labels) < 2:
         raise InvalidConfig(
             f"Labels must be one integer a sample, at least two; got shape {tuple(labels.shape)} of {labels.dtype}.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig, NonFiniteFeatures
-from distill.quality._classes import Classes, group
+from distill.quality._classes import Classes, check_train_size, group
 from distill.quality._gram import Columns, MatrixColumns, gram
 from distill.quality._refine import refine
 from distill.quality._statistics import Similarity, entropies, mean_norm, nearest, similarity
@@ -33,7 +34,7 @@ class KnowledgeQuality:
     inter: float
 
 
-def knowledge_quality(features: Tensor, labels: Tensor, train_size: int) -> KnowledgeQuality:
+def knowledge_quality(features: Tensor, labels: Tensor | Sequence[int], train_size: int) -> KnowledgeQuality:
     """Q of one layer's features, equal to a direct float64 computation to 1e-4 relative.
 
     Where all samples point one way, S and 1 - m are differences of cosines near 1 and carry an absolute error of up to
@@ -54,8 +55,9 @@ def knowledge_quality(features: Tensor, labels: Tensor, train_size: int) -> Know
             f"Features of shape {tuple(features.shape)} do not fit {len(labels)} labels.",
             "Give one feature row, of at least one value, for every label.",
         )
+    check_train_size(train_size)
     features = features.cpu() if features.device.type == "mps" else features  # no float64 there
-    classes = group(labels.cpu()).to(features.device)
+    classes = group(labels).to(features.device)
     columns = MatrixColumns(features.detach().flatten(1), classes.order)
     kernel = gram(columns, len(features), features.device)
     return from_gram(kernel, columns, classes, train_size)[0]

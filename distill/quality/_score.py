@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig
 from distill.layers import SequenceView
 from distill.quality._bootstrap import check_replicates, standard_errors
-from distill.quality._classes import group
+from distill.quality._classes import check_train_size, group
 from distill.quality._gram import Columns, MatrixColumns, gram
 from distill.quality._metric import from_gram
 from distill.quality._passes import Batches, PassColumns, Passes
@@ -24,7 +24,7 @@ def score(
     model: nn.Module,
     layers: Sequence[Layer],
     batches: Batches,
-    labels: Tensor,
+    labels: Tensor | Sequence[int],
     train_size: int,
     memory_bytes: int = 2 * 2**30,
     *,
@@ -47,11 +47,12 @@ def score(
     `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
-    Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels, `bootstrap`), `NonFiniteFeatures` with the
-    layer's name.
+    Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels, `train_size`, `bootstrap`),
+    `NonFiniteFeatures` with the layer's name.
     """
     check_replicates(bootstrap)
-    passes = Passes(model, batches, group(labels.cpu()), view)
+    check_train_size(train_size)
+    passes = Passes(model, batches, group(labels), view)
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
     passes.reserve(plan.groups)
     for members in plan.groups:

@@ -192,7 +192,7 @@ class _Score:
 
     @property
     def accuracy(self) -> float:
-        return float(self.correct.float().mean())
+        return float(self.correct.double().mean())
 
     def over(self, other: _Score) -> Difference:
         only, others = self.correct & ~other.correct, other.correct & ~self.correct

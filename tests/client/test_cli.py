@@ -95,6 +95,17 @@ def test_watching_a_job_shows_its_curve_and_ends_with_it(command: Command, drive
     assert f"retort download {job_id}" in out
 
 
+def test_a_watched_job_as_json_is_nothing_but_json(
+    url: str, driver: Driver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id = driver.job()
+    driver.succeed(job_id)
+    assert main(["--url", url, "--json", "jobs", "watch", job_id]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["id"] == job_id
+    assert "Q curve: 4 layers" in shown.err
+
+
 def test_a_failed_job_is_an_error_by_whose_fault_it_is(command: Command, driver: Driver) -> None:
     job_id = driver.job()
     driver.finish(driver.claim(job_id), "failed", SYSTEM_FAULT)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from client import cli
 from distill.cli import score
 from distill.models import build, save
 from distill.types import Architecture, QCurve
@@ -60,14 +61,50 @@ def test_modules_can_be_named(checkpoint, tmp_path):
         (["--architecture", "retort:resnet9000"], "resnet9000"),
         (["--memory-mib", "1"], "MiB"),
         (["--samples", "5"], "each of the 10 classes"),
+        (["--seed", "-1"], "--seed"),
+        (["--image-size", "0"], "--image-size"),
+        (["--max-passes", "0"], "--max-passes"),
+        (["--architecture", "?width=3"], "is no architecture"),
+        (["--architecture", "retort:resnet8?width={}"], "is no architecture"),
+        (["--dataset", ""], "names no path"),
     ],
 )
 def test_bad_input_is_said_plainly_and_leaves_nothing(checkpoint, tmp_path, options, said):
     result = run(checkpoint, tmp_path / "out", *options)
-    assert result.exit_code == 1
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit), result.exception
     assert said in result.output
     assert "Traceback" not in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("said", ["retort:resnet8", '{"name": 3}', "[1]"])
+def test_a_header_that_names_no_architecture_is_said_plainly(checkpoint, tmp_path, said):
+    odd = tmp_path / "odd.safetensors"
+    save(build(Architecture(name="retort:resnet8", options={"width": 4}), 10), odd, {"architecture": said})
+    result = run(odd, tmp_path / "out")
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert "Give --architecture" in result.output
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("distill.commands.score._follow", lambda *_: pytest.fail("scored first"))
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        result = run(checkpoint, output)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert "is no folder" in result.output
+
+
+def test_a_machine_out_of_memory_is_said_plainly_and_is_the_systems_fault(checkpoint, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4529848320 bytes.")
+
+    monkeypatch.setattr("distill.commands.score._follow", full)
+    monkeypatch.setattr(cli.Program, "get_command", lambda *_: score)
+    base = ["score", "--weights", str(checkpoint), "--dataset", "digits", "--output", str(tmp_path)]
+    assert cli.main(base) == 2
+    assert "memory is full" in capsys.readouterr().err
 
 
 def test_the_command_is_defined_without_torch():

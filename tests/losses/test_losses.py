@@ -295,3 +295,32 @@ def test_mse_of_different_widths_asks_for_a_projector() -> None:
     with pytest.raises(InvalidConfig, match="equal widths") as error:
         losses.get("mse")()(torch.zeros(4, 3), torch.zeros(4, 5))
     assert "procrustes" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("types", [(torch.float64, torch.float32), (torch.float32, torch.float64)])
+def test_the_finer_of_two_precisions_counts(name: str, types: tuple[torch.dtype, torch.dtype]) -> None:
+    student, teacher = _random(12, 5).to(types[0]).requires_grad_(), _random(12, 5, seed=1).to(types[1])
+    value = losses.get(name)()(student, teacher)
+    value.backward()
+    assert value.dtype == torch.float64
+    assert value.item() == pytest.approx(_naive(name, student.detach().double(), teacher.double()), rel=1e-9)
+    assert student.grad is not None
+    assert student.grad.dtype == types[0]
+
+
+@pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0)])
+def test_no_rows_or_columns_cost_nothing(name: str, shape: tuple[int, int]) -> None:
+    student = torch.zeros(shape).requires_grad_()
+    value = losses.get(name)()(student, torch.zeros(shape))
+    value.backward()
+    assert value.item() == 0
+    assert value.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("shape", [(1,), (4,), (3, 1)])
+def test_a_mask_of_other_rows_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidConfig, match="mask"):
+        losses.get(name)()(_random(3, 4), _random(3, 4), torch.ones(shape, dtype=torch.bool))

@@ -256,3 +256,20 @@ def test_bootstrap_errors_shrink_with_the_sample():
         assert set(curve[0].standard_error) == {"separation", "information", "efficiency", "quality"}
         assert curve == scored((images, labels), bootstrap=20)
     assert sum(errors[240]) < sum(errors[60])
+
+
+@pytest.mark.parametrize("size", [0, -5])
+def test_a_training_set_without_samples_is_refused(sample, size):
+    images, labels = sample
+    model = make_model()
+    layers = discover(model, images[:2])
+    with pytest.raises(InvalidConfig, match="training set"):
+        list(score(model, layers, in_batches(images), labels, size, BUDGET))
+    with pytest.raises(InvalidConfig, match="training set"):
+        knowledge_quality(images, labels, size)
+
+
+def test_labels_may_be_a_list(sample):
+    images, labels = sample
+    assert scored((images, labels.tolist())) == scored(sample)
+    assert knowledge_quality(images, labels.tolist(), 5000) == knowledge_quality(images, labels, 5000)

@@ -16,6 +16,7 @@ from distill.cli import study
 from distill.commands.study import parse_architecture, parse_dataset, parse_recipes
 from distill.errors import AtChance, Diverged, InvalidConfig, UnknownName
 from distill.studying import grid
+from distill.studying.lock import alone_in
 from distill.studying.table import markdown, rows
 
 ARGUMENTS = [
@@ -117,7 +118,7 @@ def test_rules_that_choose_the_same_layers_share_a_run(tmp_path: Path, monkeypat
     chosen = {o["selection"]: o["chosen"] for o in json.loads((tmp_path / "study.json").read_text())["runs"]}
     assert len(calls) == 1 + len({tuple(layers) for layers in chosen.values()})
     calls.clear()
-    again = invoke(tmp_path, *more, "--selections", "last,even,top_s", "--set", "seed=0")
+    again = invoke(tmp_path, *more, "--selections", "last,even,top_s", "--set", "epochs=1")
     assert calls == []
     repeated = len(chosen) - len({tuple(layers) for layers in chosen.values()})
     assert output.count("not run again") == again.count("not run again") == repeated
@@ -217,3 +218,62 @@ def test_bad_arguments_are_told(tmp_path: Path, more: list[str], words: str) -> 
     assert result.exit_code == 1
     assert words in result.output
     assert not (tmp_path / "out").exists()
+
+
+def refused(folder: Path, *more: str) -> str:
+    result = CliRunner().invoke(study, [*ARGUMENTS, *more, "--output", str(folder)])
+    assert result.exit_code != 0, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert not folder.exists()
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--seeds", "0"], "seeds"),
+        (["--recipes", ""], "--recipes names nothing"),
+        (["--selections", " , "], "--selections names nothing"),
+        (["--recipes", "feature_only?nope=1"], "no parameter named 'nope'"),
+        (["--recipes", "feature_only?feature_loss=nope"], "no loss named 'nope'"),
+        (["--teacher-epochs", "0"], "teacher-epochs"),
+        (["--teacher", "nowhere.safetensors"], "There is no file nowhere.safetensors"),
+        (["--teacher", "retort:resnet9000"], "resnet9000"),
+        (["--student", ""], "'' is no architecture"),
+        (["--student", "retort:resnet8?width={}"], "is no architecture"),
+        (["--student", "retort:resnet9000"], "resnet9000"),
+        (["--student", "retort:resnet8?width=0"], "width"),
+        (["--set", "seed=7"], "--seeds"),
+        (["--set", "recipe=logit"], "--recipes"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_a_teacher_is_trained(tmp_path: Path, options: list[str], said: str) -> None:
+    assert said in refused(tmp_path / "study", *options)
+
+
+def test_a_recipe_named_twice_is_run_and_counted_once() -> None:
+    assert parse_recipes("logit, cross_entropy,logit") == [("logit", {}), ("cross_entropy", {})]
+
+
+def test_a_folder_that_another_study_works_in_is_left_alone(tmp_path: Path) -> None:
+    with alone_in(tmp_path):
+        result = CliRunner().invoke(study, [*ARGUMENTS, "--output", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Another process" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["study.lock"]
+    with alone_in(tmp_path):
+        pass
+
+
+def test_the_paths_of_a_dataset(tmp_path: Path) -> None:
+    odd = tmp_path / "a=b"
+    odd.mkdir()
+    assert parse_dataset((str(odd),)).files == {"all": str(odd)}
+    assert parse_dataset((f"train={odd}",)).files == {"train": str(odd)}
+    for given in (("",), ("train=",), (f"train={odd}", "test=")):
+        with pytest.raises(InvalidConfig, match="names no path"):
+            parse_dataset(given)
+    with pytest.raises(InvalidConfig, match="same role"):
+        parse_dataset((f"train={odd}", f"train={tmp_path}"))
+    with pytest.raises(InvalidConfig, match="There is no"):
+        parse_dataset((f"train={odd}", f"test={tmp_path / 'nowhere'}"))

@@ -18,7 +18,7 @@ from distill.models import build
 from distill.train import train
 from distill.training import checkpoint
 from distill.training.data import Order
-from distill.training.head import Rows, _fit, _Problem, classifier_of, fit_head, most_samples
+from distill.training.head import Rows, _fit, _Problem, _Score, classifier_of, fit_head, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
 from tests.training.conftest import CLASSES, TinyBatch, alone, config, network, tiny_data
@@ -296,3 +296,7 @@ def test_a_stopped_run_fits_the_best_student(tmp_path: Path) -> None:
     assert outcome.ending == "stopped"
     assert outcome.head is not None
     assert outcome.head.accuracy_before == outcome.best_validation_accuracy
+
+
+def test_an_accuracy_is_the_share_to_the_last_digit() -> None:
+    assert _Score(0.0, torch.tensor([True] * 5 + [False])).accuracy == 5 / 6
