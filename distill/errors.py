@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
 
 Fault = Literal["user", "system"]
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""`errno` of an `OSError` that is our disk's fault, whatever file was being read or unpacked."""
 
 
 class RetortError(Exception):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-
-from distill.errors import Fault, RetortError, UserError
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+from distill.errors import DISK_FULL, Fault, RetortError, UserError
 
 
 class StorageDown(RetortError):
@@ -45,7 +41,7 @@ def disk_full(error: BaseException) -> DiskFull | None:
     """The error as a full disk, if that is what it comes from: torch and safetensors hide why they could not write."""
     cause: BaseException | None = error
     while cause is not None:
-        if getattr(cause, "errno", None) in FULL or "No space left on device" in str(cause):
+        if getattr(cause, "errno", None) in DISK_FULL or "No space left on device" in str(cause):
             remedy = "Free space or set RETORT_SCRATCH_DIR."
             return DiskFull(f"No space left on the worker's scratch disk: {cause}", remedy)
         cause = cause.__cause__ or cause.__context__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,13 +16,12 @@ from distill.data.kinds._base import Items, Opened, paths_of
 from distill.data.labelled import bad_name, ordered
 from distill.data.limits import Limits
 from distill.data.pack import Pack
-from distill.errors import InvalidDataset
+from distill.errors import DISK_FULL, InvalidDataset
 from distill.types import DatasetInput
 
 _IMAGE = ("image", "img")
 _LABEL = ("label", "labels", "fine_label", "class")
 _ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
-_OURS = frozenset({errno.ENOSPC, errno.EDQUOT})  # our disk is full: no fault of the file
 REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and an integer or text column `label`."
 
 
@@ -69,7 +67,7 @@ def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str,
         except (InvalidDataset, MemoryError):
             raise
         except Exception as error:  # Arrow's readers raise many kinds on damaged files
-            if isinstance(error, OSError) and error.errno in _OURS:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             _refuse(f"it cannot be read ({str(error)[:200]})", file=shard.name)
     return labels, names

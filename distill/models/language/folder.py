@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import zipfile
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 
 from distill.data.kinds._zip import ZipMembers
 from distill.data.limits import Limits
-from distill.errors import InvalidDataset, InvalidTeacher
+from distill.errors import DISK_FULL, InvalidDataset, InvalidTeacher
 from distill.safetensors_header import Header, read_header
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
@@ -25,7 +24,6 @@ SMALL_BYTES, JSON_BYTES, SHARDS = 64 * 2**20, 4 * 2**20, 1_000
 ZIP = Limits(members=10_000, file_bytes=64 * 2**30, total_bytes=128 * 2**30, ratio=20.0)
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".msgpack"})
 NAME_BYTES = 255
-_OURS = frozenset({errno.ENOSPC, errno.EDQUOT})  # our disk is full: no fault of the zip
 _DATE = (1980, 1, 1, 0, 0, 0)
 REMEDY = (
     "Save the model with `model.save_pretrained(folder)` and its tokenizer likewise, and send the folder's "
@@ -123,7 +121,7 @@ def _unpacked(source: Path, folder: Path) -> Path:
                 if parts[:-1] == root and wanted(parts[-1]):
                     _copy(archive, name, folder / parts[-1])
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno in _OURS:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         refuse(f"the zip is damaged ({str(error)[:100]})")
     if not any(file.suffix == ".safetensors" for file in folder.iterdir()):
