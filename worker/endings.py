@@ -9,6 +9,7 @@ from distill.errors import RetortError
 from store.repositories.leases import Ending
 from store.repositories.recording import clean
 from worker.errors import Internal, OutOfMemory, TrainerCrashed, disk_full
+from worker.verdicts import name_of
 
 HANDED_OVER = Ending("queued", "handed_over")
 CANCELLED = Ending("cancelled", "cancelled")
@@ -50,13 +51,6 @@ def explain_exit(exit_code: int, peak_memory_bytes: int | None, last_line: str) 
             "Lower batch_size, quality_memory_bytes or cache_memory_bytes, or give the worker more memory.",
             details,
         )
-    how = f"was ended by {_name(number)}" if exit_code < 0 or exit_code > 128 else f"ended with exit code {exit_code}"
+    how = f"was ended by {name_of(number)}" if exit_code < 0 or exit_code > 128 else f"ended with exit code {exit_code}"
     hint = f" Its last line: {last_line}" if last_line else ""
     return TrainerCrashed(f"The trainer {how} without saying why.{hint}", "See the job's log.", details)
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -28,11 +28,11 @@ def explain_inspection(what: str, exit_code: int, peak_memory_bytes: int | None,
     another inspection would meet it again, as a converter that a checkpoint ends would."""
     details = {"exit_code": exit_code, "peak_memory_bytes": peak_memory_bytes, "last_line": last_line}
     if what in _REFUSALS and -exit_code in _CRASHES:
-        return _REFUSALS[what](f"Reading it ended the inspection with {_name(-exit_code)}.", _REMEDIES[what], details)
+        return _REFUSALS[what](f"Reading it ended the inspection with {name_of(-exit_code)}.", _REMEDIES[what], details)
     if -exit_code == signal.SIGKILL:
         why = "The inspection was killed (SIGKILL), most often by the kernel when memory runs out."
         return OutOfMemory(why, "Try again, or give the worker's machine more memory.", details)
-    how = f"was ended by {_name(-exit_code)}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    how = f"was ended by {name_of(-exit_code)}" if exit_code < 0 else f"ended with exit code {exit_code}"
     hint = f" Its last line: {last_line}" if last_line else ""
     return TrainerCrashed(f"The inspection {how} without an answer.{hint}", "See the worker's log.", details)
 
@@ -43,7 +43,8 @@ def too_large(what: str) -> RetortError:
     return _REFUSALS[what](why, _REMEDIES[what]) if what in _REFUSALS else OutOfMemory(why)
 
 
-def _name(number: int) -> str:
+def name_of(number: int) -> str:
+    """`SIGSEGV`; `signal 42` for one without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
