@@ -12,13 +12,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distill.errors import InvalidTeacher
+from distill.models.checkpoint import SHOWN
 from distill.models.language.config import class_names, family_of, plain, positions, read_config
 from distill.models.language.folder import CONFIG, Folder
 from distill.models.language.network import Task, base_of, build, for_task, pad_by, parameters, skeleton
 from distill.models.language.tokenizer import Tokens
 
 Shapes = dict[str, tuple[int, ...]]
-SHOWN = 50  # names of unused tensors in a report: a file may hold a hundred thousand
 _BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|attn\.bias|masked_bias|rotary_emb\.inv_freq)$")
 _OLD_NORMS = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 
