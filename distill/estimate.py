@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from distill.training.head_samples import LEAST_A_CLASS, most_in_time
 from distill.types import DistillConfig
 
 PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
@@ -23,7 +24,6 @@ LOGIT_COPIES = 2  # beside the logits themselves: their softmax and their gradie
 EXPORTS_BYTES = 3 * 2**20  # report, curve, plots, card
 HEAD_WIDTH = 512  # features of one sample that a classifier reads: a ResNet-34's
 HEAD_EVALUATIONS = 300  # of L-BFGS over its whole path of penalties: 130 to 420 were counted
-HEAD_SAMPLES, HEAD_SHARE, HEAD_PRODUCT, HEAD_LEAST = 10_000, 0.1, 5e9, 5  # as in distill.training.head, on a CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def head_flops(work: Workload) -> int:
     if work.config.fit_head is False or decoder:
         return 0
     weights = HEAD_WIDTH * max(1, work.classes)
-    n = min(work.train, max(HEAD_SAMPLES, int(HEAD_SHARE * work.samples_seen)), int(HEAD_PRODUCT // weights))
-    if n < HEAD_LEAST * work.classes:
+    n = most_in_time(work.train, work.samples_seen, weights)
+    if n < LEAST_A_CLASS * work.classes:
         return 0
     return (n + work.validation) * work.student.flops + HEAD_EVALUATIONS * 4 * n * weights
 

@@ -18,17 +18,12 @@ from torch import Tensor, nn
 from distill.recipes._networks import evaluating, run_logits
 from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
+from distill.training.head_samples import LEAST_A_CLASS, most_in_time
 from distill.training.mode import Mode
 
 PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it
 ITERATIONS = 100  # L-BFGS iterations a penalty
-LEAST_SAMPLES, SHARE_OF_TRAINING = 10_000, 0.1  # of the samples that training saw: so the pass costs a few per cent
-LEAST_A_CLASS = 5
 MEMORY_BYTES = 2**30  # for features, and for logits and what their gradient needs
-PRODUCT = {
-    "cpu": 5e9,
-    "other": 5e11,
-}  # samples x features x classes: what one L-BFGS evaluation multiplies, a third of it
 
 
 @dataclass(frozen=True)
@@ -61,10 +56,8 @@ class Rows:
 
 def most_samples(available: int, seen: int, head: nn.Linear) -> int:
     """How many of the `available` training samples to use after training saw `seen`: bounded in time and memory."""
-    wanted = max(LEAST_SAMPLES, int(SHARE_OF_TRAINING * seen))
-    product = PRODUCT.get(head.weight.device.type, PRODUCT["other"]) // head.weight.numel()
     memory = MEMORY_BYTES // (4 * (head.in_features + 4 * head.out_features))
-    return min(available, wanted, int(product), memory)
+    return min(most_in_time(available, seen, head.weight.numel(), head.weight.device.type), memory)
 
 
 @torch.no_grad()
