@@ -44,7 +44,7 @@ PREDICT = '''"""Load the student in a process of its own and predict: python pre
 import sys
 from pathlib import Path
 
-from distill.data import open_dataset
+from distill.modalities.images import open_dataset
 from distill.student import load_student
 from distill.types import DatasetInput
 

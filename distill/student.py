@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from distill.data.crops import evaluated
-from distill.data.images import UnreadableImage, decode, finished
-from distill.data.large import evaluation_view
-from distill.data.normalise import Normaliser
-from distill.data.samples import to_tensor
 from distill.errors import InvalidDataset, InvalidTeacher
+from distill.modalities.images.crops import evaluated
+from distill.modalities.images.large import evaluation_view
+from distill.modalities.images.normalise import Normaliser
+from distill.modalities.images.samples import to_tensor
+from distill.modalities.images.sources import UnreadableImage, decode, finished
 from distill.models import Preprocessing, check, load
 from distill.running.prepare import read_preprocessing
 from distill.types import Architecture

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.data.text import TextPreprocessing, tokenise
-from distill.data.text.loader import collate
-from distill.data.text.records import Form, prompt_of, talk_of
 from distill.errors import InvalidConfig, InvalidTeacher
+from distill.modalities.text import TextPreprocessing, tokenise
+from distill.modalities.text.loader import collate
+from distill.modalities.text.records import Form, prompt_of, talk_of
 from distill.models.language import Tokens, load, open_folder
 from distill.models.language.config import class_names
 from distill.recipes._networks import run_logits

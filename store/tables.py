@@ -103,7 +103,7 @@ class Dataset(Leasable, Base):
     files: Mapped[Json] = mapped_column(default=dict)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     digest: Mapped[str] = mapped_column(String(64), default="")
-    report: Mapped[Json | None]  # distill.data.DatasetReport: classes, counts, image sizes, ...
+    report: Mapped[Json | None]  # distill.modalities.images.DatasetReport: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())

@@ -129,8 +129,8 @@ def _language(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from distill.data import inspect  # without torch
-    from distill.data.text import inspect_text, recognised
+    from distill.modalities.images import inspect  # without torch
+    from distill.modalities.text import inspect_text, recognised
 
     dataset = recognised(DatasetInput.model_validate(request))
     if dataset.kind == "text":
@@ -139,7 +139,7 @@ def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from distill.data import sets
+    from distill.modalities.images import sets
     from distill.models import catalogue
     from distill.models.language.families import catalogue as language_models
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from distill.commands.study import parse_dataset
-from distill.data import Loader, open_dataset, stratified_sample
+from distill.data.splits import stratified_sample
 from distill.layers import capture, discover
+from distill.modalities.images import Loader, open_dataset
 from distill.models import load
 from distill.quality import knowledge_quality
 from distill.running.prepare import read_preprocessing

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from distill.data import stratified_sample
+from distill.data.splits import stratified_sample
 
 
 def main(source: Path, count: int, target: Path) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from distill.data.text import TextLoader, open_text, tokenise
 from distill.evaluate import predictions
+from distill.modalities.text import TextLoader, open_text, tokenise
 from distill.models.language import Tokens, load, open_folder
 from distill.training.mode import Mode
 from distill.types import DatasetInput

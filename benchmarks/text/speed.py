@@ -21,9 +21,9 @@ import distill._torchvision_shim  # noqa: F401  (before transformers, which impo
 from transformers import BertConfig, BertForSequenceClassification
 
 from distill.control import Control
-from distill.data.text import TextLoader, TokenSamples
-from distill.data.text.loader import collate
 from distill.layers import SequenceView
+from distill.modalities.text import TextLoader, TokenSamples
+from distill.modalities.text.loader import collate
 from distill.recipes import get
 from distill.recipes._base import Setup
 from distill.train import train

@@ -16,10 +16,10 @@ import torch
 from benchmarks.train import naive
 from distill import selection
 from distill.control import Control
-from distill.data import Loader, Samples
-from distill.data.images import ArrayImages
-from distill.data.opening import Split
 from distill.layers import discover, run_until
+from distill.modalities.images import Loader, Samples
+from distill.modalities.images.opening import Split
+from distill.modalities.images.sources import ArrayImages
 from distill.models import build, preprocessing
 from distill.recipes import get
 from distill.recipes._base import Setup

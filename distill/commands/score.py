@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from torch import Tensor, nn
 
-    from distill.data import Dataset
+    from distill.modalities.images import Dataset
     from distill.models import CheckpointReport, Preprocessing
 
 
@@ -140,9 +140,10 @@ class _Subject:
     """Network, data, layers and sample of one request, opened and checked."""
 
     def __init__(self, request: Request) -> None:
-        from distill.data import open_dataset, stratified_sample
+        from distill.data.splits import stratified_sample
         from distill.device import resolve_device
         from distill.layers import discover
+        from distill.modalities.images import open_dataset
         from distill.models import check, load
 
         self.request = request
@@ -180,7 +181,7 @@ class _Subject:
         return QCurve((), len(self.layers), *counts, request.seed, key)
 
     def points(self) -> Iterator[LayerQuality]:
-        from distill.data import Loader
+        from distill.modalities.images import Loader
         from distill.quality import score as score_layers
 
         request, train = self.request, self.data.train

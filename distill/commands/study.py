@@ -69,7 +69,7 @@ class _Given:
 
 
 def _run(given: _Given, teacher: str, named: str | None, teacher_epochs: int, output: Path) -> None:
-    from distill.data import open_dataset
+    from distill.modalities.images import open_dataset
     from distill.studying.lock import alone_in
 
     opened = open_dataset(given.dataset)

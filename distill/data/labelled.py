@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from distill.data.limits import Limits
 from distill.data.rows import Row, RowLimits, refuse
-from distill.data.tree import split_of
+from distill.data.split_names import split_of
 from distill.errors import InvalidDataset
 
 LABELS = ("label", "labels", "class", "class_name", "category", "target")

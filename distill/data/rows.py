@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, NoReturn
 
 from distill.errors import InvalidDataset
@@ -220,3 +221,9 @@ def _prepended(first: str, rest: Iterator[str]) -> Iterator[str]:
     if first:
         yield first
     yield from rest
+
+
+def form_of(path: Path) -> Form:
+    """By content: a JSON Lines file begins with an object."""
+    with path.open("rb") as file:
+        return "jsonl" if file.read(2**10).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else "csv"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from distill.errors import InvalidConfig
 
 Indices = NDArray[np.int64]
+HOLD_OUT, HOLD_OUT_SEED = 0.2, 0  # the test split of a dataset that has none
 
 
 def split(labels: Indices, fraction: float, seed: int) -> tuple[Indices, Indices]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from distill.data.text.preprocessing import TextPreprocessing
+from distill.modalities.text.preprocessing import TextPreprocessing
 from distill.models import Preprocessing
 from distill.types import Architecture, Event, QCurve
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from distill.data.text.records import Form
 from distill.export._base import Artifact, Context, class_section, write_text
+from distill.modalities.text.records import Form
 from distill.models.language import open_folder, save_folder
 from distill.models.language.folder import pack
 

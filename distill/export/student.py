@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distill.data.text.preprocessing import TextPreprocessing
 from distill.export._base import Artifact, Context, write_text
+from distill.modalities.text.preprocessing import TextPreprocessing
 from distill.models import Preprocessing, save
 from distill.types import Architecture
 

@@ -4,7 +4,7 @@ A name without a library is looked up in timm, then torchvision, then ours. Noth
 """
 
 import distill._torchvision_shim  # noqa: F401  (before timm and torchvision)
-from distill.data.preprocessing import Preprocessing
+from distill.modalities.images.preprocessing import Preprocessing
 from distill.models.build import build, pin
 from distill.models.checkpoint import CheckpointReport, check, load
 from distill.models.cost import Cost, cost

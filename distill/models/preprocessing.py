@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from distill.data.preprocessing import Interpolation, Preprocessing
 from distill.errors import InvalidConfig
+from distill.modalities.images.preprocessing import Interpolation, Preprocessing
 from distill.models.names import Name, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture

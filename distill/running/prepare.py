@@ -11,15 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from distill import recipes, selection
-from distill.data import Dataset, Loader, Samples, open_dataset, stratified_sample, stratified_split
-from distill.data.text.dataset import TextDataset
-from distill.data.text.preprocessing import TextPreprocessing
-from distill.data.text.recognise import recognised
+from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.evaluate import Predictions
 from distill.layers import SequenceView, discover
 from distill.layers._forward import to_device
+from distill.modalities.images import Dataset, Loader, Samples, open_dataset
+from distill.modalities.text.dataset import TextDataset
+from distill.modalities.text.preprocessing import TextPreprocessing
+from distill.modalities.text.recognise import recognised
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe

@@ -10,7 +10,10 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from distill.data.text import (
+from distill.errors import InvalidConfig
+from distill.evaluate import Predictions
+from distill.layers import SequenceView, discover
+from distill.modalities.text import (
     TextDataset,
     TextLoader,
     TextPreprocessing,
@@ -19,9 +22,6 @@ from distill.data.text import (
     open_text,
     tokenise,
 )
-from distill.errors import InvalidConfig
-from distill.evaluate import Predictions
-from distill.layers import SequenceView, discover
 from distill.models.language import Folder, Tokens, load, make_student, open_folder
 from distill.models.language.config import class_names, family_of, head_reads, positions
 from distill.recipes._base import Recipe

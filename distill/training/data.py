@@ -27,7 +27,7 @@ class Batch(Protocol):
 
 
 class Source(Protocol):
-    """`distill.data.Loader`, as far as training needs it."""
+    """`distill.modalities.images.Loader`, as far as training needs it."""
 
     @property
     def batches_per_epoch(self) -> int: ...

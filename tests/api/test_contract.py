@@ -49,6 +49,7 @@ OURS = (
     "distill.quality",
     "distill.models",
     "distill.data",
+    "distill.modalities",
     "distill.run",
 )
 

@@ -13,8 +13,8 @@ import pytest
 from client import folders, packing, uploads
 from client.api import Retort
 from client.errors import NotThere, Unusable
-from distill.data import open_dataset
 from distill.errors import InvalidDataset
+from distill.modalities.images import open_dataset
 from store.database import Database
 from store.repositories import system
 from tests.api.driver import Driver

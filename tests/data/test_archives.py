@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from distill.data import Limits, inspect, open_dataset
-from distill.data.kinds import _tar
+from distill.data.limits import Limits
 from distill.data.members import safe_parts
 from distill.errors import InvalidDataset
+from distill.modalities.images import inspect, open_dataset
+from distill.modalities.images.kinds import _tar
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_folder, write_tar, write_zip
 
@@ -442,7 +443,7 @@ def test_folder_links_are_refused(tmp_path):
 def test_packed_images_spill_to_scratch_and_go(tmp_path, monkeypatch):
     import gc
 
-    from distill.data import pack
+    from distill.modalities.images import pack
 
     monkeypatch.setattr(pack.Pack.__init__, "__defaults__", (300,))
     scratch = tmp_path / "scratch"

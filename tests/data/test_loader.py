@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from distill.data import Limits, Loader, open_dataset
-from distill.data.crops import centre_box, crop_flip, random_box
-from distill.data.large import evaluation_view
-from distill.data.normalise import Normaliser
+from distill.data.limits import Limits
 from distill.data.plan import DRAWS, Plan, draws
-from distill.data.preprocessing import Preprocessing
 from distill.errors import InvalidConfig, InvalidDataset
+from distill.modalities.images import Loader, open_dataset
+from distill.modalities.images.crops import centre_box, crop_flip, random_box
+from distill.modalities.images.large import evaluation_view
+from distill.modalities.images.normalise import Normaliser
+from distill.modalities.images.preprocessing import Preprocessing
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, write_zip
 
@@ -147,7 +148,7 @@ def test_an_epoch_left_early_does_not_leak_into_the_next(large):
 def test_without_room_in_shared_memory_the_batches_are_the_same(large, monkeypatch):
     here = Loader(large, range(8), 2, COLOUR, seed=1)
     there = Loader(large, range(8), 2, COLOUR, seed=1, workers=1)
-    monkeypatch.setattr("distill.data.large.shared_memory_fits", lambda *_: False)
+    monkeypatch.setattr("distill.modalities.images.large.shared_memory_fits", lambda *_: False)
     assert all(same(a, b) for a, b in zip(here.epoch(0), there.epoch(0), strict=True))
     there.close()
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.data import Limits, inspect, open_dataset
-from distill.data.kinds import parquet
-from distill.data.pack import Pack
-from distill.data.text import recognised
+from distill.data.limits import Limits
 from distill.errors import InvalidDataset
+from distill.modalities.images import inspect, open_dataset
+from distill.modalities.images.kinds import parquet
+from distill.modalities.images.pack import Pack
+from distill.modalities.text import recognised
 from distill.types import DatasetInput
 from tests.data.files import image_bytes, write_parquet
 

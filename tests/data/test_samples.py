@@ -11,18 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
-from distill.data import inspect, open_dataset
-from distill.data.sheet import Sheet
 from distill.errors import InvalidConfig, UnknownName
+from distill.modalities.images import inspect, open_dataset
+from distill.modalities.images.sheet import Sheet
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_parquet, write_zip
 
 
 def test_inspection_and_its_package_load_no_torch():
     code = (
-        "import sys, distill.data, distill.data.report, distill.safetensors_header as h;"
+        "import sys, distill.modalities.images.report, distill.safetensors_header as h;"
         "from distill.types import DatasetInput as D;"
-        "from distill.data import inspect; inspect(D(kind='named', name='digits'));"
+        "from distill.modalities.images import inspect; inspect(D(kind='named', name='digits'));"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

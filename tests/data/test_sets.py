@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.data import open_dataset, sets
-from distill.data.sets._cifar import read_pickle
-from distill.data.sets.fashion_mnist import read_idx
 from distill.errors import InvalidDataset, UnknownName
+from distill.modalities.images import open_dataset, sets
+from distill.modalities.images.sets._cifar import read_pickle
+from distill.modalities.images.sets.fashion_mnist import read_idx
 from distill.types import DatasetInput
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.data import stratified_sample, stratified_split
+from distill.data.splits import stratified_sample, stratified_split
 from distill.errors import InvalidConfig
 
 labels = st.lists(st.integers(0, 5), min_size=1, max_size=200)

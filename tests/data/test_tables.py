@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.data import Limits, inspect, open_dataset
-from distill.data.text import inspect_text, recognised
+from distill.data.limits import Limits
 from distill.errors import InvalidDataset
+from distill.modalities.images import inspect, open_dataset
+from distill.modalities.text import inspect_text, recognised
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_tar, write_zip
 

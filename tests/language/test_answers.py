@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from distill import recipes
-from distill.data.text.loader import KEPT, TextLoader, collate
-from distill.data.text.tokens import IGNORED, TokenSamples
+from distill.modalities.text.loader import KEPT, TextLoader, collate
+from distill.modalities.text.tokens import IGNORED, TokenSamples
 from distill.recipes._networks import answered, run_logits
 from distill.training import cache
 from tests.language import tiny

@@ -15,8 +15,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.data.text import TextLoader, TokenSamples, choose_length, inspect_text, open_raw_text, open_text, tokenise
 from distill.errors import InvalidConfig, InvalidDataset
+from distill.modalities.text import (
+    TextLoader,
+    TokenSamples,
+    choose_length,
+    inspect_text,
+    open_raw_text,
+    open_text,
+    tokenise,
+)
 from distill.models.language.tokenizer import Tokens
 from distill.types import DatasetInput
 from tests.language import tiny

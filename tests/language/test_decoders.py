@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from distill import recipes
-from distill.data.text import open_text
 from distill.errors import InvalidConfig
+from distill.modalities.text import open_text
 from distill.models.language import load, open_folder
 from distill.models.language.tokenizer import Tokens
 from distill.running.answering import generate

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from distill.data.text import tokenise
-from distill.data.text.loader import collate
+from distill.modalities.text import tokenise
+from distill.modalities.text.loader import collate
 from distill.models.language import Tokens, load, make_student, open_folder, save_folder
 from distill.models.language.tokenizer import Pair
 from distill.types import Architecture

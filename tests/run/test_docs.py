@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
 
 def test_the_ten_lines_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distill.data import open_dataset
+    from distill.modalities.images import open_dataset
     from distill.types import DatasetInput
 
     open_dataset(DatasetInput(kind="named", name="digits")).test.image(0).save(tmp_path / "digit.png")

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 
 from distill import recipes
 from distill.control import Control
-from distill.data import open_dataset
 from distill.errors import (
     Diverged,
     InvalidConfig,
@@ -26,6 +25,7 @@ from distill.errors import (
     RetortError,
     UnknownName,
 )
+from distill.modalities.images import open_dataset
 from distill.run import memory_errors
 from distill.student import load_student
 from distill.types import PHASES, Architecture, ComparisonInput, Event, QCurve, TeacherInput

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from distill.data import Loader, open_dataset
-from distill.data.preprocessing import Preprocessing
 from distill.errors import InvalidDataset
+from distill.modalities.images import Loader, open_dataset
+from distill.modalities.images.preprocessing import Preprocessing
 from distill.student import BATCH, Student
 from distill.types import Architecture
 from tests.data.files import archive, image_bytes, write_zip

@@ -19,7 +19,7 @@ from store.repositories import history, system
 
 FORMULA_FACTOR, MEASURED_FACTOR = 2.0, 1.25  # how far memory may be off (our choice)
 DISK_FACTOR = 1.5
-CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.data.samples`)
+CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
 
 
 def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:

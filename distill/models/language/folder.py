@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from distill.data.kinds._zip import ZipMembers
 from distill.data.limits import Limits
 from distill.errors import DISK_FULL, InvalidDataset, InvalidTeacher
+from distill.modalities.images.kinds._zip import ZipMembers
 from distill.safetensors_header import Header, read_header
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"

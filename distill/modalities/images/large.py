@@ -1,0 +1,186 @@
+"""Images of any size: decoded, cropped and resized one by one, in worker processes where asked for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from distill.data.plan import draws
+from distill.errors import RetortError
+from distill.modalities.images.crops import Box, centre_box, random_box
+from distill.modalities.images.preprocessing import Preprocessing
+from distill.modalities.images.samples import Samples, to_array, to_tensor
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+Key = tuple[int, int]  # epoch, sample
+Pixels = NDArray[np.uint8]
+_PREFETCH = 4
+
+
+@dataclass
+class Views(Dataset[Any]):
+    """(epoch, sample) -> uint8 (c, h, w) for each of `wanted`: the student, and the teacher where it wants another size
+    or channels. All see one crop."""
+
+    samples: Samples
+    wanted: tuple[Preprocessing, ...]
+    augmentation: str
+    seed: int
+    _numbers: tuple[int, Tensor] | None = None
+
+    def __getitem__(self, key: Key) -> tuple[Pixels, ...] | RetortError:
+        # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
+        try:
+            return self._views(*key)
+        except RetortError as error:
+            return error
+
+    def _views(self, epoch: int, i: int) -> tuple[Pixels, ...]:
+        image, numbers = self.samples.image(i), self._of(epoch)[i].tolist()
+        box, mirrored = self._box((image.height, image.width), numbers)
+        if self.augmentation == "randaugment":
+            image, box = self._augmented(image, box, numbers[5])
+        return tuple(_view(image, box, wanted, mirrored) for wanted in self.wanted)
+
+    def _of(self, epoch: int) -> Tensor:
+        if self._numbers is None or self._numbers[0] != epoch:
+            self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)))
+        return self._numbers[1]
+
+    def _box(self, native: tuple[int, int], numbers: list[float]) -> tuple[Box, bool]:
+        if self.augmentation == "none":
+            return centre_box(native, self.wanted[0].size, self.wanted[0].crop), False
+        return random_box(native, numbers), numbers[2] >= 0.5
+
+    def _augmented(self, image: Image.Image, box: Box, number: float) -> tuple[Image.Image, Box]:
+        """RandAugment at the largest wanted size, so that every view shows the same."""
+        from distill.modalities.images.augment import randaugment
+
+        largest = max(self.wanted, key=lambda wanted: wanted.size)
+        pixels = to_tensor(_resized(image, box, largest))[None]
+        out = randaugment(pixels, torch.tensor([number]))[0]
+        array = out[0] if out.shape[0] == 1 else out.permute(1, 2, 0)
+        return Image.fromarray(array.numpy()), (0.0, 0.0, float(out.shape[2]), float(out.shape[1]))
+
+
+def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image:
+    height, width = wanted.size
+    if image.size == (width, height) and box == (0.0, 0.0, float(width), float(height)):
+        return image
+    return image.resize((width, height), _RESAMPLING[wanted.interpolation], box=box)
+
+
+def evaluation_view(image: Image.Image, wanted: Preprocessing) -> Pixels:
+    """uint8 (c, h, w): what evaluation shows of a decoded image that is looked at alone."""
+    box = centre_box((image.height, image.width), wanted.size, wanted.crop)
+    return _view(image, box, wanted, False)
+
+
+def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -> Pixels:
+    image = image.convert("L") if wanted.channels == 1 else image
+    image = _resized(image, box, wanted)
+    if mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    # A set of grey and coloured images stacks as colour; an all-grey one stays one channel until it is normalised.
+    return to_array(image)
+
+
+@dataclass
+class Collate:
+    """Stack views; grey ones become colour where a neighbour has colour. The first error stands for its batch.
+
+    `copied`: give NumPy arrays, which travel through a pipe, where shared memory is too small for tensors.
+    """
+
+    copied: bool = False
+
+    def __call__(self, rows: list[tuple[Pixels, ...] | RetortError]) -> tuple[Any, ...] | RetortError:
+        good: list[tuple[Pixels, ...]] = []
+        for row in rows:
+            if isinstance(row, RetortError):
+                return row
+            good.append(row)
+        stacked = tuple(_stack(views) for views in zip(*good, strict=True))
+        return stacked if self.copied else tuple(torch.from_numpy(view) for view in stacked)
+
+
+def _stack(views: tuple[Pixels, ...]) -> Pixels:
+    most = max(view.shape[0] for view in views)
+    return np.stack([np.broadcast_to(view, (most, *view.shape[1:])) for view in views])
+
+
+def shared_memory_fits(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -> bool:
+    """Whether /dev/shm holds twice the batches in flight (containers often have 64 MiB there)."""
+    one = 3 * batch * sum(how.size[0] * how.size[1] for how in wanted)
+    try:
+        return shutil.disk_usage("/dev/shm").free > 2 * one * workers * _PREFETCH  # noqa: S108
+    except OSError:
+        return True  # no such folder: another kind of system, whose shared memory has no such cap
+
+
+class _Batches:
+    """What the DataLoader iterates: replaced before every epoch."""
+
+    def __init__(self) -> None:
+        self.keys: list[list[Key]] = []
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class LargeImages:
+    """Batches of views in the order asked for; worker processes are started once and kept until `close`."""
+
+    def __init__(self, views: Views, workers: int) -> None:
+        self._batches = _Batches()
+        self._views, self._workers = views, workers
+        self._loader: DataLoader[Any] | None = None
+
+    def epoch(self, epoch: int, batches: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+        """Views of every batch of sample positions."""
+        keys = [[(epoch, i) for i in batch.tolist()] for batch in batches]
+        for views in self._delivered(keys):
+            if isinstance(views, RetortError):
+                raise views
+            yield tuple(torch.as_tensor(view) for view in views)
+
+    def _delivered(self, keys: list[list[Key]]) -> Iterator[Any]:
+        if self._workers == 0 or not keys:
+            collate = Collate()
+            return (collate([self._views[key] for key in batch]) for batch in keys)
+        self._batches.keys = keys
+        self._loader = self._loader or self._started(len(keys[0]))
+        return iter(self._loader)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._loader = None
+
+    def _started(self, batch: int) -> DataLoader[Any]:
+        copied = not shared_memory_fits(self._views.wanted, batch, self._workers)
+        return DataLoader(
+            self._views,
+            batch_sampler=self._batches,
+            num_workers=self._workers,
+            multiprocessing_context="spawn",
+            persistent_workers=True,
+            prefetch_factor=_PREFETCH,
+            collate_fn=Collate(copied),
+            generator=torch.Generator(),  # the loader's own draws must not come from the run's global generator
+        )

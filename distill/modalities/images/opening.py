@@ -1,0 +1,217 @@
+"""From a `DatasetInput` to splits whose images have been looked at: digests, sizes, unreadable ones, decoded pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.data import stratify
+from distill.data.labelled import check_together
+from distill.data.limits import DEFAULT, Limits
+from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
+from distill.errors import InvalidDataset
+from distill.modalities.images.kinds import get as kind
+from distill.modalities.images.kinds._base import Items, Opened
+from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened
+from distill.types import DatasetInput
+
+SMALL_SIDE = 96
+"""Images of one shape and at most this side in pixels are kept decoded in RAM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Readable images with labels (int64, n), (height, width) (n, 2), whether each is grey (n), sha256 of each, and
+    decoded pixels, uint8 (n, h, w) or (n, h, w, 3), where they are small and of one shape."""
+
+    images: Source
+    labels: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    gray: NDArray[np.bool_]
+    digests: list[bytes]
+    pixels: NDArray[np.uint8] | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pick(self, indices: NDArray[np.int64]) -> Split:
+        """Some of the samples, in the order of `indices`."""
+        return Split(
+            Picked(self.images, indices),
+            self.labels[indices],
+            self.sizes[indices],
+            self.gray[indices],
+            [self.digests[i] for i in indices],
+            None if self.pixels is None else self.pixels[indices],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An opened dataset without torch. `corrupt`: name -> reason of the images left out; `verified`: how many images
+    were decoded and not only had their headers read."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    digest: str
+    notes: tuple[str, ...]
+    corrupt: dict[str, str]
+    verified: int
+
+
+def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> Raw:
+    """Open, look at every image, leave unreadable ones out (within `limits.corrupt_fraction`), hold out a test split
+    where there is none (20 %, stratified, seed 0). Raises `InvalidDataset`; then nothing is left behind."""
+    found: Opened = kind(dataset.kind)(dataset, limits, scratch)
+    check_together(found.classes)
+    scans = {name: _Scan(items, limits) for name, items in found.splits.items()}
+    corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
+    _check_corrupt(corrupt, sum(len(items.labels) for items in found.splits.values()), limits)
+    splits = {name: scan.split() for name, scan in scans.items()}
+    notes = [*found.notes, *_corrupt_notes(corrupt)]
+    if "test" not in splits:
+        splits = _hold_out(splits["train"])
+        notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by class, seed {HOLD_OUT_SEED}.")
+    _check_classes(found.classes, splits["train"])
+    return Raw(
+        dataset.name,
+        found.classes,
+        splits["train"],
+        splits["test"],
+        digest(found.classes, splits),
+        tuple(notes),
+        corrupt,
+        sum(scan.verified for scan in scans.values()),
+    )
+
+
+def digest(classes: tuple[str, ...], splits: dict[str, Split]) -> str:
+    """sha256, hex, over class names and, per split in order, every label and every image's content."""
+    whole = hashlib.sha256(b"retort dataset 1\n" + json.dumps(classes).encode())
+    for name in sorted(splits):
+        split = splits[name]
+        whole.update(f"\n{name} {len(split)}\n".encode())
+        whole.update(split.labels.astype("<i8").tobytes())
+        whole.update(b"".join(split.digests))
+    return whole.hexdigest()
+
+
+@dataclass
+class _Scan:
+    """One pass over a split's images."""
+
+    items: Items
+    limits: Limits
+    digests: list[bytes] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    gray: list[bool] = field(default_factory=list)
+    good: list[int] = field(default_factory=list)
+    corrupt: dict[str, str] = field(default_factory=dict)
+    verified: int = 0
+
+    def __post_init__(self) -> None:
+        self._pixels: list[NDArray[np.uint8]] | None = []
+        self._budget = self.limits.verify_pixels
+        if isinstance(self.items.images, ArrayImages):
+            self._arrays(self.items.images)
+            return
+        for i in range(len(self.items.images)):
+            self._one(i)
+
+    def _arrays(self, images: ArrayImages) -> None:
+        n, height, width = images.pixels.shape[:3]
+        self.digests = [hashlib.sha256(images.content(i)).digest() for i in range(n)]
+        self.sizes, self.gray = [(height, width)] * n, [images.pixels.ndim == 3] * n
+        self.good, self.verified, self._pixels = list(range(n)), n, None
+
+    def _one(self, i: int) -> None:
+        name = self.items.images.name(i)
+        try:
+            data = self.items.images.content(i)
+            image, head = opened(data, name, self.limits.pixels)
+            if self._budget > 0:
+                self._budget -= head.height * head.width
+                self._keep(np.asarray(finished(image)), head)
+                self.verified += 1
+            else:
+                self._pixels = None
+        except UnreadableImage as error:
+            self.corrupt[name] = str(error)
+            return
+        self.good.append(i)
+        self.digests.append(hashlib.sha256(data).digest())
+        self.sizes.append((head.height, head.width))
+        self.gray.append(head.gray)
+
+    def _keep(self, pixels: NDArray[np.uint8], head: Head) -> None:
+        """Keep decoded pixels as long as all images are small and of one size."""
+        if self._pixels is None:
+            return
+        uniform = not self.sizes or self.sizes[0] == (head.height, head.width)
+        bytes_ = 3 * head.height * head.width * len(self.items.images)
+        if uniform and max(head.height, head.width) <= SMALL_SIDE and bytes_ <= self.limits.cache_bytes:
+            self._pixels.append(pixels)
+        else:
+            self._pixels = None
+
+    def split(self) -> Split:
+        good = np.array(self.good, np.int64)
+        every = len(good) == len(self.items.labels)
+        return Split(
+            self.items.images if every else Picked(self.items.images, good),
+            self.items.labels if every else self.items.labels[good],
+            np.array(self.sizes, np.int64).reshape(-1, 2),
+            np.array(self.gray, np.bool_),
+            self.digests,
+            self._stacked(),
+        )
+
+    def _stacked(self) -> NDArray[np.uint8] | None:
+        if isinstance(self.items.images, ArrayImages):
+            return self.items.images.pixels
+        if not self._pixels:
+            return None
+        if all(self.gray):
+            return np.stack(self._pixels)
+        return np.stack([p if p.ndim == 3 else np.repeat(p[:, :, None], 3, axis=2) for p in self._pixels])
+
+
+def _hold_out(train: Split) -> dict[str, Split]:
+    kept, held_out = stratify.split(train.labels, HOLD_OUT, HOLD_OUT_SEED)
+    return {"train": train.pick(kept), "test": train.pick(held_out)}
+
+
+def _check_corrupt(corrupt: dict[str, str], total: int, limits: Limits) -> None:
+    if len(corrupt) <= limits.corrupt_fraction * total:
+        return
+    first = list(corrupt.items())[:10]
+    raise InvalidDataset(
+        f"{len(corrupt)} of {total} images cannot be read (the first: {first[0][0]!r}, {first[0][1]}).",
+        f"Replace or remove them; up to {limits.corrupt_fraction:.1%} would be left out.",
+        {"unreadable": len(corrupt), "images": total, "first": [{"image": n, "reason": r} for n, r in first]},
+    )
+
+
+def _corrupt_notes(corrupt: dict[str, str]) -> list[str]:
+    if not corrupt:
+        return []
+    names = ", ".join(list(corrupt)[:5]) + (", ..." if len(corrupt) > 5 else "")
+    return [f"{len(corrupt)} unreadable images were left out: {names}."]
+
+
+def _check_classes(classes: tuple[str, ...], train: Split) -> None:
+    counts = np.bincount(train.labels, minlength=len(classes))
+    empty = [classes[i] for i in np.flatnonzero(counts == 0)]
+    if empty:
+        raise InvalidDataset(
+            f"{len(empty)} classes have no readable training images ({', '.join(empty[:3])}).",
+            "Add images to them, or remove the classes.",
+            {"classes": empty[:20]},
+        )

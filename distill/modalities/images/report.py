@@ -1,0 +1,82 @@
+"""What a dataset is, looked at once when it is registered. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.opening import Raw, Split, open_raw
+from distill.modalities.images.sheet import Sheet, contact_sheet
+from distill.types import DatasetInput
+
+_VERIFY_PIXELS = 20_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """`counts`: split -> images per class, in class order. `heights`, `widths`: (minimum, median, maximum) in pixels.
+    `modes`: how many images are grey and how many coloured. `verified`: images that were decoded whole; the others had
+    only their headers read. `corrupt`: how many cannot be read, `corrupt_examples` the first 20 with the reason.
+    `duplicates_between_splits`: test images whose content is among the training images (they inflate scores).
+    `thumbnails`: how the contact sheet is laid out, where one was asked for."""
+
+    name: str
+    classes: tuple[str, ...]
+    counts: dict[str, list[int]]
+    heights: tuple[int, int, int]
+    widths: tuple[int, int, int]
+    modes: dict[str, int]
+    verified: int
+    corrupt: int
+    corrupt_examples: dict[str, str]
+    duplicates_between_splits: int
+    digest: str
+    notes: tuple[str, ...]
+    thumbnails: Sheet | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-serialisable."""
+        return asdict(self)
+
+
+def inspect(
+    dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None, sheet: Path | None = None
+) -> DatasetReport:
+    """Open and look at every image, decoding up to 2e10 pixels a split; where `sheet` names a file, write a contact
+    sheet (PNG or WebP) there. Raises `InvalidDataset`, `UnknownName`."""
+    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
+    found = report(raw)
+    return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
+
+
+def report(raw: Raw) -> DatasetReport:
+    """Describe an opened dataset."""
+    sizes = np.concatenate([raw.train.sizes, raw.test.sizes])
+    gray = np.concatenate([raw.train.gray, raw.test.gray])
+    train = set(raw.train.digests)
+    return DatasetReport(
+        raw.name,
+        raw.classes,
+        {"train": _counts(raw.train, raw), "test": _counts(raw.test, raw)},
+        _spread(sizes[:, 0]),
+        _spread(sizes[:, 1]),
+        {"grey": int(gray.sum()), "colour": int((~gray).sum())},
+        raw.verified,
+        len(raw.corrupt),
+        dict(list(raw.corrupt.items())[:20]),
+        sum(digest in train for digest in raw.test.digests),
+        raw.digest,
+        raw.notes,
+    )
+
+
+def _counts(split: Split, raw: Raw) -> list[int]:
+    return [int(count) for count in np.bincount(split.labels, minlength=len(raw.classes))]
+
+
+def _spread(values: Any) -> tuple[int, int, int]:
+    return int(values.min()), int(np.median(values)), int(values.max())
