@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth import TenantDep
-from api.deps import ReadSession
-from api.openapi import documented
-from api.paging import Cursor, Limit
+from api.http.auth import TenantDep
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit
 from api.resources.catalogue import service
 from api.resources.catalogue.schemas import ArchitecturePage, CatalogueOut, EntryList, NamedDatasetList, RecipeList
+from api.state.deps import ReadSession
 from store.repositories import system
 
 router = APIRouter(tags=["catalogue"])

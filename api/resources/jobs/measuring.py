@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import waiting
-from api.context import Context
 from api.resources.jobs import texts
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.kinds import classes_of
 from api.resources.jobs.validation import Plan
+from api.services import waiting
+from api.state.context import Context
 from distill.recorded import recorded_view
 from distill.types import DistillConfig
 from store.repositories import costs, system

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import architectures
 from api.resources.jobs import kinds
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
+from api.services import architectures
 from distill import parameters, recipes, selection
 from distill.recorded import recorded_view
 from distill.types import Architecture, DistillConfig
