@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.layers._forward import batch_size, forward, tensors
+from distill.layers.forward import batch_size, forward, tensors
 from distill.models.cost import cost
 from distill.recipes._networks import answered, run_logits
 from distill.statistics import Difference, paired_difference, wilson

@@ -16,7 +16,7 @@ import torch
 from distill import recipes
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
-from distill.export._base import Context, export
+from distill.export import Context, export
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of

@@ -18,7 +18,7 @@ from distill.commands.failure import Failed
 from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
-from distill.selection._rule import check_count
+from distill.selection import check_count
 from distill.types import Architecture, Layer, LayerQuality, QCurve
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,18 +65,3 @@ def class_section(context: Context) -> str:
     """The model card's section of the class names: JSON, since a name may hold anything, commas and Markdown too."""
     names = json.dumps(list(context.classes), ensure_ascii=False)
     return f"## Classes\n\nIn the order of the logits:\n\n```json\n{names}\n```\n"
-
-
-def export(context: Context, folder: Path) -> Iterator[Event]:
-    """Run every exporter; an `artifact` event a file, a `log` event for each that was skipped."""
-    from distill.export import get, names
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names():
-        try:
-            artifacts = get(name)(context, folder)
-        except Skipped as reason:
-            yield Event("log", {"level": "info", "message": f"No {name} export: {reason}"})
-            continue
-        for artifact in artifacts:
-            yield artifact.event()

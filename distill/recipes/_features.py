@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.layers import SequenceView, capture
-from distill.layers._sequence import MOST_TOKENS
+from distill.layers.sequence import MOST_TOKENS
 from distill.recipes._base import Recipe, Setup
 from distill.recipes._networks import logits_of, run
 from distill.recipes._pairs import FeaturePairs

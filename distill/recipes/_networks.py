@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
-from distill.layers._forward import to_device
-from distill.layers._sequence import IGNORED
+from distill.layers.forward import to_device
+from distill.layers.sequence import IGNORED
 
 
 def run(network: nn.Module, network_input: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy
+from distill.objectives.logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead

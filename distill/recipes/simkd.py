@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill import losses
 from distill.errors import InvalidConfig
-from distill.losses._logits import cross_entropy
+from distill.objectives.logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead

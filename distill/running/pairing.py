@@ -8,7 +8,7 @@ from typing import Any
 from distill import selection
 from distill.errors import InvalidConfig
 from distill.running.prepare import Network, Prepared
-from distill.selection._rule import even_positions
+from distill.selection import even_positions
 from distill.types import Layer, QCurve
 
 

@@ -16,7 +16,7 @@ from distill.device import resolve_device
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.evaluate import Predictions
 from distill.layers import SequenceView, discover
-from distill.layers._forward import to_device
+from distill.layers.forward import to_device
 from distill.modalities.images import Dataset, Loader, Samples, open_dataset
 from distill.modalities.text.dataset import TextDataset
 from distill.modalities.text.preprocessing import TextPreprocessing

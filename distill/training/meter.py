@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from distill.layers._sequence import IGNORED
+from distill.layers.sequence import IGNORED
 
 
 class Meter:

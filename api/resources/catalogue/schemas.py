@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.paging import PageInfo
-from api.schemas import ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import ResponseModel
 from distill.tasks.spec import Container, Unit
 
 

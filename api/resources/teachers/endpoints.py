@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import registration
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer
-from api.openapi import body, documented
-from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.http.auth import TenantDep
+from api.http.idempotency import IdempotencyKeyDep
+from api.http.negotiation import IfNoneMatch, Prefer
+from api.http.openapi import body, documented
+from api.http.paging import Cursor, Limit, encode
+from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.http.schemas import ResourcePatch
+from api.http.uploads import UploadsDep
 from api.resources.teachers import service
 from api.resources.teachers.schemas import (
     ARTIFACT_EXAMPLE,
@@ -25,8 +25,8 @@ from api.resources.teachers.schemas import (
     TeacherOut,
     TeacherPage,
 )
-from api.schemas import ResourcePatch
-from api.uploads import UploadsDep
+from api.services import registration
+from api.state.deps import ContextDep, ReadSession, WorkDep
 from store.repositories import resources
 from store.tables import Teacher
 
