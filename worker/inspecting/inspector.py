@@ -119,11 +119,10 @@ def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from distill.modalities.images import sets
+    from distill.tasks.inspection import named_sets
     from distill.tasks.networks import catalogue
 
-    named = [{"name": name, "summary": sets.registry.summary(name.replace("-", "_"))} for name in sets.names()]
-    return {"architecture": catalogue(), "dataset": named}
+    return {"architecture": catalogue(), "dataset": named_sets()}
 
 
 def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class NamedDatasetOut(ResponseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = Field(examples=["fashion-mnist"])
+    task: str | None = Field(None, description="The task that it is of.", examples=["classify_images"])
 
 
 class MetricOut(ResponseModel):
@@ -62,6 +63,10 @@ class MetricOut(ResponseModel):
         examples=[True],
     )
     path: str = Field(description="Where a column of a report holds it: keys joined by `/`.", examples=["accuracy"])
+    note: str = Field(
+        description="What stands beside its title; `{path}` is what a column holds there.",
+        examples=["{generation/batch_size} prompts at a time"],
+    )
 
 
 class TaskOut(ResponseModel):
