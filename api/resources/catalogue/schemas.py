@@ -47,7 +47,7 @@ class NamedDatasetOut(ResponseModel):
     task: str | None = Field(None, description="The task that it is of.", examples=["classify_images"])
 
 
-class MetricOut(ResponseModel):
+class TaskMetric(ResponseModel):
     """A figure of a task: a row of its reports, a key of its metrics events."""
 
     name: str = Field(description="Its key in metrics events.", examples=["accuracy"])
@@ -78,7 +78,7 @@ class TaskOut(ResponseModel):
     modality: str = Field(description="What goes in: images, texts.", examples=["images"])
     sample: str = Field(description="What one of its samples is called.", examples=["image"])
     samples: str = Field(description="What many of its samples are called.", examples=["images"])
-    metrics: list[MetricOut] = Field(description="Rows of its reports in order; the first chooses the best student.")
+    metrics: list[TaskMetric] = Field(description="Rows of its reports in order; the first chooses the best student.")
     architectures: list[str] = Field(
         description="Prefixes of the names of its networks; of several tasks the longest prefix counts.",
         examples=[["timm:", "torchvision:", "retort:"]],

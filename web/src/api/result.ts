@@ -89,7 +89,7 @@ function at(column: Column, path: string): unknown {
 export const figureAt = (column: Column | undefined, metric: Metric): Share | null => (column ? share(at(column, metric.path)) : null);
 
 /** What stands beside a metric's title. */
-export const noteOf = (column: Column, metric: Metric): string => metric.note.replace(/\{([^}]*)\}/g, (_, path: string) => String(at(column, path) ?? MISSING));
+export const noteOf = (column: Column, metric: Metric): string => metric.note.replace(/\{([^}]*)\}/g, (_: string, path: string) => String(at(column, path) ?? MISSING));
 
 function textData(dataset: Bag | null): TextData | null {
   const truncated = bag(dataset?.truncated);

@@ -2569,6 +2569,37 @@ export interface components {
             items: components["schemas"]["LogOut"][];
         };
         /**
+         * MetricOut
+         * @description The metrics of one step of one split.
+         */
+        MetricOut: {
+            /**
+             * Step
+             * @example 100
+             */
+            step: number;
+            /**
+             * Epoch
+             * @example 1.5
+             */
+            epoch: number;
+            /**
+             * Split
+             * @description train, validation or test.
+             * @example train
+             */
+            split: string;
+            /**
+             * Values
+             * @example {
+             *       "loss": 0.5
+             *     }
+             */
+            values: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * MetricPage
          * @description Metrics by step.
          */
@@ -2580,7 +2611,7 @@ export interface components {
              */
             next_cursor?: string | null;
             /** Items */
-            items: components["schemas"]["api__resources__history__schemas__MetricOut"][];
+            items: components["schemas"]["MetricOut"][];
         };
         /** NamedDatasetList */
         NamedDatasetList: {
@@ -2901,6 +2932,54 @@ export interface components {
             items: components["schemas"]["TaskOut"][];
         };
         /**
+         * TaskMetric
+         * @description A figure of a task: a row of its reports, a key of its metrics events.
+         */
+        TaskMetric: {
+            /**
+             * Name
+             * @description Its key in metrics events.
+             * @example accuracy
+             */
+            name: string;
+            /**
+             * Label
+             * @description Its title for people.
+             * @example accuracy
+             */
+            label: string;
+            /**
+             * Unit
+             * @description `share`: in [0, 1]; `nats`: a mean cross-entropy; `ratio`: positive, without unit; `per_second`: a rate; `number`: anything else.
+             * @example share
+             * @enum {string}
+             */
+            unit: "share" | "nats" | "ratio" | "per_second" | "number";
+            /**
+             * Higher Is Better
+             * @example true
+             */
+            higher_is_better: boolean;
+            /**
+             * Interval
+             * @description Whether a report holds {value, low, high, n} with a 95 % interval; else a number, or {value, n}.
+             * @example true
+             */
+            interval: boolean;
+            /**
+             * Path
+             * @description Where a column of a report holds it: keys joined by `/`.
+             * @example accuracy
+             */
+            path: string;
+            /**
+             * Note
+             * @description What stands beside its title; `{path}` is what a column holds there.
+             * @example {generation/batch_size} prompts at a time
+             */
+            note: string;
+        };
+        /**
          * TaskOut
          * @description What can be answered: what its datasets and networks are, which settings it has, what its reports show.
          */
@@ -2942,7 +3021,7 @@ export interface components {
              * Metrics
              * @description Rows of its reports in order; the first chooses the best student.
              */
-            metrics: components["schemas"]["api__resources__catalogue__schemas__MetricOut"][];
+            metrics: components["schemas"]["TaskMetric"][];
             /**
              * Architectures
              * @description Prefixes of the names of its networks; of several tasks the longest prefix counts.
@@ -3577,85 +3656,6 @@ export interface components {
              * @example 2026-01-31T12:00:00Z
              */
             heartbeat_at: string;
-        };
-        /**
-         * MetricOut
-         * @description A figure of a task: a row of its reports, a key of its metrics events.
-         */
-        api__resources__catalogue__schemas__MetricOut: {
-            /**
-             * Name
-             * @description Its key in metrics events.
-             * @example accuracy
-             */
-            name: string;
-            /**
-             * Label
-             * @description Its title for people.
-             * @example accuracy
-             */
-            label: string;
-            /**
-             * Unit
-             * @description `share`: in [0, 1]; `nats`: a mean cross-entropy; `ratio`: positive, without unit; `per_second`: a rate; `number`: anything else.
-             * @example share
-             * @enum {string}
-             */
-            unit: "share" | "nats" | "ratio" | "per_second" | "number";
-            /**
-             * Higher Is Better
-             * @example true
-             */
-            higher_is_better: boolean;
-            /**
-             * Interval
-             * @description Whether a report holds {value, low, high, n} with a 95 % interval; else a number, or {value, n}.
-             * @example true
-             */
-            interval: boolean;
-            /**
-             * Path
-             * @description Where a column of a report holds it: keys joined by `/`.
-             * @example accuracy
-             */
-            path: string;
-            /**
-             * Note
-             * @description What stands beside its title; `{path}` is what a column holds there.
-             * @example {generation/batch_size} prompts at a time
-             */
-            note: string;
-        };
-        /**
-         * MetricOut
-         * @description The metrics of one step of one split.
-         */
-        api__resources__history__schemas__MetricOut: {
-            /**
-             * Step
-             * @example 100
-             */
-            step: number;
-            /**
-             * Epoch
-             * @example 1.5
-             */
-            epoch: number;
-            /**
-             * Split
-             * @description train, validation or test.
-             * @example train
-             */
-            split: string;
-            /**
-             * Values
-             * @example {
-             *       "loss": 0.5
-             *     }
-             */
-            values: {
-                [key: string]: unknown;
-            };
         };
         /**
          * FieldError

@@ -14,6 +14,8 @@ interface RowOf {
   note?: (column: Column) => string;
   value: (column: Column) => string;
   range?: (column: Column) => Share | null;
+  /** An end of `range` in figures. */
+  bound?: (value: number) => string;
 }
 
 /** The task's metrics, then what every network costs. `sample`: what costs are told for. */
@@ -22,7 +24,7 @@ export function rowsOf(metrics: Metric[], sample = "sample"): RowOf[] {
   return [
     ...metrics.map((metric): RowOf => {
       const found = (column: Column): Share | null => figureAt(column, metric);
-      return { name: capital(metric.label), note: metric.note ? (column) => noteOf(column, metric) : undefined, value: (column) => shown(metric, found(column)?.value), range: found };
+      return { name: capital(metric.label), note: metric.note ? (column) => noteOf(column, metric) : undefined, value: (column) => shown(metric, found(column)?.value), range: found, bound: metric.unit === "share" ? (value) => (100 * value).toFixed(1) : figure };
     }),
     { name: "Parameters", value: (c) => short(c.parameters) },
     { name: "FLOPs", note: (c) => `${one(c)}, multiply-add = 2`, value: (c) => short(c.flops) },
@@ -87,7 +89,7 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
                 {result.columns.map((column) => (
                   <td key={column.title} className={column.title === "Student" ? "mine" : undefined}>
                     {row.value(column)}
-                    <Interval share={row.range?.(column) ?? null} />
+                    <Interval share={row.range?.(column) ?? null} bound={row.bound ?? figure} />
                   </td>
                 ))}
               </tr>
@@ -96,7 +98,7 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
         </table>
       </div>
       <p className="muted small">
-        Shares carry their 95 % interval on the untouched test set.
+        Ranges are 95 % intervals on the untouched test set.
         {result.columns[0]?.latencyNote ? ` Latency on ${result.columns[0].latencyNote}.` : ""}
         {result.text ? ` ${cutWords(result.text, samplesOf(task))}` : ""}
       </p>
@@ -110,13 +112,13 @@ function cutWords({ truncated, maxLength }: TextData, samples: string): string {
   return cut.length > 0 ? `Longer than max_length (${maxLength} tokens) and cut: ${cut.join(", ")}.` : `None of the ${samples} is longer than max_length (${maxLength} tokens).`;
 }
 
-function Interval({ share }: { share: Share | null }) {
+function Interval({ share, bound }: { share: Share | null; bound: (value: number) => string }) {
   if (share?.n !== undefined && share.low === undefined) return <span className="muted small">n = {count(share.n)}</span>;
   if (!share || share.low === undefined || share.high === undefined) return null;
   const n = share.n === undefined ? "" : `, n = ${count(share.n)}`;
   return (
     <span className="muted small">
-      {(100 * share.low).toFixed(1)} to {(100 * share.high).toFixed(1)}
+      {bound(share.low)} to {bound(share.high)}
       {n}
     </span>
   );
