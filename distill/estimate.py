@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from distill.training.head_samples import LEAST_A_CLASS, most_in_time
+from distill.head_samples import LEAST_A_CLASS, most_in_time
 from distill.types import DistillConfig
 
 PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
