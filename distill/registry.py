@@ -2,8 +2,8 @@
 
 A package (`distill.losses`, `distill.recipes`, `distill.selection`) makes one `Registry(__name__, __path__)`. Every
 module in it whose name has no leading underscore is an entry; the entry's object is the module's `ENTRY`.
-`names`, `summary`, `parameters` and `flag` read the source (`distill.source_constants`), so listing never imports torch; `get`
-does import.
+`names`, `summary`, `parameters` and `flag` read the source (`distill.source_constants`): listing imports no torch.
+`get` imports the entry.
 """
 
 from __future__ import annotations
