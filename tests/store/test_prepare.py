@@ -15,6 +15,7 @@ from store.prepare import complaint, prepare
 from store.settings import Settings
 from tests.services.postgres import Postgres
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
+from tests.slowness import within
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -38,7 +39,9 @@ def test_a_server_that_is_away_is_waited_for_and_then_named(postgres: Postgres, 
         "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     program = "import store.prepare as p; p.PATIENCE_SECONDS = 0; p.prepare.__defaults__ = ('head', 0.0); p.main()"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=within(60)
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("Not prepared: ")
     assert "Traceback" not in done.stderr
