@@ -55,12 +55,19 @@ def running(data_dir: Path, log: Path, say: Say = lambda line: None) -> Iterator
 
 def _await(life: Life, url: str, say: Say) -> None:
     """Until a worker has published what it can do: ready to answer is not yet ready to work."""
-    ready = False
-    while not ready:
+    answer = _ask(url)
+
+    def ready() -> bool:
+        nonlocal answer
+        if not answer.done():
+            return False
+        if _ready(answer, life):
+            return True
         answer = _ask(url)
-        if not until(life, answer.done, "the service to start", say):
-            raise _broken("The service ended before it was ready.", life)
-        ready = _ready(answer, life)
+        return False
+
+    if not until(life, ready, "the service to start", say):
+        raise _broken("The service ended before it was ready.", life)
 
 
 def _ready(answer: Future[bool], life: Life) -> bool:
