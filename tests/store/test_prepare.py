@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -30,6 +32,30 @@ def test_it_makes_tables_and_bucket_and_may_run_again(postgres_url: str, s3: S3,
     newest = prepare(settings)
     assert newest != "0001"
     assert prepare(settings) == newest
+
+
+@pytest.mark.services
+def test_a_server_that_comes_late_is_waited_for_and_told_of(
+    postgres: Postgres, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.prepare.PAUSE_SECONDS", 0.05)
+    url = postgres.new_database()
+    away, here = Settings(data_dir=tmp_path, database_url=url), postgres.port
+    postgres.drop_database(url)
+    name = url.rpartition("/")[2]
+
+    def create() -> None:
+        with psycopg.connect(host="127.0.0.1", port=here, user="retort", dbname="postgres", autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+
+    timer = threading.Timer(0.5, create)
+    timer.start()
+    try:
+        assert prepare(away) != "none"
+    finally:
+        timer.join()
+        postgres.drop_database(url)
+    assert "Waiting for the database, 0 s of at most 600" in capsys.readouterr().err
 
 
 @pytest.mark.services
