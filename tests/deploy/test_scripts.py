@@ -16,8 +16,7 @@ from tests.slowness import within
 ROOT = Path(__file__).resolve().parents[2]
 #: Writes down how it was called; fails where the call holds the word FAILS.
 PROGRAM = """#!/usr/bin/env bash
-[ -z "${{PIP_NO_COMPILE:-}}" ] || no_compile=" (compiles nothing)"
-echo "{name} $*${{no_compile:-}}" >> "$CALLS"
+echo "{name} $*" >> "$CALLS"
 [[ "$*" != *"config list"* ]] || echo "$PIP_CONFIGURED"
 [ -z "$FAILS" ] || [[ "$*" != *"$FAILS"* ]] || exit 1
 """
@@ -62,14 +61,14 @@ def folder(tmp_path: Path) -> Folder:
 def test_torch_comes_first_and_the_list_is_installed_without_a_resolver(folder: Folder, kind: str, lists: str) -> None:
     assert folder.run("scripts/environment", "venv", kind)[0] == 0
     assert folder.installed == [
-        "python -m pip install -q -c constraints.txt torch==2.13.0 (compiles nothing)",
-        f"python -m pip install -q --no-deps torchvision==0.28.0 {lists} -e . (compiles nothing)",
+        "python -m pip install -q --no-compile -c constraints.txt torch==2.13.0",
+        f"python -m pip install -q --no-compile --no-deps torchvision==0.28.0 {lists} -e .",
     ]
 
 
 def test_another_build_of_torch(folder: Folder) -> None:
     assert folder.run("scripts/environment", "venv", "run", TORCH="torch", TORCHVISION="torchvision")[0] == 0
-    assert " torch (" in folder.installed[0]
+    assert folder.installed[0].endswith(" torch")
     assert " torchvision -r" in folder.installed[1]
 
 
