@@ -24,9 +24,9 @@ NOISE, MOST = 1.25, 50.0  # up to a quarter more is nothing
 
 
 def slowness() -> float:
-    """At least 1, at most 50. Measured once: whoever is started from here is told."""
+    """At least 1, at most 50. Measured once, in half a second: whoever is started from here is told."""
     if VARIABLE not in os.environ:
-        os.environ[VARIABLE] = f"{measured():.1f}"
+        os.environ[VARIABLE] = f"{measured(goes=1):.1f}"
     return as_factor(os.environ[VARIABLE])
 
 
@@ -35,9 +35,9 @@ def as_factor(text: str) -> float:
     return min(max(float(text), 1.0), MOST)
 
 
-def measured() -> float:
-    """The best of three goes: a moment in which somebody else computes is not the machine's pace."""
-    found = min(_go() for _ in range(3)) / REFERENCE_SECONDS
+def measured(goes: int = 3) -> float:
+    """The best of some goes: a moment in which somebody else computes is not the machine's pace."""
+    found = min(_go() for _ in range(goes)) / REFERENCE_SECONDS
     return min(found, MOST) if found > NOISE else 1.0
 
 
@@ -68,4 +68,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["work"]:
         _work()
     else:
-        sys.stdout.write(f"{slowness():.1f}\n")
+        sys.stdout.write(f"{as_factor(os.environ.get(VARIABLE) or str(measured())):.1f}\n")

@@ -148,6 +148,15 @@ def test_the_machine_is_measured_and_limits_are_stretched(shell: Shell) -> None:
     assert abs(int(seconds) - 100 * float(factor)) < 1
 
 
+def test_it_is_measured_again_before_what_takes_long_unless_the_figure_was_given(shell: Shell) -> None:
+    (shell.folder / "bin" / "python3").write_text('#!/usr/bin/env bash\necho "${RETORT_SLOWNESS:-2.0}"\n')
+    (shell.folder / "bin" / "python3").chmod(0o755)
+    later = "RETORT_SLOWNESS=40; long IT 100 make it; echo $RETORT_SLOWNESS >&2"
+    assert shell.run(f"unset RETORT_SLOWNESS; calibrate; {later}") == (0, "2.0\n")
+    code, said = shell.run(f"calibrate; {later}", RETORT_SLOWNESS="50")
+    assert (code, said.splitlines()[-1]) == (0, "40")
+
+
 @pytest.mark.parametrize(
     ("seconds", "factor"),
     [(0.2, 1), (0.4, 1), (0.49, 1), (0.8, 2), (4, 10), (4000, 50)],
