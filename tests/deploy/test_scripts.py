@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -97,6 +98,16 @@ def test_pip_installs_where_uv_cannot(folder: Folder, variables: dict[str, str],
     folder.program("bin/fast", PROGRAM.format(name="uv"))
     assert folder.run("scripts/environment", "venv", "run", UV="fast", **variables)[0] == 0
     assert [line.split()[0] for line in folder.installed] == by
+
+
+def test_where_python_writes_no_bytecode_what_is_imported_is_compiled_once(folder: Folder) -> None:
+    code, said = folder.run("scripts/environment", "venv", "run", PYTHONDONTWRITEBYTECODE="1")
+    calls = (folder.folder / "calls").read_text().splitlines()
+    assert code == 0
+    assert calls[-1].startswith("python -m worker.inspector catalogue ")
+    modules = calls[-2].removeprefix("python -c import ").split(", ")
+    assert all(find_spec(name) for name in modules)
+    assert "could not be compiled" in said  # this python only pretends: it wrote no answer
 
 
 def test_what_cannot_be_installed_fails(folder: Folder) -> None:
