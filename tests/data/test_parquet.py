@@ -15,6 +15,7 @@ from distill.data.limits import Limits
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
 from distill.modalities.images.kinds import parquet
+from distill.modalities.images.kinds._rows import ImageRows
 from distill.modalities.images.pack import Pack
 from distill.modalities.text import recognised
 from distill.types import DatasetInput
@@ -72,7 +73,7 @@ def test_numbers_mean_what_their_own_file_says(tmp_path):
     assert data.train.labels.tolist() == [0, 0, 0, 1] + [1] * 6 + [1, 1, 0]
     assert data.test.labels.tolist() == [1, 1, 1, 0]
     write_parquet(test, IMAGES[:2], [0, 1], ["dog", "cow"])
-    with pytest.raises(InvalidDataset, match="'cow' of test row 1 is none of the 2 classes"):
+    with pytest.raises(InvalidDataset, match="training split lacks"):
         open_dataset(dataset(train=train, test=test))
     write_parquet(test, IMAGES[:2], [0, 2], ["dog", "cat"])
     with pytest.raises(InvalidDataset, match="label 2 of test row 1 is none of its 2 class names"):
@@ -94,21 +95,21 @@ def refused(path: Path, word: str, limits: Limits | None = None) -> None:
 def test_names_that_no_class_can_have(tmp_path, name):
     refused(write_parquet(tmp_path / "a.parquet", IMAGES, [0, 1] * 5, ["a", name]), "a class that its metadata name")
     if name.isprintable():
-        refused(write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 has 256")
+        refused(
+            write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 of a.parquet has 256"
+        )
 
 
 def test_bad_content(tmp_path):
     path = tmp_path / "a.parquet"
-    refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "without labels")
+    refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "row 9 of a.parquet has no image")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "row 9 of a.parquet has no class")
     refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "row 9 is none of its 2 class names")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "label -1 of a.parquet row 9")
-    refused(write_parquet(path, IMAGES, LABELS, ["a", "b", "c"]), "have no images")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "row 9 of a.parquet has the label -1")
     refused(write_parquet(path, IMAGES, [0] * 10, ["a"]), "fewer than 2")
-    refused(write_parquet(path, IMAGES, [0.5] * 10), "neither integer nor text")
+    refused(write_parquet(path, IMAGES, [[0]] * 10), "neither integer nor text; several classes a row")
     refused(write_parquet(path, [*IMAGES[:9], b"broken"], LABELS, ["a", "b"]), "row 9")
     refused(write_parquet(path, [], [], ["a", "b"]), "label|no rows")
-    refused(write_parquet(path, IMAGES, LABELS, column="picture"), "no column 'image'")
 
 
 def test_wrong_types(tmp_path):
@@ -166,4 +167,4 @@ def test_a_full_disk_is_not_the_files_fault(tmp_path):
     with Pack(tmp_path, memory_bytes=0) as pack, Path("/dev/full").open("wb", buffering=0) as full:
         pack._file = full
         with pytest.raises(OSError, match="No space left"):
-            parquet._read(path, pack, Limits())
+            parquet._shard(path, None, ImageRows("all"), pack, Limits())

@@ -17,10 +17,8 @@ from PIL import Image
 
 from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import FORMATS, unread
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Decoders that may see untrusted bytes. EPS, which runs a program, is not among them."""
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 _TILE_SIDES = (322, 323)  # TileWidth, TileLength
 _GRAY = frozenset({"1", "L"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L"})
@@ -77,7 +75,7 @@ def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.
     except Image.DecompressionBombError as error:
         raise _bomb(name, pixels) from error
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
-        raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
+        raise UnreadableImage(unread(data) or f"{type(error).__name__}: {error}"[:200]) from error
     if max(head.height * head.width, _tile(image)) > pixels:
         raise _bomb(name, pixels)
     if head.height == 0 or head.width == 0:

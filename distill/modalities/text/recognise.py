@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from distill.data.columns import ANSWER, CHATS, EMBEDDED, INSTRUCTION, PAIRS, TEXT, find
 from distill.data.files import paths_of
-from distill.data.rows import FORMS, form_of
+from distill.data.tables import columns, holds_bytes
 from distill.errors import InvalidDataset
-from distill.modalities.text.records import reader
-from distill.modalities.text.tables import columns
+from distill.modalities.text.tables import LIMITS
 from distill.types import DatasetInput
 
 TABLES = frozenset({"table", "parquet"})
-IMAGES = frozenset({"image", "img", "image_base64", "url", "image_url", "file", "file_name", "path"})
+_IMAGES = tuple(name for name in EMBEDDED if name != "data")  # beside a text, `data` is no image
 
 
 def recognised(dataset: DatasetInput) -> DatasetInput:
-    """The dataset with kind `text` where it is a csv, jsonl or parquet whose columns make labelled texts, pairs or
-    instructions and hold no images; else as it is. Raises `InvalidDataset` for files that are not there."""
+    """The dataset with kind `text` where it is a table whose columns hold texts, pairs or instructions and no images;
+    else as it is. Whether the texts can be learnt from, their own reader says. Raises `InvalidDataset` for files that
+    are not there."""
     if dataset.kind not in TABLES:
         return dataset
-    paths = paths_of(dataset)
-    if not all(_has_texts(path) for path in paths.values()):
+    if not all(_has_texts(path) for path in paths_of(dataset).values()):
         return dataset
-    named = {role: str(_named(path)) for role, path in paths.items()}
-    return dataset.model_copy(update={"kind": "text", "files": named})
+    return dataset.model_copy(update={"kind": "text"})
 
 
 def _has_texts(path: Path) -> bool:
-    try:
-        names = columns(_named(path))
-        reader(names)
-    except InvalidDataset:  # no text table: what it is instead, its own reader says
+    if path.is_dir():
         return False
-    return IMAGES.isdisjoint(names)
+    try:
+        names = columns(path, LIMITS)
+        return holds_texts(names) and find(names, _IMAGES) is None and not holds_bytes(path, LIMITS)
+    except InvalidDataset:  # no table: what it is instead, its own reader says
+        return False
 
 
-def _named(path: Path) -> Any:
-    """The path under a name that tells its format; an uploaded file may have none."""
-    if path.suffix.lower() in {*FORMS, ".parquet"}:
-        return path
-    with path.open("rb") as file:
-        suffix = ".parquet" if file.read(4) == b"PAR1" else f".{form_of(path)}"
-    link = path.with_name(path.name + suffix)
-    if not link.exists():
-        link.hardlink_to(path)
-    return link
+def holds_texts(names: Sequence[str]) -> bool:
+    """Whether columns of these names make texts, pairs, instructions or conversations, labelled or not."""
+    if find(names, CHATS) or find(names, TEXT):
+        return True
+    pairs = any(all(find(names, (name,)) for name in pair) for pair in PAIRS)
+    return pairs or bool(find(names, INSTRUCTION) and find(names, ANSWER))

@@ -12,8 +12,9 @@ from typing import BinaryIO
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import HEAD_BYTES, is_image
+from distill.modalities.images.paths import File
 from distill.modalities.images.sources import Source, ZipImages
-from distill.modalities.images.tree import File
 
 _END = b"PK\x05\x06"
 _UTF8, _UNICODE_PATH = 0x800, 0x7075
@@ -50,11 +51,21 @@ class ZipMembers:
                 continue
             _check_plain(info)
             parts = gate.file(name, info.file_size, info.compress_size)
-            self.files.append(File(parts, len(self._names)))
+            image = is_image(parts[-1], lambda info=info: _head(archive, info))  # type: ignore[misc]
+            self.files.append(File(parts, len(self._names), image))
             self._names.append(info.filename)
         packed = sum(info.compress_size for info in archive.infolist())
         if packed > gate.packed_bytes:
             refuse("its members overlap")
+
+
+def _head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member's first bytes; nothing where they cannot be unpacked. `zipfile` inflates no more than are asked for."""
+    try:
+        with archive.open(info) as member:
+            return member.read(HEAD_BYTES)
+    except Exception:  # nearly anything on damaged members
+        return b""
 
 
 def _written(info: zipfile.ZipInfo) -> str:
