@@ -81,6 +81,8 @@ def _text(head: bytes) -> str | None:
     for mark, encoding in _WIDE.items():
         if head.startswith(mark):
             return head[len(mark) :].decode(encoding, errors="ignore")
+    if len(head) > 3 and (not any(head[1:64:2]) or not any(head[0:64:2])):  # UTF-16 without a mark
+        return head.decode("utf-16-le" if not any(head[1:64:2]) else "utf-16-be", errors="ignore")
     if _CONTROL.search(head):
         return None
     text = head.removeprefix(_UTF8_MARK).decode("utf-8", errors="replace")

@@ -54,7 +54,8 @@ def label_of(value: Any) -> str | None:
     """The class that a cell says, None where it says none. Text composed (NFC) and without spaces around it; numbers
     as they are written, whole ones without a fraction: 0, 0.0 and "0.0" are one class, "01" is another."""
     if isinstance(value, float | Decimal):
-        value = str(value) if isfinite(value) else None
+        finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+        value = str(value) if finite else None
     if value is None or not isinstance(value, str | int):
         return None
     text = unicodedata.normalize("NFC", str(value)).strip()
@@ -159,7 +160,7 @@ def unused_notes(unused: Sequence[str]) -> list[str]:
     if not unused:
         return []
     more = f" and {len(unused) - 8} more" if len(unused) > 8 else ""
-    return [f"Not used: the columns {', '.join(map(repr, unused[:8]))}{more}."]
+    return [f"Not used: the column{'s' * (len(unused) > 1)} {', '.join(map(repr, unused[:8]))}{more}."]
 
 
 def row_limits(limits: Limits, image_bytes: int) -> RowLimits:
@@ -266,6 +267,19 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     found = set(names)
     numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in found)
     return tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
+
+
+def in_order(classes: Sequence[str], names: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
+    """The classes that have rows, in the order of a file's own `names` where it has them (a ClassLabel's numbers); with
+    a note on names without rows."""
+    if names is None:
+        return tuple(classes), []
+    used = set(classes)
+    empty = [name for name in names if name not in used]
+    found = (*(name for name in names if name in used), *(name for name in classes if name not in set(names)))
+    shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
+    note = f"{len(empty)} of {len(names)} class names have no training rows and were left out: {shown}."
+    return found, [note] if empty else []
 
 
 def label_numbers(labels: Sequence[str], classes: Sequence[str], split: str) -> NDArray[np.int64]:

@@ -35,7 +35,8 @@ class Lines:
             refuse_wide(raw, self._name)
             raw = raw.removeprefix(BOM)
         if b"\0" in raw:
-            refuse(f"line {self.number} of {self._name} holds NUL bytes (is it UTF-16?)", line=self.number)
+            what = f"line {self.number} of {self._name} holds NUL bytes (is it UTF-16?)"
+            refuse(what, _SAVE.format("UTF-16"), line=self.number)
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -66,7 +67,7 @@ class Pieces:
         self._total += len(raw)
         check_total(self._total, self._limits, self._name)
         if b"\0" in raw:
-            refuse(f"{self._name} holds NUL bytes (is it UTF-16?)")
+            refuse(f"{self._name} holds NUL bytes (is it UTF-16?)", _SAVE.format("UTF-16"))
         try:
             return self._decoder.decode(raw, final=not raw)
         except UnicodeDecodeError as error:

@@ -56,6 +56,14 @@ def columns(path: Path, limits: RowLimits) -> list[str]:
         return list(file.schema_arrow.names)
 
 
+def names_of(path: Path, column: str, limits: RowLimits) -> tuple[str, ...] | None:
+    """Class names in the order of their numbers, where the file's metadata have them for this column."""
+    if format_of(path, limits) != "parquet":
+        return None
+    with parquet_file(path, _footer(limits)) as file:
+        return class_names(file.schema_arrow).get(column)
+
+
 def holds_bytes(path: Path, limits: RowLimits) -> bool:
     """Whether a parquet file has a column of bytes, as of images; False for other tables."""
     if format_of(path, limits) != "parquet":

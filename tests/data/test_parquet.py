@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -168,3 +169,81 @@ def test_a_full_disk_is_not_the_files_fault(tmp_path):
         pack._file = full
         with pytest.raises(OSError, match="No space left"):
             parquet._shard(path, None, ImageRows("all"), pack, Limits())
+
+
+STRUCT = pa.array([{"bytes": data, "path": None} for data in IMAGES])
+WORDS = [("cat", "dog")[i % 2] for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (pa.array([1 + i % 3 for i in range(10)], pa.uint8()), ("1", "2", "3")),
+        (pa.array([(5, 17, 200)[i % 3] for i in range(10)]), ("5", "17", "200")),
+        (pa.array(WORDS).dictionary_encode(), ("cat", "dog")),
+        (pa.array([3, 7] * 5).dictionary_encode(), ("3", "7")),
+        (pa.array(WORDS, pa.large_string()), ("cat", "dog")),
+        (pa.array(WORDS, pa.string_view()), ("cat", "dog")),
+        (pa.array([True, False] * 5), ("False", "True")),
+        (pa.array([0.0, 1.0] * 5), ("0", "1")),
+        (pa.array([Decimal(0), Decimal(1)] * 5, pa.decimal128(5, 2)), ("0", "1")),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+@pytest.mark.parametrize("name", ["label", "Label", "category", "target"])
+def test_labels_of_other_writers(tmp_path, name, labels, classes):
+    pq.write_table(pa.table({"image": STRUCT, name: labels}), tmp_path / "a")
+    assert open_dataset(dataset(all=tmp_path / "a")).classes == classes
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pa.array(IMAGES, pa.binary_view()),
+        pa.array(IMAGES, pa.large_binary()),
+        pa.array([{"bytes": data} for data in IMAGES]),
+        pa.array([{"path": "x.png", "bytes": data, "extra": 1} for data in IMAGES]),
+        pa.array(IMAGES).dictionary_encode(),
+    ],
+    ids=lambda value: str(value.type),
+)
+@pytest.mark.parametrize("name", ["image", "img", "Image", "picture"])
+def test_images_of_other_writers(tmp_path, name, images):
+    if pa.types.is_dictionary(images.type):
+        images = images.cast(pa.binary())
+    pq.write_table(pa.table({name: images, "label": WORDS}), tmp_path / "a")
+    data = open_dataset(dataset(all=tmp_path / "a"))
+    assert len(data.train) + len(data.test) == 10
+
+
+def test_class_names_without_rows_are_left_out_by_name(tmp_path):
+    path = write_parquet(tmp_path / "a", IMAGES, [3, 1] * 5, ["a", "b", "c", "d", "e"])
+    data = open_dataset(dataset(all=path))
+    assert data.classes == ("b", "d")
+    assert "3 of 5 class names have no training rows and were left out: a, c, e." in data.notes
+
+
+@pytest.mark.parametrize(
+    ("images", "word", "remedy"),
+    [
+        ([{"bytes": None, "path": "/data/0.png"}] * 10, "holds paths of images, no encoded bytes", "zip"),
+        ([{"bytes": b"x"}] * 7 + [{"path": "/data/7.png"}] * 3, "row 7 of a has only the path '/data/7.png'", "zip"),
+        ([{"bytes": b"x"}] * 7 + [None] * 3, "row 7 of a has no image", "Remove the rows"),
+        ([{"path": "x.png"}] * 10, "no encoded bytes", "embed_table_storage"),
+        (["aGVsbG8="] * 10, "no encoded bytes", "b64decode"),
+        ([[1, 2]] * 10, "no encoded bytes", "`image`"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_images_of_this_file(tmp_path, images, word, remedy):
+    pq.write_table(pa.table({"image": images, "label": WORDS}), tmp_path / "a")
+    with pytest.raises(InvalidDataset, match=word) as caught:
+        open_dataset(dataset(all=tmp_path / "a"))
+    assert remedy in caught.value.remedy
+
+
+def test_shards_whose_names_say_splits(tmp_path):
+    for split, count in (("train", 8), ("test", 4)):
+        for shard in range(2):
+            write_parquet(tmp_path / f"{split}-0000{shard}-of-00002.parquet", IMAGES[:count], LABELS[:count])
+    data = open_dataset(dataset(all=tmp_path))
+    assert (len(data.train), len(data.test)) == (16, 8)

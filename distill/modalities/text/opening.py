@@ -20,6 +20,8 @@ from distill.data.labelled import (
     check_together,
     class_notes,
     held_out,
+    in_order,
+    label_numbers,
     ordered,
     split_columns,
     split_notes,
@@ -29,7 +31,7 @@ from distill.data.labelled import (
 from distill.data.row_checks import RowLimits
 from distill.data.split_names import TRAIN, UNLABELLED
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
-from distill.data.tables import rows_of
+from distill.data.tables import names_of, rows_of
 from distill.modalities.text.records import KINDS, Form, Kind, Record, reader, refuse
 from distill.modalities.text.tables import LIMITS
 from distill.types import DatasetInput
@@ -71,10 +73,12 @@ class RawText:
 
 @dataclass
 class _Rows:
-    """What was read of one file: records by the split that they say, and how many of each."""
+    """What was read of one file: records by the split that they say, and how many of each; `names`: its classes in the
+    order that its metadata give them."""
 
     form: Form
     unused: tuple[str, ...]
+    names: tuple[str, ...] | None
     records: dict[str, list[Record]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -87,9 +91,10 @@ def open_raw_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> RawText:
     if len({KINDS[file.form] for file in files.values()}) > 1:
         refuse("its training file has labelled texts and its test file instructions, or the other way round")
     records, notes = _divided(files)
-    form = (files.get("all") or files[TRAIN]).form
-    kind = KINDS[form]
-    classes = ordered(record.label for record in records[TRAIN] if record.label is not None)
+    first = files.get("all") or files[TRAIN]
+    kind = KINDS[first.form]
+    labels = ordered(record.label for record in records[TRAIN] if record.label is not None)
+    classes, left_out = in_order(labels, first.names)
     _check_classes(classes, kind)
     splits = {name: _split(name, found, classes) for name, found in records.items()}
     if "test" not in splits:
@@ -99,9 +104,10 @@ def open_raw_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> RawText:
     if duplicates:
         share = duplicates / len(splits["test"])
         notes.append(f"{duplicates} test texts ({share:.1%}) are among the training texts: scores are too high.")
-    notes += [*unused_notes((files.get("all") or files[TRAIN]).unused), *class_notes(classes)]
+    notes += [*left_out, *unused_notes(first.unused), *class_notes(classes)]
+    train, test = splits["train"], splits["test"]
     digest = _digest(classes, splits)
-    return RawText(dataset.name, kind, classes, splits["train"], splits["test"], digest, tuple(notes), duplicates, form)
+    return RawText(dataset.name, kind, classes, train, test, digest, tuple(notes), duplicates, first.form)
 
 
 def _read(path: Path, role: str, limits: RowLimits) -> _Rows:
@@ -110,7 +116,8 @@ def _read(path: Path, role: str, limits: RowLimits) -> _Rows:
     if first is None:
         refuse(f"{path.name} has no rows", "Send a file with at least two rows of each class.")
     read, split = reader(list(first)), split_columns(list(first), first)
-    found = _Rows(read.form, unused_columns(first, read.columns, split))
+    names = names_of(path, read.label, limits) if read.label else None
+    found = _Rows(read.form, unused_columns(first, read.columns, split), names)
     for number, row in enumerate(chain([first], rows), start=1):
         said = split.read(row, number, path.name) if split else TRAIN if role == "all" else role
         found.counts[said] += 1
@@ -148,14 +155,11 @@ def _check_classes(classes: tuple[str, ...], kind: Kind) -> None:
 
 
 def _split(name: str, records: Sequence[Record], classes: tuple[str, ...]) -> TextSplit:
-    number = {label: i for i, label in enumerate(classes)}
-    labels = [NO_LABEL if record.label is None else number.get(record.label, -2) for record in records]
-    odd = next((i for i, label in enumerate(labels) if label == -2), None)
-    if odd is not None:
-        remedy = f"Add training rows of that class, or take its rows out of {name!r}."
-        what = f"row {odd + 1} of split {name!r} has label {str(records[odd].label)[:40]!r}, which no training row has"
-        refuse(what, remedy)
-    return TextSplit([(record.first, record.second) for record in records], np.array(labels, np.int64))
+    labels = [record.label for record in records if record.label is not None]
+    numbers = np.full(len(records), NO_LABEL, np.int64)
+    if labels:
+        numbers[[record.label is not None for record in records]] = label_numbers(labels, classes, name)
+    return TextSplit([(record.first, record.second) for record in records], numbers)
 
 
 def _hold_out(whole: TextSplit) -> dict[str, TextSplit]:

@@ -41,10 +41,11 @@ def refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What a table's columns make of a row. `columns`: those that are read."""
+    """What a table's columns make of a row. `columns`: those that are read, `label` among them where there is one."""
 
     form: Form
     columns: tuple[str, ...]
+    label: str | None
     read: Callable[[Mapping[str, Any], int], Record]
 
 
@@ -53,12 +54,12 @@ def reader(columns: Sequence[str]) -> Reader:
     label = find(columns, LABELS)
     labels = (label,) if label else ()
     if chat := find(columns, CHATS):
-        return Reader("messages", (chat, *labels), lambda row, number: _chat(row, number, chat, label))
+        return Reader("messages", (chat, *labels), label, lambda row, number: _chat(row, number, chat, label))
     instruction, answer, extra = (find(columns, names) for names in (INSTRUCTION, ANSWER, EXTRA))
     if instruction and answer:
         asked = (instruction, extra or "")
         read = (*filter(None, asked), answer, *labels)
-        return Reader("instructions", read, lambda row, number: _instruction(row, number, asked, answer, label))
+        return Reader("instructions", read, label, lambda row, number: _instruction(row, number, asked, answer, label))
     return _labelled(columns, label)
 
 
@@ -76,6 +77,7 @@ def _labelled(columns: Sequence[str], label: str | None) -> Reader:
     return Reader(
         "pairs" if pair else "texts",
         (*texts, label),
+        label,
         lambda row, number: Record(
             _text(row, number, texts[0]), _text(row, number, second) if second else None, _label(row, number, label)
         ),

@@ -88,8 +88,8 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     });
   }
 
-  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson";
-  const hint = "images: zip or tar with a folder per class or a table of labels, parquet, CSV or JSON Lines with base64; texts: CSV, JSON Lines or parquet";
+  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson,.json,.gz";
+  const hint = "images: zip or tar with a folder per class or a table of labels, parquet, CSV or JSON with base64; texts: CSV, JSON Lines, a JSON array or parquet";
   return (
     <form className="upload" onSubmit={submit}>
       <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} files={whole} onFiles={setWhole} />

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
-from distill.data.columns import LABELS, PATHS, find, found
+from distill.data.columns import LABELS, PATHS, SPLITS, find, found
 from distill.data.labelled import (
     Columns,
     check_role,
@@ -134,13 +134,13 @@ def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits) -
 
 
 def _path_column(first: Row, table: Table, files: NamedFiles) -> str | None:
-    """The column whose first value names an image of the archive, those of known names first; else the first known."""
-    known = found(first, PATHS)
-    columns = [*known, *(column for column in first if column not in known)]
-    folder = table.file.parts[:-1]
-    hit = next((column for column in columns if files.names_one(first[column], folder)), None)
-    sure = [column for column in known if column not in found(first, ("name", "id"))]
-    return hit or next(iter(sure), None)
+    """The column of a known name whose first value names an image of the archive, else the first of a known name; where
+    there is none, any column of text that names an image."""
+    known, weak = found(first, PATHS), found(first, ("name", "id"))
+    sure, folder = [column for column in known if column not in weak], table.file.parts[:-1]
+    others = [column for column, value in first.items() if isinstance(value, str) and not value.strip().isdigit()]
+    others = [] if sure else [column for column in others if column not in (*known, *found(first, (*LABELS, *SPLITS)))]
+    return next((column for column in (*known, *others) if files.names_one(first[column], folder)), (*sure, None)[0])
 
 
 def _content(table: Table, members: Members) -> io.BytesIO:

@@ -13,6 +13,7 @@ from distill.data.labelled import (
     class_names,
     class_notes,
     held_out,
+    in_order,
     label_numbers,
     split_notes,
     unused_notes,
@@ -57,7 +58,8 @@ def opened(files: Mapping[str, ImageRows], limits: Limits) -> Opened:
     )
     if TRAIN not in parts or not parts[TRAIN][1]:
         refuse("it has no rows of the training split", "Send rows of the split train.")
-    classes, notes = _classes(parts[TRAIN][1], files.get("all") or files[TRAIN], limits)
+    names = (files.get("all") or files[TRAIN]).names
+    classes, notes = in_order(class_names(parts[TRAIN][1], limits), names)
     splits = {split: Items(images, label_numbers(labels, classes, split)) for split, (images, labels) in parts.items()}
     return Opened(classes, splits, (*notes, *_notes(files), *class_notes(classes)))
 
@@ -67,19 +69,6 @@ def _divided(whole: ImageRows) -> dict[str, tuple[Picked, list[str]]]:
     for i, split in enumerate(whole.splits):
         rows.setdefault(split, []).append(i)
     return {split: whole.pick(rows[name]) for name, split in held_out(rows).items() if name in rows}
-
-
-def _classes(labels: list[str], file: ImageRows, limits: Limits) -> tuple[tuple[str, ...], list[str]]:
-    """The classes that have rows, as the metadata order them where they do; with a note on names without rows."""
-    if file.names is None:
-        return class_names(labels, limits), []
-    used = set(labels)
-    class_names(used & set(file.names) or used, limits)
-    empty = [name for name in file.names if name not in used]
-    classes = (*(name for name in file.names if name in used), *sorted(used - set(file.names)))
-    shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
-    note = f"{len(empty)} of {len(file.names)} class names have no training rows and were left out: {shown}."
-    return classes, [note] if empty else []
 
 
 def _notes(files: Mapping[str, ImageRows]) -> list[str]:

@@ -36,7 +36,8 @@ def _layout(members: ZipMembers | TarMembers, limits: Limits, role: str, classes
     try:
         layout = arrange(members.files, members.folders, limits)
     except InvalidDataset as error:
-        remedy = " ".join([*found.notes, error.remedy])  # a table that could not be used is the likelier reason
+        notes = found.notes if any(file.image for file in members.files) else []
+        remedy = " ".join([*notes, error.remedy])  # a table that could not be used is the likelier reason
         raise InvalidDataset(error.message, remedy, error.details) from error
     return replace(layout, notes=(*layout.notes, *found.notes))
 

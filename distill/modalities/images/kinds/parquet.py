@@ -14,7 +14,16 @@ from distill.data.columns import EMBEDDED, LABELS, find
 from distill.data.files import paths_of
 from distill.data.labelled import SplitColumns, checked_label, split_columns, unused_columns
 from distill.data.limits import Limits
-from distill.data.parquet import ParquetLimits, bytes_of, class_names, is_bytes, is_label, named, parquet_file
+from distill.data.parquet import (
+    ParquetLimits,
+    bytes_of,
+    class_names,
+    is_bytes,
+    is_label,
+    is_string,
+    named,
+    parquet_file,
+)
 from distill.data.split_names import UNLABELLED, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.kinds._base import Opened
@@ -27,6 +36,11 @@ REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) a
 EMBED = (
     "Write the images' bytes into the file: `dataset.with_format('arrow').map(datasets.table.embed_table_storage, "
     "batched=True)` before `to_parquet`; or pack the image files and a table of their names in a zip."
+)
+
+DECODE = (
+    "If it is base64, decode it: `df['image'] = df['image'].map(base64.b64decode)`; if these are paths, pack the image "
+    "files and this table (as CSV) in a zip."
 )
 
 
@@ -125,9 +139,9 @@ def _first_row(file: Any, columns: Sequence[str], known: Sequence[str]) -> Mappi
 
 def _check_types(image: Any, label: Any, image_name: str, label_name: str) -> None:
     if not is_bytes(bytes_of(image)):
-        what = f"column {image_name!r} holds no encoded bytes (its type is {image})"
-        text = pa.types.is_string(image) or pa.types.is_large_string(image)
-        _refuse(what, EMBED if text or pa.types.is_struct(image) else REMEDY)
+        paths = pa.types.is_struct(image) and image.get_field_index("path") >= 0
+        what = f"column {image_name!r} holds {'paths of images, ' * paths}no encoded bytes (its type is {image})"
+        _refuse(what, DECODE if is_string(image) else EMBED if pa.types.is_struct(image) else REMEDY)
     if not is_label(label):
         several = "; several classes a row are not learnt" if pa.types.is_nested(label) else ""
         what = f"column {label_name!r} is {label}, neither integer nor text{several}"
