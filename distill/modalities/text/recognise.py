@@ -19,8 +19,8 @@ _IMAGES = tuple(name for name in EMBEDDED if name != "data")  # beside a text, `
 
 def kind_of(dataset: DatasetInput) -> Kind | None:
     """What a table is whose columns hold texts, pairs or instructions and no images, by its training file; None for
-    anything else. Whether they can be learnt from, their own reader says. Raises `InvalidDataset` for files that are not
-    there."""
+    anything else. Whether they can be learnt from, their own reader says. Raises `InvalidDataset` for files that are
+    not there."""
     if dataset.kind not in TABLES | {"text"}:
         return None
     kinds = {role: _kind(path) for role, path in paths_of(dataset).items()}
