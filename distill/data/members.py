@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NoReturn
 
 from distill.data.limits import Limits
@@ -74,7 +73,7 @@ class Gate:
 
     def _fresh(self, parts: Parts, shown: str) -> None:
         # On some file systems Cat.png and cat.png are one file; an archive that needs both is a trick or an accident.
-        key = str(PurePosixPath(*parts)).casefold()
+        key = "/".join(parts).casefold()
         if key in self._seen:
             refuse(f"{shown} is there twice (upper and lower case count as one)", member=shown)
         self._seen.add(key)

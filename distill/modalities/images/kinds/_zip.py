@@ -18,6 +18,7 @@ from distill.modalities.images.sources import Source, ZipImages
 
 _END = b"PK\x05\x06"
 _UTF8, _UNICODE_PATH = 0x800, 0x7075
+_PACKED_HEAD = 1024  # what unpacks to the first bytes of any image
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -29,8 +30,8 @@ class ZipMembers:
         self._names: list[str] = []
         _check_directory(path, limits)
         try:
-            with zipfile.ZipFile(path) as archive:
-                self._admit(archive, Gate(limits, path.stat().st_size))
+            with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+                self._admit(archive, file, Gate(limits, path.stat().st_size))
         except InvalidDataset:
             raise
         except Exception as error:  # zipfile raises nearly anything on damaged directories, IndexError included
@@ -43,7 +44,7 @@ class ZipMembers:
         """The member's name as `zipfile` knows it."""
         return self._names[position]
 
-    def _admit(self, archive: zipfile.ZipFile, gate: Gate) -> None:
+    def _admit(self, archive: zipfile.ZipFile, file: BinaryIO, gate: Gate) -> None:
         for info in archive.infolist():
             name = _written(info)
             if info.is_dir():
@@ -51,7 +52,7 @@ class ZipMembers:
                 continue
             _check_plain(info)
             parts = gate.file(name, info.file_size, info.compress_size)
-            image = is_image(parts[-1], lambda info=info: _head(archive, info))  # type: ignore[misc]
+            image = is_image(parts[-1], lambda info=info: _head(file, info))  # type: ignore[misc]
             self.files.append(File(parts, len(self._names), image))
             self._names.append(info.filename)
         packed = sum(info.compress_size for info in archive.infolist())
@@ -59,12 +60,19 @@ class ZipMembers:
             refuse("its members overlap")
 
 
-def _head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """A member's first bytes; nothing where they cannot be unpacked. `zipfile` inflates no more than are asked for."""
+def _head(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+    """A member's first bytes; nothing where they cannot be unpacked. `zipfile` would take 0.2 ms a member to open it,
+    ten times as long, and an archive may have millions that are no images."""
+    local = _at(file, info.header_offset, 30)
+    if local[:4] != b"PK\3\4":
+        return b""
+    skip = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+    packed = _at(file, info.header_offset + 30 + skip, min(info.compress_size, _PACKED_HEAD))
+    if info.compress_type == zipfile.ZIP_STORED:
+        return packed[:HEAD_BYTES]
     try:
-        with archive.open(info) as member:
-            return member.read(HEAD_BYTES)
-    except Exception:  # nearly anything on damaged members
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, HEAD_BYTES)
+    except zlib.error:
         return b""
 
 
