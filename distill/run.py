@@ -17,6 +17,7 @@ from distill import recipes
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export._base import Context, export
+from distill.layers._modes import clear_caches
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of
@@ -151,6 +152,7 @@ class _Job:
             except StopIteration as end:
                 outcome: Outcome = end.value
                 prepared.student.module.load_state_dict(recipe.exported().state_dict())
+                clear_caches(prepared.student.module)
                 return outcome
             yield self._noted(event, prepared)
 

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from distill.layers._forward import batch_size, forward, to_device
+from distill.layers._modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +28,18 @@ class Cost:
 
 def cost(model: nn.Module, example: Any) -> Cost:
     """Count on a forward pass of `example` (a batch of inputs, as `distill.layers` calls models) in eval mode; the
-    model's mode is restored. `flops` are those of one sample.
+    modes are restored. `flops` are those of one sample.
 
     On the meta device, where nothing is computed and attention is always spelled out: the CPU's fused attention is
     one operation that the counter does not know (ViT-B/16: 22.5 instead of 35.1 GFLOP). A network that reads values
     while it runs, as most language models read their mask, is counted where it is, its attention spelled out too.
     """
-    training = model.training
-    model.eval()
-    try:
-        flops = _counted(*_on_meta(model, example))
-    except (NotImplementedError, RuntimeError):
-        with sdpa_kernel(SDPBackend.MATH):
-            flops = _counted(model, example)
-    finally:
-        model.train(training)
+    with evaluating(model):
+        try:
+            flops = _counted(*_on_meta(model, example))
+        except (NotImplementedError, RuntimeError):
+            with sdpa_kernel(SDPBackend.MATH):
+                flops = _counted(model, example)
     stored = model.state_dict().values()
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from distill.errors import InvalidConfig
 from distill.layers import SequenceView, capture
 from distill.layers._forward import batch_size, forward, replace_tensors, tensors, to_device
-from distill.layers._trace import evaluating
+from distill.layers._modes import evaluating
 from distill.quality._classes import Classes
 from distill.quality._gram import MatrixColumns
 from distill.quality._plan import Stored, is_channels_last

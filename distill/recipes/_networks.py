@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -56,18 +55,6 @@ def answered(
 
 def _rows(logits: Tensor, wanted: Tensor) -> Tensor:
     return logits[:, :-1][wanted] if logits.dim() == 3 else logits
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """`eval()` inside the block, so that no batch statistics move; every module's own mode comes back after it."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def beside(network: nn.Module, network_input: Any) -> Any:

@@ -17,6 +17,7 @@ from distill.errors import InvalidConfig, InvalidTeacher
 from distill.evaluate import Predictions
 from distill.layers import SequenceView, discover
 from distill.layers._forward import to_device
+from distill.layers._modes import evaluating
 from distill.modalities.images import Dataset, Loader, Samples, open_dataset
 from distill.modalities.text.dataset import TextDataset
 from distill.modalities.text.preprocessing import TextPreprocessing
@@ -24,7 +25,7 @@ from distill.modalities.text.recognise import recognised
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
-from distill.recipes._networks import evaluating, run_logits
+from distill.recipes._networks import run_logits
 from distill.recorded import read_view, recorded_classes, recorded_recipe, recorded_view
 from distill.training import distributed
 from distill.training.data import Order, Source, TrainData

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from distill.recipes._networks import answered, evaluating, run_logits
+from distill.layers._modes import evaluating
+from distill.recipes._networks import answered, run_logits
 from distill.training.data import Source
 from distill.training.meter import Meter
 from distill.training.mode import Mode
