@@ -23,6 +23,7 @@ from distill.modalities.text.dataset import TextDataset
 from distill.modalities.text.preprocessing import TextPreprocessing
 from distill.modalities.text.recognise import recognised
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
+from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
 from distill.recipes._networks import run_logits
@@ -263,18 +264,14 @@ def _student(spec: RunSpec, dataset: Dataset) -> tuple[Network, str]:
 @torch.no_grad()
 def _check_runs(network: Network) -> None:
     """Raises `InvalidConfig` for a network that its own size of images is too small for, or that wants another."""
-    height, width = network.preprocessing.size  # type: ignore[union-attr]
+    size = network.preprocessing.size  # type: ignore[union-attr]
     try:
         with evaluating(network.module):
             run_logits(network.module, network.one(torch.device("cpu")))
-    except (RuntimeError, ValueError, AssertionError) as error:
+    except FORWARD_ERRORS as error:
         if "memory" in str(error):  # `distill.run.memory_errors` knows what to say
             raise
-        raise InvalidConfig(
-            f"{network.architecture.name} does not run on images of {height} x {width}: {str(error)[:200]}",
-            "Choose another image_size, or other options.",
-            {"field": "image_size", "value": height},
-        ) from error
+        raise unfit_size(network.architecture, size, error) from error
 
 
 def _teacher(spec: RunSpec, dataset: Dataset) -> Network | None:
