@@ -23,7 +23,7 @@ MAX_PARAMETERS = 6_000_000_000
 MAX_CLASSES, MAX_CHANNELS = 1_000_000, 64
 SIZE_OPTIONS = ("img_size", "image_size")
 """What the libraries call the side of the input among an architecture's options."""
-_ARGUMENT = re.compile(r"(unexpected|multiple values for) keyword argument '(\w+)'")
+_ARGUMENT = re.compile(r"(unexpected|multiple values for) keyword argument(?:\(s\))?:? \[?'(\w+)'")
 _WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
 _WITH_AUXILIARY["inception_v3"] = _WITH_AUXILIARY["googlenet"]
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from distill import models
 from distill.errors import InvalidTeacher
+from distill.models.library_names import load_by_library
+from distill.models.names import Name
 from distill.types import Architecture
 from worker.converter.from_torch import convert_torch
 from worker.converter.limits import DEFAULT_LIMITS
@@ -141,7 +143,7 @@ def old_swin(state: State) -> State:
 
 SMALL_SWIN = {"embed_dim": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1], "window_size": 2, "img_size": 64}
 OLD = [
-    pytest.param("torchvision:densenet121", {}, old_densenet, "", id="torchvision densenet"),
+    pytest.param("torchvision:densenet121", {}, old_densenet, "", id="torchvision densenet", marks=pytest.mark.slow),
     pytest.param("timm:densenet121", {}, old_densenet, "", id="timm densenet", marks=pytest.mark.slow),
     pytest.param("torchvision:vit_b_32", {"image_size": 32}, old_vit, "", id="torchvision vit", marks=pytest.mark.slow),
     pytest.param("timm:swin_tiny_patch4_window7_224", SMALL_SWIN, old_swin, "module.", id="timm swin"),
@@ -165,6 +167,18 @@ def test_older_names_are_read_by_the_librarys_own_code(tmp_path: Path, name, opt
     plain.load_state_dict(state)
     with torch.no_grad():
         assert torch.equal(loaded(x), plain(x))
+
+
+def test_a_small_network_of_older_names() -> None:
+    """torchvision's own code for DenseNet; a tensor that it has no use for is told."""
+    from torchvision.models import DenseNet
+
+    network, fresh = (DenseNet(4, (1, 1, 1, 1), 4, num_classes=3) for _ in range(2))
+    old = old_densenet(network.state_dict())
+    assert load_by_library(Name("torchvision", "densenet121"), fresh, old) == set()
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in fresh.state_dict().items())
+    with pytest.raises(RuntimeError, match="Unexpected"):
+        load_by_library(Name("torchvision", "densenet121"), fresh, old | {"more": torch.ones(1)})
 
 
 @pytest.mark.parametrize(
