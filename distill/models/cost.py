@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from distill.layers._forward import batch_size, forward, to_device
-from distill.layers._modes import evaluating
+from distill.layers.forward import batch_size, forward, to_device
+from distill.layers.modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Cost:
 
 def cost(model: nn.Module, example: Any) -> Cost:
     """Count on a forward pass of `example` (a batch of inputs, as `distill.layers` calls models) in eval mode; the
-    modes are restored. `flops` are those of one sample.
+    model's mode is restored. `flops` are those of one sample.
 
     On the meta device, where nothing is computed and attention is always spelled out: the CPU's fused attention is
     one operation that the counter does not know (ViT-B/16: 22.5 instead of 35.1 GFLOP). A network that reads values

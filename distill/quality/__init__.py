@@ -13,13 +13,13 @@ Where the published code of arXiv 2511.14981 gives NaN, or 0 in place of a NaN, 
   direction with any. So m of its class is 0, and S, I and Q are finite. Published: 0 / 0, so S, I, m and Q of the whole
   layer are NaN.
 * A class without spread, or with one sample: H_c = 0, since there is nothing to tell apart. Published: 0, from 0 / 0 by
-  way of NaN.
+  way of NaN, without spread; an exception for one sample, which has no pair.
 * Every feature 0: S = I = E = Q = 0, the layer holds nothing. Published: NaN, from 0 / 0 in S, I and E.
 """
 
 from distill.data.splits import stratified_sample
-from distill.quality._digest import digest
-from distill.quality._metric import KnowledgeQuality, knowledge_quality
-from distill.quality._score import score
+from distill.quality.key import digest
+from distill.quality.metric import KnowledgeQuality, knowledge_quality
+from distill.quality.scoring import score
 
 __all__ = ["KnowledgeQuality", "digest", "knowledge_quality", "score", "stratified_sample"]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.layers._modes import evaluating
+from distill.layers.modes import evaluating
 from distill.recipes._base import Setup
 from distill.recipes._networks import beside, run_logits
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distill.layers._modes import clear_caches
+from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe
 from distill.training.cache import Teacher
 from distill.training.mode import Mode

@@ -19,7 +19,7 @@ from distill import models
 from distill.control import Control
 from distill.evaluate import latency
 from distill.layers import discover
-from distill.layers._modes import clear_caches, evaluating
+from distill.layers.modes import clear_caches, evaluating
 from distill.recipes._base import Setup
 from distill.recipes._tail import Tail
 from distill.recipes.cross_entropy import CrossEntropy
