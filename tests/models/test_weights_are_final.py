@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.quality import families
 from distill import models
+from distill.answers import ClassAnswer
 from distill.control import Control
 from distill.evaluate import latency
 from distill.layers import discover
@@ -153,7 +154,7 @@ def data(size: int) -> TrainData:
     def opened(order: Order) -> Pictures:
         return Pictures(size, order)
 
-    return TrainData(opened, opened, [0, 1, 2, 3], [0, 1, 2, 3], CLASSES)
+    return TrainData(opened, opened, [0, 1, 2, 3])
 
 
 def run(recipe: CrossEntropy, size: int, folder: Path, control: Control, resume: Path | None = None) -> Iterator[Any]:
@@ -204,7 +205,7 @@ def test_validation_with_averaged_weights_leaves_none_of_them(name: str, size: i
     source = Pictures(size, Order(2, torch.device("cpu"), shuffle=False, drop_last=False, teacher=False, augment=False))
     with evaluating(network), torch.no_grad():
         network(images)
-        found = validate(network, source, Mode(), torch.device("cpu"), averaged)
+        found = validate(network, source, ClassAnswer(), Mode(), torch.device("cpu"), averaged)
         assert torch.equal(network(images), plain(name, size, mine, images))
     expected = torch.nn.functional.cross_entropy(plain(name, size, averaged, images), source.labels)
     assert found["loss"] == pytest.approx(float(expected), rel=1e-4)
