@@ -79,7 +79,8 @@ def until(
 
 def _state(life: Life) -> str:
     if life.quiet_seconds >= SAY_SECONDS:
-        return f"its process {life.process.pid} lives, but has done nothing for {life.quiet_seconds:.0f} s (Ctrl-C gives up)"
+        quiet = f"{life.quiet_seconds:.0f} s (Ctrl-C gives up)"
+        return f"its process {life.process.pid} lives, but has done nothing for {quiet}"
     return f"its process {life.process.pid} works ({life.cpu_seconds:.0f} s of processor time so far)"
 
 

@@ -32,7 +32,7 @@ from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import dataset_input
-from worker.waiting import Patience
+from worker.watching.waiting import Patience
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.inspecting.inspector")
