@@ -38,7 +38,7 @@ VARIED = {"recipe": "--recipes", "recipe_parameters": "--recipes", "selection": 
 @click.option("--epochs", default=50, show_default=True)
 @click.option("--set", "settings", multiple=True, help="Any field of the configuration: name=value (JSON or text).")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("study"), show_default=True)
-def study(
+def study(  # noqa: PLR0913 - click: one each option
     datasets: tuple[str, ...], teacher: str, teacher_architecture: str | None, teacher_epochs: int | None, student: str,
     recipe_list: str, selections: str, seeds: int, epochs: int, settings: tuple[str, ...], output: Path,
 ) -> None:  # fmt: skip
