@@ -9,6 +9,7 @@ from rich.console import Console
 
 from client import progress, render
 from client.api import Retort
+from client.commands.registered import Kind, add_commands
 from client.session import Session, command, pairs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -58,28 +59,6 @@ def add(
     session.show(made, lambda: render.details(dict(made)))
 
 
-@datasets.command("list")
-@command
-def list_(session: Session, retort: Retort) -> None:
-    """All datasets, newest first."""
-    rows = list(retort.datasets())
-    session.show(rows, lambda: render.datasets(rows))
-
-
-@datasets.command("show")
-@click.argument("dataset_id")
-@command
-def show(session: Session, retort: Retort, dataset_id: str) -> None:
-    """One dataset with what its inspection found."""
-    found = retort.dataset(dataset_id)
-    session.show(found, lambda: render.details(dict(found)))
-
-
-@datasets.command("delete")
-@click.argument("dataset_ids", nargs=-1, required=True)
-@command
-def delete(session: Session, retort: Retort, dataset_ids: tuple[str, ...]) -> None:
-    """Remove datasets and their files."""
-    for dataset_id in dataset_ids:
-        retort.delete_dataset(dataset_id)
-        session.console.print(f"deleted {dataset_id}")
+add_commands(
+    datasets, Kind("dataset", "files", Retort.datasets, Retort.dataset, Retort.delete_dataset, render.datasets)
+)

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill.export._base import Artifact, Context, Skipped
+from distill.export._base import (
+    Artifact,
+    Context,
+    Delivery,
+    Graph,
+    Skipped,
+    class_section,
+    described,
+    share_in_words,
+    write_text,
+)
 from distill.registry import Registry
 from distill.types import Event
 
@@ -29,4 +39,19 @@ def export(context: Context, folder: Path) -> Iterator[Event]:
             yield artifact.event()
 
 
-__all__ = ["Artifact", "Context", "Skipped", "export", "get", "names", "registry", "summary"]
+__all__ = [
+    "Artifact",
+    "Context",
+    "Delivery",
+    "Graph",
+    "Skipped",
+    "class_section",
+    "described",
+    "export",
+    "get",
+    "names",
+    "registry",
+    "share_in_words",
+    "summary",
+    "write_text",
+]

@@ -1,5 +1,5 @@
-"""Write the API's OpenAPI document to web/openapi.json, from which the dashboard's types are generated, and its tasks to
-web/src/testing/tasks.json, with which the dashboard is tested."""
+"""Write the API's OpenAPI document to web/openapi.json, from which the dashboard's types are generated, and its tasks
+to web/src/testing/tasks.json, with which the dashboard is tested."""
 
 from __future__ import annotations
 
