@@ -39,7 +39,14 @@ __all__ = [
 ]
 
 EXTENSIONS = "RETORT_EXTENSIONS"
-__path__ += [str(Path(top) / "tasks") for top in os.environ.get(EXTENSIONS, "").split(os.pathsep) if top]
+
+
+def extensions() -> tuple[str, ...]:
+    """The folders that `RETORT_EXTENSIONS` names: a process that may read little must read them."""
+    return tuple(top for top in os.environ.get(EXTENSIONS, "").split(os.pathsep) if top)
+
+
+__path__ += [str(Path(top) / "tasks") for top in extensions()]
 
 
 def names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
+from distill.errors import KilledForMemory, OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event
 from store.repositories import jobs, resources
 from store.tables import Dataset
@@ -29,7 +29,7 @@ from worker.processes.survivors import descendants, kill_all
 @pytest.mark.parametrize(
     ("error", "again"),
     [
-        (errors.OutOfMemory("killed"), True),
+        (KilledForMemory("killed"), True),
         (errors.TrainerCrashed("segfault"), True),
         (errors.DiskFull("full"), True),
         (errors.StorageDown("away"), True),
