@@ -144,3 +144,13 @@ def test_a_longer_prefix_takes_a_family_out_of_a_library(masks: str) -> None:
 def test_reports_tell_their_task() -> None:
     assert tasks.of_report({"task": "classify_text", "kind": "generate"}) == "classify_text"
     assert [tasks.of_report(report) for report in (None, {}, {"task": "sort_pebbles"}, {"kind": "x"})] == [""] * 4
+
+
+def test_results_tell_their_task() -> None:
+    older = {"dataset": {"kind": "generate", "train": 1}}
+    assert [tasks.of_result(result) for result in (older, {"dataset": {"train": 1}})] == [
+        "generate_text",
+        "classify_images",
+    ]
+    assert tasks.of_result(older | {"task": "classify_text"}) == "classify_text"
+    assert tasks.of_result({"task": "sort_pebbles", "dataset": {"train": 1}}) == ""  # an extension that is gone
