@@ -104,7 +104,7 @@ def test_where_python_writes_no_bytecode_what_is_imported_is_compiled_once(folde
     code, said = folder.run("scripts/environment", "venv", "run", PYTHONDONTWRITEBYTECODE="1")
     calls = (folder.folder / "calls").read_text().splitlines()
     assert code == 0
-    assert calls[-1].startswith("python -m worker.inspector catalogue ")
+    assert calls[-1].startswith("python -m worker.inspecting.inspector catalogue ")
     modules = calls[-2].removeprefix("python -c import ").split(", ")
     assert all(find_spec(name) for name in modules)
     assert "could not be compiled" in said  # this python only pretends: it wrote no answer

@@ -14,9 +14,9 @@ import pytest
 
 from store.settings import Settings
 from tests.waiting import until
-from worker import inspections
-from worker.survivors import descendants
-from worker.waiting import Patience
+from worker.inspecting import inspections
+from worker.processes.survivors import descendants
+from worker.processes.waiting import Patience
 
 WORKS = "while True: pass"
 SLEEPS = "import time; time.sleep(600)"
