@@ -242,6 +242,6 @@ def _role(item: str) -> tuple[str, str]:
 def _kind(path: Path) -> Literal["archive", "parquet", "table", "folder"]:
     if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
         return "parquet"
-    if path.suffix.lower() in FORMS:
+    if Path(path.name.lower().removesuffix(".gz")).suffix in FORMS:
         return "table"
     return "folder" if path.is_dir() else "archive"

@@ -98,7 +98,7 @@ class World:
 
     def trainer_pid(self) -> int:
         """The number of the trainer that runs now, by its mark."""
-        from worker.processes.survivors import survivors
+        from worker.watching.survivors import survivors
 
         lease = self.job
         found = survivors(str(self.settings.scratch / self.job_id / str(lease.attempt)))
@@ -106,7 +106,7 @@ class World:
 
     def nothing_left(self) -> bool:
         """No process and no scratch folder of the job."""
-        from worker.processes.survivors import survivors
+        from worker.watching.survivors import survivors
 
         roots = [str(self.settings.scratch / self.job_id / str(attempt.number)) for attempt in self.attempts]
         return not any(survivors(root) for root in roots) and not (self.settings.scratch / self.job_id).exists()

@@ -22,8 +22,8 @@ from store.tables import Job, Worker
 from tests.slowness import within
 from tests.store.support import claimed, event_list, new_dataset, new_job, read_job, statuses
 from tests.worker.support import program, settings_for, wait_until
-from worker.processes.survivors import survivors
 from worker.slots.pool import SlotPool
+from worker.watching.survivors import survivors
 
 #: No catalogue in these tests: it costs an import of torch each.
 NO_INSPECTOR = (sys.executable, "-c", "")

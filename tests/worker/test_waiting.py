@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from worker.processes.survivors import descendants
 
 from store.settings import Settings
 from tests.waiting import until
 from worker.inspecting import inspections
-from worker.processes.survivors import descendants
-from worker.processes.waiting import Patience
+from worker.watching.waiting import Patience
 
 WORKS = "while True: pass"
 SLEEPS = "import time; time.sleep(600)"

@@ -30,9 +30,9 @@ from worker.inspecting.verdicts import explain_inspection
 from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
-from worker.processes.waiting import Patience
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import dataset_input
+from worker.watching.waiting import Patience
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.inspecting.inspector")

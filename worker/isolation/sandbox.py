@@ -24,7 +24,7 @@ from typing import IO, Literal
 
 from distill.errors import RetortError
 from worker.isolation.plan import LAYERS, Isolation, Plan
-from worker.processes.waiting import SAMPLE_SECONDS, Patience
+from worker.watching.waiting import SAMPLE_SECONDS, Patience
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Limits:
     `memory_bytes`: private writable memory (RLIMIT_DATA; a file that is mapped copy-on-write counts whole).
     `address_space_bytes`: RLIMIT_AS on top of that, for libraries.
     `cpu_seconds`: of processor time, s. `idle_seconds`: in which it may do nothing, in all, from when it is shut in, s
-    (`worker.processes.waiting`): no time on the clock ends a child that works on a slow or busy machine.
+    (`worker.watching.waiting`): no time on the clock ends a child that works on a slow or busy machine.
     `file_bytes`: the largest file it may write. `open_files`, `threads`: counts.
     """
 

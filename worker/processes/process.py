@@ -18,7 +18,7 @@ from typing import IO
 
 from distill.types import Event
 from worker.processes.lifeline import EVENTS_FD, ORDERS_FD
-from worker.processes.survivors import MARK, descendants, kill_all
+from worker.watching.survivors import MARK, descendants, kill_all
 
 log = logging.getLogger(__name__)
 TAIL_LINES, LINE_BYTES, EVENT_BYTES = 100, 4096, 1 << 26

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psutil
 
-from worker.processes.survivors import descendants
+from worker.watching.survivors import descendants
 
 SAMPLE_SECONDS = 1.0
 WORKING_SHARE = 0.05  # of one core between two samples
