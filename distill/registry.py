@@ -45,13 +45,17 @@ class Registry:
 
     def parameters(self, name: str) -> dict[str, dict[str, Any]]:
         """The entry's literal `PARAMETERS`: parameter name -> JSON Schema property with default and description."""
+        value: dict[str, dict[str, Any]] = self.literal(name, "PARAMETERS", {})
+        return value
+
+    def literal(self, name: str, attribute: str, default: Any) -> Any:
+        """A literal constant of the entry's module, `default` where it has none. Imports nothing."""
         self.check(name)
         for node in _tree(self._folder / f"{name}.py").body:
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and target.id == "PARAMETERS":
-                value: dict[str, dict[str, Any]] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-                return value
-        return {}
+            if isinstance(target, ast.Name) and target.id == attribute:
+                return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+        return default
 
     def flag(self, name: str, attribute: str, default: bool) -> bool:
         """A literal class attribute of the entry's module (`needs_teacher`), `default` where it has none. Imports

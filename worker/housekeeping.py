@@ -18,6 +18,7 @@ from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
 from worker import gpus, scratch
+from worker.isolation.required import survey
 
 log = logging.getLogger(__name__)
 FORGOTTEN_SECONDS = 3600.0
@@ -77,7 +78,10 @@ class Housekeeping:
             system.remove_worker(session, self._worker_id)
 
     def _row(self) -> Worker:
+        held = survey(self._settings)
+        isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems)}
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        info["isolation"] = isolation
         return Worker(
             id=self._worker_id,
             hostname=socket.gethostname(),

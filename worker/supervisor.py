@@ -33,7 +33,7 @@ from worker.limits import Runtime
 from worker.memory import MemoryGauge
 from worker.process import TrainerProcess
 from worker.trainer import SPEC
-from worker.uploading import CheckpointUploader, upload_artifact
+from worker.uploading import CheckpointUploader, own_file, upload_artifact
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.trainer")
@@ -192,7 +192,8 @@ class Attempt:
         elif event.kind == "failed":
             self._failure = event.data
         elif event.kind == "artifact":
-            self._artifacts[str(event.data["name"])] = event.data
+            path = str(own_file(self._folder, str(event.data["path"])))
+            self._artifacts[str(event.data["name"])] = event.data | {"path": path}
         elif event.kind == "checkpoint":
             self._save(event.data, uploader)
         else:
