@@ -29,7 +29,15 @@ _KERNEL = (
 )  # fmt: skip
 _GPU_FACTS = ("/proc/driver", "/proc/devices", "/proc/modules", "/sys", "/etc/nvidia", "/usr/share/nvidia")
 _GPU_DEVICES = ("nvidia*", "nvidia-caps/*", "kfd", "dri/renderD*")
-_NAMES = ("/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf", "/etc/hostname", "/etc/gai.conf")
+_GROUP_FACTS = (
+    "/sys",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/etc/host.conf",
+    "/etc/hostname",
+    "/etc/gai.conf",
+)
 _LOADERS = ("/lib64/ld-linux*", "/lib/ld-linux*", "/lib/ld-musl*", "/usr/lib64/ld-linux*", "/usr/lib/ld-linux*")
 _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
            "MPLCONFIGDIR", "HF_HOME", "TORCH_HOME", "NUMBA_CACHE_DIR")  # fmt: skip
@@ -139,7 +147,7 @@ def _seccomp(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -
 def _rules(wanted: Confinement) -> landlock.Rules:
     own = tuple(str(path.resolve()) for path in wanted.read_only)
     readable = namespaces.readable_paths(plan_of(own, ()))
-    facts = (*_KERNEL, *(_GPU_FACTS if wanted.devices else ()), *(_NAMES if wanted.group else ()))
+    facts = (*_KERNEL, *(_GPU_FACTS if wanted.devices else ()), *(_GROUP_FACTS if wanted.group else ()))
     # torch.compile for a GPU starts a C compiler and ptxas; a program that is read could be run in any case.
     programs = readable if wanted.devices else _interpreter()
     return landlock.Rules(

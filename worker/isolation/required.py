@@ -1,4 +1,7 @@
-"""Whether this machine isolates trainers: tried once in a process of its own, and demanded where the operator says so."""
+"""Whether this machine isolates trainers: tried in a process of its own, and demanded where the operator says so.
+
+Trainers import it, so it imports nothing of the store.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from store.settings import Settings
 from worker.errors import IsolationUnavailable
 from worker.isolation.confinement import confine, exposing, of_job
 from worker.isolation.plan import Isolation
+
+if TYPE_CHECKING:
+    from store.settings import Settings
 
 REQUIRED, NAMED_SETS = "RETORT_REQUIRE_ISOLATION", "RETORT_NAMED_SETS"
 """What a trainer is told by its environment: whether to refuse work where it is not isolated, and the folders of this
@@ -56,10 +62,9 @@ def _tried() -> Isolation:
     path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]))
     environment = {name: value for name, value in os.environ.items() if name != "RETORT_DATA_DIR"}
     try:
-        said = subprocess.run(
-            command, capture_output=True, check=True, env=environment | {"PYTHONPATH": path}, timeout=_SECONDS
-        ).stdout
-        return Isolation.from_json(said.decode())
+        environment |= {"PYTHONPATH": path}
+        done = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=_SECONDS)
+        return Isolation.from_json(done.stdout.decode())
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Isolation(problems=(f"could not be tried: {error}",))
 
