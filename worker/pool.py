@@ -15,7 +15,7 @@ from store.objects import ObjectStore
 from store.repositories import leases
 from store.repositories.leases import Lease
 from store.settings import Settings
-from worker import catalogue, costs, inspections, scratch, supervisor
+from worker import catalogue, costs, gpus, inspections, scratch, supervisor
 from worker.environment import slot_environment
 from worker.housekeeping import Housekeeping
 from worker.inspections import Inspections, Leaving
@@ -66,6 +66,7 @@ class SlotPool:
     def start(self) -> None:
         """Remove what an earlier worker on this scratch folder left, and begin. Returns at once."""
         scratch.sweep(self._settings.scratch)
+        gpus.make_devices()
         for thread in self._threads:
             thread.start()
         self._tidier.start()

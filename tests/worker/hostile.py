@@ -54,6 +54,7 @@ def attempts(folder: Path, facts: dict) -> dict[str, Callable[[], object]]:
         "reads the database in a thread": lambda: in_thread(lambda: open(database, "rb").read(100)),
         # what it may
         "may read its inputs": lambda: open(folder / "inputs" / "given").read(),
+        "may read a named set": lambda: open(facts["named"]).read(),
         "may write its run": lambda: open(folder / "run" / "made", "w").write("x"),
         "may make and move folders": lambda: moved(folder / "run"),
         "may use temporary files": temporary,

@@ -47,9 +47,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     settings = settings_for(root / "data")
     folder, other = settings.scratch / "job_1" / "1", settings.scratch / "job_2" / "1"
     stored = root / "data" / "objects" / "teachers" / "tch_other"
-    for path in (folder / "inputs", other / "inputs", stored, root / "home"):
+    named = root / "data" / "cifar-10-batches-py"
+    for path in (folder / "inputs", other / "inputs", stored, root / "home", named):
         path.mkdir(parents=True)
     (folder / "inputs" / "given").write_text("x")
+    (named / "test_batch").write_text("x")
     (folder / "spec.json").write_text(spec(recipe="cross_entropy").model_dump_json())
     for path in (other / "inputs" / "given", stored / "weights", stored / "more", root / "home" / "id_rsa"):
         path.write_text("secret")
@@ -67,6 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             "removable": str(stored / "more"), "scratch": str(settings.scratch), "home": str(root / "home" / "id_rsa"),
             "other": str(other / "inputs" / "given"), "elsewhere": str(root / "elsewhere"), "socket": str(root / "s"),
             "ports": {name: server.getsockname()[1] for name, server in ports.items()}, "victim": victim.pid,
+            "named": str(named / "test_batch"),
         }  # fmt: skip
         (root / "facts.json").write_text(json.dumps(facts))
         yield {"settings": settings, "folder": folder, "facts": root / "facts.json"}

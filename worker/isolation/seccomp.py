@@ -94,7 +94,7 @@ def _processes() -> list[Instruction]:
 
 def _argument_rules(pid: int, trainer: Trainer | None) -> list[tuple[str, int, tuple[int, ...]]]:
     """(call, position of the argument, values that are allowed)."""
-    rules = [("prlimit64", 0, (0, pid))]
+    rules: list[tuple[str, int, tuple[int, ...]]] = [("prlimit64", 0, (0, pid))]
     if trainer is None or not trainer.signals:
         own = (pid,) if trainer is None else (0, pid)  # 0: the process's own group
         rules += [("kill", 0, own), ("tgkill", 0, (pid,))]
