@@ -18,7 +18,7 @@ from store.objects import open_store
 from store.settings import read_settings
 from worker.errors import IsolationUnavailable
 from worker.isolation.required import demanded
-from worker.pool import SlotPool
+from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
 settings = read_settings()

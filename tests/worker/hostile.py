@@ -145,7 +145,7 @@ def tried(attempt: Callable[[], object]) -> str:
 if __name__ == "__main__":
     folder, facts = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
     if sys.argv[3] == "1":
-        from worker.trainer import shut_in
+        from worker.jobs.trainer import shut_in
 
         isolation = shut_in(folder)
         assert isolation.complete, isolation.summary()

@@ -26,14 +26,14 @@ from store.settings import Settings
 from tests.run.conftest import spec
 from tests.store.support import migrated
 from tests.worker.support import settings_for
-from worker.environment import child_environment
 from worker.errors import IsolationUnavailable
 from worker.isolation import landlock, seccomp
 from worker.isolation.plan import Isolation
 from worker.isolation.required import demand, survey
-from worker.process import TrainerProcess
-from worker.supervisor import COMMAND
-from worker.uploading import own_file
+from worker.jobs.supervisor import COMMAND
+from worker.jobs.uploading import own_file
+from worker.processes.environment import child_environment
+from worker.processes.process import TrainerProcess
 
 HOSTILE = Path(__file__).with_name("hostile.py")
 SERVERS = ("the API", "Postgres", "Redis", "the object store")
@@ -175,7 +175,7 @@ def test_two_processes_speak_with_each_other_and_with_nobody_else(tmp_path: Path
     (folder / "two.py").write_text(TWO)
     environment = child_environment(settings_for(tmp_path / "data"), {"OMP_NUM_THREADS": "1"})
     program = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "two.py"]
-    command = [sys.executable, "-m", "worker.confined", "--group", str(folder), *program]
+    command = [sys.executable, "-m", "worker.jobs.confined", "--group", str(folder), *program]
     ended = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
     )
@@ -231,7 +231,7 @@ folder, trainer = sys.argv[1:]
 for required in (False, True):
     settings = Settings(data_dir=Path(folder), require_isolation=required)
     print(json.dumps([finding.to_dict() for finding in machine.isolation(settings)]))
-for program in (["client", "serve", "--data-dir", folder], ["worker.trainer", trainer]):
+for program in (["client", "serve", "--data-dir", folder], ["worker.jobs.trainer", trainer]):
     ended = subprocess.run([sys.executable, "-m", *program], capture_output=True, text=True)
     print(json.dumps([ended.returncode, ended.stdout.strip(), ended.stderr]))
 """

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
+from distill import tasks
 from worker.isolation import libc
 from worker.isolation.plan import Plan
 
@@ -73,6 +74,7 @@ def readable_paths(plan: Plan) -> tuple[str, ...]:
     homes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     interpreter = {f"{home}/{part}" for home in homes for part in _INTERPRETER}
     interpreter |= {path for path in sys.path if path not in ("", plan.root, str(Path.cwd()))}
+    interpreter |= set(tasks.extensions())
     ours = {f"{plan.root}/{package}" for package in ("worker", "distill")}
     wanted = {*plan.read_only, *interpreter, *ours, *_SYSTEM, *_DEVICES}
     both = wanted | {os.path.realpath(path) for path in wanted}

@@ -24,5 +24,5 @@ def get(name: str) -> Callable[[], NamedSet]:
 def folders(data_dir: Path) -> tuple[Path, ...]:
     """Folders of this machine in which files of any named set lie, absolute; `data_dir` is what RETORT_DATA_DIR says.
     Imports no set."""
-    found = (place for name in registry.names() for place in places(registry.literal(name, "FOLDERS", ()), data_dir))
+    found = (place for name in registry.names() for place in places(registry.constant(name, "FOLDERS", ()), data_dir))
     return tuple(sorted({Path(os.path.realpath(place)) for place in found if place.is_dir()}))
