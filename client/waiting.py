@@ -78,10 +78,10 @@ def until(
 
 
 def _state(life: Life) -> str:
-    if life.quiet_seconds >= SAY_SECONDS:
-        quiet = f"{life.quiet_seconds:.0f} s (Ctrl-C gives up)"
-        return f"its process {life.process.pid} lives, but has done nothing for {quiet}"
-    return f"its process {life.process.pid} works ({life.cpu_seconds:.0f} s of processor time so far)"
+    pid, quiet = life.process.pid, life.quiet_seconds
+    if quiet >= SAY_SECONDS:
+        return f"its process {pid} lives, but has done nothing for {quiet:.0f} s (Ctrl-C gives up)"
+    return f"its process {pid} works ({life.cpu_seconds:.0f} s of processor time so far)"
 
 
 def _size(path: Path) -> int:

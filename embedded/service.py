@@ -91,7 +91,7 @@ def serve(settings: Settings, listener: socket.socket, say: Callable[[str], None
 
 
 def _wait(tried: threading.Event, say: Callable[[str], None]) -> None:
-    """Until the pool has tried: it gives up what hangs (worker/watching/waiting.py). In short steps, for Ctrl-C."""
+    """Until the pool has tried, which gives up what hangs. In short steps, so that Ctrl-C is heard."""
     begun = said = time.monotonic()
     while not tried.wait(0.1):
         if time.monotonic() - said >= SAY_SECONDS:

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from worker.survivors import descendants
 
 from store.settings import Settings
 from tests.waiting import until
-from worker import inspections
+from worker.inspecting import inspections
+from worker.watching.survivors import descendants
 from worker.watching.waiting import Patience
 
 WORKS = "while True: pass"
