@@ -28,6 +28,7 @@ from tests.store.support import migrated
 from tests.worker.support import settings_for
 from worker.errors import IsolationUnavailable
 from worker.isolation import landlock, seccomp
+from worker.isolation.confinement import gpu_devices
 from worker.isolation.plan import Isolation
 from worker.isolation.required import demand, survey
 from worker.jobs.supervisor import COMMAND
@@ -202,6 +203,28 @@ def test_training_on_a_gpu(tmp_path: Path) -> None:
     folder = settings.scratch / "job_1" / "1"
     events = trained(spec(recipe="cross_entropy", device="cuda"), folder, settings)
     assert events[-1].kind == "done"
+
+
+@pytest.mark.parametrize(
+    ("there", "mask", "found"),
+    [
+        (("nvidiactl", "nvidia0", "nvidia-caps/nvidia-cap1", "tty0"), None, 3),
+        (("nvidiactl", "nvidia0"), "", 0),
+        (("nvidiactl", "nvidia0"), "-1", 0),
+        (("kfd", "dri/renderD128", "dri/card0"), None, 2),
+        (("dri/renderD128",), None, 0),
+    ],
+)
+def test_device_files_of_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], mask: str | None, found: int
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if mask is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mask)
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(gpu_devices(tmp_path)) == found
 
 
 @pytest.mark.parametrize(
