@@ -205,6 +205,46 @@ def test_training_on_a_gpu(tmp_path: Path) -> None:
     assert events[-1].kind == "done"
 
 
+BESIDE_A_GPU = """
+import socket, subprocess, sys
+from dataclasses import replace
+from pathlib import Path
+from worker.isolation.confinement import confine, of_job
+isolation = confine(replace(of_job(Path(sys.argv[1]), ()), devices=("/dev/full",)))
+assert isolation.complete and not isolation.namespaces, isolation.summary()
+served = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # as CUDA's driver does
+served.bind(f"\\0cuda-uvmfd-{Path(sys.argv[1]).name}-test")
+served.listen()
+subprocess.run(["/bin/true"], check=True)  # as torch.compile starts a compiler
+open("/dev/full", "rb").read(1)
+for attempt in (
+    lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+    lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+    lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+    lambda: open("/dev/kmsg", "rb"),
+    lambda: open(sys.argv[2]),
+    lambda: subprocess.run(["/bin/cat", sys.argv[2]], check=True),
+):
+    try:
+        attempt()
+    except (PermissionError, subprocess.CalledProcessError):
+        continue
+    raise SystemExit("a trainer beside a GPU may do too much")
+"""
+
+
+@held
+def test_beside_a_gpu_the_driver_and_a_compiler_may_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    folder = tmp_path / "scratch" / "job_1" / "1"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-c", BESIDE_A_GPU, str(folder), str(tmp_path / "secret")]
+    environment = child_environment(settings_for(tmp_path), {})
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.parametrize(
     ("there", "mask", "found"),
     [
