@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.head_samples import LEAST_A_CLASS, most_in_time
-from distill.recipes._networks import evaluating, run_logits
+from distill.layers.modes import evaluating
+from distill.recipes._networks import run_logits
 from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
 from distill.training.mode import Mode

@@ -23,7 +23,7 @@ from worker.jobs import endings, trainer
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.uploading import CheckpointUploader
-from worker.processes.survivors import descendants, kill_all
+from worker.watching.survivors import descendants, kill_all
 
 
 @pytest.mark.parametrize(
