@@ -21,13 +21,14 @@ import torch
 from PIL import Image
 from sqlalchemy import text
 
-from distill.types import DatasetInput, Event, RunSpec
+from distill.types import Event, RunSpec
 from store.settings import Settings
 from tests.run.conftest import spec
 from tests.store.support import migrated
 from tests.worker.support import settings_for
 from worker.errors import IsolationUnavailable
 from worker.isolation import landlock, seccomp
+from worker.isolation.confinement import gpu_devices
 from worker.isolation.plan import Isolation
 from worker.isolation.required import demand, survey
 from worker.jobs.supervisor import COMMAND
@@ -102,11 +103,11 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
-def trained(given: RunSpec, folder: Path, settings: Settings, threads: int = 1, order: str = "") -> list[Event]:
+def trained(given: RunSpec, folder: Path, settings: Settings, order: str = "") -> list[Event]:
     """All events of a trainer that runs as a worker's does; `order` is given at its first step."""
     (folder / "inputs").mkdir(parents=True, exist_ok=True)
     (folder / "spec.json").write_text(given.model_dump_json())
-    process = TrainerProcess(COMMAND, folder, child_environment(settings, {"OMP_NUM_THREADS": str(threads)}))
+    process = TrainerProcess(COMMAND, folder, child_environment(settings, {"OMP_NUM_THREADS": "1"}))
     events: list[Event] = []
     try:
         while (event := process.events.get(timeout=200)) is not None:
@@ -120,42 +121,60 @@ def trained(given: RunSpec, folder: Path, settings: Settings, threads: int = 1, 
     return events
 
 
-def coloured(path: Path, count: int = 32) -> Path:
-    """An archive of images that are large enough for data loaders' workers."""
-    random = np.random.default_rng(0)
-    with zipfile.ZipFile(path, "w") as archive:
-        for split in ("train", "test"):
-            for i in range(count):
-                packed = io.BytesIO()
-                Image.fromarray(random.integers(0, 256, (100, 100, 3), np.uint8)).save(packed, "PNG")
-                archive.writestr(f"{split}/c{i % 2}/{i}.png", packed.getvalue())
-    return path
+@held
+def test_training_hands_over_and_goes_on(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "data")
+    folder, again = (settings.scratch / "job_1" / attempt for attempt in ("1", "2"))
+    given = spec(recipe="cross_entropy", fit_head=False)
+    first = trained(given, folder, settings, order="handover")
+    assert "done" not in [event.kind for event in first]
+    checkpoint = next(event for event in reversed(first) if event.kind == "checkpoint").data
+    saved = own_file(folder, checkpoint["path"])
+    (again / "inputs").mkdir(parents=True)
+    resumed = given.model_copy(update={"resume_from": str(shutil.copy(saved, again / "inputs"))})
+    second = trained(resumed, again, settings)
+    assert second[-1].kind == "done"
+    assert min(event.data["step"] for event in second if event.kind == "progress") > checkpoint["step"]
+
+
+LOADERS = """
+import sys
+from pathlib import Path
+import torch
+from worker.isolation.confinement import confine, of_job
+
+def batches(folder, workers):
+    from distill.modalities.images import Loader, open_dataset
+    from distill.modalities.images.preprocessing import Preprocessing
+    from distill.types import DatasetInput
+    dataset = DatasetInput(kind="archive", name="d", files={"all": str(folder / "inputs" / "all.zip")})
+    how = Preprocessing(size=(32, 32), channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+    data = open_dataset(dataset).train
+    return [batch.student for batch in Loader(data, range(len(data)), 4, how, workers=workers).epoch(0)]
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    assert confine(of_job(folder, ("inputs",))).complete
+    here, there = (batches(folder, workers) for workers in (0, 2))
+    assert len(here) == 4 and all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+"""
 
 
 @held
-def test_training_with_two_loaders_workers_hands_over_and_goes_on(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path / "data")
-    folder = settings.scratch / "job_1" / "1"
+def test_two_workers_of_a_data_loader_give_what_one_process_gives(tmp_path: Path) -> None:
+    folder = tmp_path / "scratch" / "job_1" / "1"
     (folder / "inputs").mkdir(parents=True)
-    dataset = DatasetInput(kind="archive", name="d", files={"all": str(coloured(folder / "inputs" / "all.zip"))})
-    changes: dict[str, Any] = {"dataset": dataset, "image_size": 32, "batch_size": 8, "train_limit": None, "epochs": 4}
-    given = spec(recipe="cross_entropy", fit_head=False, **changes)
-    first = trained(given, folder, settings, threads=3, order="handover")
-    kinds = [event.kind for event in first]
-    assert "done" not in kinds
-    checkpoint = next(event for event in reversed(first) if event.kind == "checkpoint").data
-    saved, saved_step = Path(checkpoint["path"]), checkpoint["step"]
-    assert own_file(folder, str(saved)) == saved.resolve()
-    again = settings.scratch / "job_1" / "2"
-    (again / "inputs").mkdir(parents=True)
-    for path in (saved, folder / "inputs" / "all.zip"):
-        shutil.copy(path, again / "inputs" / path.name)
-    dataset = dataset.model_copy(update={"files": {"all": str(again / "inputs" / "all.zip")}})
-    resumed = given.model_copy(update={"dataset": dataset, "resume_from": str(again / "inputs" / saved.name)})
-    second = trained(resumed, again, settings)
-    assert second[-1].kind == "done"
-    steps = [event.data["step"] for event in second if event.kind == "progress"]
-    assert min(steps) > saved_step
+    (folder / "program.py").write_text(LOADERS)
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(folder / "inputs" / "all.zip", "w") as archive:
+        for name in (f"{split}/c{i % 2}/{i}.png" for split in ("train", "test") for i in range(16)):
+            packed = io.BytesIO()
+            Image.fromarray(random.integers(0, 256, (100, 100, 3), np.uint8)).save(packed, "PNG")
+            archive.writestr(name, packed.getvalue())
+    command = [sys.executable, str(folder / "program.py"), str(folder)]
+    environment = child_environment(settings_for(tmp_path), {"OMP_NUM_THREADS": "1"})
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 TWO = """
@@ -202,6 +221,68 @@ def test_training_on_a_gpu(tmp_path: Path) -> None:
     folder = settings.scratch / "job_1" / "1"
     events = trained(spec(recipe="cross_entropy", device="cuda"), folder, settings)
     assert events[-1].kind == "done"
+
+
+BESIDE_A_GPU = """
+import socket, subprocess, sys
+from dataclasses import replace
+from pathlib import Path
+from worker.isolation.confinement import confine, of_job
+isolation = confine(replace(of_job(Path(sys.argv[1]), ()), devices=("/dev/full",)))
+assert isolation.complete and not isolation.namespaces, isolation.summary()
+served = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # as CUDA's driver does
+served.bind(f"\\0cuda-uvmfd-{Path(sys.argv[1]).name}-test")
+served.listen()
+subprocess.run(["/bin/true"], check=True)  # as torch.compile starts a compiler
+open("/dev/full", "rb").read(1)
+for attempt in (
+    lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+    lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+    lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+    lambda: open("/dev/kmsg", "rb"),
+    lambda: open(sys.argv[2]),
+    lambda: subprocess.run(["/bin/cat", sys.argv[2]], check=True),
+):
+    try:
+        attempt()
+    except (PermissionError, subprocess.CalledProcessError):
+        continue
+    raise SystemExit("a trainer beside a GPU may do too much")
+"""
+
+
+@held
+def test_beside_a_gpu_the_driver_and_a_compiler_may_do_what_they_must_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    folder = tmp_path / "scratch" / "job_1" / "1"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-c", BESIDE_A_GPU, str(folder), str(tmp_path / "secret")]
+    environment = child_environment(settings_for(tmp_path), {})
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("there", "mask", "found"),
+    [
+        (("nvidiactl", "nvidia0", "nvidia-caps/nvidia-cap1", "tty0"), None, 3),
+        (("nvidiactl", "nvidia0"), "", 0),
+        (("nvidiactl", "nvidia0"), "-1", 0),
+        (("kfd", "dri/renderD128", "dri/card0"), None, 2),
+        (("dri/renderD128",), None, 0),
+    ],
+)
+def test_device_files_of_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], mask: str | None, found: int
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if mask is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mask)
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(gpu_devices(tmp_path)) == found
 
 
 @pytest.mark.parametrize(

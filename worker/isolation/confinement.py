@@ -28,16 +28,9 @@ _KERNEL = (
     "/etc/fonts",
 )  # fmt: skip
 _GPU_FACTS = ("/proc/driver", "/proc/devices", "/proc/modules", "/sys", "/etc/nvidia", "/usr/share/nvidia")
-_GPU_DEVICES = ("nvidia*", "nvidia-caps/*", "kfd", "dri/renderD*")
-_GROUP_FACTS = (
-    "/sys",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
-    "/etc/resolv.conf",
-    "/etc/host.conf",
-    "/etc/hostname",
-    "/etc/gai.conf",
-)
+_NVIDIA, _ROCM = ("nvidia*", "nvidia-caps/*"), ("kfd", "dri/renderD*")
+_GROUP_FACTS = ("/sys", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/host.conf", "/etc/hostname",
+                "/etc/gai.conf")  # fmt: skip
 _LOADERS = ("/lib64/ld-linux*", "/lib/ld-linux*", "/lib/ld-musl*", "/usr/lib64/ld-linux*", "/usr/lib/ld-linux*")
 _CACHES = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
            "MPLCONFIGDIR", "HF_HOME", "TORCH_HOME", "NUMBA_CACHE_DIR")  # fmt: skip
@@ -59,9 +52,11 @@ class Confinement:
 
 
 def gpu_devices(root: Path = Path("/dev")) -> tuple[str, ...]:
-    """Device files of GPUs that are there."""
-    found = (str(path) for pattern in _GPU_DEVICES for path in root.glob(pattern) if not path.is_dir())
-    return tuple(sorted(found))
+    """Device files of the GPUs that torch computes on, unless CUDA_VISIBLE_DEVICES hides them all."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return ()
+    patterns = _NVIDIA + (_ROCM if (root / "kfd").exists() else ())  # a renderer alone is a display's
+    return tuple(sorted(str(path) for pattern in patterns for path in root.glob(pattern) if not path.is_dir()))
 
 
 def of_job(folder: Path, workspaces: Sequence[str], read_only: Sequence[str] = ()) -> Confinement:

@@ -1723,7 +1723,7 @@ export interface components {
             learning_rate: number | "auto";
             /**
              * Fit Head
-             * @description Fit the classifier anew, behind the last step, on the finished backbone's features.
+             * @description Fit the classifier anew, after training, on the finished backbone's features.
              * @default auto
              */
             fit_head: boolean | "auto";
