@@ -9,7 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from api import incoming
 from api.exposition import Exposition
 from api.in_flight import InFlight
+from api.lanes import Lanes
 from api.limiting import Limiter
+from api.readiness import Readiness
 from api.remembering import Memory
 from api.watching import Watch
 from store.database import Database
@@ -32,6 +34,8 @@ class Context:
     limiter: Limiter
     watch: Watch
     exposition: Exposition
+    readiness: Readiness
+    lanes: Lanes = field(default_factory=Lanes)
     in_flight: InFlight = field(default_factory=InFlight)
     known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
@@ -57,13 +61,18 @@ def open_context(
 ) -> Context:
     """A context; what is None is opened from the settings."""
     settings = settings or Settings()
-    database = database or Database(settings.resolved_database_url)
+    objects = objects or open_store(settings, settings.s3_answer_seconds)
+    doorbell = doorbell or open_doorbell(settings)
+    database = database or Database(settings.resolved_database_url, settings.database_answer_seconds)
+    lanes = Lanes()
     return Context(
         settings,
         database,
-        objects or open_store(settings),
-        doorbell or open_doorbell(settings),
+        objects,
+        doorbell,
         limiter=Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
-        watch=Watch(database),
+        watch=Watch(database, lanes.reading),
         exposition=Exposition(database, settings.lease_seconds),
+        readiness=Readiness(database, objects, doorbell),
+        lanes=lanes,
     )

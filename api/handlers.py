@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -82,7 +83,8 @@ def _missing(error: ObjectMissing) -> Problem:
 
 @problem_of.register(OperationalError)
 @problem_of.register(InterfaceError)
-def _database(error: OperationalError | InterfaceError) -> Problem:
+@problem_of.register(PoolTimeout)
+def _database(error: OperationalError | InterfaceError | PoolTimeout) -> Problem:
     log.warning("database: %s", error)
     return _unavailable("database", "database_unavailable")
 

@@ -12,7 +12,7 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -99,11 +99,20 @@ def _server_engine(url: str, limit_seconds: float | None) -> Engine:
     )
     connections = connection_class(answer_seconds)
     event.listen(engine, "do_connect", lambda _dialect, _record, given, named: connections.connect(*given, **named))
+    event.listen(engine, "handle_error", _away_if_read_only)
     if limit_seconds is not None:
         event.listen(engine, "connect", lambda connection, _record: _limit(connection, limit_seconds))
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _ping_idle)
     return engine
+
+
+def _away_if_read_only(context: ExceptionContext) -> None:
+    """A server that takes no writes (a standby, a disk that is filling) is away for them: psycopg's error is of a kind
+    that is no use to try again."""
+    error = context.original_exception
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        raise OperationalError(context.statement, None, error) from error
 
 
 def _limit(connection: Any, seconds: float) -> None:
@@ -141,7 +150,8 @@ def _sqlite_engine(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    sizes = {"pool_size": 10, "max_overflow": 30, "pool_timeout": POOL_SECONDS} if path and path != ":memory:" else {}
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, **sizes)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -70,7 +70,9 @@ class CeleryDoorbell:
         try:
             self._waiting.put_nowait((noun, resource_id))
         except queue.Full:
-            log.warning("doorbell for %s %s not rung: %d wait; the next sweep finds it", noun, resource_id, MOST_WAITING)
+            log.warning(
+                "doorbell for %s %s not rung: %d wait; the next sweep finds it", noun, resource_id, MOST_WAITING
+            )
         with self._starting:
             if self._ringer is None:
                 self._ringer = threading.Thread(target=self._run, name="doorbell", daemon=True)

@@ -106,7 +106,9 @@ class S3Parts:
         headers: dict[str, str] | None = None,
         seconds: float | None = None,
     ) -> ElementTree.Element:
-        limit: dict[str, Any] = {} if seconds is None else {"timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)}
+        limit: dict[str, Any] = (
+            {} if seconds is None else {"timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)}
+        )
         try:
             url = self._signed(self._ready(), method, key, query, REQUEST_SECONDS)
             answer = self._http.request(method, url, body=body, headers=headers or {}, **limit)

@@ -1,16 +1,24 @@
-"""Parts of a service that refuse to be used inside its event loop: a call that blocks there stops every request."""
+"""Parts of a service that refuse to be used where that would stop others: inside its event loop, where a call that
+blocks stops every request, and by a request without a place in the lane of what it waits for."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import event
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.lanes import HELD, Lanes
 from store.database import Database
 from store.doorbell import InProcessDoorbell, Noun
 from store.objects import FolderStore
 
+SERVING: ContextVar[bool] = ContextVar("serving", default=False)
+DATABASE_LANES = [lane.name for lane in (Lanes().keys, Lanes().reading, Lanes().writing, Lanes().storing)]
 BLOCKING = {"put", "read", "size", "delete", "keys", "presigned", "parts", "ping"}
 
 
@@ -23,10 +31,46 @@ def off_loop(what: str) -> None:
     raise AssertionError(f"{what} blocks the event loop")
 
 
+def in_lane(what: str, *lanes: str) -> None:
+    """Raise in a request that has a place in none of these."""
+    held = HELD.get()
+    if SERVING.get() and held.isdisjoint(lanes):
+        raise AssertionError(f"a request uses {what} without a place among those that wait for it, only in {set(held)}")
+
+
 def watched(database: Database) -> Database:
-    """The same one; taking a connection in an event loop is an error."""
-    event.listen(database.engine, "checkout", lambda *_: off_loop("the database"))
+    """The same one; taking a connection in an event loop is an error, and so it is in a request outside the lanes."""
+
+    def check(*_: object) -> None:
+        off_loop("the database")
+        in_lane("the database", *DATABASE_LANES)
+
+    event.listen(database.engine, "checkout", check)
     return database
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """The block is a request of the service."""
+    token = SERVING.set(True)
+    try:
+        yield
+    finally:
+        SERVING.reset(token)
+
+
+class Serving:
+    """Middleware: whatever runs for a request is marked as such."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        with serving():
+            await self.app(scope, receive, send)
 
 
 class OffLoopDoorbell(InProcessDoorbell):
@@ -43,4 +87,5 @@ class OffLoopStore(FolderStore):
     def __getattribute__(self, name: str) -> Any:
         if name in BLOCKING:
             off_loop(f"the object store's {name}")
+            in_lane(f"the object store's {name}", Lanes().storing.name)
         return super().__getattribute__(name)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from api.lanes import Lanes
 from store.database import Database
 from store.objects import FolderStore
-from tests.api.off_loop import OffLoopDoorbell
+from tests.api.off_loop import OffLoopDoorbell, serving
 
 
 @pytest.mark.parametrize("part", ["doorbell", "database", "objects"])
@@ -28,3 +29,17 @@ def test_a_blocking_call_in_the_loop_is_an_error(
     calls[part]()
     with pytest.raises(AssertionError, match="blocks the event loop"):
         asyncio.run(blocking())
+
+
+@pytest.mark.parametrize("part", ["database", "objects"])
+def test_a_request_outside_its_lane_is_an_error(part: str, database: Database, objects: FolderStore) -> None:
+    call: Callable[[], object] = database.ping if part == "database" else lambda: list(objects.keys(""))
+    lanes = Lanes()
+
+    async def in_lane() -> None:
+        await lanes.storing.run(call)
+
+    with serving():
+        asyncio.run(in_lane())
+        with pytest.raises(AssertionError, match="without a place"):
+            call()
