@@ -52,6 +52,7 @@ def create_app(
         lifespan=_lifespan,
         responses=openapi.COMMON,
         redirect_slashes=False,
+        openapi_url=None,  # FastAPI's own makes the document in the event loop, which takes a second
         docs_url=None,  # FastAPI's own come from a CDN
         redoc_url=None,
     )

@@ -39,8 +39,9 @@ HELD: ContextVar[frozenset[str]] = ContextVar("lanes", default=frozenset())
 class Lane:
     """`places` calls at once, of an event loop's tasks. `name`: of what they wait for; `code`: of the refusal."""
 
-    def __init__(self, name: str, places: int, code: str, stalled_seconds: float = STALLED_SECONDS) -> None:
-        self.name, self.places, self._code, self._stalled_seconds = name, places, code, stalled_seconds
+    def __init__(self, name: str, places: int, code: str, stalled_seconds: float | None = None) -> None:
+        self.name, self.places, self._code = name, places, code
+        self._stalled_seconds = stalled_seconds or STALLED_SECONDS
         self._free = places
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._moved = 0.0  # when a call last ended with an answer, or the lane became full

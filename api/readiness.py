@@ -31,11 +31,11 @@ class Readiness:
         }
         self._open: dict[str, Future[str]] = {}
 
-    async def states(self, seconds: float = ANSWER_SECONDS) -> dict[str, str]:
+    async def states(self) -> dict[str, str]:
         """By name: `ok`, or what is wrong. That is named by its kind only: the answer is public."""
         asked = {name: asyncio.wrap_future(self._asked(name)) for name in self._questions}
-        await asyncio.wait(asked.values(), timeout=seconds)
-        silent = f"no answer within {seconds:g} s"
+        await asyncio.wait(asked.values(), timeout=ANSWER_SECONDS)
+        silent = f"no answer within {ANSWER_SECONDS:g} s"
         return {name: answer.result() if answer.done() else silent for name, answer in asked.items()}
 
     def _asked(self, name: str) -> Future[str]:

@@ -1,5 +1,6 @@
 """Parts of a service that refuse to be used where that would stop others: inside its event loop, where a call that
-blocks stops every request, and by a request without a place in the lane of what it waits for."""
+blocks stops every request; by a request without a place in the lane of what it waits for; and, of the store, by a
+request that holds a transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from store.database import Database
 from store.doorbell import InProcessDoorbell, Noun
 from store.objects import FolderStore
 
-SERVING: ContextVar[bool] = ContextVar("serving", default=False)
+SERVING: ContextVar[object] = ContextVar("serving", default=None)
+_connected: dict[object, object] = {}  # connections that are in use, by request
 DATABASE_LANES = [lane.name for lane in (Lanes().keys, Lanes().reading, Lanes().writing, Lanes().storing)]
 BLOCKING = {"put", "read", "size", "delete", "keys", "presigned", "parts", "ping"}
 
@@ -34,25 +36,34 @@ def off_loop(what: str) -> None:
 def in_lane(what: str, *lanes: str) -> None:
     """Raise in a request that has a place in none of these."""
     held = HELD.get()
-    if SERVING.get() and held.isdisjoint(lanes):
+    if SERVING.get() is not None and held.isdisjoint(lanes):
         raise AssertionError(f"a request uses {what} without a place among those that wait for it, only in {set(held)}")
 
 
 def watched(database: Database) -> Database:
     """The same one; taking a connection in an event loop is an error, and so it is in a request outside the lanes."""
 
-    def check(*_: object) -> None:
+    def check(_connection: object, record: object, _proxy: object) -> None:
         off_loop("the database")
         in_lane("the database", *DATABASE_LANES)
+        _connected[record] = SERVING.get()
 
     event.listen(database.engine, "checkout", check)
+    event.listen(database.engine, "checkin", lambda _connection, record: _connected.pop(record, None))
     return database
+
+
+def no_transaction(what: str) -> None:
+    """Raise in a request that holds a connection of the database."""
+    request = SERVING.get()
+    if request is not None and request in list(_connected.values()):
+        raise AssertionError(f"{what} is waited for within a transaction: who waits for its rows waits too")
 
 
 @contextmanager
 def serving() -> Iterator[None]:
     """The block is a request of the service."""
-    token = SERVING.set(True)
+    token = SERVING.set(object())
     try:
         yield
     finally:
@@ -88,4 +99,5 @@ class OffLoopStore(FolderStore):
         if name in BLOCKING:
             off_loop(f"the object store's {name}")
             in_lane(f"the object store's {name}", Lanes().storing.name)
+            no_transaction(f"the object store's {name}")
         return super().__getattribute__(name)

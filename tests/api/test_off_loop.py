@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from api.lanes import Lanes
 from store.database import Database
@@ -43,3 +44,15 @@ def test_a_request_outside_its_lane_is_an_error(part: str, database: Database, o
         asyncio.run(in_lane())
         with pytest.raises(AssertionError, match="without a place"):
             call()
+
+
+def test_the_store_within_a_transaction_is_an_error(database: Database, objects: FolderStore) -> None:
+    lanes = Lanes()
+
+    def both() -> None:
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+            objects.ping()
+
+    with serving(), pytest.raises(AssertionError, match="within a transaction"):
+        asyncio.run(lanes.storing.run(both))
