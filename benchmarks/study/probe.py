@@ -10,6 +10,7 @@ import json
 import sys
 
 import torch
+from distill.running.prepare import read_preprocessing
 from torch import Tensor
 
 from distill.commands.study import parse_dataset
@@ -18,7 +19,6 @@ from distill.layers import capture, discover
 from distill.modalities.images import Loader, open_dataset
 from distill.models import load
 from distill.quality import knowledge_quality
-from distill.running.prepare import read_preprocessing
 from distill.safetensors_header import read_header
 from distill.types import Architecture
 

@@ -1,7 +1,7 @@
 """The last classifier fitted anew, on features that no longer move (docs/decisions/0016).
 
 While it trains, a head chases features that still change, at the backbone's learning rate; short runs leave it far from
-the best classifier of the features it stands on. Behind the last step that classifier is a convex problem, solved here.
+the best classifier of the features it stands on. After training that classifier is a convex problem, solved here.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.recipes._networks import evaluating, run_logits
+from distill.head_samples import LEAST_A_CLASS, most_in_time
+from distill.layers.modes import evaluating
+from distill.recipes._networks import run_logits
 from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
-from distill.training.head_samples import LEAST_A_CLASS, most_in_time
 from distill.training.mode import Mode
 
 PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it
@@ -124,8 +125,6 @@ def fit_head(
     **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
     first = next(iter(validation.epoch(0)))
-    if first.labels.dim() != 1:
-        return HeadFit(False, "it predicts tokens, not classes")
     head = classifier_of(network, mode.layout(first.student))
     if head is None:
         return HeadFit(False, "its logits are not what one linear layer makes of one row a sample")

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import event
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.lanes import HELD, Lanes
+from api.state.lanes import HELD, Lanes
 from store.database import Database
 from store.doorbell import InProcessDoorbell, Noun
 from store.objects import FolderStore

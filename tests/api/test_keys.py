@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
-from api.context import KEY_SECONDS, open_context
-from api.limiting import Limiter
+from api.state.context import KEY_SECONDS, open_context
+from api.state.limiting import Limiter
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.repositories import tenants
@@ -28,6 +28,7 @@ from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_registration import post_teacher, safetensors
+from tests.slowness import within
 
 FIRST_KEY = "a-long-and-random-first-key"
 
@@ -233,7 +234,7 @@ def test_many_requests_at_once_do_not_pass_the_quota_of_bytes(
     original = getattr(part, name)
 
     def slow(*given: Any) -> Any:
-        together.wait(20)
+        together.wait(within(20))
         return original(*given)
 
     monkeypatch.setattr(part, name, slow)
@@ -311,7 +312,7 @@ def test_a_bucket_gives_its_burst_and_its_rate_and_no_more(rate: float, burst: i
 
 
 def test_buckets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.limiting.MOST_BUCKETS", 10)
+    monkeypatch.setattr("api.state.limiting.MOST_BUCKETS", 10)
     limiter = Limiter(1, 1)
     for number in range(10):
         limiter.take(str(number), 0.0)

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api.lanes import Lane
-from api.problems import Problem, Unavailable
+from api.errors.problems import Problem, Unavailable
+from api.state.lanes import Lane
 from store.objects import StorageUnavailable
 
 SILENT_SECONDS = 0.5

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from api.lanes import Lanes
+from api.state.lanes import Lanes
 from store.database import Database
 from store.objects import FolderStore
 from tests.api.off_loop import OffLoopDoorbell, serving

@@ -14,9 +14,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.files import StoredFile, respond
-from api.lanes import Lanes
-from api.problems import RangeNotSatisfiable
+from api.errors.problems import RangeNotSatisfiable
+from api.http.files import StoredFile, respond
+from api.state.lanes import Lanes
 from distill.types import Event
 from store.objects import ObjectMissing, ObjectStore
 from tests.api.checks import pointers, problem

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from api import lanes, readiness
 from api.app import create_app
+from api.state import lanes, readiness
 from store.database import Database
 from store.doorbell import CeleryDoorbell
 from store.objects import open_store

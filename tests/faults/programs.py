@@ -60,9 +60,9 @@ def _run_with(t: Trainer, prepare: Any) -> None:
     """The product's trainer, with another first step."""
     import distill.run
     from distill.control import Control
-    from worker import trainer
+    from worker.jobs import trainer
 
-    distill.run.prepare = prepare  # type: ignore[assignment]
+    distill.run.Session.open = prepare  # type: ignore[assignment]
     try:
         trainer._run(t.folder, Control(), lambda event: t.say(event.kind, **event.data))
     except Exception as error:

@@ -13,6 +13,7 @@ import torch
 
 from distill.control import Control
 from distill.train import train
+from tests.slowness import within
 from tests.training.conftest import config, tiny_data, tiny_recipe
 from tests.training.test_resume import drain
 
@@ -57,7 +58,7 @@ with distributed.group() as rank:
     try:
         data = tiny_data(train=200, validation=64, learnable=learnable)
         _, outcome = drain(train(alone(0.0), data, settings, folder, Control()))
-        said = f"{outcome.ending} {outcome.validation_accuracy} {outcome.head}"
+        said = f"{outcome.ending} {outcome.validation} {outcome.head}"
     except Diverged as error:
         said = error.message
     (folder / f"said-{rank}.txt").write_text(said)
@@ -104,7 +105,7 @@ def run_two(script: str, arguments: list[str]) -> None:
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=within(120))
             assert process.returncode == 0, errors
     finally:
         for process in processes:

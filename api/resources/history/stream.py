@@ -10,11 +10,11 @@ from typing import Any
 
 from fastapi import Request
 
-from api.context import Context
 from api.resources.history import service as history
 from api.resources.history.schemas import EventOut
 from api.resources.jobs import service
-from api.watching import Watched
+from api.state.context import Context
+from api.state.watching import Watched
 from store.repositories import events
 from store.states import TERMINAL
 

@@ -7,19 +7,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import quotas, registration
-from api.context import Context
-from api.deps import Work
-from api.idempotency import replayed, request_hash
-from api.negotiation import wait_seconds
-from api.problems import Conflict, FieldError, NotFound, Unprocessable
-from api.registration import Key
-from api.removing import remove
+from api.errors.problems import Conflict, FieldError, NotFound, Unprocessable
+from api.http.idempotency import replayed, request_hash
+from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, measuring
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
 from api.resources.jobs.validation import Plan, check
+from api.services import quotas, registration
+from api.services.registration import Key
+from api.services.removing import remove
+from api.state.context import Context
+from api.state.deps import Work
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
@@ -231,16 +231,18 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
 
 
 def shown(session: Session, settings: Settings, job: Job) -> JobOut:
-    return _shown(job, jobs.queue_position(session, job, settings.max_running_jobs))
+    task = datasets.tasks_of(session, {job.dataset_id})[job.dataset_id]
+    return _shown(job, task, jobs.queue_position(session, job, settings.max_running_jobs))
 
 
 def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list[JobOut]:
-    """`shown` of each, with one query for all."""
+    """`shown` of each, with the same few queries for all."""
     places = shares.positions(session, rows, settings.max_running_jobs)
-    return [_shown(job, places.get(job.id)) for job in rows]
+    found = datasets.tasks_of(session, {job.dataset_id for job in rows})
+    return [_shown(job, found[job.dataset_id], places.get(job.id)) for job in rows]
 
 
-def _shown(job: Job, queue_position: int | None) -> JobOut:
+def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
     return JobOut(
         id=job.id,
         name=job.name,
@@ -254,6 +256,7 @@ def _shown(job: Job, queue_position: int | None) -> JobOut:
         student=Architecture.model_validate(job.student),
         teacher=job.teacher_id,
         dataset=job.dataset_id,
+        task=task or None,
         compare_with=job.compare_with,
         attempt=job.attempt,
         max_attempts=job.max_attempts,

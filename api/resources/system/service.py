@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy.orm import Session
 
-from api.context import Context
 from api.resources.system.schemas import Storage, SystemOut, WorkerOut
+from api.state.context import Context
 from store import references
 from store.repositories import jobs, quotas, system
 

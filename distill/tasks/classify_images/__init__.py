@@ -1,0 +1,27 @@
+"""One class a picture."""
+
+from distill.tasks.spec import Metric, TaskSpec
+
+SPEC = TaskSpec(
+    name="classify_images",
+    title="Image classification",
+    summary="Pictures of one class each; the student names the class.",
+    modality="images",
+    sample="image",
+    samples="images",
+    metrics=(
+        Metric("accuracy", "accuracy", "share", higher_is_better=True, interval=True),
+        Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
+        Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
+        Metric("loss", "loss", "nats", higher_is_better=False),
+    ),
+    architectures=("timm:", "torchvision:", "retort:"),
+    per_class="accuracy",
+    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head"}),
+    files=(
+        "zip or tar with a folder a class, or with a table of labels beside the images",
+        "parquet with columns `image` and `label`",
+        "CSV or JSON with `image` (base64) and `label`",
+    ),
+    older_kind="",
+)
