@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.errors import problems
+from api.errors.bodies import unreadable
 from api.errors.problems import FieldError, Problem
 from distill.errors import RetortError
 from store.objects import ObjectMissing, StorageUnavailable
@@ -178,7 +179,7 @@ def respond(instance: str, error: Exception) -> JSONResponse:
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
-    answer = respond(request.url.path, error)
+    answer = respond(request.url.path, unreadable(error, request.headers) or error)
     if answer.status_code == 405:
         document = await run_in_threadpool(request.app.openapi)  # made when it is first asked for
         answer.headers["Allow"] = ", ".join(allowed(document, request.url.path))
