@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite in data_dir.")
     redis_url: str = Field("", description="Celery broker URL. Empty: in-process doorbell (embedded only).")
 
+    database_answer_seconds: float = Field(
+        10, ge=1, le=MOST_SECONDS, description="Longest that the API waits for one answer of a database server."
+    )
+    s3_answer_seconds: float = Field(
+        20, ge=1, le=MOST_SECONDS, description="Longest that the API waits for the S3 server's next byte."
+    )
+
     s3_endpoint: str = Field("", description="URL of the S3 server as API and workers reach it. Empty: a folder.")
     s3_public_endpoint: str = Field("", description="URL of the same server as clients reach it. Empty: no redirects.")
     s3_bucket: str = "retort"
