@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     )
 
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
+    require_isolation: bool = Field(
+        False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
+    )
     lease_seconds: float = Field(
         60, gt=0, le=MOST_SECONDS, description="A worker silent for this long has lost its job."
     )

@@ -48,24 +48,17 @@ def disk_full(error: BaseException) -> DiskFull | None:
     return None
 
 
+class IsolationUnavailable(RetortError):
+    """The machine does not isolate trainers, and the operator demands it (RETORT_REQUIRE_ISOLATION)."""
+
+    code = "isolation_unavailable"
+    retryable = True  # another worker's machine may
+
+
 class MaxRuntimeExceeded(UserError):
     """The job's own time limit, or the service's, and nothing to keep."""
 
     code = "max_runtime_exceeded"
-
-
-class OutOfMemory(RetortError):
-    """The kernel (most likely) killed the trainer for its memory, or Python could get none."""
-
-    code = "oom_host"
-    retryable = True
-
-
-class OutOfDeviceMemory(RetortError):
-    """The GPU's memory did not suffice."""
-
-    code = "oom_gpu"
-    retryable = True
 
 
 class TrainerCrashed(RetortError):

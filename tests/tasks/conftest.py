@@ -16,7 +16,7 @@ from tests.tasks.house import House
 EXTENSION = Path(__file__).parent / "extension"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _extended() -> Iterator[None]:
     """For this process and those that it starts."""
     before, path = os.environ.get(tasks.EXTENSIONS), list(tasks.__path__)

@@ -39,7 +39,8 @@ def overview(context: Context, session: Session, tenant: str) -> SystemOut:
                 id=worker.id,
                 hostname=worker.hostname,
                 slots=worker.slots,
-                info=worker.info,
+                info={name: value for name, value in worker.info.items() if name != "isolation"},
+                isolation=worker.info.get("isolation"),
                 started_at=worker.started_at,
                 heartbeat_at=worker.heartbeat_at,
             )

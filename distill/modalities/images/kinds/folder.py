@@ -10,9 +10,11 @@ from distill.data.files import paths_of
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import HEAD_BYTES, is_image
 from distill.modalities.images.kinds._base import Opened, from_layouts
+from distill.modalities.images.paths import File
 from distill.modalities.images.sources import FileImages, Source
-from distill.modalities.images.tree import File, arrange
+from distill.modalities.images.tree import arrange
 from distill.types import DatasetInput
 
 
@@ -42,9 +44,15 @@ def _walk(root: Path, limits: Limits) -> tuple[list[File], list[Parts], list[str
         for name in sorted(here):
             relative = (prefix / name).as_posix()
             _check_link(Path(top) / name)
-            files.append(File(gate.file(relative, (Path(top) / name).stat().st_size), len(names)))
+            parts = gate.file(relative, (Path(top) / name).stat().st_size)
+            files.append(File(parts, len(names), is_image(name, lambda path=Path(top) / name: _head(path))))  # type: ignore[misc]
             names.append(relative)
     return files, folders, names
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _check_link(path: Path) -> None:
