@@ -6,26 +6,17 @@ import io
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import Protocol
 
 from distill.data.labelled import PATHS, Sample, class_names, columns_of, held_out, label_numbers, row_limits, samples
 from distill.data.limits import Limits
 from distill.data.members import Parts, safe_parts
 from distill.data.rows import FORMS, read_rows, refuse
 from distill.data.split_names import split_of
-from distill.modalities.images.sources import Source, UnreadableImage
+from distill.modalities.images.kinds._members import Members, content
 from distill.modalities.images.tree import File, Layout, is_junk
 
 _PATH_BYTES = 4096
 Rows = dict[str, list[tuple[File, str]]]
-
-
-class Members(Protocol):
-    """An archive's admitted files."""
-
-    files: list[File]
-
-    def source(self, positions: list[int]) -> Source: ...
 
 
 def listed(members: Members, limits: Limits, part: bool = False, classes: Sequence[str] | None = None) -> Layout | None:
@@ -65,9 +56,8 @@ def _tables(files: Iterable[File], part: bool) -> list[tuple[File, str | None]]:
 
 def _rows(table: File, members: Members, present: dict[Parts, File], limits: Limits) -> Iterable[tuple[Sample, File]]:
     name = "/".join(table.parts)
-    rows = read_rows(
-        _content(table, members), FORMS[PurePosixPath(name).suffix.lower()], row_limits(limits, _PATH_BYTES)
-    )
+    stream = io.BytesIO(content(members, table))
+    rows = read_rows(stream, FORMS[PurePosixPath(name).suffix.lower()], row_limits(limits, _PATH_BYTES))
     first = next(rows, None)
     columns = columns_of(first, PATHS) if first is not None else None
     if first is None or columns is None:
@@ -78,13 +68,6 @@ def _rows(table: File, members: Members, present: dict[Parts, File], limits: Lim
             what = f"row {sample.number} of {name} names {sample.image[:200]!a}, which the archive does not have"
             refuse(what, row=sample.number, member=sample.image[:200])
         yield sample, present[parts]
-
-
-def _content(table: File, members: Members) -> io.BytesIO:
-    try:
-        return io.BytesIO(members.source([table.position]).content(0))
-    except UnreadableImage as error:
-        refuse(f"{'/'.join(table.parts)} cannot be read ({error})")
 
 
 def _layout(rows: Rows, limits: Limits, classes: Sequence[str] | None) -> Layout:

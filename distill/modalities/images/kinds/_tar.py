@@ -22,7 +22,7 @@ from distill.modalities.images.tree import File
 
 _BLOCK = 512
 _EXTENDED_BYTES = 64 * 1024
-_KEPT = EXTENSIONS | FORMS.keys()
+_KEPT = EXTENSIONS | FORMS.keys() | {".txt", ".json"}
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
@@ -37,8 +37,8 @@ class Member:
 
 
 class TarMembers:
-    """Admitted files and folders of the tar at `path`. A plain tar is read in place; of a compressed one the images
-    are packed into memory, or into one file under `scratch` where they are many."""
+    """Admitted files and folders of the tar at `path`. A plain tar is read in place; of a compressed one what is read
+    is packed into memory, or into one file under `scratch` where they are many."""
 
     def __init__(self, path: Path, limits: Limits, scratch: Path | None) -> None:
         self.files, self.folders = list[File](), list[Parts]()
@@ -74,7 +74,7 @@ class TarMembers:
             refuse(f"its gzip stream is damaged or truncated ({error})")
 
     def _admit(self, member: Member, gate: Gate, position: int) -> bool:
-        """Whether the member is an image or a table that `position` shall stand for."""
+        """Whether the member is an image, a table or a list that `position` shall stand for."""
         if member.folder:
             self.folders.append(gate.folder(member.name))
             return False

@@ -9,8 +9,7 @@ from distill.data.files import paths_of
 from distill.data.limits import Limits
 from distill.modalities.images.kinds._base import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
-from distill.modalities.images.kinds._tar import TarMembers
-from distill.modalities.images.kinds._zip import ZipMembers
+from distill.modalities.images.kinds._members import members_of
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange
 from distill.types import DatasetInput
@@ -21,17 +20,11 @@ def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
     classes counts before class folders."""
     layouts: dict[str, tuple[Layout, Callable[[list[int]], Source]]] = {}
     for role, path in sorted(paths_of(dataset).items(), reverse=True):  # train before test
-        members = _members(path, limits, scratch)
+        members = members_of(path, limits, scratch)
         classes = layouts["train"][0].classes if role == "test" else None
         layout = listed(members, limits, role != "all", classes) or arrange(members.files, members.folders, limits)
         layouts[role] = (layout, members.source)
     return from_layouts(layouts)
-
-
-def _members(path: Path, limits: Limits, scratch: Path | None) -> ZipMembers | TarMembers:
-    with path.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
-    return ZipMembers(path, limits) if is_zip else TarMembers(path, limits, scratch)
 
 
 ENTRY = open_archive
