@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models.build import build, pin, size_option, skeleton, unchanged_rng
-from distill.models.names import resolve
+from distill.models.names import is_dense, resolve
 from distill.safetensors_header import Header, read_header
 from distill.types import Architecture
 
-_AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
+_AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits|aux_classifier)\.")
 _COUNTER = ".num_batches_tracked"
 _PROBES = (7, 11)
 Shapes = dict[str, tuple[int, ...]]
@@ -30,7 +30,8 @@ SHOWN = 50  # names of unused tensors in a report: a file may hold a hundred tho
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
     """A checkpoint that fits. `architecture` has the image size pinned where shapes depend on it; `ignored` names
-    tensors of auxiliary heads (GoogLeNet, Inception v3), which are not loaded; `parameters` are the network's."""
+    tensors of auxiliary heads (GoogLeNet, Inception v3, FCN, DeepLab), which are not loaded; `parameters` are the
+    network's."""
 
     architecture: Architecture
     num_classes: int
@@ -95,7 +96,8 @@ def _match(architecture: Architecture, header: Header, num_classes: int | None) 
 
 
 def _auxiliary(architecture: Architecture, header: Header) -> set[str]:
-    if resolve(architecture.name).name.partition(".")[0] not in {"googlenet", "inception_v3"}:
+    name = resolve(architecture.name)
+    if name.name.partition(".")[0] not in {"googlenet", "inception_v3"} and not is_dense(name):
         return set()
     return {name for name in header.tensors if _AUXILIARY.search(name)}
 

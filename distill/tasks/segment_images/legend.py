@@ -64,9 +64,11 @@ class Legend:
         return np.array([known[key] for key in keys.tolist()], np.int16)[places]
 
     def coloured(self) -> tuple[Colour, ...]:
-        """A colour for every class: the dataset's own, else those of PASCAL VOC's colour map."""
+        """A colour for every class: the dataset's own, else that of PASCAL VOC's colour map, whose black is left to a
+        background (class `background` or `0`)."""
         own = self.palette or (None,) * len(self.classes)
-        return tuple(colour or voc_colour(i) for i, colour in enumerate(own))
+        first = 0 if self.classes[0].lower() in ("background", "0") else 1
+        return tuple(colour or voc_colour(first + i) for i, colour in enumerate(own))
 
 
 def refuse_values(name: str, foreign: NDArray[np.int32], coloured: bool, legend: Legend) -> NoReturn:
