@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill.answers import Answer, ClassAnswer
 from distill.layers._forward import batch_size, forward, tensors
 from distill.models.cost import cost
-from distill.recipes._networks import answered, run_logits
 from distill.statistics import Difference, paired_difference, wilson
 from distill.training.data import Source
 from distill.training.mode import Mode
@@ -25,15 +25,14 @@ TOP5_ABOVE = 10  # classes; with fewer, top-5 says little
 
 @dataclass(frozen=True)
 class Predictions:
-    """A network's answers on every test sample (of answers to instructions, `tokens`: on every token), in the source's
-    order, on the CPU. `predicted`, `labels`: (n,) class indices, or token ids; `in_top5`: (n,) bool; `loss`: mean
-    cross-entropy."""
+    """A network's answers row by row (a sample, or a token of an answer), in the source's order, on the CPU.
+    `predicted`, `labels`: (n,) class indices, or token ids; `in_top5`: (n,) bool; `loss`: the mean loss on the
+    labels."""
 
     predicted: Tensor
     labels: Tensor
     in_top5: Tensor
     loss: float
-    tokens: bool = False
 
     @property
     def correct(self) -> Tensor:
@@ -41,36 +40,37 @@ class Predictions:
 
 
 @torch.no_grad()
-def predictions(model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None) -> Predictions:
-    """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source."""
-    mode = mode or Mode()
+def predictions(
+    model: nn.Module, source: Source, device: torch.device, mode: Mode | None = None, answer: Answer | None = None
+) -> Predictions:
+    """Run the network in eval mode (fp32 unless `mode` says otherwise) over the whole source. `answer`: one of rows of
+    classes, unless named `ClassAnswer`."""
+    mode, answer = mode or Mode(), answer or ClassAnswer()
     model.to(device).eval()
     columns: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    tokens = False
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = run_logits(model, mode.layout(batch.student))
-        tokens = batch.labels.dim() == 2
-        logits, labels, _ = answered(logits, batch.labels)
-        logits = logits.float()
+            output = forward(model, mode.layout(batch.student))
+        compared = answer.compare(output, batch.labels)
+        logits, labels = compared.outputs.float(), compared.labels
         top = logits.topk(min(5, logits.shape[1]), dim=1).indices
         losses = F.cross_entropy(logits, labels, reduction="none")
         columns.append((top[:, 0], labels, (top == labels[:, None]).any(1), losses))
     predicted, labels, in_top5, losses = (torch.cat(column).cpu() for column in zip(*columns, strict=True))
-    return Predictions(predicted, labels, in_top5, float(losses.double().mean()), tokens)
+    return Predictions(predicted, labels, in_top5, float(losses.double().mean()))
 
 
 def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | None = None) -> dict[str, Any]:
-    """`accuracy` (top-1), `top5` (more than 10 classes), `agreement` (share of samples with the teacher's answer), each
-    a share with n and 95 % interval; `per_class` accuracies by name; `loss`. Tokens are of no class: of them neither
+    """`accuracy` (top-1), `top5` (more than 10 classes), `agreement` (share of rows with the teacher's answer), each a
+    share with n and 95 % interval; `per_class` accuracies by name; `loss`. Without `classes`, as of tokens, neither
     `top5` nor `per_class`."""
     n = len(found.labels)
     result: dict[str, Any] = {"accuracy": wilson(int(found.correct.sum()), n).to_dict(), "loss": found.loss}
-    if len(classes) > TOP5_ABOVE and not found.tokens:
+    if len(classes) > TOP5_ABOVE:
         result["top5"] = wilson(int(found.in_top5.sum()), n).to_dict()
     if teacher is not None:
         result["agreement"] = wilson(int((found.predicted == teacher.predicted).sum()), n).to_dict()
-    if not found.tokens:
+    if classes:
         result["per_class"] = _per_class(found, classes)
     return result
 

@@ -2,18 +2,18 @@
 
 A package (`distill.losses`, `distill.recipes`, `distill.selection`) makes one `Registry(__name__, __path__)`. Every
 module in it whose name has no leading underscore is an entry; the entry's object is the module's `ENTRY`.
-`names`, `summary` and `parameters` read the source by `ast`, so listing never imports torch; `get` does import.
+`names`, `summary`, `parameters` and `flag` read the source (`distill._reading`), so listing never imports torch; `get`
+does import.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from distill import _reading
 from distill.errors import UnknownName
 
 
@@ -40,30 +40,21 @@ class Registry:
 
     def summary(self, name: str) -> str:
         """First line of the entry's module docstring. Imports nothing."""
-        self.check(name)
-        return (ast.get_docstring(_tree(self._folder / f"{name}.py")) or "").partition("\n")[0]
+        return _reading.docstring(self._file(name)).partition("\n")[0]
 
     def parameters(self, name: str) -> dict[str, dict[str, Any]]:
-        """The entry's literal `PARAMETERS`: parameter name -> JSON Schema property with default and description."""
-        self.check(name)
-        for node in _tree(self._folder / f"{name}.py").body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and target.id == "PARAMETERS":
-                value: dict[str, dict[str, Any]] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-                return value
-        return {}
+        """The entry's `PARAMETERS`: parameter name -> JSON Schema property with default and description. Imports
+        nothing."""
+        found: dict[str, dict[str, Any]] = _reading.constant(self._file(name), "PARAMETERS", {})
+        return found
 
     def flag(self, name: str, attribute: str, default: bool) -> bool:
-        """A literal class attribute of the entry's module (`needs_teacher`), `default` where it has none. Imports
-        nothing."""
+        """A literal class attribute of the entry's class (`needs_teacher`), its own or inherited; `default` where it
+        has none. Imports nothing."""
+        path = self._file(name)
+        entry = _reading.entry(path)
+        return default if entry is None else bool(_reading.attribute(path, entry, attribute, default))
+
+    def _file(self, name: str) -> Path:
         self.check(name)
-        for node in ast.walk(_tree(self._folder / f"{name}.py")):
-            target = node.target if isinstance(node, ast.AnnAssign) else None
-            if isinstance(target, ast.Name) and target.id == attribute and isinstance(node, ast.AnnAssign):
-                return bool(ast.literal_eval(node.value)) if node.value is not None else default
-        return default
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+        return self._folder / f"{name}.py"

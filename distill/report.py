@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
 from distill.statistics import Difference
+from distill.tasks.spec import Metric
 
 SCHEMA = 1
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors", "transformers", "tokenizers")
@@ -36,32 +38,37 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def verdict(difference: Difference | None, label: str) -> dict[str, Any]:
-    """Whether the student beats the comparison, plainly. `beats`: True, False, or None where it cannot be said."""
+def verdict(difference: Difference | None, label: str, metric: Metric | None = None) -> dict[str, Any]:
+    """Whether the student beats the comparison, plainly. `difference`: of the primary `metric` (unnamed: a share of
+    which more is better). `beats`: True, False, or None where it cannot be said."""
     if difference is None:
         text = (
             "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
             "job as the comparison, to see what distillation bought."
         )
         return {"beats": None, "text": text, "difference": None}
-    points, low, high = (100 * value for value in (difference.value, difference.low, difference.high))
-    interval = f"{points:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, paired on {difference.n} test samples"
-    beats: bool | None = difference.value > 0 if difference.clear else None
+    better = metric is None or metric.higher_is_better
+    share = metric is None or metric.unit == "share"
+    scale, digits, unit = (100, 2, " points") if share else (1, 4, "")
+    value, low, high = (f"{scale * each:+.{digits}f}" for each in (difference.value, difference.low, difference.high))
+    interval = f"{value}{unit}, 95 % interval {low} to {high}, paired on {difference.n} test samples"
+    beats: bool | None = (difference.value > 0) == better if difference.clear else None
     words = {True: f"The student beats {label}", False: f"The student does NOT beat {label}: it is worse"}
-    text = f"{words[beats]} ({interval})." if beats is not None else _unclear(difference, label, interval)
+    text = f"{words[beats]} ({interval})." if beats is not None else _unclear(difference, label, interval, better)
     return {"beats": beats, "text": f"{text} {_ONE_SEED}", "difference": difference.to_dict()}
 
 
 _ONE_SEED = "This is one seed; other seeds move the difference further (`retort study` runs several)."
 
 
-def _unclear(difference: Difference, label: str, interval: str) -> str:
-    lean = "ahead" if difference.value > 0 else "behind" if difference.value < 0 else "level"
+def _unclear(difference: Difference, label: str, interval: str, better: bool) -> str:
+    ahead = difference.value if better else -difference.value
+    lean = "ahead" if ahead > 0 else "behind" if ahead < 0 else "level"
     return f"The student does not clearly beat {label}: it is {lean}, within the noise of the test set ({interval})."
 
 
-def markdown(report: Report) -> str:
-    """The report for people."""
+def markdown(report: Report, sections: Sequence[str] = ()) -> str:
+    """The report for people; `sections`: further ones, which the task brings."""
     parts = [
         f"# {report['title']}",
         report["verdict"]["text"],
@@ -69,7 +76,7 @@ def markdown(report: Report) -> str:
         _against_teacher(report),
         _layers(report),
         _training(report),
-        _texts(report),
+        *sections,
         _per_class(report),
         _configuration(report),
         _provenance(report),
@@ -87,13 +94,7 @@ def _table(report: Report) -> str:
     rows: list[tuple[str, Callable[[Report], str]]] = [
         ("architecture", lambda c: c["architecture"]["name"]),
         ("recipe", lambda c: c.get("recipe", "")),
-        ("test accuracy", lambda c: _share(c["accuracy"])),
-        ("top-5", lambda c: _share(c.get("top5"))),
-        ("agreement with teacher", lambda c: _share(c.get("agreement"))),
-        ("test loss", lambda c: f"{c['loss']:.4f}"),
-        ("perplexity of the answers", lambda c: f"{c['perplexity']:.3f}" if "perplexity" in c else ""),
-        ("ROUGE-L of greedy answers", _rouge),
-        ("tokens/s, generating", _tokens_per_second),
+        *((_titled(metric), partial(_figure, metric=metric)) for metric in report["metrics"]),
         ("parameters", lambda c: f"{c['parameters']:,}"),
         ("FLOPs (multiply-add = 2)", lambda c: f"{c['flops']:,}"),
         ("size on disk, bytes", lambda c: f"{c['bytes']:,}"),
@@ -109,14 +110,23 @@ def _table(report: Report) -> str:
     return "\n".join(lines) + "\n\nIntervals are 95 % Wilson intervals on the untouched test set. " + note
 
 
-def _rouge(column: Report) -> str:
-    found = column.get("rouge_l")
-    return f"{found['value']:.4f} (n = {found['n']})" if found else ""
+def _titled(metric: Mapping[str, Any]) -> str:
+    return f"test {metric['label']}" if metric["unit"] in ("share", "nats") else str(metric["label"])
 
 
-def _tokens_per_second(column: Report) -> str:
-    found = column.get("generation")
-    return f"{found['tokens_per_second']:.0f} ({found['batch_size']} prompts at a time)" if found else ""
+def _figure(column: Report, metric: Mapping[str, Any]) -> str:
+    """A metric's cell; empty where the network has no such figure."""
+    found = column.get(metric["name"])
+    if found is None:
+        return ""
+    if metric["unit"] == "share":
+        return _share(found) if isinstance(found, Mapping) else f"{100 * found:.2f} %"
+    count = f" (n = {found['n']})" if isinstance(found, Mapping) and "n" in found else ""
+    value = found["value"] if isinstance(found, Mapping) else found
+    return f"{value:{_FORMATS[metric['unit']]}}{count}"
+
+
+_FORMATS = {"nats": ".4f", "ratio": ".3f", "per_second": ".0f", "number": ".4f"}
 
 
 def _share(share: Mapping[str, Any] | None) -> str:
@@ -155,13 +165,14 @@ def _layers(report: Report) -> str:
 
 def _training(report: Report) -> str:
     training, data = report["training"], report["dataset"]
-    accuracy = training["validation_accuracy"]
-    validation = f"{100 * accuracy:.2f} %" if accuracy is not None else "not measured"
+    primary, value = report["metrics"][0], training["validation"]
+    validation = "not measured" if value is None else _figure({primary["name"]: value}, primary)
     return (
         f"## Training\n\n{training['ending'].capitalize()} after {training['steps']} steps, "
-        f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} samples/s. Validation accuracy of this "
-        f"student {validation} on {data['validation']} samples held out of training. Trained on {data['train']} "
-        f"samples of {data['name']}, tested once on {data['test']}. Seeds: {', '.join(map(str, report['seeds']))}."
+        f"{training['seconds']:.0f} s, {training['images_per_second']:.0f} samples/s. Validation "
+        f"{primary['label']} of this student {validation} on {data['validation']} samples held out of training. "
+        f"Trained on {data['train']} samples of {data['name']}, tested once on {data['test']}. "
+        f"Seeds: {', '.join(map(str, report['seeds']))}."
         f"{_head(training.get('head'))}"
     )
 
@@ -171,30 +182,18 @@ def _head(head: dict[str, Any] | None) -> str:
         return ""
     before, after = (f"{100 * head[f'accuracy_{when}']:.2f} %" for when in ("before", "after"))
     return (
-        f" Behind the last step the classifier was fitted anew on {head['samples']:,} training samples' features "
+        f" After training the classifier was fitted anew on {head['samples']:,} training samples' features "
         f"(validation accuracy {before} -> {after})."
-    )
-
-
-def _texts(report: Report) -> str:
-    """What was cut, and whether scores flatter; for runs on texts."""
-    data = report["dataset"]
-    if "truncated" not in data:
-        return ""
-    count = data["duplicates_between_splits"]
-    twins = "No test text is" if not count else "1 test text is" if count == 1 else f"{count:,} test texts are"
-    return (
-        f"## Texts\n\n{report['reasons']['truncated']}. Training texts have {data['mean_tokens']:.1f} tokens on "
-        f"average. {twins} among the training texts."
     )
 
 
 def _per_class(report: Report) -> str:
     columns = _columns(report)
-    names = list(report["student"].get("per_class", {}))  # answers' tokens have no classes
+    names = list(report["student"].get("per_class", {}))
     if not 0 < len(names) <= 100:
         return ""
-    lines = ["## Accuracy by class", "", "| class | n | " + " | ".join(columns) + " |"]
+    label = report["metrics"][0]["label"]
+    lines = [f"## {label[:1].upper()}{label[1:]} by class", "", "| class | n | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name in names:
         cells = [f"{100 * column['per_class'][name]['value']:.1f} %" for column in columns.values()]

@@ -8,31 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distill import recipes
+from distill import recipes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
-from distill.export._base import Context, export
+from distill.export._base import export
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of
-from distill.running.pairing import Pairs, check_counts, choose, choose_evenly
-from distill.running.prepare import Prepared, prepare
+from distill.running.pairing import check_counts, choose, choose_evenly
 from distill.running.scoring import score_teacher
-from distill.train import carried, train
+from distill.running.session import Session
+from distill.train import train
 from distill.training import distributed
 from distill.training.loop import Outcome
 from distill.training.rng import seed_everything
 from distill.training.threads import settle
-from distill.types import Event, QCurve, RunSpec
+from distill.types import Event, RunSpec
 
 Events = Iterator[Event]
-OF_ONE_KIND = frozenset({"image_size", "max_length", "text_features"})
-"""What only pictures or only texts have: it stays out of the resolved configuration of the other."""
 _HIGH = (
     "The features of teacher layer {} are far larger than those of most layers; the loss may diverge on them. If it "
     "does, leave the layer out, or normalise the teacher's features where the recipe can."
@@ -50,7 +49,10 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
     """
     with memory_errors():
-        yield from _Job(spec, folder, control).events()
+        threads = settle()
+        session = Session.open(spec, folder, control)
+        session.task.reasons["threads"] = threads
+        yield from _phases(session)
 
 
 @contextmanager
@@ -73,135 +75,137 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-class _Job:
-    """The phases in order, with what one hands to the next."""
+def _phases(session: Session) -> Events:
+    """The phases in order; each reads the session and leaves its result there."""
+    yield from _layers(session)
+    if session.leaving():
+        return
+    outcome = yield from _distil(session)
+    if session.leaving() or distributed.rank() > 0:
+        return
+    yield Event("phase", {"phase": "evaluating"})
+    session.report = evaluate(session, outcome)
+    yield from _test_metrics(session)
+    if session.control.handover:
+        return
+    yield Event("phase", {"phase": "packaging"})
+    yield from _package(session)
+    yield Event("result", summary(session.report))
+    yield Event("done", {})
 
-    def __init__(self, spec: RunSpec, folder: Path, control: Control) -> None:
-        self.spec, self.folder, self.control = spec, folder, control
-        self.carry: dict[str, Any] = carried(spec.resume_from) if spec.resume_from else {}
-        self.metrics: list[dict[str, Any]] = []
-        self.resolved: dict[str, Any] = {}
 
-    def events(self) -> Events:
-        threads = settle()
-        prepared = prepare(self.spec, self.folder / "work")
-        prepared.reasons["threads"] = threads
-        curve, pairs = yield from self._layers(prepared)
-        if self._leaving():
-            return
-        outcome = yield from self._distil(prepared, curve, pairs)
-        if self._leaving() or distributed.rank() > 0:
-            return
-        yield Event("phase", {"phase": "evaluating"})
-        selection = pairs.to_dict() if pairs else None
-        report = evaluate(prepared, outcome, self.resolved, selection, curve)
-        yield from self._test_metrics(report)
-        if self.control.handover:
-            return
-        yield Event("phase", {"phase": "packaging"})
-        yield from self._package(prepared, report, curve)
-        yield Event("result", summary(report))
-        yield Event("done", {})
-
-    def _leaving(self) -> bool:
-        """Whether to hand over; several processes follow the first."""
-        return distributed.agree(lambda: self.control.handover)
-
-    def _layers(self, prepared: Prepared) -> Generator[Event, None, tuple[QCurve | None, Pairs | None]]:
-        """Q curve and pairs, for recipes that need them."""
-        if not prepared.recipe.needs_layers or prepared.teacher is None:
-            return None, None
-        if prepared.unscored:
-            return None, (yield from self._unscored(prepared))
+def _layers(session: Session) -> Events:
+    """Q curve and pairs, for recipes that need them."""
+    if not session.task.recipe.needs_layers or session.task.teacher is None:
+        return
+    groups = session.groups
+    if isinstance(groups, str):
+        check_counts(session)
+        yield Event("log", {"level": "warning", "message": f"There is no Q curve: {groups}."})
+        session.pairs = choose_evenly(session, groups)
+    else:
         yield Event("phase", {"phase": "scoring"})
-        curve = yield from score_teacher(prepared, self.folder / "work", self.carry.get("curve"), self.control)
+        curve = yield from score_teacher(session, groups)
         if curve is None:
-            return None, None
-        pairs = choose(prepared, curve)
-        prepared.reasons["selection"] = pairs.reason
-        yield Event("selection", pairs.to_dict())
-        for name in high_norms(curve, pairs):
-            yield Event("log", {"level": "warning", "message": _HIGH.format(name)})
-        return pairs.marked(curve), pairs
-
-    def _unscored(self, prepared: Prepared) -> Generator[Event, None, Pairs]:
-        """Pairs without a curve, and why."""
-        check_counts(prepared)
-        yield Event("log", {"level": "warning", "message": f"There is no Q curve: {prepared.unscored}."})
-        pairs = choose_evenly(prepared)
-        prepared.reasons["selection"] = pairs.reason
-        yield Event("selection", pairs.to_dict())
-        return pairs
-
-    def _distil(self, prepared: Prepared, curve: QCurve | None, pairs: Pairs | None) -> Generator[Event, None, Outcome]:
-        yield Event("phase", {"phase": "distilling"})
-        seed_everything(self.spec.config.seed)  # scoring may have been skipped: the draws must not depend on it
-        recipe, data = build_recipe(prepared, pairs), prepared.train_data()
-        for message in prepared.warnings():
-            yield Event("log", {"level": "warning", "message": message})
-        carry = {"curve": curve.to_dict() if curve else None, "metrics": self.carry.get("metrics", [])}
-        self.metrics = carry["metrics"]  # grows as metrics come, so that every checkpoint carries those before it
-        events = train(
-            recipe, data, prepared.config, self.folder / "checkpoints", self.control,
-            self.spec.resume_from, carry=carry, norms=norms_of(prepared, pairs),
-        )  # fmt: skip
-        while True:
-            try:
-                event = next(events)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                prepared.student.module.load_state_dict(recipe.exported().state_dict())
-                return outcome
-            yield self._noted(event, prepared)
-
-    def _noted(self, event: Event, prepared: Prepared) -> Event:
-        if event.kind == "metrics":
-            if event.data["split"] == "validation":
-                event.data["values"] |= prepared.further_metrics(event.data["values"]["loss"])
-            self.metrics.append(event.data)
-        if event.kind == "resolved":
-            config = event.data["config"] | prepared.student.preprocessing.resolved()
-            config = {key: value for key, value in config.items() if not (key in OF_ONE_KIND and value == "auto")}
-            self.resolved = {"config": config, "reasons": prepared.reasons | event.data["reasons"]}
-            return Event("resolved", self.resolved)
-        return event
-
-    def _test_metrics(self, report: dict[str, Any]) -> Events:
-        values = {"accuracy": report["student"]["accuracy"]["value"], "loss": report["student"]["loss"]}
-        values |= {name: report["student"][name] for name in ("perplexity",) if name in report["student"]}
-        for name in ("teacher", "comparison"):
-            if report[name]:
-                values[f"{name}_accuracy"] = report[name]["accuracy"]["value"]
-        training = report["training"]
-        data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
-        self.metrics.append(data)
-        yield Event("metrics", data)
-
-    def _package(self, prepared: Prepared, report: dict[str, Any], curve: QCurve | None) -> Events:
-        student = prepared.student
-        context = Context(
-            student.module.cpu(), student.architecture, prepared.dataset.classes, student.preprocessing, report,
-            curve, self.metrics, prepared.student.tokens, prepared.native,
-        )  # fmt: skip
-        yield from export(context, self.folder / "artifacts")
+            return
+        session.pairs = choose(session, curve)
+        session.curve = session.pairs.marked(curve)
+    session.task.reasons["selection"] = session.pairs.reason
+    yield Event("selection", session.pairs.to_dict())
+    for name in high_norms(session.curve, session.pairs) if session.curve else ():
+        yield Event("log", {"level": "warning", "message": _HIGH.format(name)})
 
 
-def build_recipe(prepared: Prepared, pairs: Pairs | None) -> Recipe:
-    """The recipe on the prepared networks and layers."""
-    student, teacher = prepared.student, prepared.teacher if prepared.recipe.needs_teacher else None
+def _distil(session: Session) -> Generator[Event, None, Outcome]:
+    task, curve = session.task, session.curve
+    yield Event("phase", {"phase": "distilling"})
+    seed_everything(session.config.seed)  # scoring may have been skipped: the draws must not depend on it
+    recipe, data = build_recipe(session), task.train_data()
+    for message in task.warnings():
+        yield Event("log", {"level": "warning", "message": message})
+    session.metrics = session.carry.get("metrics", [])
+    # `metrics` grows as they come, so that every checkpoint carries those before it.
+    carry = {"curve": curve.to_dict() if curve else None, "metrics": session.metrics}
+    events = train(
+        recipe, data, session.config, session.folder / "checkpoints", session.control, session.spec.resume_from,
+        carry=carry, norms=norms_of(session),
+    )  # fmt: skip
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            task.student.module.load_state_dict(recipe.exported().state_dict())
+            return outcome
+        yield _noted(event, session)
+
+
+def _noted(event: Event, session: Session) -> Event:
+    """What the session keeps of the loop's events."""
+    task = session.task
+    if event.kind == "metrics":
+        if event.data["split"] == "validation":
+            event.data["values"] |= task.metrics(event.data["values"])
+        session.metrics.append(event.data)
+    if event.kind == "resolved":
+        config = event.data["config"] | task.student.preprocessing.resolved()
+        foreign = of_some_tasks() - task.spec.settings
+        config = {key: value for key, value in config.items() if key not in foreign or value != "auto"}
+        session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
+        return Event("resolved", session.resolved)
+    return event
+
+
+def of_some_tasks() -> frozenset[str]:
+    """Settings that not every task has: a run of another does not echo them while they are `auto`."""
+    return frozenset().union(*(tasks.spec(name).settings for name in tasks.names()))
+
+
+def _test_metrics(session: Session) -> Events:
+    """The student's figures on the test set, and the primary one of the networks beside it."""
+    report, spec = session.report, session.task.spec
+    figures = (spec.primary.name, "loss")
+    values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
+    values |= session.task.metrics(values)
+    for name in ("teacher", "comparison"):
+        if report[name]:
+            values[f"{name}_{spec.primary.name}"] = _plain(report[name][spec.primary.name])
+    training = report["training"]
+    data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
+    session.metrics.append(data)
+    yield Event("metrics", data)
+
+
+def _plain(figure: Any) -> float:
+    """The number in a column's figure."""
+    return float(figure["value"] if isinstance(figure, dict) else figure)
+
+
+def _package(session: Session) -> Events:
+    task = session.task
+    task.student.module.cpu()
+    context = replace(task.context(task.student, session.report), curve=session.curve, metrics=session.metrics)
+    yield from export(context, session.folder / "artifacts")
+
+
+def build_recipe(session: Session) -> Recipe:
+    """The recipe on the session's networks and layers."""
+    task, pairs = session.task, session.pairs
+    student, teacher = task.student, task.teacher if task.recipe.needs_teacher else None
     setup = Setup(
         student=student.module,
         teacher=teacher.module if teacher else None,
-        num_classes=len(prepared.dataset.classes),
+        num_classes=len(task.classes),
         student_layers=pairs.student_names if pairs else (),
         teacher_layers=pairs.teacher_names if pairs else (),
         student_shapes=tuple(layer.shape for layer in pairs.student) if pairs else (),
         teacher_shapes=tuple(layer.shape for layer in pairs.teacher) if pairs else (),
-        student_example=student.example(2, prepared.device),
-        teacher_example=teacher.example(2, prepared.device) if teacher else None,
-        view=prepared.view,
+        student_example=student.example(2, task.device),
+        teacher_example=teacher.example(2, task.device) if teacher else None,
+        view=task.view,
+        answer=task.answer,
     )
-    made: Recipe = recipes.get(prepared.config.recipe)(setup, **prepared.config.recipe_parameters)
+    made: Recipe = recipes.get(session.config.recipe)(setup, **session.config.recipe_parameters)
     return made
 
 
@@ -212,5 +216,8 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         return column and {key: value for key, value in column.items() if key != "per_class"}
 
     columns = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
-    keys = ("schema", "title", "recipe", "verdict", "against_teacher", "selection", "training", "dataset", "digests")
+    keys = (
+        "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
+        "dataset", "digests",
+    )  # fmt: skip
     return columns | {key: report[key] for key in keys} | {"seeds": report["seeds"]}

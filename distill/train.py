@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -184,18 +183,24 @@ class _Run:
         yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
         seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
         began = time.monotonic()
-        found = fit_head(
+        found = self._fitted(parts, seen, leave)
+        if found is None:  # the next attempt begins after the last step, and so with this
+            return replace(outcome, ending="handover")
+        yield Event("log", {"level": "info", "message": _told(found)})
+        accuracy = found.accuracy_after if found.fitted else outcome.validation
+        spent = time.monotonic() - began
+        head = replace(found, seconds=spent)
+        return replace(outcome, head=head, validation=accuracy, seconds=outcome.seconds + spent)
+
+    def _fitted(self, parts: Parts, seen: int, leave: Callable[[], bool]) -> HeadFit | None:
+        why_not = self.recipe.answer.no_fit()
+        if why_not:
+            return HeadFit(False, why_not)
+        return fit_head(
             self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
             lambda head: most_samples(self.data.size, seen, head), leave,
             clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
         )  # fmt: skip
-        if found is None:  # the next attempt begins behind the last step, and so with this
-            return replace(outcome, ending="handover")
-        yield Event("log", {"level": "info", "message": _told(found)})
-        accuracy = found.accuracy_after if found.fitted else outcome.validation_accuracy
-        spent = time.monotonic() - began
-        head = replace(found, seconds=spent)
-        return replace(outcome, head=head, validation_accuracy=accuracy, seconds=outcome.seconds + spent)
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))
@@ -203,7 +208,7 @@ class _Run:
 
     def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
         targets = cache.Teacher(self.recipe, mode, self.device)(example.teacher)
-        sample_bytes = cache.bytes_per_sample(targets, self.data.lengths, self.data.begins)
+        sample_bytes = cache.bytes_per_sample(targets, self.data.packing)
         self.folder.mkdir(parents=True, exist_ok=True)
         return cache.plan(
             wanted,
@@ -224,21 +229,18 @@ class _Run:
             return Targets(teacher, rounded=resolved.cache == "recomputed")
         folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
         indices = torch.as_tensor(self.data.indices)
-        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.lengths, self.data.begins)
+        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.packing)
         yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
         fill = Fill(control, self.device, self.data.size, step, self.length.total_steps)
         return (yield from fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)))
 
     def parts(self, resolved: Resolved, targets: Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
         validation = self._order(shuffle=False, **_PLAIN)
-        counts = Counter(int(label) for label in self.data.validation_labels)
-        total = sum(counts.values())
         return Parts(
             recipe=self.recipe, resolved=resolved, length=self.length,
             train=self._source(teacher=self.recipe.teacher is not None and targets.store is None),
             validation=self.data.open_validation(validation),
-            majority=max(counts.values()) / total, validation_size=total,
-            targets=targets, main=self.rank == 0, norms=norms,
+            guess=self.data.guess, targets=targets, main=self.rank == 0, norms=norms,
         )  # fmt: skip
 
 

@@ -248,7 +248,9 @@ class TeacherInput(Model):
 
     architecture: Architecture
     weights: str = Field(description="Path of a validated safetensors file; of a language model's folder or zip.")
-    num_classes: int = Field(description="0: a language model without a classification head.")
+    num_classes: int | None = Field(
+        None, description="0: a language model without a classification head; null: loading the file will tell."
+    )
     digest: str = Field(description="sha256 of the weights file, hex.")
 
 

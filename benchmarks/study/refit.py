@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from distill.evaluate import predictions
-from distill.running.prepare import prepare
+from distill.running.session import open_task
 from distill.training.data import Order
 from distill.training.head import fit_head, most_samples
 from distill.training.mode import Mode
@@ -38,10 +38,10 @@ def refit(cell: Path, dataset: DatasetInput) -> tuple[float, float]:
         student=Architecture(**report["student"]["architecture"]),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = prepare(spec, Path(scratch))
-        network, data = prepared.student.module, prepared.train_data()
+        task = open_task(spec, Path(scratch))
+        network, data = task.student.module, task.train_data()
         network.load_state_dict(load_file(cell / "artifacts" / "student.safetensors"))
-        test = prepared.plain_loader("test", prepared.test, prepared.student)
+        test = task.test_source(task.student)
         before = predictions(network, test, CPU)
         assert abs(float(before.correct.float().mean()) - report["student"]["accuracy"]["value"]) < 1e-3, cell
         order = Order(spec.config.batch_size, CPU, shuffle=True, drop_last=False, teacher=False, augment=False)

@@ -20,10 +20,12 @@ import distill._torchvision_shim  # noqa: F401  (before transformers, which impo
 # isort: split
 from transformers import BertConfig, BertForSequenceClassification
 
+from distill.answers.base import Guess
 from distill.control import Control
 from distill.layers import SequenceView
 from distill.modalities.text import TextLoader, TokenSamples
 from distill.modalities.text.loader import collate
+from distill.modalities.text.packing import TokenPacking
 from distill.recipes import get
 from distill.recipes._base import Setup
 from distill.train import train
@@ -99,8 +101,8 @@ class Bench:
         few = everything[: self.options.batch_size]
         return TrainData(
             open_train=lambda order: source(everything, order), open_validation=lambda order: source(few, order),
-            indices=everything.tolist(), validation_labels=(few % CLASSES).tolist(), num_classes=CLASSES,
-            lengths=self.samples.lengths,
+            indices=everything.tolist(), guess=Guess.of((few % CLASSES).tolist()),
+            packing=TokenPacking(self.samples.lengths),
         )  # fmt: skip
 
     def plain(self) -> float:

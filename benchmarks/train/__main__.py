@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.train import naive
 from distill import selection
+from distill.answers.base import Guess
 from distill.control import Control
 from distill.layers import discover, run_until
 from distill.modalities.images import Loader, Samples
@@ -93,7 +94,7 @@ class Bench:
 
         few = range(CLASSES)
         return TrainData(source, lambda order: Loader(self.samples, few, 10, self.how, shuffle=False, drop_last=False,
-                         device=order.device), range(len(self.labels)), list(few), CLASSES)  # fmt: skip
+                         device=order.device), range(len(self.labels)), Guess.of(list(few)))  # fmt: skip
 
     def ours(self, name: str, cache: bool) -> tuple[float, dict[str, str]]:
         """Images/s between the progress events after `warmup` steps and at the end; and the choices with reasons."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,15 +20,12 @@ from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
 from distill.selection._rule import check_count
-from distill.types import Architecture, Layer, LayerQuality, QCurve
+from distill.types import Architecture, DistillConfig, LayerQuality, QCurve, RunSpec, TeacherInput
 
 if TYPE_CHECKING:
-    import torch
     from rich.table import Table
-    from torch import Tensor, nn
 
-    from distill.modalities.images import Dataset
-    from distill.models import CheckpointReport, Preprocessing
+    from distill.running.session import Session
 
 
 RULES = [name for name in selection.names() if name != "explicit"]  # that one is `--layer`
@@ -56,7 +54,10 @@ class Request:
 
 @click.command()
 @click.option(
-    "--weights", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="safetensors."
+    "--weights",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="safetensors; of a language model its folder or zip.",
 )
 @click.option("--architecture", help="E.g. timm:resnet34 or retort:resnet8?width=8; default: what the file says.")
 @click.option(
@@ -117,15 +118,57 @@ def write(curve: QCurve, folder: Path) -> None:
 
 
 def _curve(request: Request) -> QCurve:
-    subject = _Subject(request)
-    check_count(request.layers, len(subject.layers), "teacher")  # before the long work
+    """By the path of a job that scores: the same sample, the same digest for the same configuration."""
+    from distill.running.scoring import frame_of, scored_layers, scores
+
     _check_output(request.output)
-    earlier = _earlier(request.output / "q-curve.json", subject.frame)
-    if earlier is not None:
-        click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
-        _show(earlier)
-        return earlier
-    return _follow(subject.frame, subject.points())
+    with TemporaryDirectory() as scratch:
+        session = _session(request, Path(scratch))
+        groups = session.groups
+        if isinstance(groups, str):
+            raise InvalidConfig(f"There is no Q curve: {groups}.", "Give a dataset with classes.")
+        layers = scored_layers(session, groups)
+        check_count(request.layers, len(layers), "teacher")  # before the long work
+        frame = frame_of(session, groups, layers, request.max_passes)
+        earlier = _earlier(request.output / "q-curve.json", frame)
+        if earlier is not None:
+            click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
+            _show(earlier)
+            return earlier
+        return _follow(frame, scores(session, groups, layers, request.max_passes))
+
+
+def _session(request: Request, scratch: Path) -> Session:
+    """A run of which only the teacher is asked."""
+    from distill.control import Control
+    from distill.running.session import Session, open_task
+
+    architecture, weights = _architecture(request), request.weights
+    with (_packed(weights, scratch) if weights.is_dir() else weights).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    config = DistillConfig(
+        quality_samples=request.samples, quality_memory_bytes=request.memory_mib * 2**20,
+        quality_bootstrap=request.bootstrap, seed=request.seed, device=request.device,
+    )  # fmt: skip
+    teacher = TeacherInput(architecture=architecture, weights=str(weights), digest=digest)
+    spec = RunSpec(config=config, student=architecture, dataset=parse_dataset(request.datasets), teacher=teacher)
+    task = open_task(spec, scratch)
+    task.evaluation_batch = request.batch_size
+    if request.image_size is not None and task.teacher is not None:
+        task.teacher = replace(task.teacher, preprocessing=task.teacher.preprocessing.at(request.image_size))
+    session = Session(spec, scratch, Control(), task)
+    if request.named:
+        session.teacher_layers = task.layers(session.teacher, list(request.named))
+    return session
+
+
+def _packed(folder: Path, scratch: Path) -> Path:
+    """A language model's folder as the service keeps it, so that its digest is the same there."""
+    from distill.models.language.folder import open_folder, pack
+
+    path = scratch / "packed.zip"
+    pack(open_folder(folder, scratch), path)
+    return path
 
 
 def _check_output(folder: Path) -> None:
@@ -136,88 +179,14 @@ def _check_output(folder: Path) -> None:
         raise InvalidConfig(f"The curve cannot be written: {there} {why}.", "Give another --output.")
 
 
-class _Subject:
-    """Network, data, layers and sample of one request, opened and checked."""
-
-    def __init__(self, request: Request) -> None:
-        from distill.data.splits import stratified_sample
-        from distill.device import resolve_device
-        from distill.layers import discover
-        from distill.modalities.images import open_dataset
-        from distill.models import check, load
-
-        self.request = request
-        self.device: torch.device = resolve_device(request.device)[0]
-        self.data: Dataset = open_dataset(parse_dataset(request.datasets))
-        report = check(_architecture(request), request.weights, len(self.data.classes))
-        self.architecture, self.view = report.architecture, _view(request, report, self.data)
-        network = load(self.architecture, request.weights, report.num_classes)
-        self.network: nn.Module = network.to(self.device).eval()
-        self.sample: Tensor = stratified_sample(self.data.train.labels, request.samples, request.seed)
-        self.layers: list[Layer] = discover(self.network, self._example(), request.named or None)
-        self.frame = self._frame()
-
-    def _example(self) -> Tensor:
-        import torch
-
-        return torch.zeros(2, self.view.channels, *self.view.size, device=self.device)
-
-    def _frame(self) -> QCurve:
-        from distill.quality import digest
-
-        request, labels = self.request, self.data.train.labels[self.sample]
-        with request.weights.open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
-        parameters: dict[str, Any] = {
-            "train_size": len(self.data.train),
-            "preprocessing": str(self.view),
-            "layers": [layer.name for layer in self.layers],
-        }
-        for name in ("seed", "memory_mib", "max_passes", "batch_size", "bootstrap"):
-            parameters[name] = getattr(request, name)
-        teacher = f"{weights} {self.architecture.model_dump_json()}"
-        key = digest(teacher, self.data.digest, labels, self.sample, **parameters)
-        counts = (len(self.sample), len(self.data.classes), len(self.data.train))
-        return QCurve((), len(self.layers), *counts, request.seed, key)
-
-    def points(self) -> Iterator[LayerQuality]:
-        from distill.modalities.images import Loader
-        from distill.quality import score as score_layers
-
-        request, train = self.request, self.data.train
-        loader = Loader(
-            train, self.sample, request.batch_size, self.view, shuffle=False, drop_last=False, device=self.device
-        )
-        return score_layers(
-            self.network,
-            self.layers,
-            lambda: (batch.student for batch in loader.epoch(0)),
-            train.labels[self.sample],
-            len(train),
-            request.memory_mib * 2**20,
-            bootstrap=request.bootstrap,
-            seed=request.seed,
-            max_passes=request.max_passes,
-        )
-
-
-def _view(request: Request, report: CheckpointReport, data: Dataset) -> Preprocessing:
-    """What the checkpoint was trained with, where it says so and no other size is asked for."""
-    from distill.models import preprocessing
-    from distill.running.prepare import read_preprocessing
-
-    said = report.metadata.get("preprocessing")
-    if said is not None and request.image_size is None:
-        return read_preprocessing(said)
-    return preprocessing(report.architecture, request.image_size or "auto", data.native_size, report.in_channels)
-
-
 def _architecture(request: Request) -> Architecture:
-    """The architecture that was given, or that the checkpoint's header names."""
+    """The architecture that was given, or that the checkpoint's header names; a folder or zip says it itself."""
     from distill.safetensors_header import read_header
 
     if request.architecture:
         return parse_architecture(request.architecture)
+    if request.weights.is_dir() or request.weights.suffix == ".zip":
+        return Architecture(name="transformers:auto")
     return said_by(read_header(request.weights).metadata, request.weights, "--architecture")
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from distill.modalities.text.preprocessing import TextPreprocessing
-from distill.models import Preprocessing
 from distill.types import Architecture, Event, QCurve
 
 
@@ -33,24 +33,60 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """A finished run. `metrics`: the `data` of its metrics events, in order; `tokens`: a language model's tokenizer;
-    `native`: (height, width) of test images that were resized as whole tensors."""
+    """A finished run. `preprocessing`: the modality's own; `delivery`: how the task hands its student over; `metrics`:
+    the `data` of the metrics events, in order; `tokens`: a language model's tokenizer; `native`: (height, width) of
+    test images that were resized as whole tensors."""
 
     student: nn.Module
     architecture: Architecture
     classes: tuple[str, ...]
-    preprocessing: Preprocessing | TextPreprocessing
+    preprocessing: Any
     report: dict[str, Any]
+    delivery: Delivery
     curve: QCurve | None = None
     metrics: list[dict[str, Any]] = field(default_factory=list)
     tokens: Any = None
     native: tuple[int, int] | None = None
 
 
-def pictures(context: Context) -> Preprocessing:
-    """How an image classifier sees; for exporters of such only."""
-    assert isinstance(context.preprocessing, Preprocessing)
-    return context.preprocessing
+@dataclass(frozen=True)
+class Graph:
+    """What is traced for a runtime other than PyTorch: a module and its example, with the names of input and output.
+    The first axis of the example is the batch."""
+
+    module: nn.Module
+    example: torch.Tensor
+    input: str
+    output: str
+
+
+class Delivery(ABC):
+    """How a task hands a student over: the exporters ask it."""
+
+    @abstractmethod
+    def header(self, context: Context) -> dict[str, str]:
+        """What the weights' file says of its network: every value a JSON text; `distill.student.load_student` reads it
+        back. `task` names the task."""
+
+    @abstractmethod
+    def weights(self, context: Context, folder: Path) -> list[Artifact]:
+        """Write the student's weights, and `student.json` with what the header says."""
+
+    @abstractmethod
+    def bytes(self, context: Context) -> int:
+        """Size of the weights' file as `weights` would write it, its header included."""
+
+    @abstractmethod
+    def card(self, context: Context) -> str:
+        """The README: what it is, how good it is, a snippet that runs it."""
+
+    def sections(self, report: dict[str, Any]) -> list[str]:
+        """Further sections of report.md, in Markdown."""
+        return []
+
+    def graph(self, context: Context) -> Graph:
+        """What an ONNX file is traced from. Raises `Skipped` where there is none."""
+        raise Skipped("this task has no graph of one input and one output")
 
 
 def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
@@ -62,10 +98,22 @@ def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
     return Artifact(name, path, media_type)
 
 
+def described(header: dict[str, str], folder: Path) -> Artifact:
+    """`student.json`: the header, machine-readable beside the weights."""
+    text = json.dumps({key: json.loads(value) for key, value in header.items()}, indent=2)
+    return write_text(folder, "student.json", text + "\n", "application/json")
+
+
 def class_section(context: Context) -> str:
     """The model card's section of the class names: JSON, since a name may hold anything, commas and Markdown too."""
     names = json.dumps(list(context.classes), ensure_ascii=False)
     return f"## Classes\n\nIn the order of the logits:\n\n```json\n{names}\n```\n"
+
+
+def share_in_words(share: dict[str, Any]) -> str:
+    """ "91.20 % (95 % interval 90.60 to 91.70, n = 10000)"."""
+    value, low, high = (f"{100 * share[key]:.2f}" for key in ("value", "low", "high"))
+    return f"{value} % (95 % interval {low} to {high}, n = {share['n']})"
 
 
 def export(context: Context, folder: Path) -> Iterator[Event]:

@@ -8,27 +8,25 @@ from pathlib import Path
 
 import torch
 
-from distill.export._base import Artifact, Context, Skipped, pictures
+from distill.export._base import Artifact, Context, Skipped
 
 NEEDS = ("onnx", "onnxscript")
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
-    """`student.onnx`: input `image` (n, c, h, w) float32, already normalised; output `logits` (n, classes)."""
-    if context.tokens is not None:
-        raise Skipped("language models are exported as their Hugging Face folder")
+    """`student.onnx`, as `Delivery.graph` has it: of pictures, input `image` (n, c, h, w) float32, already normalised;
+    output `logits`. Any n."""
+    graph = context.delivery.graph(context)
     missing = [package for package in NEEDS if find_spec(package) is None]
     if missing:
         raise Skipped(f"the packages {' and '.join(missing)} are not installed")
-    student = copy.deepcopy(context.student).cpu().float().eval()
-    student.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    how = pictures(context)
-    example = torch.zeros(2, how.channels, *how.size)
+    module = copy.deepcopy(graph.module).cpu().float().eval()
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     path = folder / "student.onnx"
     part = folder / "student.onnx.part"
     try:
         torch.onnx.export(
-            student, (example,), str(part), input_names=["image"], output_names=["logits"],
+            module, (graph.example,), str(part), input_names=[graph.input], output_names=[graph.output],
             dynamic_shapes=({0: torch.export.Dim("n")},), external_data=False, verbose=False,
         )  # fmt: skip
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:

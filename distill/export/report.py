@@ -10,10 +10,11 @@ from distill.report import markdown
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
+    sections = context.delivery.sections(context.report)
     text = json.dumps(context.report, indent=2, allow_nan=False)
     return [
         write_text(folder, "report.json", text + "\n", "application/json"),
-        write_text(folder, "report.md", markdown(context.report), "text/markdown"),
+        write_text(folder, "report.md", markdown(context.report, sections), "text/markdown"),
     ]
 
 

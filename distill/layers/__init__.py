@@ -3,6 +3,7 @@
 from distill.layers._capture import Capture, Features, capture, run_until
 from distill.layers._discover import discover
 from distill.layers._sequence import SequenceView
+from distill.layers.view import WHOLE, FeatureView
 from distill.types import Layer
 
-__all__ = ["Capture", "Features", "Layer", "SequenceView", "capture", "discover", "run_until"]
+__all__ = ["WHOLE", "Capture", "FeatureView", "Features", "Layer", "SequenceView", "capture", "discover", "run_until"]

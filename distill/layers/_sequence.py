@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+
+from distill.layers.view import FeatureView
 
 Reads = Literal["cls", "mean", "last", "tokens"]
 MOST_TOKENS = 1024
 IGNORED = -100
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceView:
+@dataclass(frozen=True)
+class SequenceView(FeatureView):
     """What of a feature (n, t, c) counts. `reads`:
 
     * `cls`: the first token's vector, (n, c);
@@ -29,6 +31,7 @@ class SequenceView:
     most 1,024 tokens, evenly spaced over the batch (**our choice**). A feature without a token axis is taken as it is.
     """
 
+    padded: ClassVar[bool] = True
     reads: Reads
 
     @property
@@ -43,7 +46,7 @@ class SequenceView:
         """Shape of one row of a feature of this shape a sample."""
         return shape[-1:]
 
-    def rows(self, feature: Tensor, inputs: Mapping[str, Any]) -> Tensor:
+    def rows(self, feature: Tensor, inputs: Mapping[str, Any], marks: Any = None) -> Tensor:
         """(n, t, c) -> (n, c). Under `tokens` the feature as it is, zeros at padded positions, for `pick`."""
         if feature.dim() < 3:
             return feature

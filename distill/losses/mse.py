@@ -31,7 +31,7 @@ class MSE(FeatureLoss):
         if student.shape[1] != teacher.shape[1]:
             raise InvalidConfig(
                 f"mse compares equal widths, not {student.shape[1]} and {teacher.shape[1]}.",
-                "Project the student to the teacher's width first, as recipes do, or use procrustes, gram or cka.",
+                "Project the student to the teacher's width first, as recipes do, or use a loss without a projector.",
                 {"student": list(student.shape), "teacher": list(teacher.shape)},
             )
         if student.numel() == 0:

@@ -11,16 +11,40 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.errors import InvalidConfig
-from distill.layers import SequenceView, capture
-from distill.layers._forward import batch_size, forward, replace_tensors, tensors, to_device
+from distill.layers import WHOLE, FeatureView, capture
+from distill.layers._forward import batch_size, forward, replace_tensors, tensors
 from distill.layers._trace import evaluating
 from distill.quality._classes import Classes
 from distill.quality._gram import MatrixColumns
 from distill.quality._plan import Stored, is_channels_last
 
 Batches = Callable[[], Iterable[Any]]
+"""A pass over the sample: what the model is given, or `Marked`."""
 ALIGNMENT = 64  # bytes
 FORWARD_SAFETY = 3  # live tensors and workspaces, in units of the largest module's input and output
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A batch whose rows are parts of samples: `marks` say to the view which. Tensors in both have one row a sample."""
+
+    inputs: Any
+    marks: Any
+
+    @classmethod
+    def of(cls, batch: Any) -> Marked:
+        return batch if isinstance(batch, cls) else cls(batch, None)
+
+    def part(self, start: int, stop: int) -> Marked:
+        """Samples start..stop: every tensor that has one row a sample is cut, the rest stays."""
+        size = batch_size(self.inputs)
+        return self.changed(lambda t: t[start:stop] if t.ndim and t.shape[0] == size else t)
+
+    def to(self, device: torch.device) -> Marked:
+        return self.changed(lambda t: t.to(device, non_blocking=True))
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Marked:
+        return Marked(replace_tensors(self.inputs, change), replace_tensors(self.marks, change))
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,7 @@ class Probe:
 class Passes:
     """Runs the model over the sample; every run gives the same samples in the same order."""
 
-    def __init__(self, model: nn.Module, batches: Batches, classes: Classes, view: SequenceView | None = None) -> None:
+    def __init__(self, model: nn.Module, batches: Batches, classes: Classes, view: FeatureView = WHOLE) -> None:
         self._model, self._batches, self._view = model, batches, view
         parameter = next(model.parameters(), None)
         self._model_device = torch.device("cpu") if parameter is None else parameter.device
@@ -68,9 +92,9 @@ class Passes:
     def _first_two(self, names: Sequence[str], sink: Any) -> int:
         """Run two samples; the rows of the batch that they were taken from, 1 where there is none."""
         with torch.inference_mode(), evaluating(self._model):
-            for inputs in self._batches():
-                self._forward(names, rows_of(inputs, 0, 2), sink)
-                return max(batch_size(inputs) or 0, 1)
+            for batch in map(Marked.of, self._batches()):
+                self._forward(names, batch.part(0, 2), sink)
+                return max(batch_size(batch.inputs) or 0, 1)
         return 1
 
     def fill(self, wanted: Sequence[tuple[Stored, slice]]) -> dict[str, Tensor]:
@@ -116,27 +140,29 @@ class Passes:
         return list(self._arena[: sum(sizes)].split_with_sizes(list(sizes)))
 
     def _run(self, names: Sequence[str], sink: Any, done: list[int]) -> None:
-        """The whole sample, at most `rows_at_once` at a time; `done` counts the samples before the present ones."""
+        """The whole sample, at most `rows_at_once` inputs at a time; `done` counts the rows before the present ones."""
         with torch.inference_mode(), evaluating(self._model):
-            for inputs in self._batches():
-                size = batch_size(inputs) or 0
-                if done[0] + size > self.classes.samples:
-                    self._check_samples(done[0] + size)
+            for batch in map(Marked.of, self._batches()):
+                rows = self._view.count(batch.inputs, batch.marks)
+                if done[0] + rows > self.classes.samples:
+                    self._check_samples(done[0] + rows)
+                size = batch_size(batch.inputs) or 0
                 step = self.rows_at_once or max(size, 1)
                 for start in range(0, size, step):
-                    done[0] += self._forward(names, rows_of(inputs, start, start + step), sink)
+                    done[0] += self._forward(names, batch.part(start, start + step), sink)
         self._check_samples(done[0])
 
-    def _forward(self, names: Sequence[str], inputs: Any, sink: Any) -> int:
-        inputs = to_device(inputs, self._model_device)
-        with capture(self._model, names, stop=True, sink=self._viewed(sink, inputs)):
-            forward(self._model, inputs)
-        return batch_size(inputs) or 0
+    def _forward(self, names: Sequence[str], batch: Marked, sink: Any) -> int:
+        """One forward pass of all inputs of `batch`; the number of its rows."""
+        batch = batch.to(self._model_device)
+        with capture(self._model, names, stop=True, sink=self._viewed(sink, batch)):
+            forward(self._model, batch.inputs)
+        return self._view.count(batch.inputs, batch.marks)
 
-    def _viewed(self, sink: Any, inputs: Any) -> Any:
-        """Sequences are padded to each batch's own length: only what the view makes of them has one shape."""
-        view = self._view
-        return sink if view is None else lambda name, feature: sink(name, view.rows(feature, inputs))
+    def _viewed(self, sink: Any, batch: Marked) -> Any:
+        """Features as the view reads them: of sequences, which are padded to each batch's own length, only that has
+        one shape."""
+        return lambda name, feature: sink(name, self._view.rows(feature, batch.inputs, batch.marks))
 
     def _check_samples(self, samples: int) -> None:
         if samples != self.classes.samples:
@@ -153,12 +179,6 @@ class Passes:
                 "Discover the layers with an input like those of the batches.",
                 {"layers": missing},
             )
-
-
-def rows_of(inputs: Any, start: int, stop: int) -> Any:
-    """Samples start..stop of a batch: every tensor that has one row a sample is cut, the rest stays."""
-    size = batch_size(inputs)
-    return replace_tensors(inputs, lambda t: t[start:stop] if t.ndim and t.shape[0] == size else t)
 
 
 def _pooled(feature: Tensor, stored: Stored) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
-from distill.layers import SequenceView
+from distill.layers import WHOLE, FeatureView
 from distill.quality._bootstrap import check_replicates, standard_errors
 from distill.quality._classes import check_train_size, group
 from distill.quality._gram import Columns, MatrixColumns, gram
@@ -32,7 +32,7 @@ def score(
     seed: int = 0,
     oversize: Oversize = "auto",
     max_passes: int = 8,
-    view: SequenceView | None = None,
+    view: FeatureView = WHOLE,
 ) -> Iterator[LayerQuality]:
     """Yield the quality of each layer in execution order, as soon as its group has been scored.
 
@@ -43,7 +43,8 @@ def score(
     not fit alone is cut into column blocks, one pass each, which is exact (`blocks`), or average-pooled until it fits,
     marked `pooled` (`pool`); `auto` is exact where the whole curve takes at most `max_passes` passes, and otherwise
     pools the largest layers first until it does (**our choice**).
-    `view`: what of a padded sequence's features counts, one row a sample; `layers` then have the rows' shapes.
+    `view`: what of a feature counts; `layers` then have its rows' shapes. A view that makes several rows of a sample
+    (the regions of a mask) wants batches that are `Marked`, and `labels` has one entry a row: N counts rows.
     `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from distill.answers import Answer, ClassAnswer, Compared
 from distill.errors import InvalidConfig
-from distill.layers import SequenceView
+from distill.layers import WHOLE, FeatureView
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Setup:
     """What a recipe is built from.
 
     Layer names are `distill.layers.discover` names, in depth order, paired one to one; shapes are one sample's, as in
-    `Layer.shape`. Both are empty for recipes that use no features. `teacher` is None for `cross_entropy`. `view` is set
-    for networks of padded sequences (inputs are mappings with an `attention_mask`): shapes are then those of its rows.
+    `Layer.shape` after the `view`, which says what of a feature counts. Both are empty for recipes that use no
+    features. `teacher` is None for `cross_entropy`. `answer`: how the task's outputs are taught.
     """
 
     student: nn.Module
@@ -30,7 +31,8 @@ class Setup:
     teacher_shapes: tuple[tuple[int, ...], ...] = ()
     student_example: Any = None  # a batch of at least 2 inputs, for recipes that trace their networks
     teacher_example: Any = None
-    view: SequenceView | None = None
+    view: FeatureView = WHOLE
+    answer: Answer = field(default_factory=ClassAnswer)
 
 
 class Recipe(nn.Module):
@@ -56,7 +58,7 @@ class Recipe(nn.Module):
     def __init__(self, setup: Setup) -> None:
         super().__init__()
         self._check(setup)
-        self.student = setup.student
+        self.student, self.answer = setup.student, setup.answer
         object.__setattr__(self, "_teacher", setup.teacher)
         if setup.teacher is not None:
             setup.teacher.eval().requires_grad_(False)
@@ -86,8 +88,13 @@ class Recipe(nn.Module):
         return {}
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Named scalar parts; `loss` is what to differentiate, `logits` (n, C, detached) rides along for accuracy."""
+        """Named scalar parts; `loss` is what to differentiate, `outputs` (detached) ride along for the meter."""
         raise NotImplementedError
+
+    def parts(self, loss: Tensor, compared: Compared, **terms: Tensor) -> dict[str, Tensor]:
+        """What `forward` returns: the loss, its terms and the outputs, these detached."""
+        detached = {name: term.detach() for name, term in terms.items()}
+        return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}
 
     def exported(self) -> nn.Module:
         """The plain student: exactly the architecture's own modules, so its state dict has exactly its keys."""

@@ -7,18 +7,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from distill.layers import SequenceView, capture
+from distill.answers import logits_of
+from distill.layers import FeatureView, capture
+from distill.layers._forward import forward
 from distill.layers._sequence import MOST_TOKENS
 from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import logits_of, run
 from distill.recipes._pairs import FeaturePairs
 
 
 class FeatureRecipe(Recipe):
     """A recipe over paired layers. `_student_pass` and `_teacher_pass` give features in pair order and the logits.
 
-    Features of padded sequences come as `setup.view` reads them; recipes that need one row a sample (`per_token` False)
-    get the mean of the tokens where the view reads single ones (**our choice**).
+    Features come as `setup.view` reads them; recipes that need one row a sample (`per_token` False) get the mean of the
+    tokens where the view reads single ones (**our choice**).
     """
 
     per_token: ClassVar[bool] = False
@@ -37,11 +38,11 @@ class FeatureRecipe(Recipe):
         """Where the student goes on from a detached feature; None: nowhere."""
         return None
 
-    def _view_of(self, setup: Setup) -> SequenceView | None:
-        return setup.view if setup.view is None or self.per_token else setup.view.per_sample()
+    def _view_of(self, setup: Setup) -> FeatureView:
+        return setup.view if self.per_token else setup.view.per_sample()
 
     def _viewed(self, features: list[Tensor], network_input: Any) -> list[Tensor]:
-        return features if self.view is None else [self.view.rows(f, network_input) for f in features]
+        return [self.view.rows(feature, network_input) for feature in features]
 
     def _frozen(self) -> nn.Module:
         assert self.teacher is not None  # the base class has checked it
@@ -50,7 +51,7 @@ class FeatureRecipe(Recipe):
     def _student_pass(self, student_input: Any) -> tuple[list[Tensor], Tensor]:
         """Features (n, *student shape) in pair order, with their graphs, and logits (n, C)."""
         with self._capture as features:
-            logits = logits_of(run(self.student, student_input))
+            logits = logits_of(forward(self.student, student_input))
         return self._viewed([features[name] for name in self.student_layers], student_input), logits
 
     @torch.no_grad()
@@ -59,7 +60,7 @@ class FeatureRecipe(Recipe):
         the teacher stops at the deepest chosen layer."""
         extra: dict[str, Tensor] = {}
         with self._teacher_captures[not logits] as features:
-            output = run(self._frozen(), teacher_input)
+            output = forward(self._frozen(), teacher_input)
             extra["logits"] = logits_of(output)  # not reached when stopping
         return self._viewed([features[name] for name in self.teacher_layers], teacher_input), extra
 
@@ -71,7 +72,7 @@ class PairedFeatures(FeatureRecipe):
 
     def _feature_targets(self, pairs: FeaturePairs, features: list[Tensor]) -> dict[str, Tensor]:
         """Teacher features as they are cached: pooled to the loss's resolution, or (n, t, c) where tokens count."""
-        if self.view is not None and self.view.per_token:
+        if self.view.per_token:
             return {f"feature_{i}": feature for i, feature in enumerate(features)}
         return pairs.pool_teacher(features)
 
@@ -79,7 +80,7 @@ class PairedFeatures(FeatureRecipe):
         self, pairs: FeaturePairs, features: list[Tensor], targets: dict[str, Tensor], given: Any, labels: Tensor
     ) -> Tensor:
         """Scalar L_feat of student features and `_feature_targets`; `given` is the student's input."""
-        if self.view is None or not self.view.per_token:
+        if not self.view.per_token:
             return pairs(features, targets)  # type: ignore[no-any-return]
         most = None if pairs.element_wise else MOST_TOKENS
         taught = [self.view.pick(targets[f"feature_{i}"], given, labels, most) for i in range(len(features))]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
-from distill.losses._logits import cross_entropy, soft_divergence
+from distill.layers import WHOLE, FeatureView
+from distill.losses._logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
-from distill.recipes._networks import answered, run_logits
+from distill.recipes._networks import run_logits
 from distill.recipes._projectors import Connector, SequenceConnector
+from distill.recipes._schema import TEMPERATURE
 from distill.recipes._tail import Tail
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -41,7 +44,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 1.0,
         "description": "Factor of every w_i = 1 / 2^(n-i); 0: only the student meets labels and teacher.",
     },
-    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
+    **TEMPERATURE,
     "stones": {
         "type": ["integer", "null"],
         "minimum": 1,
@@ -85,7 +88,7 @@ class BlockwiseLogit(FeatureRecipe):
         self.kept = range(max(n - (stones or n), 0), n)
         self.stone_weights = [stone_weight / 2 ** (n - 1 - i) for i in self.kept]
         shapes = [(setup.student_shapes[i], setup.teacher_shapes[i]) for i in self.kept]
-        self.sequences = setup.view is not None
+        self.sequences = setup.view.padded
         connector = SequenceConnector if self.sequences else Connector
         self.connectors = nn.ModuleList(connector(s, t) for s, t in shapes)
         self._tails = _tails(setup, self.kept)
@@ -97,23 +100,21 @@ class BlockwiseLogit(FeatureRecipe):
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
         sequences = student_input if self.sequences else None
-        stones = [answered(stone, labels)[0] for stone in self.stone_logits(features, sequences)]
-        logits, labels, targets = answered(logits, labels, targets)
-        ensemble = torch.stack([stone.detach().float() for stone in stones]).mean(0)
-        labelled = self._weighted([cross_entropy(y, labels) for y in (logits, *stones)])
-        taught = self._weighted([self._divergence(y, targets["logits"]) for y in (logits, *stones)])
-        agreed = torch.stack([self._divergence(y, ensemble) for y in (logits, *stones)]).sum()
+        answer = self.answer
+        stones = [answer.compare(stone, labels).outputs for stone in self.stone_logits(features, sequences)]
+        compared = answer.compare(logits, labels, targets)
+        networks = [compared, *(replace(compared, outputs=stone) for stone in stones)]
+        ensemble = {"logits": answer.mean(stones)}
+        labelled = self._weighted([answer.loss(each) for each in networks])
+        taught = self._weighted([answer.divergence(each, self._divergence) for each in networks])
+        from_ensemble = [replace(each, targets=ensemble) for each in networks]
+        agreed = torch.stack([answer.divergence(each, self._divergence) for each in from_ensemble]).sum()
         loss = self.label_weight * labelled + self.teacher_weight * taught + self.ensemble_weight * agreed
-        return {
-            "loss": loss,
-            "cross_entropy": labelled.detach(),
-            "logit": taught.detach(),
-            "ensemble": agreed.detach(),
-            "logits": logits.detach(),
-        }
+        return self.parts(loss, compared, **{answer.loss_name: labelled}, logit=taught, ensemble=agreed)
 
-    def _view_of(self, setup: Setup) -> None:
+    def _view_of(self, setup: Setup) -> FeatureView:
         """The teacher's layers go on from every token."""
+        return WHOLE
 
     def stone_logits(self, features: list[Tensor], inputs: Any = None) -> list[Tensor]:
         """Y^{N_i}, (n, C) each, of the kept stones, from the student's features in pair order. `inputs`: what student

@@ -1,4 +1,4 @@
-"""Train the student alone, on the labels: the honest baseline, and how a teacher is made."""
+"""Train the student alone, by the task's own loss on the labels: the honest baseline, and how a teacher is made."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import answered, run_logits
+from distill.recipes._networks import run_logits
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 
 
 class CrossEntropy(Recipe):
-    """L = CE(student(x), y). No teacher, no layers, no parameters."""
+    """L = CE(student(x), y), or what the task has in its place. No teacher, no layers, no parameters."""
 
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
@@ -31,9 +30,9 @@ class CrossEntropy(Recipe):
         labels: Tensor,
         targets: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        logits, labels, _ = answered(run_logits(self.student, student_input), labels)
-        loss = cross_entropy(logits, labels)
-        return {"loss": loss, "cross_entropy": loss.detach(), "logits": logits.detach()}
+        compared = self.answer.compare(run_logits(self.student, student_input), labels)
+        loss = self.answer.loss(compared)
+        return self.parts(loss, compared, **{self.answer.loss_name: loss})
 
 
 ENTRY = CrossEntropy

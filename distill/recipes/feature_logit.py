@@ -7,55 +7,22 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy, soft_divergence
+from distill.losses._logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import PairedFeatures
-from distill.recipes._networks import answered
 from distill.recipes._pairs import FeaturePairs
+from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, PAIRS, TEMPERATURE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "feature_loss": {
-        "type": "string",
-        "default": "mse",
-        "x-registry": "losses",
-        "description": "Feature loss by name: mse (projected), procrustes, gram, cka.",
-    },
-    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature term."},
-    "cross_entropy_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the labels' CE.",
-    },
+    **FEATURE_LOSS,
+    **FEATURE_WEIGHT,
+    **LABEL_WEIGHT,
     "kl": {"type": "boolean", "default": True, "description": "Distil the teacher's logits too."},
-    "logit_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of T^2 KL, if kl is on."},
-    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
-    "grid": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 64,
-        "default": 2,
-        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
-    },
-    "normalise": {
-        "type": "boolean",
-        "default": False,
-        "description": "Divide each pair by its teacher feature's root mean square, so that no scale dominates.",
-    },
-    "layer_weights": {
-        "type": ["array", "null"],
-        "items": {"type": "number", "minimum": 0},
-        "default": None,
-        "description": "One weight a pair, in depth order; null: all 1.",
-    },
-    "extra_loss": {
-        "type": ["string", "null"],
-        "default": None,
-        "x-registry": "losses",
-        "description": "A second feature loss that joins the first; null: none.",
-    },
-    "extra_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the second loss."},
+    **LOGIT_WEIGHT,
+    **TEMPERATURE,
+    **GRID,
+    **PAIRS,
 }
 
 
@@ -95,14 +62,17 @@ class FeatureLogit(PairedFeatures):
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
         feature = self._feature_term(self.features, features, targets, student_input, labels)
-        logits, labels, targets = answered(logits, labels, targets)
-        ce = cross_entropy(logits, labels)
-        parts = {"feature": feature.detach(), "cross_entropy": ce.detach(), "logits": logits.detach()}
-        loss = self.feature_weight * feature + self.cross_entropy_weight * ce
+        compared = self.answer.compare(logits, labels, targets)
+        own = self.answer.loss(compared)
+        terms = {"feature": feature, self.answer.loss_name: own}
+        loss = self.feature_weight * feature + self.cross_entropy_weight * own
         if self.kl:
-            kl = soft_divergence(logits, targets["logits"], self.temperature)
-            loss, parts["logit"] = loss + self.logit_weight * kl, kl.detach()
-        return {"loss": loss} | parts
+            terms["logit"] = self.answer.divergence(compared, self._divergence)
+            loss = loss + self.logit_weight * terms["logit"]
+        return self.parts(loss, compared, **terms)
+
+    def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return soft_divergence(student, teacher, self.temperature)
 
 
 ENTRY = FeatureLogit

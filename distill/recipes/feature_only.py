@@ -7,49 +7,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._networks import answered
 from distill.recipes._pairs import FeaturePairs
+from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT, PAIRS
 
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "feature_loss": {
-        "type": "string",
-        "default": "mse",
-        "x-registry": "losses",
-        "description": "Feature loss by name: mse (projected), procrustes, gram, cka.",
-    },
-    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature term."},
-    "head_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the head's CE."},
-    "grid": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 64,
-        "default": 2,
-        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
-    },
-    "normalise": {
-        "type": "boolean",
-        "default": False,
-        "description": "Divide each pair by its teacher feature's root mean square, so that no scale dominates.",
-    },
-    "layer_weights": {
-        "type": ["array", "null"],
-        "items": {"type": "number", "minimum": 0},
-        "default": None,
-        "description": "One weight a pair, in depth order; null: all 1.",
-    },
-    "extra_loss": {
-        "type": ["string", "null"],
-        "default": None,
-        "x-registry": "losses",
-        "description": "A second feature loss that joins the first; null: none.",
-    },
-    "extra_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the second loss."},
-}
+PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEAD_WEIGHT, **GRID, **PAIRS}
 
 
 class FeatureOnly(DetachedHead):
@@ -90,10 +55,10 @@ class FeatureOnly(DetachedHead):
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
         feature = self._feature_term(self.features, features, targets, student_input, labels)
-        logits, labels, _ = answered(logits, labels)
-        head = cross_entropy(logits, labels)
+        compared = self.answer.compare(logits, labels)
+        head = self.answer.loss(compared)
         loss = self.feature_weight * feature + self.head_weight * head
-        return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}
+        return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
 
 
 ENTRY = FeatureOnly

@@ -7,25 +7,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy, soft_divergence
+from distill.losses._logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import answered, run_logits
+from distill.recipes._networks import run_logits
+from distill.recipes._schema import LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
-    "logit_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of T^2 KL; at 1 the KL itself weighs T^2 = 16.",
-    },
-    "cross_entropy_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the labels' CE.",
-    },
+    **TEMPERATURE,
+    **LOGIT_WEIGHT,
+    **LABEL_WEIGHT,
     "direction": {
         "type": "string",
         "enum": ["forward", "reverse"],
@@ -65,10 +56,10 @@ class Logit(Recipe):
         return soft_divergence(student, teacher, self.temperature, self.reverse)
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        logits, labels, targets = answered(run_logits(self.student, student_input), labels, targets)
-        ce, kl = cross_entropy(logits, labels), self.divergence(logits, targets["logits"])
-        loss = self.cross_entropy_weight * ce + self.logit_weight * kl
-        return {"loss": loss, "cross_entropy": ce.detach(), "logit": kl.detach(), "logits": logits.detach()}
+        compared = self.answer.compare(run_logits(self.student, student_input), labels, targets)
+        own, kl = self.answer.loss(compared), self.answer.divergence(compared, self.divergence)
+        loss = self.cross_entropy_weight * own + self.logit_weight * kl
+        return self.parts(loss, compared, **{self.answer.loss_name: own}, logit=kl)
 
 
 ENTRY = Logit

@@ -9,6 +9,7 @@ from torch import Tensor
 from distill.losses._logits import soft_divergence, standardise
 from distill.parameters import validated
 from distill.recipes._base import Setup
+from distill.recipes._schema import LABEL_WEIGHT
 from distill.recipes.logit import Logit
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -24,12 +25,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 9.0,
         "description": "Weight of T^2 KL of the z-scores.",
     },
-    "cross_entropy_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the labels' CE.",
-    },
+    **LABEL_WEIGHT,
 }
 
 

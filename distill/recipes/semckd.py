@@ -9,30 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from distill import losses
-from distill.losses._logits import cross_entropy, soft_divergence
+from distill.losses._logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
 from distill.recipes._layout import CommonResolution, Layout, grid_rows
-from distill.recipes._networks import answered
 from distill.recipes._projectors import three_layers
+from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "feature_loss": {
-        "type": "string",
-        "default": "mse",
-        "x-registry": "losses",
-        "description": "Feature loss by name: mse, procrustes, gram, cka.",
-    },
-    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the attended MSE."},
-    "cross_entropy_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the labels' CE.",
-    },
-    "logit_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of T^2 KL; 0: no logits."},
-    "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
+    **FEATURE_LOSS,
+    **FEATURE_WEIGHT,
+    **LABEL_WEIGHT,
+    **LOGIT_WEIGHT,
+    **TEMPERATURE,
     "attention_width": {
         "type": "integer",
         "minimum": 1,
@@ -40,13 +30,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 128,
         "description": "Width of the queries and keys.",
     },
-    "grid": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 64,
-        "default": 2,
-        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
-    },
+    **GRID,
 }
 
 
@@ -99,14 +83,17 @@ class SemCKD(FeatureRecipe):
             [torch.stack([self._gap(s, t, f, g) for t, g in enumerate(teachers)], 1) for s, f in enumerate(students)], 1
         )  # (n, student layers, teacher layers)
         feature = (self.attention(students, teachers) * gaps).sum(2).mean()
-        logits, labels, targets = answered(logits, labels, targets)
-        ce = cross_entropy(logits, labels)
-        parts = {"feature": feature.detach(), "cross_entropy": ce.detach(), "logits": logits.detach()}
-        loss = self.feature_weight * feature + self.cross_entropy_weight * ce
+        compared = self.answer.compare(logits, labels, targets)
+        own = self.answer.loss(compared)
+        terms = {"feature": feature, self.answer.loss_name: own}
+        loss = self.feature_weight * feature + self.cross_entropy_weight * own
         if self.logit_weight > 0:
-            kl = soft_divergence(logits, targets["logits"], self.temperature)
-            loss, parts["logit"] = loss + self.logit_weight * kl, kl.detach()
-        return {"loss": loss} | parts
+            terms["logit"] = self.answer.divergence(compared, self._divergence)
+            loss = loss + self.logit_weight * terms["logit"]
+        return self.parts(loss, compared, **terms)
+
+    def _divergence(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return soft_divergence(student, teacher, self.temperature)
 
     def attention(self, students: list[Tensor], teachers: list[Tensor]) -> Tensor:
         """(n, student layers, teacher layers) weights; each row over the teacher layers sums to 1."""

@@ -8,12 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.losses._logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
 from distill.recipes._layout import CommonResolution, Layout
-from distill.recipes._networks import answered
+from distill.recipes._schema import LABEL_WEIGHT
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "similarity_weight": {
@@ -22,12 +21,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 3000.0,
         "description": "Weight of the similarity.",
     },
-    "cross_entropy_weight": {
-        "type": "number",
-        "minimum": 0,
-        "default": 1.0,
-        "description": "Weight of the labels' CE.",
-    },
+    **LABEL_WEIGHT,
 }
 
 
@@ -55,18 +49,13 @@ class SimilarityPreserving(FeatureRecipe):
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         features, logits = self._student_pass(student_input)
-        logits, labels, _ = answered(logits, labels)
-        ce = cross_entropy(logits, labels)
+        compared = self.answer.compare(logits, labels)
+        own = self.answer.loss(compared)
         pooled = [r.student(f) for r, f in zip(self._resolutions, features, strict=True)]
         terms = [similarity_gap(f, targets[f"feature_{i}"]) for i, f in enumerate(pooled)]
         similarity = torch.stack(terms).mean()
-        loss = self.cross_entropy_weight * ce + self.similarity_weight * similarity
-        return {
-            "loss": loss,
-            "similarity": similarity.detach(),
-            "cross_entropy": ce.detach(),
-            "logits": logits.detach(),
-        }
+        loss = self.cross_entropy_weight * own + self.similarity_weight * similarity
+        return self.parts(loss, compared, similarity=similarity, **{self.answer.loss_name: own})
 
 
 def similarity_gap(student: Tensor, teacher: Tensor) -> Tensor:

@@ -9,33 +9,16 @@ from torch import Tensor
 
 from distill import losses
 from distill.errors import InvalidConfig
-from distill.losses._logits import cross_entropy
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
 from distill.recipes._layout import CommonResolution, Layout, grid_rows
-from distill.recipes._networks import answered
 from distill.recipes._projectors import resize, three_layers
+from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT
 from distill.recipes._tail import Tail
 
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "feature_loss": {
-        "type": "string",
-        "default": "mse",
-        "x-registry": "losses",
-        "description": "Feature loss by name: mse, procrustes, gram, cka.",
-    },
-    "feature_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the feature term."},
-    "head_weight": {"type": "number", "minimum": 0, "default": 1.0, "description": "Weight of the own head's CE."},
-    "grid": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 64,
-        "default": 2,
-        "description": "Losses without a projector compare features pooled to at most grid x grid positions.",
-    },
-}
+PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEAD_WEIGHT, **GRID}
 
 
 class SimKD(DetachedHead):
@@ -79,10 +62,10 @@ class SimKD(DetachedHead):
         features, logits = self._student_pass(student_input)
         student, teacher = self._common.match(self._common.student(features[0]), targets["feature_0"])
         feature = self._compare(self.projector(student), teacher)
-        logits, labels, _ = answered(logits, labels)
-        head = cross_entropy(logits, labels)
+        compared = self.answer.compare(logits, labels)
+        head = self.answer.loss(compared)
         loss = self.feature_weight * feature + self.head_weight * head
-        return {"loss": loss, "feature": feature.detach(), "cross_entropy": head.detach(), "logits": logits.detach()}
+        return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
 
     def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
         if self.loss.needs_projector:

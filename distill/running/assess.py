@@ -2,130 +2,125 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from distill.curve import reading
-from distill.evaluate import Predictions, accuracy, difference, predictions, price
-from distill.export.student import header
-from distill.models import save
+from distill.evaluate import price
 from distill.report import SCHEMA, environment, verdict
-from distill.running.prepare import Network, Prepared
+from distill.running.session import Session
+from distill.tasks._base import Task
+from distill.tasks._network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
-from distill.types import ComparisonInput, QCurve
+from distill.types import ComparisonInput
+
+Report = dict[str, Any]
 
 
-def assess(prepared: Prepared, network: Network, teacher: Predictions | None) -> tuple[Predictions, dict[str, Any]]:
+def assess(task: Task, network: Network, teacher: Any | None) -> tuple[Any, Report]:
     """A network's answers on the test set, and its column of the report."""
-    loader = prepared.plain_loader("test", prepared.test, network)
-    found = predictions(network.module, loader, prepared.device)
-    about: dict[str, Any] = {
+    found = task.predict(network)
+    about: Report = {
         "architecture": network.architecture.model_dump(),
         "recipe": network.recipe,
         "preprocessing": asdict(network.preprocessing),
     }
-    right = accuracy(found, prepared.dataset.classes, teacher)
-    size = network.bytes if network.bytes is not None else _saved_bytes(prepared, network, right["accuracy"])
-    costs = price(network.module, network.one(prepared.device), size)
-    more = prepared.assess_further(network, found)
-    return found, about | right | more | costs
+    figures = task.figures(network, found, teacher)
+    size = network.bytes if network.bytes is not None else _saved_bytes(task, network, figures)
+    return found, about | figures | price(network.module, network.one(task.device), size)
 
 
-def _saved_bytes(prepared: Prepared, network: Network, share: dict[str, Any]) -> int:
+def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
     """Size of the weights' file as it will be packaged, its header included."""
-    classes, how = prepared.dataset.classes, network.preprocessing
-    told = header(network.architecture, classes, how, network.recipe, share, prepared.native)
-    with tempfile.TemporaryDirectory() as folder:
-        if network.tokens is not None:
-            from distill.models.language import save_folder
-
-            save_folder(network.module, network.tokens, Path(folder), told)
-            return (Path(folder) / "model.safetensors").stat().st_size
-        path = Path(folder) / "student.safetensors"
-        save(network.module, path, told)
-        return path.stat().st_size
+    return task.delivery.bytes(task.context(network, {"recipe": network.recipe, "student": figures}))
 
 
-def evaluate(
-    prepared: Prepared, outcome: Outcome, resolved: dict[str, Any], selection: dict[str, Any] | None,
-    curve: QCurve | None,
-) -> dict[str, Any]:  # fmt: skip
+def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
-    taught, teacher = (None, None)
-    if prepared.teacher is not None:
-        taught, teacher = assess(prepared, prepared.teacher, None)
-    found, student = assess(prepared, prepared.student, taught)
-    compared, comparison = (None, None)
-    if prepared.comparison is not None:
-        compared, comparison = assess(prepared, prepared.comparison, taught)
-    given = prepared.spec.comparison
+    task, given, curve = session.task, session.spec.comparison, session.curve
+    taught, teacher = assess(task, task.teacher, None) if task.teacher else (None, None)
+    found, student = assess(task, task.student, taught)
+    compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
+    beside = None if compared is None else task.difference(found, compared)
+    primary = task.spec.primary
     return {
         "schema": SCHEMA,
-        "title": f"{prepared.student.architecture.name} by {prepared.config.recipe} on {prepared.dataset.name}",
-        "recipe": prepared.config.recipe,
+        "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
+        "task": task.spec.name,
+        "metrics": [metric.to_dict() for metric in task.spec.metrics],
+        "recipe": task.config.recipe,
         "student": student,
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
-        "verdict": verdict(difference(found, compared) if compared else None, given.label if given else ""),
-        "against_teacher": difference(found, taught).to_dict() if taught else None,
-        "selection": selection,
+        "verdict": verdict(beside, given.label if given else "", primary),
+        "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
+        "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
-        "training": {
-            "ending": outcome.ending,
-            "steps": outcome.step,
-            "epochs": outcome.epoch,
-            "seconds": outcome.seconds,
-            "images_per_second": outcome.images_per_second,
-            "validation_accuracy": outcome.validation_accuracy,
-            "best_validation_accuracy": outcome.best_validation_accuracy,
-            "head": outcome.head.to_dict() if outcome.head else None,
-        },
-        "seeds": [prepared.config.seed],
-        "configuration": resolved["config"],
-        "reasons": resolved["reasons"],
-        "dataset": _dataset(prepared),
-        "digests": _digests(prepared, curve),
-        "environment": environment(prepared.device, resolved["config"]["precision"]),
-        "notes": [*prepared.dataset.notes, *_notes(prepared, outcome)],
+        "training": _training(task, outcome),
+        "seeds": [task.config.seed],
+        "configuration": session.resolved["config"],
+        "reasons": session.resolved["reasons"],
+        "dataset": _dataset(task),
+        "digests": _digests(session),
+        "environment": environment(task.device, session.resolved["config"]["precision"]),
+        "notes": [*task.dataset.notes, *_notes(session, outcome)],
     }
 
 
-def _labelled(column: dict[str, Any], given: ComparisonInput) -> dict[str, Any]:
+def _training(task: Task, outcome: Outcome) -> Report:
+    """`validation` and `best_validation` are values of the primary metric; `..._accuracy` are the same where that is
+    the accuracy, as earlier releases wrote them."""
+    accuracy = task.spec.primary.name == "accuracy"
+    return {
+        "ending": outcome.ending,
+        "steps": outcome.step,
+        "epochs": outcome.epoch,
+        "seconds": outcome.seconds,
+        "images_per_second": outcome.images_per_second,
+        "validation": outcome.validation,
+        "best_validation": outcome.best_validation,
+        "validation_accuracy": outcome.validation if accuracy else None,
+        "best_validation_accuracy": outcome.best_validation if accuracy else None,
+        "head": outcome.head.to_dict() if outcome.head else None,
+    }
+
+
+def _labelled(column: Report, given: ComparisonInput) -> Report:
     return column | {"label": given.label, "job_id": given.job_id}
 
 
-def _dataset(prepared: Prepared) -> dict[str, Any]:
-    data = prepared.dataset
+def _dataset(task: Task) -> Report:
+    data, splits = task.dataset, task.splits
     return {
         "name": data.name,
-        "classes": len(data.classes),
-        "train": len(prepared.train),
-        "validation": len(prepared.validation),
-        "test": len(prepared.test),
-    } | prepared.about_data()
+        "classes": len(task.classes),
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": len(splits.test),
+    } | task.about_data()
 
 
-def _digests(prepared: Prepared, curve: QCurve | None) -> dict[str, str]:
+def _digests(session: Session) -> dict[str, str]:
     """sha256: the dataset's contents, the teacher's file, the student's tensors (`checkpoint.digest` of the sorted
     state dict), and the key of the Q curve."""
-    state = prepared.student.module.state_dict()
+    task = session.task
+    state = task.student.module.state_dict()
     return {
-        "dataset": prepared.dataset.digest,
-        "teacher": prepared.teacher.digest if prepared.teacher else "",
+        "dataset": task.dataset.digest,
+        "teacher": task.teacher.digest if task.teacher else "",
         "student": checkpoint.digest({name: state[name] for name in sorted(state)}),
-        "q_curve": curve.digest if curve else "",
+        "q_curve": session.curve.digest if session.curve else "",
     }
 
 
-def _notes(prepared: Prepared, outcome: Outcome) -> list[str]:
+def _notes(session: Session, outcome: Outcome) -> list[str]:
     notes = ["The test set was read once, after training; every choice was made on validation samples."]
     if outcome.ending == "stopped":
         notes.append("Training was stopped early; this is the best student by validation until then.")
-    if prepared.config.test_limit is not None:
-        notes.append(f"Only {len(prepared.test)} of {len(prepared.dataset.test)} test samples were used (test_limit).")
-    if prepared.spec.comparison is not None:
+    if session.config.test_limit is not None:
+        used, there = len(session.task.splits.test), len(session.task.dataset.test)
+        notes.append(f"Only {used} of {there} test samples were used (test_limit).")
+    if session.spec.comparison is not None:
         notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
     return notes

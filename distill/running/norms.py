@@ -10,8 +10,8 @@ from torch import nn
 
 from distill.errors import LayersNotFound
 from distill.layers import run_until
-from distill.running.pairing import Pairs
-from distill.running.prepare import Prepared
+from distill.running.pairs import Pairs
+from distill.running.session import Session
 from distill.types import QCurve
 
 HIGH_NORM = 10.0  # times the median layer's root mean square (**our choice**)
@@ -28,18 +28,18 @@ def _plain(value: float) -> float | str:
     return value if abs(value) < float("inf") else str(value)
 
 
-def norms_of(prepared: Prepared, pairs: Pairs | None) -> Callable[[Any], dict[str, Any]] | None:
+def norms_of(session: Session) -> Callable[[Any], dict[str, Any]] | None:
     """Measures the chosen layers of both networks on a training batch. None for recipes without layers."""
-    teacher = prepared.teacher
-    if pairs is None or teacher is None:
+    pairs = session.pairs
+    if pairs is None:
         return None
 
     def measure(batch: Any) -> dict[str, Any]:
         norms: dict[str, Any] = {}
         try:
-            norms["student"] = layer_norms(prepared.student.module, pairs.student_names, batch.student)
+            norms["student"] = layer_norms(session.task.student.module, pairs.student_names, batch.student)
             if batch.teacher is not None:
-                norms["teacher"] = layer_norms(teacher.module, pairs.teacher_names, batch.teacher)
+                norms["teacher"] = layer_norms(session.teacher.module, pairs.teacher_names, batch.teacher)
         except LayersNotFound as error:  # the error that called for the norms must not be hidden by this one
             norms["unavailable"] = error.message
         return norms

@@ -9,30 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from distill.control import Control
-from distill.quality import digest, score, stratified_sample
-from distill.running.pairing import candidates, check_counts
-from distill.running.prepare import Network, Prepared
+from distill.quality import digest, score
+from distill.running.pairing import check_counts
+from distill.running.session import Session
+from distill.tasks._base import Groups
 from distill.training import distributed
 from distill.types import Event, Layer, LayerQuality, QCurve
 
 FILE = "q-curve.json"
+MAX_PASSES = 8  # of the sample, before large layers are pooled
 
 
-def score_teacher(
-    prepared: Prepared, folder: Path, carried: dict[str, Any] | None, control: Control
-) -> Generator[Event, None, QCurve | None]:
+def score_teacher(session: Session, groups: Groups) -> Generator[Event, None, QCurve | None]:
     """Events: `layers`, then `layer_quality` for every layer. Returns the complete curve, or None after
-    `control.handover`. A curve with the same digest from the checkpoint, from `folder` or from the spec is reused."""
-    teacher = prepared.teacher
-    assert teacher is not None
-    check_counts(prepared)
-    layers = candidates(prepared, teacher)
-    sample = _sample(prepared)
-    frame = _frame(prepared, layers, sample)
-    reused = distributed.agree(lambda: _reusable(frame, carried, folder, prepared.spec.reuse_curve))
+    `control.handover`. A curve with the same digest from the checkpoint, from the work folder or from the spec is
+    reused."""
+    check_counts(session)
+    folder = session.folder / "work"
+    layers = scored_layers(session, groups)
+    frame = frame_of(session, groups, layers)
+    reused = distributed.agree(lambda: _reusable(frame, session.carry.get("curve"), folder, session.spec.reuse_curve))
     yield Event("layers", _frame_event(reused or frame))
     if reused is not None:
         for layer in reused.layers:
@@ -41,63 +37,56 @@ def score_teacher(
     if distributed.rank() > 0:
         return distributed.agree(lambda: None)
     curve = frame
-    for layer in _scores(prepared, teacher, layers, sample):
+    for layer in scores(session, groups, layers):
         curve = replace(curve, layers=(*curve.layers, layer))
         yield Event("layer_quality", layer.to_dict())
-        if control.handover:
+        if session.control.handover:
             return distributed.agree(lambda: None)
     _keep(folder, curve)
     return distributed.agree(lambda: curve)
 
 
-def _sample(prepared: Prepared) -> Tensor:
-    """Class-stratified positions in the dataset's training samples, taken from those that are trained on."""
-    labels = prepared.dataset.train.labels[prepared.train]
-    return prepared.train[stratified_sample(labels, prepared.config.quality_samples, prepared.config.seed)]
+def scored_layers(session: Session, groups: Groups) -> list[Layer]:
+    """The teacher's layers, with the shapes of the rows that are scored."""
+    return [replace(layer, shape=groups.view.shape(layer.shape)) for layer in session.teacher_layers]
 
 
-def _frame(prepared: Prepared, layers: list[Layer], sample: Tensor) -> QCurve:
-    return QCurve(
-        layers=(),
-        total_layers=len(layers),
-        samples=len(sample),
-        classes=len(prepared.dataset.classes),
-        train_size=len(prepared.train),
-        seed=prepared.config.seed,
-        digest=_digest(prepared, layers, sample),
-    )
-
-
-def _digest(prepared: Prepared, layers: list[Layer], sample: Tensor) -> str:
-    """sha256 of all that the curve's numbers depend on."""
-    teacher, config = prepared.teacher, prepared.config
-    assert teacher is not None
-    return digest(
+def frame_of(session: Session, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES) -> QCurve:
+    """The curve without its points. `digest`: sha256 of all that the points depend on."""
+    more = {"max_passes": max_passes} if max_passes != MAX_PASSES else {}
+    teacher, config, train_size = session.teacher, session.config, len(session.task.splits.train)
+    key = digest(
         f"{teacher.digest} {teacher.architecture.model_dump_json()}",
-        prepared.dataset.digest,
-        prepared.dataset.train.labels[sample],
-        sample,
-        train_size=len(prepared.train),
+        session.task.dataset.digest,
+        groups.labels,
+        groups.sample,
+        train_size=train_size,
         seed=config.seed,
         preprocessing=str(teacher.preprocessing),
         layers=[layer.name for layer in layers],
         memory_bytes=config.quality_memory_bytes,  # decides which layers are pooled
         bootstrap=config.quality_bootstrap,
+        **more,
     )
+    return QCurve((), len(layers), len(groups.labels), groups.groups, train_size, config.seed, key)
 
 
-def _scores(prepared: Prepared, teacher: Network, layers: list[Layer], sample: Tensor) -> Iterator[LayerQuality]:
-    loader = prepared.scoring_loader(sample, teacher)
+def scores(
+    session: Session, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES
+) -> Iterator[LayerQuality]:
+    """The curve's points, in depth order."""
+    config = session.config
     return score(
-        teacher.module,
+        session.teacher.module,
         layers,
-        lambda: (batch.student for batch in loader.epoch(0)),
-        prepared.dataset.train.labels[sample],
-        len(prepared.train),
-        prepared.config.quality_memory_bytes,
-        bootstrap=prepared.config.quality_bootstrap,
-        seed=prepared.config.seed,
-        view=prepared.quality_view,
+        groups.batches,
+        groups.labels,
+        len(session.task.splits.train),
+        config.quality_memory_bytes,
+        bootstrap=config.quality_bootstrap,
+        seed=config.seed,
+        max_passes=max_passes,
+        view=groups.view,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distill.data.packing import WHOLE_ROWS, Packed, Packing, Spans
 from distill.recipes._base import Recipe
 from distill.training.data import Batch, Source
 from distill.training.mode import Mode
@@ -46,69 +47,17 @@ def rounded(targets: Targets) -> Targets:
     return {name: value.to(stored_dtype(name, value)) for name, value in targets.items()}
 
 
-def bytes_per_sample(targets: Targets, lengths: Tensor | None = None, begins: Tensor | None = None) -> int:
-    """Size of one sample's stored targets, bytes; of sequences the mean over all samples, of which sample i keeps the
-    tokens from `begins` (None: 0) to `lengths`."""
-    spans = spans_of(lengths, begins)
-    return sum(_values(name, value, spans) * stored_dtype(name, value).itemsize for name, value in targets.items())
+def bytes_per_sample(targets: Targets, packing: Packing = WHOLE_ROWS) -> int:
+    """Size of one sample's stored targets, bytes; of packed ones the mean over all samples."""
+    spans = packing.spans()
+    return sum(
+        _values(value, packing.of(name, value), spans) * stored_dtype(name, value).itemsize
+        for name, value in targets.items()
+    )
 
 
-def _values(name: str, value: Tensor, spans: dict[str, Spans]) -> int:
-    how = packing(name, value, spans)
-    return value[0].numel() if how is None else math.ceil(value.shape[-1] * spans[how].mean)
-
-
-def is_sequence(value: Tensor) -> bool:
-    """A target (n, t, c) has something for every token, in a run whose samples are sequences. One row a sample comes as
-    (n, 1, c); batches are at least 8 tokens wide."""
-    return value.dim() == 3 and value.shape[1] > 1
-
-
-@dataclass(frozen=True)
-class Spans:
-    """Of sample i the tokens `first[i]` to `end[i]` (exclusive), one sample behind the other in a packed store."""
-
-    first: Tensor
-    end: Tensor
-
-    @property
-    def counts(self) -> Tensor:
-        return (self.end - self.first).clamp(min=0)
-
-    @property
-    def mean(self) -> float:
-        return float(self.counts.double().mean())
-
-    def of(self, indices: Tensor, home: torch.device) -> Spans:
-        return Spans(self.first[indices].to(home), self.end[indices].to(home))
-
-    def places(self, rows: Tensor, width: int) -> tuple[Tensor, Tensor]:
-        """(n, width): where each token of the samples at `rows` lies, and whether it is kept at all."""
-        counts = self.counts
-        starts = counts.cumsum(0) - counts
-        at = torch.arange(width, device=self.first.device)
-        first, end = self.first[rows][:, None], self.end[rows][:, None]
-        return starts[rows][:, None] + at - first, (at >= first) & (at < end)
-
-
-TOKENS, LOGITS = "tokens", "logits"
-
-
-def spans_of(lengths: Tensor | None, begins: Tensor | None) -> dict[str, Spans]:
-    """What is kept of targets (n, t, c), and of logits (m, C) that a decoder gives for the answers' tokens alone: the
-    last token predicts nothing."""
-    if lengths is None:
-        return {}
-    if begins is None:
-        return {TOKENS: Spans(torch.zeros_like(lengths), lengths)}
-    return {TOKENS: Spans(begins, lengths), LOGITS: Spans(begins, lengths - 1)}
-
-
-def packing(name: str, value: Tensor, spans: dict[str, Spans]) -> str | None:
-    """How a target is packed: a key of `spans`, or None for one row a sample."""
-    if LOGITS in spans and name == "logits" and value.dim() == 2:
-        return LOGITS
-    return TOKENS if TOKENS in spans and is_sequence(value) else None
+def _values(value: Tensor, packed: Packed | None, spans: dict[str, Spans]) -> int:
+    return value[0].numel() if packed is None else math.ceil(value.shape[-1] * spans[packed.key].mean)
 
 
 @dataclass(frozen=True)
@@ -154,30 +103,29 @@ def continued(now: Plan) -> Plan:
 class Cache:
     """Targets of every sample by its index in the dataset. `close` frees the memory and removes the files.
 
-    Of sequences (`lengths`: the tokens of every sample of the dataset) only the tokens are kept, of instructions those
-    from `begins` on: sample after sample without padding, padded with zeros again to the length of the batch that asks.
+    What `packing` packs lies sample after sample without padding, and comes back padded with zeros to the length of the
+    batch that asks.
     """
 
     def __init__(
-        self, place: str, indices: Tensor, folder: Path, device: torch.device, lengths: Tensor | None = None,
-        begins: Tensor | None = None,
-    ) -> None:  # fmt: skip
-        self.place, self.folder, self.device = place, folder, device
+        self, place: str, indices: Tensor, folder: Path, device: torch.device, packing: Packing = WHOLE_ROWS
+    ) -> None:
+        self.place, self.folder, self.device, self.packing = place, folder, device, packing
         self.count = len(indices)
         self._row = torch.full((int(indices.max()) + 1,), -1, dtype=torch.long)
         self._row[indices] = torch.arange(self.count)
         self._home = device if place == "device" else torch.device("cpu")
         self._row = self._row.to(self._home)
-        self._spans = {key: span.of(indices, self._home) for key, span in spans_of(lengths, begins).items()}
+        self._spans = {key: span.of(indices, self._home) for key, span in packing.spans().items()}
         self._tensors: Targets = {}
         self._channels_last: dict[str, bool] = {}
-        self._packed: dict[str, str] = {}
+        self._packed: dict[str, Packed] = {}
 
     def put(self, batch: Batch, targets: Targets) -> None:
         rows = self._rows(batch)
         for name, value in targets.items():
-            if how := packing(name, value, self._spans):
-                self._put_tokens(name, how, rows, value, batch)
+            if packed := self.packing.of(name, value):
+                self._put_packed(name, packed, rows, value, batch)
                 continue
             if name not in self._tensors:
                 self._channels_last[name] = _channels_last(value)
@@ -203,22 +151,22 @@ class Cache:
             name: self._restored(name, store.index_select(0, rows).to(self.device, non_blocking=True))
             for name, store in self._tensors.items()
             if name not in self._packed
-        } | {name: self._get_tokens(name, how, rows, batch) for name, how in self._packed.items()}
+        } | {name: self._get_packed(name, packed, rows, batch) for name, packed in self._packed.items()}
 
-    def _put_tokens(self, name: str, how: str, rows: Tensor, value: Tensor, batch: Batch) -> None:
-        spans = self._spans[how]
+    def _put_packed(self, name: str, packed: Packed, rows: Tensor, value: Tensor, batch: Batch) -> None:
+        spans = self._spans[packed.key]
         if name not in self._tensors:
-            self._packed[name] = how
+            self._packed[name] = packed
             self._tensors[name] = self._allocate(name, value.flatten(0, -2), int(spans.counts.sum()))
-        where, mask = spans.places(rows, batch.student["input_ids"].shape[1])
+        where, mask = spans.places(rows, self.packing.width(batch.student))
         store, given = self._tensors[name], value.detach().to(self._home, stored_dtype(name, value))
-        store[where[mask]] = given if how == LOGITS else given[mask]
+        store[where[mask]] = given if packed.flat else given[mask]
 
-    def _get_tokens(self, name: str, how: str, rows: Tensor, batch: Batch) -> Tensor:
-        """(n, t, c) with zeros at padded positions; t is the batch's own. Of logits the rows (m, C)."""
-        where, mask = self._spans[how].places(rows, batch.student["input_ids"].shape[1])
+    def _get_packed(self, name: str, packed: Packed, rows: Tensor, batch: Batch) -> Tensor:
+        """(n, t, c) with zeros at padded positions; t is the batch's own. Of flat targets the rows (m, c)."""
+        where, mask = self._spans[packed.key].places(rows, self.packing.width(batch.student))
         store = self._tensors[name]
-        if how == LOGITS:
+        if packed.flat:
             return store[where[mask]].to(self.device, non_blocking=True)
         found = store[where.clamp(0, len(store) - 1)]
         return found.masked_fill(~mask[:, :, None], 0).to(self.device, non_blocking=True)

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from distill.answers.base import Guess
+from distill.data.packing import WHOLE_ROWS, Packing
+
 
 class Batch(Protocol):
     """`index`: positions in the dataset's training samples (n,), `host_index` the same on the CPU; `student`,
@@ -53,18 +56,16 @@ class Order:
 
 @dataclass(frozen=True)
 class TrainData:
-    """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `labels` are
-    the training labels in the order of `indices`, the positions that batches name in `index`; `size` samples in all.
-    `lengths`: the tokens of every sample of the dataset, where samples are sequences, and `begins` the first of each
-    that a target is needed for (None: the first of all); `peak`: the learning rate for `auto`, with its reason."""
+    """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `indices`: the
+    positions that batches name in `index`; `size` samples in all. `guess`: what guessing reaches on the validation
+    samples, where the task can tell; `packing`: how a cache keeps the teacher's targets of a sample; `peak`: the
+    learning rate for `auto`, with its reason, where the student does not tell it."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
     indices: Sequence[int]
-    validation_labels: Sequence[int]
-    num_classes: int
-    lengths: Tensor | None = None
-    begins: Tensor | None = None
+    guess: Guess | None = None
+    packing: Packing = WHOLE_ROWS
     peak: tuple[float, str] | None = None
 
     @property

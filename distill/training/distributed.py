@@ -1,7 +1,7 @@
 """Several processes, one training job: gradients and batch statistics by all-reduce, decisions by rank 0.
 
 Every process sees its share of each batch, and its gradient counts by its predictions: samples, or of decoders the
-tokens of the answers (`distill.training.meter.weight`), as accumulated batches do. Terms that are means over them give
+tokens of the answers (`Answer.weight`), as accumulated batches do. Terms that are means over them give
 the gradient of the whole batch. Not exactly so, since one loss has one weight (**our choice**): a decoder's feature
 term where its features are read one row a sample (`cls`, `mean`, `last`), and a classifier's where they are read token
 by token; each such share counts like its predictions. Losses that compare rows of a batch with each other (procrustes,

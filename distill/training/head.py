@@ -1,7 +1,7 @@
 """The last classifier fitted anew, on features that no longer move (docs/decisions/0016).
 
 While it trains, a head chases features that still change, at the backbone's learning rate; short runs leave it far from
-the best classifier of the features it stands on. Behind the last step that classifier is a convex problem, solved here.
+the best classifier of the features it stands on. After training that classifier is a convex problem, solved here.
 """
 
 from __future__ import annotations
@@ -124,8 +124,6 @@ def fit_head(
     **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
     first = next(iter(validation.epoch(0)))
-    if first.labels.dim() != 1:
-        return HeadFit(False, "it predicts tokens, not classes")
     head = classifier_of(network, mode.layout(first.student))
     if head is None:
         return HeadFit(False, "its logits are not what one linear layer makes of one row a sample")

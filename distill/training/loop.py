@@ -15,18 +15,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from distill.answers.base import Guess
 from distill.control import Control
 from distill.recipes._base import Recipe
 from distill.training import checkpoint, distributed
 from distill.training.data import Source
-from distill.training.divergence import CHANCE_MIN_STEPS, Guard, chance_threshold, guesses
+from distill.training.divergence import CHANCE_MIN_STEPS, Guard
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
-from distill.training.meter import Meter, Speed, weight
+from distill.training.meter import Meter, Speed
 from distill.training.plan import Length, Resolved
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
-from distill.training.validate import class_counts, validate
+from distill.training.validate import tally, validate
 from distill.types import Event
 
 Events = Iterator[Event]
@@ -38,15 +39,17 @@ MAX_STEPS = 50
 @dataclass(frozen=True)
 class Outcome:
     """How training ended. `finished`: all steps; `stopped`: by `Control.stop`, the student is the best by validation
-    so far; `handover`: a checkpoint is written and nothing more should be done. `seconds` spans all attempts, with what
-    it took to compute targets once and to fit the classifier; `images_per_second` is of the steps alone, of all
-    processes together, in the last attempt; `head`: how the fit of the classifier went, where there was one."""
+    so far; `handover`: a checkpoint is written and nothing more should be done. `validation` and `best_validation`: the
+    task's primary metric of the final student and of the best one so far, on the validation samples. `seconds` spans
+    all attempts, with what it took to compute targets once and to fit the classifier; `images_per_second` is of the
+    steps alone, of all processes together, in the last attempt; `head`: how the fit of the classifier went, where there
+    was one."""
 
     ending: Literal["finished", "stopped", "handover"]
     step: int
     epoch: int
-    validation_accuracy: float | None
-    best_validation_accuracy: float | None
+    validation: float | None
+    best_validation: float | None
     seconds: float
     images_per_second: float
     head: HeadFit | None = None
@@ -61,8 +64,7 @@ class Parts:
     length: Length
     train: Source
     validation: Source
-    majority: float  # share of the commonest class in validation
-    validation_size: int
+    guess: Guess | None  # what guessing reaches in validation
     targets: Callable[[Any], dict[str, Tensor]]
     main: bool = True  # writes checkpoints; one process of several
     norms: Callable[[Any], dict[str, Any]] | None = None
@@ -74,6 +76,7 @@ class Loop:
     def __init__(self, parts: Parts, folder: Path, control: Control, carry: dict[str, Any]) -> None:
         self.parts, self.folder, self.control, self.carry = parts, folder, control, carry
         self.recipe, self.mode = parts.recipe, parts.resolved.student
+        self.answer = self.recipe.answer
         self.config = parts.resolved.given
         self.device = torch.device(parts.resolved.device)
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
@@ -83,8 +86,8 @@ class Loop:
         self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
-        self.validated: dict[str, Any] = {"step": -1, "accuracy": None}
-        self.guard, self.meter, self.speed = Guard(), Meter(), Speed()
+        self.validated: dict[str, Any] = {"step": -1, "value": None, "values": {}}
+        self.guard, self.meter, self.speed = Guard(), Meter(self.answer), Speed()
         self.images, self.seconds = 0, 0.0  # samples seen by this process; time
         self.share: int | Tensor = 0  # predictions of this process in the last step
         self.stopping = self.leaving = False
@@ -185,7 +188,7 @@ class Loop:
     def _step(self, group: list[Any]) -> None:
         """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`."""
         self.optimizer.zero_grad(set_to_none=True)
-        weights = [weight(batch.labels) for batch in group]
+        weights = [self.answer.weight(batch.labels) for batch in group]
         self.share = sum(weights)
         for batch, own in zip(group, weights, strict=True):
             targets = self.parts.targets(batch)
@@ -214,12 +217,14 @@ class Loop:
             return
         yield from self._metrics()
         shadow = self.ema.shadow if self.ema else None
-        values = validate(self.recipe.exported(), self.parts.validation, self.mode, self.device, shadow)
+        student, source = self.recipe.exported(), self.parts.validation
+        values = validate(student, source, self.answer, self.mode, self.device, shadow)
         if not math.isfinite(values["loss"]):
             raise self.guard.error(self.step, "the validation loss is not finite", self._norms())
-        self.validated = {"step": self.step, "accuracy": values["accuracy"]}
-        if self.best is None or values["accuracy"] >= self.best["accuracy"]:
-            self.best = {"accuracy": values["accuracy"], "step": self.step, "student": self._student_state()}
+        value = values[self.answer.primary]
+        self.validated = {"step": self.step, "value": value, "values": values}
+        if self.best is None or self.answer.better(value, self.best["value"]):
+            self.best = self.validated | {"student": self._student_state()}
         yield self._metrics_event("validation", values)
         yield self._progress()
 
@@ -232,7 +237,7 @@ class Loop:
         if ending == "stopped":
             assert self.best is not None
             self.recipe.exported().load_state_dict(self.best["student"])
-            self.validated["accuracy"] = self.best["accuracy"]
+            self.validated |= {name: self.best[name] for name in ("value", "values")}
         elif self.ema:
             self.recipe.exported().load_state_dict(self.ema.shadow)
         return self._outcome(ending)
@@ -245,22 +250,21 @@ class Loop:
             raise self.guard.at_chance(self.step, why, self._norms())
 
     def _chance(self, outcome: Outcome) -> str | None:
-        """What is wrong with the final student. Only a suspicious accuracy costs one more pass over validation."""
-        accuracy = outcome.validation_accuracy or 0.0
-        likely = chance_threshold(self.parts.majority, self.parts.validation_size)
-        if outcome.ending != "finished" or self.step < CHANCE_MIN_STEPS or accuracy > likely:
+        """What is wrong with the final student."""
+        if outcome.ending != "finished" or self.step < CHANCE_MIN_STEPS or outcome.validation is None:
             return None
-        limit = guesses(accuracy, *class_counts(self.recipe.exported(), self.parts.validation, self.mode, self.device))
-        if limit is None:
-            return None
-        return f"validation accuracy {accuracy:.4f}, guessing reaches {limit:.4f}"
+        values = self.validated["values"] | {self.answer.primary: outcome.validation}
+        student, source = self.recipe.exported(), self.parts.validation
+        return self.answer.at_chance(
+            values, self.parts.guess, lambda: tally(student, source, self.answer, self.mode, self.device)
+        )
 
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
-        best = self.best["accuracy"] if self.best else None
+        best = self.best["value"] if self.best else None
         seconds = self._elapsed()
         images = (self.images - self.images_before) * distributed.world()
         rate = images / max(seconds - self.seconds_before, 1e-9)
-        return Outcome(ending, self.step, self.epoch, self.validated["accuracy"], best, seconds, rate)
+        return Outcome(ending, self.step, self.epoch, self.validated["value"], best, seconds, rate)
 
     def _elapsed(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
@@ -302,10 +306,18 @@ class Loop:
             self.ema.load(state["ema"])
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self.images, self.seconds = state["images"], state["seconds"]
-        self.best, self.validated = state["best"], state["validated"]
+        self.best, self.validated = state["best"] and _renamed(state["best"]), _renamed(state["validated"])
         self.guard.load(state["guard"])
         restore_rng(state["rng"])
         self.saved_step = self.step
+
+
+def _renamed(kept: dict[str, Any]) -> dict[str, Any]:
+    """A student's value, which releases before the tasks wrote as its accuracy."""
+    if "accuracy" not in kept:
+        return kept
+    value = kept["accuracy"]
+    return {"values": {"accuracy": value}, "value": value} | {k: v for k, v in kept.items() if k != "accuracy"}
 
 
 def _closable(batches: Iterator[Any]) -> Generator[Any, None, None]:

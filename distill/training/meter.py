@@ -5,55 +5,59 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from distill.layers._sequence import IGNORED
+from distill.answers import Answer
 
 
 class Meter:
-    """Means of named scalar losses and the accuracy over a window of batches, weighted by batch size."""
+    """Means of named scalar losses over a window of batches, each weighted by its predictions, and the task's figures.
 
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self.count = 0
+    The answer says what a batch weighs, what it adds to the figures, and what the sums amount to.
+    """
 
-    def add(self, parts: Mapping[str, Tensor], labels: Tensor) -> None:
-        """`parts`: scalars, and `logits` (n, C), from which the accuracy is counted. No synchronisation. Labels (n, t)
-        of tokens count as the m that are to be predicted; `logits` are then (m, C)."""
-        labels = predicted(labels)
-        size = len(labels)
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self._losses: dict[str, Tensor] = {}
+        self._figures: dict[str, Tensor] = {}
+        self._count: int | Tensor = 0
+
+    def add(self, parts: Mapping[str, Any], labels: Any) -> None:
+        """`parts`: scalars, and `outputs` as the answer compares them; `labels`: the batch's own. No synchronisation
+        beyond the answer's."""
+        size = self.answer.weight(labels)
         for name, value in parts.items():
-            if name == "logits":
-                self._add("accuracy", (value.detach().argmax(1) == labels).sum().double())
+            if name == "outputs":
+                for figure, total in self.answer.figures(value, labels).items():
+                    _add(self._figures, figure, total)
             elif value.dim() == 0:
-                self._add(name, value.detach().double() * size)
-        self.count += size
-
-    def _add(self, name: str, value: Tensor) -> None:
-        self._sums[name] = self._sums[name] + value if name in self._sums else value
+                _add(self._losses, name, value.detach().double() * size)
+        self._count = self._count + size
 
     def take(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
-        """The window's means; starts a new window. One synchronisation. `total` adds up the sums of processes."""
-        if not self.count:
+        """The window's values; starts a new window. One synchronisation. `total` adds up the sums of processes. {} for
+        a window without a prediction."""
+        sums = self._losses | self._figures
+        if not sums:
             return {}
-        sums = list(self._sums.values())
-        counted = total(torch.stack([*sums, torch.full_like(sums[0], self.count)]))
-        means = dict(zip(self._sums, (counted[:-1] / counted[-1]).tolist(), strict=True))
-        self._sums, self.count = {}, 0
-        return means
+        flat = [value.reshape(-1) for value in sums.values()]
+        count = torch.as_tensor(self._count, dtype=torch.double, device=flat[0].device).view(1)
+        counted = total(torch.cat([*flat, count])).cpu()
+        parts = torch.split(counted[:-1], [len(value) for value in flat])
+        found = {name: part.view(sums[name].shape) for name, part in zip(sums, parts, strict=True)}
+        names, number = tuple(self._losses), float(counted[-1])
+        self._losses, self._figures, self._count = {}, {}, 0
+        if number == 0:
+            return {}
+        losses = {name: float(found.pop(name) / number) for name in names}
+        return losses | self.answer.values(found, number)
 
 
-def predicted(labels: Tensor) -> Tensor:
-    """(m,): classes as they are; of token ids (n, t) those that `distill.recipes._networks.answered` keeps."""
-    return labels if labels.dim() == 1 else labels[:, 1:][labels[:, 1:] != IGNORED]
-
-
-def weight(labels: Tensor) -> int | Tensor:
-    """How many predictions a batch's loss is a mean over: the samples, or the `predicted` tokens of a decoder's
-    answers, these as a scalar on the device, for which nobody waits."""
-    return len(labels) if labels.dim() == 1 else (labels[:, 1:] != IGNORED).sum()
+def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+    sums[name] = sums[name] + value if name in sums else value
 
 
 class Speed:

@@ -1,4 +1,4 @@
-"""Accuracy and loss on held-out samples, with one synchronisation at the end."""
+"""The task's figures and the loss on held-out samples, with one synchronisation at the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import chain
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from distill.recipes._networks import answered, evaluating, run_logits
+from distill.answers import Answer, Compared
+from distill.layers._forward import forward
+from distill.recipes._networks import evaluating
 from distill.training.data import Source
 from distill.training.meter import Meter
 from distill.training.mode import Mode
@@ -19,38 +20,39 @@ from distill.training.mode import Mode
 
 @torch.no_grad()
 def validate(
-    student: nn.Module, source: Source, mode: Mode, device: torch.device, weights: dict[str, Tensor] | None = None
-) -> dict[str, float]:
-    """Mean `loss` (cross-entropy) and `accuracy` of the student in eval mode, with other `weights` if given."""
+    student: nn.Module, source: Source, answer: Answer, mode: Mode, device: torch.device,
+    weights: dict[str, Tensor] | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """The answer's figures and the mean `loss` on the labels of the student in eval mode, with other `weights` if
+    given."""
     network = student if weights is None else _With(student, weights)
-    meter = Meter()
+    meter = Meter(answer)
     with evaluating(student):
-        for logits, labels in _answers(network, source, mode, device):
-            meter.add({"loss": F.cross_entropy(logits.float(), labels), "logits": logits}, labels)
+        for compared, labels in _answers(network, source, answer, mode, device):
+            meter.add({"loss": answer.loss(compared), "outputs": compared.outputs}, labels)
     return meter.take()
 
 
 @torch.no_grad()
-def class_counts(student: nn.Module, source: Source, mode: Mode, device: torch.device) -> tuple[Tensor, Tensor]:
-    """(C,) each: how often every class is the label, and how often the student in eval mode predicts it."""
-    true, predicted = torch.zeros(2, 0)
+def tally(student: nn.Module, source: Source, answer: Answer, mode: Mode, device: torch.device) -> Tensor | None:
+    """The sum of `answer.tally` over all batches, of the student in eval mode."""
+    total: Tensor | None = None
     with evaluating(student):
-        for logits, labels in _answers(student, source, mode, device):
-            classes = logits.shape[1]
-            if not len(true):
-                true, predicted = torch.zeros(2, classes, dtype=torch.long, device=labels.device)
-            true += torch.bincount(labels, minlength=classes)
-            predicted += torch.bincount(logits.argmax(1), minlength=classes)
-    return true, predicted
+        for compared, labels in _answers(student, source, answer, mode, device):
+            found = answer.tally(compared.outputs, labels)
+            if found is not None:
+                total = found if total is None else total + found
+    return total
 
 
-def _answers(network: nn.Module, source: Source, mode: Mode, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-    """Logits (m, C) and labels (m,) of every batch."""
+def _answers(
+    network: nn.Module, source: Source, answer: Answer, mode: Mode, device: torch.device
+) -> Iterator[tuple[Compared, Any]]:
+    """What is compared of every batch, with the batch's own labels."""
     for batch in source.epoch(0):
         with mode.autocast(device):
-            logits = run_logits(network, mode.layout(batch.student))
-        logits, labels, _ = answered(logits, batch.labels)
-        yield logits, labels
+            output = forward(network, mode.layout(batch.student))
+        yield answer.compare(output, batch.labels), batch.labels
 
 
 class _With(nn.Module):

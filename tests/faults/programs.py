@@ -62,7 +62,7 @@ def _run_with(t: Trainer, prepare: Any) -> None:
     from distill.control import Control
     from worker import trainer
 
-    distill.run.prepare = prepare  # type: ignore[assignment]
+    distill.run.Session.open = prepare  # type: ignore[assignment]
     try:
         trainer._run(t.folder, Control(), lambda event: t.say(event.kind, **event.data))
     except Exception as error:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from distill import recipes
 from distill.modalities.text.loader import KEPT, TextLoader, collate
+from distill.modalities.text.packing import TokenPacking
 from distill.modalities.text.tokens import IGNORED, TokenSamples
-from distill.recipes._networks import answered, run_logits
+from distill.recipes._networks import run_logits
+from distill.tasks.generate_text.answer import TokenAnswer
 from distill.training import cache
 from tests.language import tiny
 from tests.language.test_decoders import STUDENT, events_of, instructions, teacher
@@ -50,11 +52,12 @@ def test_the_answers_logits_are_those_of_the_whole(family: str) -> None:
     some = run_logits(network, inputs)
     assert whole.dim() == 3
     assert some.shape == (int(inputs[KEPT].sum()), tiny.VOCABULARY)
-    expected = answered(whole, labels, {"logits": -whole})
-    found = answered(some, labels, {"logits": -some})
-    torch.testing.assert_close(found[0], expected[0])
-    assert torch.equal(found[1], expected[1])
-    torch.testing.assert_close(found[2]["logits"], expected[2]["logits"])
+    answer = TokenAnswer()
+    expected = answer.compare(whole, labels, {"logits": -whole})
+    found = answer.compare(some, labels, {"logits": -some})
+    torch.testing.assert_close(found.outputs, expected.outputs)
+    assert torch.equal(found.labels, expected.labels)
+    torch.testing.assert_close(found.targets["logits"], expected.targets["logits"])
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -72,7 +75,8 @@ def test_the_cache_keeps_the_answers_only(place: str, tmp_path: Path) -> None:
     """Filled in order, asked in another: features of the answers' tokens and their logits, at the answers' cost."""
     given = samples()
     recipe = make("feature_logit", "llama", "generate")
-    store = cache.Cache(place, torch.arange(4), tmp_path / "c", torch.device("cpu"), given.lengths, given.begins)
+    packing = TokenPacking(given.lengths, given.begins)
+    store = cache.Cache(place, torch.arange(4), tmp_path / "c", torch.device("cpu"), packing)
     order = dict.fromkeys(("batch_size", "pad", "max_length"), 2) | {"pad": 0, "max_length": 64, "shuffle": False}
     for one in TextLoader(given, [0, 1, 2, 3], drop_last=False, **order).epoch(0):  # type: ignore[arg-type]
         store.put(one, recipe.targets(one.student))
@@ -87,7 +91,7 @@ def test_the_cache_keeps_the_answers_only(place: str, tmp_path: Path) -> None:
     torch.testing.assert_close(found["feature_0"][mask].float(), live["feature_0"][mask], rtol=1e-2, atol=1e-2)
     parts = [recipe(asked.student, asked.labels, targets)["loss"] for targets in (live, found)]
     torch.testing.assert_close(parts[0], parts[1], rtol=1e-2, atol=1e-3)
-    per_sample = cache.bytes_per_sample(live, given.lengths, given.begins)
+    per_sample = cache.bytes_per_sample(live, packing)
     stored = sum(t.numel() * t.element_size() for t in store._tensors.values())
     assert 4 * (per_sample - len(live)) <= stored <= 4 * per_sample
     store.close()

@@ -15,7 +15,7 @@ from distill import recipes
 from distill.errors import InvalidConfig
 from distill.models.language import FAMILIES
 from distill.recipes._networks import run_logits
-from distill.running.text import prepare_text
+from distill.running.session import open_task
 from distill.types import Architecture
 from tests.language import tiny
 from tests.language.test_decoders import STUDENT, events_of, instructions, teacher
@@ -61,9 +61,9 @@ def test_deberta_is_trained_in_fp32(tmp_path: Path) -> None:
     base = tiny.save(tiny.network("deberta"), tmp_path / "teacher")
     small = Architecture(name="transformers:auto", options={"layers": 1, "width": 8})
     data, teacher = texts(tmp_path), given(base, 3)
-    assert prepare_text(spec(data, teacher, small, precision="auto"), tmp_path / "auto").config.precision == "fp32"
+    assert open_task(spec(data, teacher, small, precision="auto"), tmp_path / "auto").config.precision == "fp32"
     with pytest.raises(InvalidConfig, match="does not run in bf16"):
-        prepare_text(spec(data, teacher, small, precision="bf16"), tmp_path / "bf16")
+        open_task(spec(data, teacher, small, precision="bf16"), tmp_path / "bf16")
 
 
 @pytest.mark.parametrize(("family", "task"), SOME)

@@ -21,10 +21,11 @@ from distill.errors import InvalidConfig
 from distill.modalities.text import open_text
 from distill.models.language import load, open_folder
 from distill.models.language.tokenizer import Tokens
-from distill.running.answering import generate
-from distill.running.prepare import Network
 from distill.student import load_student
-from distill.training.meter import Meter, predicted
+from distill.tasks._network import Network
+from distill.tasks._texts.generation import generate
+from distill.tasks.generate_text.answer import TokenAnswer
+from distill.training.meter import Meter
 from distill.types import Architecture, ComparisonInput, DatasetInput, Event, TeacherInput
 from tests.language import tiny
 from tests.language.test_data import write
@@ -157,11 +158,12 @@ def test_generation_is_the_argmax_and_prompts_beside_it_change_nothing(family: s
 
 def test_means_are_over_tokens() -> None:
     labels = torch.tensor([[-100, 1, 2, 3], [-100, -100, -100, 0]])
-    assert predicted(labels).tolist() == [1, 2, 3, 0]
-    meter = Meter()
+    answer = TokenAnswer()
+    assert answer.compare(torch.zeros(2, 4, 4), labels).labels.tolist() == [1, 2, 3, 0]
+    meter = Meter(answer)
     logits = F.one_hot(torch.tensor([1, 2, 0, 0]), 4).float()
-    meter.add({"loss": torch.tensor(2.0), "logits": logits}, labels)
-    meter.add({"loss": torch.tensor(5.0), "logits": logits[:1]}, labels[:1, :2])
+    meter.add({"loss": torch.tensor(2.0), "outputs": logits}, labels)
+    meter.add({"loss": torch.tensor(5.0), "outputs": logits[:1]}, labels[:1, :2])
     assert meter.take() == {"loss": pytest.approx((4 * 2 + 5) / 5), "accuracy": pytest.approx(4 / 5)}
 
 

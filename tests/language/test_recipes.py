@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from distill import losses, recipes
+from distill.answers import ClassAnswer
 from distill.errors import InvalidConfig
 from distill.layers import SequenceView, discover
 from distill.quality import score
 from distill.recipes._base import Setup
-from distill.recipes._networks import answered
 from distill.recipes.simkd import _deepest
+from distill.tasks.generate_text.answer import TokenAnswer
 from distill.types import Layer
 from tests.language import tiny
 from tests.recipes.test_every_recipe import _NoSync as NoSync
@@ -40,6 +41,7 @@ def setup(family: str, task: str = "classify", view: str = "cls", same: bool = F
         student_layers=tuple(ours[i].name for i in pick), teacher_layers=tuple(theirs[i].name for i in pick),
         student_shapes=tuple(ours[i].shape for i in pick), teacher_shapes=tuple(theirs[i].shape for i in pick),
         student_example=tiny.batch(seed=5), teacher_example=tiny.batch(seed=5), view=SequenceView(view),  # type: ignore[arg-type]
+        answer=TokenAnswer() if task == "generate" else ClassAnswer(),
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -81,7 +83,7 @@ def test_layers_are_the_embeddings_and_the_blocks(family: str, task: str) -> Non
 def test_classifiers_learn_by_every_recipe_and_padding_changes_nothing(name: str, family: str) -> None:
     recipe = make(name, family, "classify")
     parts = step(recipe, "classify")
-    assert parts["logits"].shape == (4, CLASSES)
+    assert parts["outputs"].shape == (4, CLASSES)
     parts["loss"].backward()
     trained = [p for p in recipe.student.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(trained) > 3
@@ -108,7 +110,7 @@ def test_decoders_learn_by_every_recipe_and_padding_changes_nothing(name: str, f
     recipe = make(name, family, "generate")
     parts = step(recipe, "generate")
     tokens = int((labels_of("generate", tiny.batch())[:, 1:] != -100).sum())
-    assert parts["logits"].shape == (tokens, tiny.VOCABULARY)
+    assert parts["outputs"].shape == (tokens, tiny.VOCABULARY)
     parts["loss"].backward()
     assert sum(p.grad is not None and p.grad.abs().sum() > 0 for p in recipe.student.parameters()) > 3
     padded = step(recipe, "generate", padding=6)
@@ -245,7 +247,8 @@ def test_token_level_divergence_in_both_directions() -> None:
 def test_answered_takes_the_position_before_each_token() -> None:
     logits = torch.arange(2 * 4 * 3).view(2, 4, 3).float()
     labels = torch.tensor([[-100, -100, 1, 2], [-100, 0, -100, -100]])
-    rows, wanted, targets = answered(logits, labels, {"logits": -logits, "feature_0": logits})
+    found = TokenAnswer().compare(logits, labels, {"logits": -logits, "feature_0": logits})
+    rows, wanted, targets = found.outputs, found.labels, found.targets
     assert wanted.tolist() == [1, 2, 0]
     assert torch.equal(rows, torch.stack([logits[0, 1], logits[0, 2], logits[1, 0]]))
     assert torch.equal(targets["logits"], -rows)

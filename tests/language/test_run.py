@@ -16,6 +16,7 @@ import torch
 from distill import recipes
 from distill.control import Control
 from distill.errors import InvalidConfig, InvalidTeacher
+from distill.modalities.text.packing import TokenPacking
 from distill.models.language import examine, open_folder
 from distill.run import run
 from distill.student import load_student
@@ -246,7 +247,7 @@ def test_cached_targets_are_packed_and_train_as_live_ones(
 @pytest.mark.parametrize("place", ["memory", "disk"])
 def test_the_packed_cache_keeps_tokens_only(place: str, tmp_path: Path) -> None:
     lengths = torch.tensor([3, 9, 5, 2])
-    store = cache.Cache(place, torch.tensor([0, 1, 3]), tmp_path / "c", torch.device("cpu"), lengths)
+    store = cache.Cache(place, torch.tensor([0, 1, 3]), tmp_path / "c", torch.device("cpu"), TokenPacking(lengths))
 
     class Batch:
         def __init__(self, rows: list[int], width: int) -> None:
@@ -269,7 +270,7 @@ def test_the_packed_cache_keeps_tokens_only(place: str, tmp_path: Path) -> None:
     assert torch.equal(found["feature_0"], padded([3, 1], 16))
     assert torch.equal(found["logits"], logits[[2, 1]])
     assert (
-        cache.bytes_per_sample({"feature_0": padded([0], 16)}, lengths[[0, 1, 3]]) == 2 * 2 * 5
+        cache.bytes_per_sample({"feature_0": padded([0], 16)}, TokenPacking(lengths[[0, 1, 3]])) == 2 * 2 * 5
     )  # ceil(2 * 14 / 3)=10
     store.close()
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.answers import ClassAnswer
 from distill.control import Control
+from distill.tasks.generate_text.answer import TokenAnswer
 from distill.train import train
 from distill.training.data import Order, TrainData
-from distill.training.meter import predicted, weight
 from tests.language import tiny
 from tests.language.test_recipes import make
 from tests.training.conftest import TinyBatch, config
@@ -52,7 +53,7 @@ def answers() -> tuple[dict[str, Tensor], Tensor]:
 def gradient_of_a_step(name: str, folder: Path, **changes: Any) -> Tensor:
     """One optimiser step over all eight; the gradient stays where the step has left it."""
     recipe = make(name, "llama", "generate")
-    data = TrainData(Answers, Answers, list(range(len(PROMPTS))), [0] * len(PROMPTS), tiny.VOCABULARY)
+    data = TrainData(Answers, Answers, list(range(len(PROMPTS))))
     settings = config(epochs=1, cache_teacher=False, **changes)
     for _ in train(recipe, data, settings, folder, Control()):
         pass
@@ -65,9 +66,11 @@ def same(found: Tensor, whole: Tensor) -> None:
 
 def test_the_weight_of_a_batch_is_what_its_loss_is_a_mean_over() -> None:
     labels = answers()[1]
-    assert int(weight(labels)) == len(predicted(labels))
-    assert weight(torch.arange(3)) == 3
-    halves = [int(weight(labels[part])) for part in (slice(0, 4), slice(4, 8), slice(0, 8, 2), slice(1, 8, 2))]
+    answer = TokenAnswer()
+    compared = answer.compare(torch.zeros(*labels.shape, 2), labels)
+    assert int(answer.weight(labels)) == len(compared.labels) == len(compared.outputs)
+    assert ClassAnswer().weight(torch.arange(3)) == 3
+    halves = [int(answer.weight(labels[part])) for part in (slice(0, 4), slice(4, 8), slice(0, 8, 2), slice(1, 8, 2))]
     assert halves[0] != halves[1]
     assert halves[2] > 1.5 * halves[3]
 

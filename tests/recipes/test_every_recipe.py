@@ -56,11 +56,11 @@ def test_the_recipes_of_the_methods_are_all_here() -> None:
 def test_a_step_gives_finite_scalar_parts_and_trains_the_whole_student(name: str, family: str) -> None:
     recipe = _build(name, family).train()
     parts = step(recipe)
-    assert parts["logits"].shape == (6, CLASSES)
-    assert not parts["logits"].requires_grad
+    assert parts["outputs"].shape == (6, CLASSES)
+    assert not parts["outputs"].requires_grad
     for part, value in parts.items():
         assert value.isfinite().all(), part
-        assert part == "logits" or value.shape == (), part
+        assert part == "outputs" or value.shape == (), part
         assert value.requires_grad == (part == "loss"), part
     parts["loss"].backward()
     untrained = [n for n, p in recipe.named_parameters() if p.grad is None]

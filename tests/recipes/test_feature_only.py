@@ -28,8 +28,8 @@ def test_cross_entropy_needs_no_teacher_and_no_layers() -> None:
     assert recipe.targets(images()) == {}
     parts = recipe(images(), labels(), {})
     torch.testing.assert_close(parts["loss"], F.cross_entropy(student(images()), labels()))
-    torch.testing.assert_close(parts["logits"], student(images()))
-    assert not parts["logits"].requires_grad
+    torch.testing.assert_close(parts["outputs"], student(images()))
+    assert not parts["outputs"].requires_grad
 
 
 @pytest.mark.parametrize("loss", losses.names())

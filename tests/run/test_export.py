@@ -22,15 +22,17 @@ from safetensors.torch import load_file
 from distill import export as exporters
 from distill.evaluate import accuracy, difference, predictions, price
 from distill.export._base import Context, export
-from distill.export.model_card import snippet
 from distill.models import build, preprocessing
 from distill.report import environment, markdown, verdict
 from distill.student import load_student
+from distill.tasks._images.snippet import snippet
+from distill.tasks.classify_images.task import ClassifyImages
 from distill.training.data import Order
 from distill.types import Architecture
 from tests.training.conftest import CLASSES, tiny_data
 
 CPU = torch.device("cpu")
+METRICS = [metric.to_dict() for metric in ClassifyImages.spec.metrics]
 NAMES = tuple(f"class {number}" for number in range(CLASSES))
 
 
@@ -45,11 +47,12 @@ def report(architecture: Architecture, model: torch.nn.Module) -> dict[str, Any]
     found, student = measured(architecture, model)
     _, teacher = measured(architecture, model)
     return {
-        "schema": 1, "title": "Distilled", "recipe": "feature_only", "student": student, "teacher": teacher,
+        "schema": 1, "title": "Distilled", "metrics": METRICS,
+        "recipe": "feature_only", "student": student, "teacher": teacher,
         "comparison": None, "verdict": verdict(None, ""), "against_teacher": difference(found, found).to_dict(),
         "selection": {"rule": "top_q", "teacher_layers": ["a"], "student_layers": ["b"]},
         "training": {"ending": "finished", "steps": 3, "seconds": 1.0, "images_per_second": 5.0,
-                     "validation_accuracy": 0.5},
+                     "validation": 0.5},
         "dataset": {"name": "tiny", "train": 40, "validation": 16, "test": 16}, "seeds": [0],
         "configuration": {"epochs": 3}, "reasons": {"cache": "a | b"}, "digests": {"teacher": "ab"},
         "environment": environment(CPU, "fp32"), "notes": ["a note"],
@@ -67,7 +70,9 @@ def context(name: str, channels: int = 3, size: int = 32, **options: Any) -> Con
         for step in (1, 2)
         for split in ("train", "validation")
     ]
-    return Context(model, architecture, NAMES, how, report(architecture, small), None, metrics)
+    return Context(
+        model, architecture, NAMES, how, report(architecture, small), ClassifyImages.delivery, metrics=metrics
+    )
 
 
 @pytest.fixture(scope="module")

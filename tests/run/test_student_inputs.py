@@ -13,7 +13,8 @@ from PIL import Image
 from distill.errors import InvalidDataset
 from distill.modalities.images import Loader, open_dataset
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.student import BATCH, Student
+from distill.student import BATCH
+from distill.tasks.classify_images.student import Student
 from distill.types import Architecture
 from tests.data.files import archive, image_bytes, write_zip
 

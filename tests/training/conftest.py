@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from distill.answers.base import Guess
 from distill.recipes._base import Recipe, Setup
 from distill.training.data import Order, TrainData
 from distill.types import DistillConfig
@@ -58,8 +59,7 @@ def tiny_data(train: int = 40, validation: int = 16, seed: int = 0, learnable: b
         open_train=lambda order: TinySource(images, labels, indices, order, seed),
         open_validation=lambda order: TinySource(images, labels, held_out, order, seed),
         indices=indices,
-        validation_labels=labels[held_out].tolist(),
-        num_classes=CLASSES,
+        guess=Guess.of(labels[held_out].tolist()),
     )
 
 
@@ -99,7 +99,7 @@ class TinyRecipe(Recipe):
             "logit": nn.functional.mse_loss(logits, targets["logits"]),
             "feature": nn.functional.mse_loss(self.projector(logits), targets["feature"]),
         }
-        return {"loss": sum(parts.values()), **parts, "logits": logits.detach()}
+        return {"loss": sum(parts.values()), **parts, "outputs": logits.detach()}
 
 
 class Alone(Recipe):
@@ -110,7 +110,7 @@ class Alone(Recipe):
 
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         logits = self.student(student_input).float()
-        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits.detach()}
+        return {"loss": nn.functional.cross_entropy(logits, labels), "outputs": logits.detach()}
 
 
 def tiny_recipe(dropout: float = 0.1) -> TinyRecipe:

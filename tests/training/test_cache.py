@@ -154,7 +154,7 @@ def test_a_stop_while_targets_are_computed_ends_with_a_student(tmp_path: Path, c
     iterator = train(tiny_recipe(), tiny_data(train=160), config(), tmp_path, control)
     _, outcome = until_the_fill("stop", control, iterator)
     assert (outcome.ending, outcome.step) == ("stopped", 1)
-    assert outcome.validation_accuracy is not None
+    assert outcome.validation is not None
     assert len(counted) <= 5
 
 

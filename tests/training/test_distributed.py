@@ -57,7 +57,7 @@ with distributed.group() as rank:
     try:
         data = tiny_data(train=200, validation=64, learnable=learnable)
         _, outcome = drain(train(alone(0.0), data, settings, folder, Control()))
-        said = f"{outcome.ending} {outcome.validation_accuracy} {outcome.head}"
+        said = f"{outcome.ending} {outcome.validation} {outcome.head}"
     except Diverged as error:
         said = error.message
     (folder / f"said-{rank}.txt").write_text(said)

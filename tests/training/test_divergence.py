@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.answers.base import Guess
+from distill.answers.classes import chance_threshold, guesses, guessing_limit
 from distill.control import Control
 from distill.errors import AtChance
 from distill.train import train
 from distill.training.data import TrainData
-from distill.training.divergence import chance_threshold, guesses, guessing_limit
 from tests.training.conftest import TinySource, alone, config
 from tests.training.test_resume import drain
 
@@ -104,15 +105,14 @@ def imbalanced(learnable: float) -> TrainData:
         open_train=lambda order: TinySource(images, labels, list(range(count)), order, 0),
         open_validation=lambda order: TinySource(images, labels, list(range(count, count + held)), order, 0),
         indices=list(range(count)),
-        validation_labels=labels[count:].tolist(),
-        num_classes=4,
+        guess=Guess.of(labels[count:].tolist()),
     )
 
 
 def test_a_perfect_student_of_unequal_classes_finishes(tmp_path: Path) -> None:
     settings = config(epochs=6, learning_rate=0.05)
     _, outcome = drain(train(alone(0.0), imbalanced(4.0), settings, tmp_path, Control()))
-    assert (outcome.ending, outcome.validation_accuracy) == ("finished", 1.0)
+    assert (outcome.ending, outcome.validation) == ("finished", 1.0)
     assert chance_threshold(0.95, 100) > 1  # which is why a limit on the accuracy alone could pass nobody
 
 

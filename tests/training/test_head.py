@@ -229,7 +229,7 @@ def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
     assert without.head is None
     assert outcome.head is not None
     assert outcome.head.fitted
-    assert outcome.validation_accuracy == outcome.head.accuracy_after
+    assert outcome.validation == outcome.head.accuracy_after
     assert outcome.head.accuracy_before == without.validation_accuracy
     assert 0 < outcome.head.seconds < outcome.seconds
     one, other = plain.exported().state_dict(), fitted.exported().state_dict()
@@ -295,7 +295,7 @@ def test_a_stopped_run_fits_the_best_student(tmp_path: Path) -> None:
     _, outcome = drain(running)
     assert outcome.ending == "stopped"
     assert outcome.head is not None
-    assert outcome.head.accuracy_before == outcome.best_validation_accuracy
+    assert outcome.head.accuracy_before == outcome.best_validation
 
 
 def test_an_accuracy_is_the_share_to_the_last_digit() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from distill.answers import ClassAnswer
 from distill.control import Control
 from distill.errors import AtChance, Diverged
 from distill.recipes._base import Recipe
@@ -102,7 +103,7 @@ def test_events_tell_the_run(tmp_path: Path) -> None:
     progress = [event.data for event in events if event.kind == "progress"]
     assert progress[-1]["fraction"] == 1
     assert outcome.ending == "finished"
-    assert outcome.validation_accuracy == validated[-1]["values"]["accuracy"]
+    assert outcome.validation == validated[-1]["values"]["accuracy"]
     json.dumps([event.data for event in events])
 
 
@@ -132,7 +133,7 @@ def test_stop_keeps_the_best_by_validation(tmp_path: Path) -> None:
             accuracies.append(event.data["values"]["accuracy"])
             control.stop = len(accuracies) == 4
     assert outcome.ending == "stopped"
-    assert outcome.validation_accuracy == max(accuracies)
+    assert outcome.validation == max(accuracies)
     assert outcome.step < 50 * 5
     assert _accuracy(recipe) == pytest.approx(max(accuracies))
 
@@ -149,7 +150,7 @@ def test_averaged_weights_are_what_is_exported(tmp_path: Path) -> None:
     recipe = alone()
     settings = config(ema_decay=0.9, epochs=6)
     _, outcome = drain(train(recipe, tiny_data(), settings, tmp_path, Control()))
-    assert _accuracy(recipe) == pytest.approx(outcome.validation_accuracy)
+    assert _accuracy(recipe) == pytest.approx(outcome.validation)
 
 
 class Exploding(Alone):
@@ -201,7 +202,7 @@ def test_tied_weights_are_averaged_validated_and_stay_tied(tmp_path: Path) -> No
     assert student.first.weight is student.second.weight  # type: ignore[union-attr]
     said = [e.data["values"] for e in events if e.kind == "metrics" and e.data["split"] == "validation"]
     order = Order(8, torch.device("cpu"), shuffle=False, drop_last=False, teacher=False, augment=False)
-    again = validate(student, data.open_validation(order), Mode(), torch.device("cpu"))
+    again = validate(student, data.open_validation(order), ClassAnswer(), Mode(), torch.device("cpu"))
     assert again == pytest.approx(said[-1], rel=1e-6)  # the exported weights are the averaged ones that were validated
     assert outcome.ending == "finished"
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from distill.answers import ClassAnswer
 from distill.training.meter import Meter, Speed
 
 
 def test_meter_weighs_batches_by_size_and_starts_anew() -> None:
-    meter = Meter()
+    meter = Meter(ClassAnswer())
     logits = torch.tensor([[2.0, 1.0], [0.0, 1.0]])
-    meter.add({"loss": torch.tensor(1.0), "logits": logits}, torch.tensor([0, 0]))
-    meter.add({"loss": torch.tensor(4.0), "logits": logits[:1]}, torch.tensor([0]))
+    meter.add({"loss": torch.tensor(1.0), "outputs": logits}, torch.tensor([0, 0]))
+    meter.add({"loss": torch.tensor(4.0), "outputs": logits[:1]}, torch.tensor([0]))
     assert meter.take() == pytest.approx({"loss": 2.0, "accuracy": 2 / 3})
     assert meter.take() == {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Preprocessing:
     def one(self) -> Tensor:
         """A single input of the size that costs are told for."""
         return self.example(1)
+
+    def at(self, side: int) -> Preprocessing:
+        """The same for images of `side` x `side` pixels."""
+        return replace(self, size=(side, side))
 
     def resolved(self) -> dict[str, Any]:
         """What an `auto` of the configuration became."""

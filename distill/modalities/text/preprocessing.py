@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+from distill.errors import InvalidConfig
 from distill.modalities.text.records import Form, Kind
 
 EXAMPLE_LENGTH = 16
@@ -34,6 +35,10 @@ class TextPreprocessing:
     def one(self) -> dict[str, Tensor]:
         """A single sequence of the greatest length, which costs are told for."""
         return self._inputs(1, self.max_length)
+
+    def at(self, side: int) -> NoReturn:
+        """Raises `InvalidConfig`: texts have no pixels."""
+        raise InvalidConfig("Texts have no image size.", "Leave the image size out.", {"image_size": side})
 
     def resolved(self) -> dict[str, Any]:
         """What an `auto` of the configuration became."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,17 +15,14 @@ from torch import Tensor
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.modalities.text import TextPreprocessing, tokenise
 from distill.modalities.text.loader import collate
-from distill.modalities.text.records import Form, prompt_of, talk_of
+from distill.modalities.text.prompts import Talk, Text, prompt
 from distill.models.language import Tokens, load, open_folder
 from distill.models.language.config import class_names
+from distill.predictions import Prediction, in_parts
 from distill.recipes._networks import run_logits
-from distill.running.answering import NEW_TOKENS, generate
-from distill.running.prepare import Network
-from distill.student import Prediction, in_parts
+from distill.tasks._network import Network
+from distill.tasks._texts.generation import NEW_TOKENS, generate
 from distill.types import Architecture
-
-Text = str | tuple[str, str]
-Talk = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -69,15 +66,6 @@ class TextStudent:
     def _check(self, task: str, otherwise: str, method: str) -> None:
         if self.preprocessing.task != task:
             raise InvalidConfig(f"This student is {otherwise}.", f"Use `{method}`.", {"task": self.preprocessing.task})
-
-
-def prompt(given: Text | Talk, form: Form) -> str:
-    """What a decoder is asked, in the words that it was trained with."""
-    if isinstance(given, tuple):
-        return prompt_of(*given)
-    if isinstance(given, str):
-        return talk_of([{"role": "user", "content": given}]) if form == "messages" else prompt_of(given)
-    return talk_of(given)
 
 
 def load_text_student(path: Path) -> TextStudent:

@@ -1,0 +1,8 @@
+"""What networks answer, and how answers are compared with labels and with a teacher's: the seam between a task and
+everything that trains or evaluates."""
+
+from distill.answers.base import Answer, Compared, Distance
+from distill.answers.classes import ClassAnswer
+from distill.answers.outputs import logits_of
+
+__all__ = ["Answer", "ClassAnswer", "Compared", "Distance", "logits_of"]

@@ -1,0 +1,75 @@
+"""One run from its first phase to its last: what each phase reads, and what it leaves for the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distill import tasks
+from distill.control import Control
+from distill.recipes._base import Recipe
+from distill.running.pairs import Pairs
+from distill.tasks._base import Groups, Task
+from distill.tasks._network import Network
+from distill.tasks.inspection import task_of
+from distill.train import carried
+from distill.training import distributed
+from distill.training.loop import Outcome
+from distill.types import DistillConfig, Layer, QCurve, RunSpec
+
+
+@dataclass
+class Session:
+    """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
+    by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
+    its events, in order) and `report`."""
+
+    spec: RunSpec
+    folder: Path
+    control: Control
+    task: Task
+    carry: dict[str, Any] = field(default_factory=dict)
+    curve: QCurve | None = None
+    pairs: Pairs | None = None
+    recipe: Recipe | None = None
+    outcome: Outcome | None = None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:
+        """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
+        task = open_task(spec, folder / "work")
+        _ = task.student  # what cannot be built is said before any long work
+        return cls(spec, folder, control, task, carried(spec.resume_from) if spec.resume_from else {})
+
+    @property
+    def config(self) -> DistillConfig:
+        return self.task.config
+
+    @property
+    def teacher(self) -> Network:
+        assert self.task.teacher is not None  # phases that need one come only where there is one
+        return self.task.teacher
+
+    @cached_property
+    def groups(self) -> Groups | str:
+        """The rows of the Q curve, or why there is none."""
+        return self.task.groups(self.teacher)
+
+    @cached_property
+    def teacher_layers(self) -> list[Layer]:
+        """Every layer of the teacher that could be distilled."""
+        return self.task.layers(self.teacher)
+
+    def leaving(self) -> bool:
+        """Whether to hand over; several processes follow the first."""
+        return distributed.agree(lambda: self.control.handover)
+
+
+def open_task(spec: RunSpec, scratch: Path) -> Task:
+    """The run's task, by the name that the dataset says or by what its files hold."""
+    return tasks.get(task_of(spec.dataset))(spec, scratch)

@@ -1,0 +1,172 @@
+"""What every task is: one run's data and networks, opened and checked, and the questions that the phases ask of them.
+
+A task's folder holds `SPEC` (torch-free) and, in `task.py`, `ENTRY`: a subclass of `Task`. Nothing outside the folder
+knows which task it drives.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from distill.answers import Answer
+from distill.export._base import Context, Delivery
+from distill.layers import WHOLE, FeatureView, discover
+from distill.recipes._base import Recipe
+from distill.statistics import Difference
+from distill.tasks._network import Network
+from distill.tasks.spec import TaskSpec
+from distill.training.data import Source, TrainData
+from distill.types import DistillConfig, Layer, RunSpec
+
+Split = Literal["train", "test"]
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Positions: `train` and `validation` in the dataset's training samples, `test` in its test samples. int64."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What the Q curve is computed on: rows in groups that the layers should tell apart.
+
+    `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
+    row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
+    `distill.quality.Marked`; `view`: how a feature becomes the rows.
+    """
+
+    sample: Tensor
+    labels: Tensor
+    groups: int
+    batches: Callable[[], Iterable[Any]]
+    view: FeatureView = WHOLE
+
+
+class Task(ABC):
+    """One run of a task.
+
+    A subclass's constructor opens what `run` names below `scratch` and checks that it fits together, before any long
+    work: it sets the attributes below and raises `UnknownName`, `InvalidConfig`, `InvalidDataset`, `InvalidTeacher`.
+    `run`: with every `auto` that the data decide still in it; `reasons`: why, by field. `classes`: names by number, ()
+    where the task has none. Networks are on `device`.
+    """
+
+    spec: ClassVar[TaskSpec]
+    delivery: ClassVar[Delivery]
+    answer: Answer
+    run: RunSpec
+    device: torch.device
+    recipe: type[Recipe]
+    dataset: Any
+    classes: tuple[str, ...]
+    splits: Splits
+    teacher: Network | None
+    comparison: Network | None
+    reasons: dict[str, str]
+
+    evaluation_batch: int = 256
+    """Samples of a forward pass in evaluation and scoring."""
+
+    @abstractmethod
+    def __init__(self, run: RunSpec, scratch: Path) -> None: ...
+
+    @cached_property
+    def student(self) -> Network:
+        """The student with fresh weights from the seed, whatever was drawn before; made when it is first asked for."""
+        network, reasons = self.make_student()
+        network.module.to(self.device)
+        self.reasons |= reasons
+        return network
+
+    @abstractmethod
+    def make_student(self) -> tuple[Network, dict[str, str]]:
+        """The student, and why it is as it is, by field. Raises `InvalidConfig`."""
+
+    @property
+    def config(self) -> DistillConfig:
+        return self.run.config
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> FeatureView:
+        """What of a feature the losses compare."""
+        return WHOLE
+
+    def layers(self, network: Network, named: list[str] | None = None) -> list[Layer]:
+        """The network's layers by discovery, or just the named ones, with the shapes that losses see."""
+        return discover(network.module, network.example(2, self.device), named)
+
+    @abstractmethod
+    def train_data(self) -> TrainData:
+        """The training loop's data."""
+
+    def warnings(self) -> list[str]:
+        """What the log should say of the data, once the training data is there."""
+        return []
+
+    def metrics(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Further figures of a validation, which follow from `values`."""
+        return {}
+
+    # -- scoring ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def groups(self, network: Network) -> Groups | str:
+        """The rows of the network's Q curve, drawn from the training samples by `config.seed`; or why there can be no
+        curve, as the end of a sentence."""
+
+    # -- evaluation ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
+        """Samples of a split in order, as the network sees them, without augmentation."""
+
+    def test_source(self, network: Network) -> Source:
+        return self.plain_loader("test", self.splits.test, network)
+
+    @property
+    def native(self) -> tuple[int, int] | None:
+        """(height, width) of test samples that are evaluated as whole tensors; None where there is no such thing."""
+        return None
+
+    @abstractmethod
+    def predict(self, network: Network) -> Any:
+        """The network's answers on the test samples, in order: what `figures` and `difference` compare."""
+
+    @abstractmethod
+    def figures(self, network: Network, found: Any, teacher: Any | None) -> Report:
+        """The network's column of the report: the metrics of `spec` by name, and what else the report shows of it."""
+
+    @abstractmethod
+    def difference(self, first: Any, second: Any) -> Difference:
+        """The primary metric of one network's answers less that of another's, on the same samples."""
+
+    def about_data(self) -> Report:
+        """More of the report's `dataset`, once training has begun."""
+        return {}
+
+    def context(self, network: Network, report: Report) -> Context:
+        """What exporters are given of a network, without curve and metrics."""
+        return Context(
+            network.module, network.architecture, self.classes, network.preprocessing, report, self.delivery,
+            tokens=network.tokens, native=self.native,
+        )  # fmt: skip
+
+    @staticmethod
+    @abstractmethod
+    def load_student(path: Path) -> Any:
+        """What `distill.student.load_student` gives for a file that `delivery` wrote. Raises `InvalidTeacher`."""

@@ -1,0 +1,61 @@
+"""A student of pictures as one safetensors file, with a header that says how it sees and what its outputs mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from distill.export._base import Artifact, Context, Delivery, Graph, described
+from distill.models import Preprocessing, save
+from distill.types import Architecture
+
+FILE = "student.safetensors"
+
+
+def header(
+    architecture: Architecture, classes: Sequence[str], preprocessing: Preprocessing, native: tuple[int, int] | None,
+    **more: Any,
+) -> dict[str, str]:  # fmt: skip
+    """The safetensors header: every value a JSON text; `more` of the task's own, by name."""
+    return {
+        "architecture": architecture.model_dump_json(),
+        "classes": json.dumps(list(classes)),
+        "preprocessing": json.dumps(asdict(preprocessing)),
+        **{name: json.dumps(value) for name, value in more.items()},
+        "native": json.dumps(native),
+    }
+
+
+class PictureDelivery(Delivery):
+    """`task`: the name that goes into the header; `metric`: the figure of the report that goes there too."""
+
+    def __init__(self, task: str, metric: str) -> None:
+        self.task, self.metric = task, metric
+
+    def header(self, context: Context) -> dict[str, str]:
+        figure = {self.metric: context.report["student"][self.metric]}
+        return header(
+            context.architecture, context.classes, context.preprocessing, context.native,
+            recipe=context.report["recipe"], **figure, task=self.task,
+        )  # fmt: skip
+
+    def weights(self, context: Context, folder: Path) -> list[Artifact]:
+        told = self.header(context)
+        save(context.student, folder / FILE, told)
+        return [Artifact(FILE, folder / FILE, "application/x-safetensors"), described(told, folder)]
+
+    def bytes(self, context: Context) -> int:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / FILE
+            save(context.student, path, self.header(context))
+            return path.stat().st_size
+
+    def graph(self, context: Context) -> Graph:
+        how = context.preprocessing
+        return Graph(context.student, torch.zeros(2, how.channels, *how.size), "image", "logits")

@@ -1,0 +1,84 @@
+"""Python that loads a classifier's `student.safetensors`, in plain timm or torchvision where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from distill.export._base import Context
+from distill.models.names import resolve
+
+_PREPARE = '''
+def prepare(path):
+    """An image file's centre, in the input's shape, as the network's input, (1, {channels}, {height}, {width})."""
+    image = Image.open(path).convert("{mode}")
+    scale = min(image.width / {width}, image.height / {height})
+    scale *= {crop} if scale > 1 else 1  # of a larger image the edge is left out
+    w, h = min(image.width, {width} * scale), min(image.height, {height} * scale)
+{whole}    box = ((image.width - w) / 2, (image.height - h) / 2, (image.width + w) / 2, (image.height + h) / 2)
+    image = image.resize(({width}, {height}), Image.Resampling.{resampling}, box)
+    pixels = torch.from_numpy(np.array(image)).reshape({height}, {width}, {channels}).permute(2, 0, 1) / 255
+    mean, std = torch.tensor({mean}), torch.tensor({std})
+    return ((pixels - mean[:, None, None]) / std[:, None, None])[None]
+'''
+
+_PLAIN = """import numpy as np
+import torch
+{imports}
+from PIL import Image
+from safetensors.torch import load_file
+
+classes = {classes}
+model = {build}
+model.load_state_dict(load_file("student.safetensors"))
+model.eval()
+
+{prepare}
+
+with torch.inference_mode():
+    print(classes[model(prepare("image.png")).argmax(1).item()])
+"""
+
+_OURS = """from distill.student import load_student
+
+student = load_student("student.safetensors")
+for prediction in student.predict(["image.png"]):
+    print(prediction.label, prediction.probability)
+"""
+
+
+def snippet(context: Context) -> str:
+    """Python that loads `student.safetensors` and classifies `image.png`, both in the working directory."""
+    name = resolve(context.architecture.name)
+    how = context.preprocessing
+    if name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
+        return _OURS
+    keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
+    if name.library == "timm":
+        keywords |= {"in_chans": how.channels} if how.channels != 3 else {}
+        imports, call = "import timm", f'timm.create_model("{name.name}", {_arguments(keywords)})'
+    else:
+        keywords |= {"aux_logits": False} if name.name in {"googlenet", "inception_v3"} else {}
+        imports = "import torchvision"
+        call = f'torchvision.models.get_model("{name.name}", weights=None, {_arguments(keywords)})'
+    classes = ascii(list(context.classes))
+    return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
+
+
+def _arguments(keywords: Mapping[str, object]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in keywords.items())
+
+
+# Of small test images of one size that are not larger than the input, evaluation showed all, whatever their shape.
+_WHOLE = """    if (image.height, image.width) == {native}:
+        w, h = image.width, image.height
+"""
+
+
+def _prepare(context: Context) -> str:
+    how, native = context.preprocessing, context.native
+    whole = native is not None and not (native[0] > how.size[0] and native[1] > how.size[1])
+    return _PREPARE.format(
+        channels=how.channels, height=how.size[0], width=how.size[1], mode="L" if how.channels == 1 else "RGB",
+        resampling=how.interpolation.upper(), mean=list(how.mean), std=list(how.std),
+        crop=how.crop, whole=_WHOLE.format(native=native) if whole else "",
+    )  # fmt: skip

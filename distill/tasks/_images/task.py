@@ -1,0 +1,153 @@
+"""What a run on pictures needs: a dataset of pictures, networks by library and name, loaders."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from distill.errors import InvalidConfig, InvalidTeacher
+from distill.layers._forward import forward
+from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
+from distill.recipes._networks import evaluating
+from distill.recorded import recorded_classes, recorded_recipe, recorded_view
+from distill.tasks._base import Split, Task
+from distill.tasks._network import Network
+from distill.tasks._opening import check_order, device_of, recipe_of, splits_of
+from distill.training.data import Order, Source, TrainData
+from distill.training.rng import seed_everything
+from distill.types import Architecture, RunSpec
+
+
+class ImageTask(Task):
+    """Pictures in; a subclass says what is answered.
+
+    `data` opens the dataset, of which this class reads `native_size`, `channels`, `digest`, `name` and `notes`;
+    `outputs` is how many the networks have.
+    """
+
+    outputs: int
+
+    def __init__(self, run: RunSpec, scratch: Path) -> None:
+        self.run, self.recipe = run, recipe_of(run)
+        self.device, why = device_of(run.config)
+        self.open(scratch)
+        self.teacher = self._teacher()
+        self.comparison = self._comparison()
+        self.splits = splits_of(run.config, self.strata("train"), self.strata("test"))
+        for network in (self.teacher, self.comparison):
+            if network is not None:
+                network.module.to(self.device)
+        self.reasons = {"device": why}
+
+    @abstractmethod
+    def open(self, scratch: Path) -> None:
+        """Open `run.dataset`: sets `dataset`, `classes`, `outputs` and `answer`."""
+
+    @abstractmethod
+    def strata(self, split: Split) -> Tensor:
+        """(n,) int64: the stratum of each sample of a split, of which validation and limits take equal shares."""
+
+    @abstractmethod
+    def loader(self, indices: Tensor, order: Order) -> Source:
+        """Training samples at `indices`, as student and teacher see them."""
+
+    def train_data(self) -> TrainData:
+        train, validation = self.splits.train, self.splits.validation
+        return TrainData(
+            open_train=lambda order: self.loader(train, order),
+            open_validation=lambda order: self.loader(validation, order),
+            indices=train.tolist(),
+        )
+
+    @property
+    def native(self) -> tuple[int, int] | None:
+        """(height, width) of the test images where they are evaluated as whole tensors; None where one by one."""
+        if self.dataset.test.cached(torch.device("cpu")) is None:
+            return None
+        shape: tuple[int, int, int] | None = self.dataset.test.uniform_shape
+        return shape and shape[1:]
+
+    # -- networks -----------------------------------------------------------------------------------------------------
+
+    def build(self, architecture: Architecture, how: Preprocessing) -> torch.nn.Module:
+        """The network with fresh weights."""
+        return build(architecture, self.outputs, how.channels, how.size)
+
+    def make_student(self) -> tuple[Network, dict[str, str]]:
+        config, given, data = self.config, self.run.student, self.dataset
+        how = preprocessing(given, config.image_size, data.native_size, data.channels)
+        reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
+        if config.image_size == "auto" and how.size == data.native_size:
+            reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
+        architecture = pin(given, how.size)
+        seed_everything(config.seed)
+        network = Network(self.build(given, how), architecture, how, config.recipe)
+        self._check_runs(network)
+        return network, {"image_size": reason}
+
+    @torch.no_grad()
+    def _check_runs(self, network: Network) -> None:
+        """Raises `InvalidConfig` for a network that its own size of images is too small for, or that wants another."""
+        height, width = network.preprocessing.size
+        try:
+            with evaluating(network.module):
+                forward(network.module, network.one(torch.device("cpu")))
+        except (RuntimeError, ValueError, AssertionError) as error:
+            if "memory" in str(error):  # `distill.run.memory_errors` knows what to say
+                raise
+            raise InvalidConfig(
+                f"{network.architecture.name} does not run on images of {height} x {width}: {str(error)[:200]}",
+                "Choose another image_size, or other options.",
+                {"field": "image_size", "value": height},
+            ) from error
+
+    def _teacher(self) -> Network | None:
+        given = self.run.teacher
+        if given is None:
+            return None
+        if given.num_classes not in (None, self.outputs):
+            raise InvalidConfig(
+                f"The teacher knows {given.num_classes} classes, the dataset has {self.outputs}.",
+                "Use a teacher of this dataset's classes, or the dataset of this teacher.",
+                {"teacher_classes": given.num_classes, "dataset_classes": self.outputs},
+            )
+        return replace(self._loaded("Teacher", given.architecture, given.weights), digest=given.digest)
+
+    def _comparison(self) -> Network | None:
+        given = self.run.comparison
+        if given is None:
+            return None
+        try:
+            found = self._loaded("Comparison", given.architecture, given.weights)
+        except InvalidTeacher as error:
+            message = f"The comparison cannot be loaded: {error.message}"
+            raise InvalidConfig(message, error.remedy, error.details) from error
+        return replace(found, recipe=given.recipe or found.recipe)
+
+    def _loaded(self, who: str, architecture: Architecture, weights: str) -> Network:
+        report = check(architecture, weights, self.outputs)
+        check_order(who, recorded_classes(report.metadata), self.classes)
+        how = _recorded(report) or preprocessing(
+            report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
+        )
+        module = load(report.architecture, weights, report.num_classes)
+        recipe = recorded_recipe(report.metadata)
+        return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
+
+
+def _recorded(report: CheckpointReport) -> Preprocessing | None:
+    """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
+    how = recorded_view(report.metadata, report.in_channels)
+    return None if how is None else Preprocessing(**how)
+
+
+def workers_of(samples: Any) -> int:
+    """Small images are prepared as whole tensors; larger ones are decoded in one process less than there are cores."""
+    if samples.cached(torch.device("cpu")) is not None:
+        return 0
+    return max(0, min(8, torch.get_num_threads() - 1))

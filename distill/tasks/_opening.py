@@ -1,0 +1,90 @@
+"""What every task checks and decides before it opens anything large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from distill import recipes, selection
+from distill.data.splits import stratified_sample, stratified_split
+from distill.device import resolve_device
+from distill.errors import InvalidConfig
+from distill.parameters import check as check_parameters
+from distill.recipes._base import Recipe
+from distill.tasks._base import Splits
+from distill.training import distributed
+from distill.training.data import Order
+from distill.types import DistillConfig, RunSpec
+
+
+def recipe_of(run: RunSpec) -> type[Recipe]:
+    """The recipe's class, with its own and the selection rule's parameters checked."""
+    config = run.config
+    recipes.registry.check(config.recipe)
+    selection.registry.check(config.selection)
+    check_parameters(selection.registry.parameters(config.selection), config.selection_parameters)
+    check_parameters(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+    recipe: type[Recipe] = recipes.get(config.recipe)
+    if recipe.needs_teacher and run.teacher is None:
+        raise InvalidConfig(
+            f"The recipe {config.recipe} needs a teacher.", "Name a teacher, or use the recipe cross_entropy."
+        )
+    for name in ("teacher_layers", "student_layers"):
+        layers = getattr(config, name)
+        if recipe.needs_layers and layers is not None and len(layers) != config.layers:
+            raise InvalidConfig(
+                f"{name} names {len(layers)} layers, but layers (k) is {config.layers}.",
+                "Make them agree.",
+                {"field": name, "named": len(layers), "layers": config.layers},
+            )
+    return recipe
+
+
+def device_of(config: DistillConfig) -> tuple[torch.device, str]:
+    """The device of this process, with the reason."""
+    if config.device == "auto" and distributed.world() > 1 and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device()), "one GPU a process"
+    return resolve_device(config.device)
+
+
+def splits_of(config: DistillConfig, train: Tensor, test: Tensor) -> Splits:
+    """Validation is held out of the training samples; limits take the same number of every stratum. `train`, `test`:
+    the stratum of each sample of the dataset's splits, int64."""
+    kept = _limited(train, config.train_limit, config.seed)
+    used, validation = stratified_split(train[kept], config.validation_fraction, config.seed)
+    if len(used) < 2 or len(validation) < 1:
+        raise InvalidConfig(
+            f"{len(kept)} training samples leave {len(used)} to train on and {len(validation)} to validate.",
+            "Use more samples, or another validation_fraction.",
+        )
+    # The test samples of a limited test must be the same for every seed, or seeds could not be compared.
+    return Splits(kept[used], kept[validation], _limited(test, config.test_limit, 0))
+
+
+def _limited(strata: Tensor, limit: int | None, seed: int) -> Tensor:
+    if limit is None or limit >= len(strata):
+        return torch.arange(len(strata))
+    return stratified_sample(strata, limit, seed)
+
+
+def share_of(order: Order) -> int:
+    """Samples of each batch that this process sees. Raises `InvalidConfig` where they cannot be shared equally."""
+    if order.batch_size % order.world:
+        raise InvalidConfig(
+            f"A batch of {order.batch_size} cannot be shared equally by {order.world} processes.",
+            f"Choose a batch_size that is a multiple of {order.world}.",
+        )
+    return order.batch_size // order.world
+
+
+def check_order(who: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
+    """Raises `InvalidConfig` where two networks would mean different classes by one logit."""
+    if list(theirs) != list(ours) and set(theirs) == set(ours):
+        raise InvalidConfig(
+            f"{who} and dataset have the same classes in another order.",
+            f"Use a {who.lower()} that was trained on this dataset here, or name the classes so that they sort as its "
+            "own.",
+            {who.lower(): list(theirs)[:20], "dataset": list(ours)[:20]},
+        )

@@ -1,0 +1,321 @@
+"""What a run on texts needs: tokenised splits, the teacher's folder, a student of its family."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from distill.answers.base import Guess
+from distill.data.splits import stratified_sample
+from distill.errors import InvalidConfig, InvalidDataset
+from distill.layers import SequenceView
+from distill.layers._sequence import Reads
+from distill.modalities.text import (
+    TextDataset,
+    TextLoader,
+    TextPreprocessing,
+    TokenSamples,
+    choose_length,
+    open_text,
+    recognised,
+    tokenise,
+)
+from distill.modalities.text.packing import TokenPacking
+from distill.modalities.text.records import Kind
+from distill.models.language import Tokens, load, make_student, open_folder
+from distill.models.language.config import class_names, family_of, positions
+from distill.recipes._features import DetachedHead
+from distill.tasks._base import Groups, Split
+from distill.tasks._classes import RowTask
+from distill.tasks._network import Network
+from distill.tasks._opening import check_order, device_of, recipe_of, share_of, splits_of
+from distill.tasks._texts.student import load_text_student
+from distill.training.data import Order, Source, TrainData
+from distill.training.rng import seed_everything
+from distill.types import Architecture, DistillConfig, Layer, RunSpec
+
+FINE_TUNING, FROM_SCRATCH = 5e-5, 1e-3
+LOGIT_BYTES = 2**28  # of one evaluation batch: a decoder gives a vocabulary's worth of logits for every token
+MUCH_CUT = 0.05  # share of cut texts that is worth a warning (our choice)
+
+
+class TextTask(RowTask):
+    """Texts in; a subclass says what is answered. The student is of its teacher's family and has its tokenizer."""
+
+    kind: ClassVar[Kind]
+    dataset: TextDataset
+    how: TextPreprocessing
+    peak: tuple[float, str]  # the learning rate for `auto`, with its reason; known with the student
+
+    def __init__(self, run: RunSpec, scratch: Path) -> None:
+        run = _without_compiling(run)
+        config = run.config
+        self.recipe = recipe_of(run)
+        self.device, why = device_of(config)
+        self.dataset = self._opened(run)
+        self.classes = self.dataset.classes
+        if run.teacher is None:
+            raise InvalidConfig(
+                "A language model is trained from a model folder: its tokenizer and its family are the student's.",
+                "Name a teacher; with cross_entropy it may be a base model without a classification head.",
+            )
+        self.splits = splits_of(config, self.dataset.train.labels, self.dataset.test.labels)
+        seed_everything(config.seed)  # a base model's head is drawn at random
+        folder = open_folder(run.teacher.weights, scratch)
+        module, headed = load(folder, self.kind, self.classes)
+        self.run = _in_its_precision(run, module)
+        tokens = Tokens.load(folder, module.config)
+        how, self.reasons = self._preprocessing(config, module, tokens)
+        teacher = Network(
+            module, _named(run, module), how, digest=run.teacher.digest, bytes=folder.bytes, tokens=tokens
+        )
+        self.teacher = self._checked(teacher, headed, class_names(folder))
+        self._source = teacher
+        self.comparison = self._comparison(how, tokens, scratch)
+        for network in (self.teacher, self.comparison):
+            if network is not None:
+                network.module.to(self.device)
+        self.how, self.reasons["device"] = how, why
+        self._encoded: dict[tuple[str, int], TokenSamples] = {}
+
+    def _opened(self, run: RunSpec) -> TextDataset:
+        dataset = open_text(recognised(run.dataset))
+        if dataset.kind != self.kind:
+            raise InvalidDataset(
+                f"The dataset holds {dataset.kind} texts, the task {self.spec.name} wants others.",
+                "Choose the task of this dataset, or another dataset.",
+                {"task": self.spec.name, "kind": dataset.kind},
+            )
+        return dataset
+
+    # -- what a subclass says -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def default_reads(self, config: Any) -> tuple[Reads, str]:
+        """What `text_features: auto` becomes for a model of this transformers configuration, with the reason."""
+
+    def begins(self, samples: TokenSamples) -> Tensor | None:
+        """Of each sample the first token that a target is needed for; None: the first of all."""
+        return samples.begins
+
+    def guess(self, samples: TokenSamples, indices: Tensor) -> Guess | None:
+        """What guessing reaches on the samples at `indices`."""
+        return Guess.of(samples.labels[indices].tolist())
+
+    # -- views and layers ---------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> SequenceView:
+        return SequenceView(cast(Reads, self.how.reads))
+
+    def layers(self, network: Network, named: list[str] | None = None) -> list[Layer]:
+        """Embeddings and blocks; a pooled vector after them belongs to the head."""
+        found = super().layers(network, named)
+        kept = found if named else [layer for layer in found if len(layer.shape) == 2]
+        return [
+            replace(layer, index=i, relative_depth=(i + 1) / len(kept), shape=self.view.shape(layer.shape))
+            for i, layer in enumerate(kept)
+        ]
+
+    # -- data ---------------------------------------------------------------------------------------------------------
+
+    def samples(self, split: Split, network: Network) -> TokenSamples:
+        """A split as the network's tokenizer cuts it; encoded once for each tokenizer."""
+        key = (split, id(network.tokens))
+        if key not in self._encoded:
+            texts, how = getattr(self.dataset, split), network.preprocessing
+            generate = self.kind == "generate"
+            self._encoded[key] = tokenise(texts.pairs, texts.labels, network.tokens, how.max_length, generate)
+        return self._encoded[key]
+
+    def train_data(self) -> TrainData:
+        samples, train, validation = self.samples("train", self.student), self.splits.train, self.splits.validation
+        self.reasons["truncated"] = self._truncation()
+        return TrainData(
+            open_train=lambda order: self._loader(train, order),
+            open_validation=lambda order: self._loader(validation, order),
+            indices=train.tolist(),
+            guess=self.guess(samples, validation),
+            packing=TokenPacking(samples.lengths, self.begins(samples)),
+            peak=self.peak,
+        )
+
+    def _loader(self, indices: Tensor, order: Order) -> Source:
+        return TextLoader(
+            self.samples("train", self.student), indices, share_of(order), self.student.tokens.pad,
+            self.how.max_length, seed=self.config.seed, shuffle=order.shuffle, drop_last=order.drop_last,
+            device=order.device, teacher=order.teacher and self.teacher is not None, rank=order.rank, world=order.world,
+        )  # fmt: skip
+
+    def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
+        return self.plain(self.samples(split, network), indices, network)
+
+    def plain(self, samples: TokenSamples, indices: Tensor, network: Network) -> TextLoader:
+        how: TextPreprocessing = network.preprocessing
+        size = self.evaluation_batch
+        if samples.prompts is not None:
+            size = max(1, min(size, LOGIT_BYTES // (4 * how.max_length * how.vocabulary)))
+        return TextLoader(
+            samples, indices, size, network.tokens.pad, how.max_length, shuffle=False, drop_last=False,
+            device=self.device,
+        )  # fmt: skip
+
+    def grouped(self, network: Network, samples: TokenSamples, view: SequenceView) -> Groups:
+        """One row a text of `samples`, grouped by its class (METHODS section 1)."""
+        labels, train = self.dataset.train.labels, self.splits.train
+        sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
+        source = self.plain(samples, sample, network)
+        return Groups(
+            sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)), view
+        )
+
+    # -- what was cut -------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> dict[str, tuple[int, int]]:
+        """Split -> how many of the texts that are used exceed max_length, and how many are used; training counts what
+        it validates on."""
+        used = {"train": torch.cat([self.splits.train, self.splits.validation]), "test": self.splits.test}
+        return {
+            split: (int(self.samples(cast(Split, split), self.student).cut[at].sum()), len(at))
+            for split, at in used.items()
+        }
+
+    def _truncation(self) -> str:
+        (cut, train), (cut_test, test) = self._cut().values()
+        return (
+            f"{cut} of {train} training texts ({cut / train:.1%}) and {cut_test} of {test} test texts "
+            f"({cut_test / test:.1%}) are longer than max_length ({self.how.max_length}) and are cut"
+        )
+
+    def about_data(self) -> dict[str, Any]:
+        lengths = self.samples("train", self.student).lengths[self.splits.train]
+        return {
+            "kind": self.kind,
+            "max_length": self.how.max_length,
+            "mean_tokens": round(float(lengths.double().mean()), 2),
+            "truncated": {split: cut for split, (cut, _) in self._cut().items()},
+            "duplicates_between_splits": self.dataset.duplicates,
+        }
+
+    def warnings(self) -> list[str]:
+        found = []
+        if any(cut > MUCH_CUT * used for cut, used in self._cut().values()):
+            found.append(f"{self._truncation()}: a larger max_length would keep more of them.")
+        if self.dataset.duplicates:
+            found.append(
+                f"{self.dataset.duplicates} of {len(self.dataset.test)} test texts are among the training texts: "
+                "scores on them are too high."
+            )
+        return found
+
+    # -- networks -----------------------------------------------------------------------------------------------------
+
+    def _preprocessing(
+        self, config: DistillConfig, module: Any, tokens: Tokens
+    ) -> tuple[TextPreprocessing, dict[str, str]]:
+        most, generate = positions(module.config), self.kind == "generate"
+        if config.max_length == "auto":
+            pairs = [self.dataset.train.pairs[i] for i in self.splits.train.tolist()]
+            length = choose_length(pairs, tokens, most, generate)
+            reason = f"{length}: 99 % of the training texts, at most 512 and what the model takes ({most})"
+        else:
+            length, reason = config.max_length, "given"
+        if length > most:
+            raise InvalidConfig(
+                f"max_length is {length}, but the model takes {most} tokens.",
+                f"Set max_length to {most} or less, or to auto.",
+                {"field": "max_length", "value": length, "most": most},
+            )
+        reads, why = cast(Reads, config.text_features), "given"
+        if config.text_features == "auto":
+            reads, why = self.default_reads(module.config)
+        how = TextPreprocessing(length, module.config.vocab_size, tokens.segments, self.kind, reads, self.dataset.form)
+        return how, {"max_length": reason, "text_features": why}
+
+    def _checked(self, teacher: Network, headed: bool, names: Sequence[str]) -> Network | None:
+        """The teacher, or None where it is a base model to start from. `names`: its own classes."""
+        if headed:
+            check_order("Teacher", names, self.classes)
+            return teacher
+        if not self.recipe.needs_teacher:
+            return None
+        raise InvalidConfig(
+            f"The teacher has no head for the dataset's {len(self.classes)} classes.",
+            "Fine-tune it first: a job with recipe cross_entropy and this teacher; its student is the teacher to use.",
+            {"teacher_classes": list(names)[:20], "dataset_classes": len(self.classes)},
+        )
+
+    def make_student(self) -> tuple[Network, dict[str, str]]:
+        run, teacher = self.run, self._source
+        seed_everything(run.config.seed)
+        untie = self.kind == "generate" and issubclass(self.recipe, DetachedHead)
+        made = make_student(run.student, teacher.module, self.kind, self.classes, untie)
+        network = Network(
+            made.network, made.architecture, teacher.preprocessing, run.config.recipe, tokens=teacher.tokens
+        )
+        copied = made.architecture.options["initialise"] == "teacher"
+        rate = FINE_TUNING if copied else FROM_SCRATCH
+        why = "weights are the teacher's, to be fine-tuned" if copied else "a transformer from random weights"
+        reason = made.reason
+        if untie and made.architecture.options.get("untied"):
+            reason += "; its output layer is its own, so that labels do not reach the embeddings"
+        self.peak = (rate, f"{rate:g}: {why} (our choice)")
+        return network, {"student": reason}
+
+    def _comparison(self, how: TextPreprocessing, teachers: Tokens, scratch: Path) -> Network | None:
+        given = self.run.comparison
+        if given is None:
+            return None
+        folder = open_folder(given.weights, scratch / "comparison")
+        module, headed = load(folder, self.kind, self.classes)
+        if not headed:
+            raise InvalidConfig(
+                "The comparison was trained on other classes.", "Compare with a job on the same dataset."
+            )
+        own: Any = module.config
+        tokens = Tokens.load(folder, own)
+        most = positions(own)
+        if self.kind == "generate" and (most < how.max_length or not tokens.same(teachers)):
+            raise InvalidConfig(
+                "The comparison reads other tokens than the teacher, or fewer: no accuracies of the same answers.",
+                "Compare with a job on the same dataset whose teacher has this teacher's tokenizer.",
+            )
+        how = replace(how, vocabulary=own.vocab_size, max_length=min(how.max_length, most))
+        return Network(module, _named(self.run, module), how, given.recipe, bytes=folder.bytes, tokens=tokens)
+
+    @staticmethod
+    def load_student(path: Path) -> Any:
+        return load_text_student(path)
+
+
+def _without_compiling(spec: RunSpec) -> RunSpec:
+    """Every batch has its own length: compiling for each would cost more than it gains."""
+    if spec.config.compile != "auto":
+        return spec
+    return spec.model_copy(update={"config": spec.config.model_copy(update={"compile": False})})
+
+
+def _in_its_precision(spec: RunSpec, module: Any) -> RunSpec:
+    """fp32 for families that do not run under bf16 autocast. Raises `InvalidConfig` where bf16 is asked for."""
+    given, kind = spec.config.precision, family_of(module.config)
+    if kind.bf16 or given == "fp32":
+        return spec
+    if given != "auto":
+        raise InvalidConfig(
+            f"A model of the family {kind.model_type} does not run in {given}.",
+            "Set precision to auto or fp32.",
+            {"field": "precision", "value": given},
+        )
+    return spec.model_copy(update={"config": spec.config.model_copy(update={"precision": "fp32"})})
+
+
+def _named(spec: RunSpec, module: Any) -> Architecture:
+    config = module.config
+    sizes = {"layers": config.num_hidden_layers, "width": config.hidden_size, "heads": config.num_attention_heads}
+    return Architecture(name=f"transformers:{config.model_type}", options=sizes)
