@@ -3,6 +3,7 @@
 from distill.data.splits import stratified_sample
 from distill.quality._digest import digest
 from distill.quality._metric import KnowledgeQuality, knowledge_quality
+from distill.quality._passes import Marked
 from distill.quality._score import score
 
-__all__ = ["KnowledgeQuality", "digest", "knowledge_quality", "score", "stratified_sample"]
+__all__ = ["KnowledgeQuality", "Marked", "digest", "knowledge_quality", "score", "stratified_sample"]

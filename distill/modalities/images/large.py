@@ -20,7 +20,7 @@ from distill.modalities.images.crops import Box, centre_box, random_box
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import Samples, to_array, to_tensor
 
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -80,7 +80,7 @@ def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image
     height, width = wanted.size
     if image.size == (width, height) and box == (0.0, 0.0, float(width), float(height)):
         return image
-    return image.resize((width, height), _RESAMPLING[wanted.interpolation], box=box)
+    return image.resize((width, height), RESAMPLING[wanted.interpolation], box=box)
 
 
 def evaluation_view(image: Image.Image, wanted: Preprocessing) -> Pixels:
