@@ -16,12 +16,12 @@ TEMPERATURE = 4.0
 
 class ChannelWise(FeatureLoss):
     """T^2 / (n c) sum over samples and channels of KL( softmax(teacher / T) || softmax(student / T) ), the softmax over
-    the positions of one channel's map: channel-wise distillation (Shu et al. 2021, arXiv 2011.13256, equations 2 and 3).
+    the positions of one channel's map: channel-wise distillation (Shu et al. 2021, arXiv 2011.13256, equations 2, 3).
 
-    student, teacher (n c, p): a row is one channel of one sample, p positions. >= 0, nats times T^2 = 16. The student is
-    first projected to the teacher's channels; a constant added to a channel changes nothing. Without rows it is 0.
-    Agrees with the authors' `CriterionCWD(norm_type="channel", divergence="kl", temperature=4)`. Raises `InvalidConfig`
-    for different shapes, and for maps of a single position, whose only distribution is no knowledge.
+    student, teacher (n c, p): a row is one channel of one sample, p positions. >= 0, nats times T^2 = 16. The student
+    is first projected to the teacher's channels; a constant added to a channel changes nothing. Without rows it is 0.
+    Agrees with the authors' `CriterionCWD(norm_type="channel", divergence="kl", temperature=4)`. Raises
+    `InvalidConfig` for different shapes, and for maps of a single position, whose only distribution is no knowledge.
     """
 
     needs_projector: ClassVar[bool] = True

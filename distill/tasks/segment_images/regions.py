@@ -30,8 +30,8 @@ Size = tuple[int, int]
 
 
 class RegionView(FeatureView):
-    """A feature as one row a region. `size`: (h, w) of the network's input, by which tokens find their places. A feature
-    without positions gives its sample's vector to each of the sample's regions."""
+    """A feature as one row a region. `size`: (h, w) of the network's input, by which tokens find their places. A
+    feature without positions gives its sample's vector to each of the sample's regions."""
 
     def __init__(self, size: Size) -> None:
         self.size = size
