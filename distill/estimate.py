@@ -42,13 +42,16 @@ class NetworkCost:
 
 
 @dataclass(frozen=True, slots=True)
-class TextWork:
-    """What only a job on texts has. `features`: scored values of one text over all layers; `logit_bytes`: a batch's
-    fp32 logits where every token has some (decoders), else 0; `cached_logit_bytes`: the teacher's, kept for one text;
-    `evaluation_bytes`: activations of one evaluation batch; `generated`: what the answers cost that the report's ROUGE
-    asks for, in forward passes of one text."""
+class SampleWork:
+    """What a task says of its samples (`distill.tasks.forecast`). `bytes` of one that is kept decoded (an image's
+    pixels, a text with its tokens); `features`: scored values of one sample over all layers, None: an eighth of what
+    all modules give (our choice); `logit_bytes`: a batch's fp32 logits where they are more than a row a sample;
+    `cached_logit_bytes`: the teacher's, kept for one sample; `evaluation_bytes`: activations of one evaluation batch;
+    `generated`: what else the report asks of a network than one pass over the test set, in forward passes of one
+    sample."""
 
-    features: int
+    bytes: int
+    features: int | None = None
     logit_bytes: int = 0
     cached_logit_bytes: int = 0
     evaluation_bytes: int = 0
@@ -57,9 +60,9 @@ class TextWork:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A job as arithmetic sees it. `train`, `validation`, `test`: samples used; `sample_bytes` of one that is kept
-    decoded (an image's pixels, a text with its tokens); `input_bytes` of the files that a worker fetches; `classes`: 0
-    where nobody knows."""
+    """A job as arithmetic sees it. `train`, `validation`, `test`: samples used; `sample`: what one of them takes;
+    `input_bytes` of the files that a worker fetches; `classes`: 0 where nobody knows; `fits_head`: whether the task has
+    a classifier that may be fitted after training."""
 
     config: DistillConfig
     student: NetworkCost
@@ -68,10 +71,17 @@ class Workload:
     train: int
     validation: int
     test: int
-    sample_bytes: int
-    input_bytes: int
-    texts: TextWork | None = None
+    sample: SampleWork
+    input_bytes: int = 0
     classes: int = 0
+    fits_head: bool = True
+
+    @property
+    def features(self) -> int:
+        """Scored values of one sample over all of the teacher's layers."""
+        if self.sample.features is not None:
+            return self.sample.features
+        return self.teacher.activation_bytes // 8 if self.teacher else 0
 
     @property
     def batches(self) -> int:
@@ -121,11 +131,10 @@ def head_flops(work: Workload) -> int:
 
     One pass of the student (s operations) over n training and v validation samples, and E evaluations of L-BFGS, each a
     product of features and weights and its gradient, of n samples x d features x C classes. d and E are **our choice**
-    (`HEAD_WIDTH`, `HEAD_EVALUATIONS`). 0 where nothing is fitted: `fit_head` is false, a decoder (which predicts
-    tokens), or n < 5 C.
+    (`HEAD_WIDTH`, `HEAD_EVALUATIONS`). 0 where nothing is fitted: `fit_head` is false, a task without one classifier
+    over a sample's features, or n < 5 C.
     """
-    decoder = work.texts is not None and work.texts.logit_bytes > 0
-    if work.config.fit_head is False or decoder:
+    if work.config.fit_head is False or not work.fits_head:
         return 0
     weights = HEAD_WIDTH * max(1, work.classes)
     n = most_in_time(work.train, work.samples_seen, weights)
@@ -135,45 +144,43 @@ def head_flops(work: Workload) -> int:
 
 
 def other_flops(work: Workload) -> int:
-    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1, on half of the leaf
-    modules' features: our choice; of texts on one row a layer) and the test set, once for each network."""
-    passes = work.test + (work.texts.generated if work.texts else 0)
+    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1) and the test set,
+    once for each network."""
+    passes = work.test + work.sample.generated
     teacher, tested = work.teacher, int(passes * work.student.flops)
     if teacher is None:
         return tested
     n = min(work.config.quality_samples, work.train)
-    features = work.texts.features if work.texts else teacher.activation_bytes // 8
-    scored = n * teacher.flops + n * n * features if work.needs_layers else 0
+    scored = n * teacher.flops + n * n * work.features if work.needs_layers else 0
     return tested + int(passes * teacher.flops) + scored
 
 
 def memory_bytes(work: Workload) -> int:
-    """Peak resident bytes of the trainer on the host: the largest of scoring, training and (of texts) evaluation."""
+    """Peak resident bytes of the trainer on the host: the largest of scoring, training and evaluation."""
     config, student, teacher = work.config, work.student, work.teacher
-    samples = work.sample_bytes * (work.train + work.validation + work.test)
+    samples = work.sample.bytes * (work.train + work.validation + work.test)
     taught = teacher.parameters * 4 if teacher else 0
     base = PROCESS_BYTES + samples + taught
     training = student.parameters * (TRAINED_BYTES + 4 * (config.ema_decay is not None))
     training += int(config.batch_size * student.activation_bytes * TEMPORARY)
     training += int(config.batch_size * teacher.activation_bytes * KEPT_SHARE) if teacher else 0
     training += min(config.cache_memory_bytes, target_bytes(work)) if work.cached else 0
-    texts = work.texts or TextWork(0)
-    return base + max(training + LOGIT_COPIES * texts.logit_bytes, _scoring_bytes(work), texts.evaluation_bytes)
+    training += LOGIT_COPIES * work.sample.logit_bytes
+    return base + max(training, _scoring_bytes(work), work.sample.evaluation_bytes)
 
 
 def _scoring_bytes(work: Workload) -> int:
     if work.teacher is None or not work.needs_layers:
         return 0
     n = min(work.config.quality_samples, work.train)
-    kept = 4 * work.texts.features if work.texts else work.teacher.activation_bytes // 2
-    return min(work.config.quality_memory_bytes, n * kept + 8 * n * n)
+    return min(work.config.quality_memory_bytes, n * 4 * work.features + 8 * n * n)
 
 
 def target_bytes(work: Workload) -> int:
     """Cached targets of every training sample: k average features in bf16; logits, where every token has some."""
     if work.teacher is None:
         return 0
-    logits = work.train * (work.texts.cached_logit_bytes if work.texts else 0)
+    logits = work.train * work.sample.cached_logit_bytes
     if not work.needs_layers:
         return logits
     one = work.teacher.activation_bytes // max(1, work.teacher.modules) // 2

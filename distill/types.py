@@ -162,16 +162,26 @@ class Architecture(Model):
 Auto = Literal["auto"]
 
 
-#: Settings that only one kind of data has: forms leave them out for the other.
-_OF_IMAGES: dict[str, Any] = {"x-data": "images"}
-_OF_TEXTS: dict[str, Any] = {"x-data": "texts"}
-
-
 MOST, MOST_BYTES = 2**31 - 1, 2**53 - 1  # of counts, and of bytes: no float or JSON reader rounds them
+
+
+def _tell_tasks(schema: dict[str, Any]) -> None:
+    """Beside every setting that some tasks have and others not: the names of those that have it (`x-tasks`), and their
+    modality where they are of one (`x-data`). Forms leave a setting out for the other tasks."""
+    every = tasks.specs()
+    for name, told in schema["properties"].items():
+        having = [spec for spec in every if name in spec.settings]
+        if not having:
+            continue
+        told["x-tasks"] = [spec.name for spec in having]
+        if len(modalities := {spec.modality for spec in having}) == 1:
+            told["x-data"] = modalities.pop()
 
 
 class DistillConfig(Model):
     """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_tell_tasks)
 
     recipe: str = Field("feature_only", description="Name from the catalogue's recipes.")
     recipe_parameters: dict[str, Any] = Field(default_factory=dict, description="The recipe's own parameters.")
@@ -205,17 +215,14 @@ class DistillConfig(Model):
     clip_norm: float | None = Field(None, gt=0)
     ema_decay: float | None = Field(None, gt=0, lt=1)
 
-    augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none", json_schema_extra=_OF_IMAGES)
+    augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
-        "auto", description="Side in pixels that the student sees.", json_schema_extra=_OF_IMAGES
+        "auto", description="Side in pixels that the student sees."
     )
-    max_length: Annotated[int, Field(ge=8, le=MOST)] | Auto = Field(
-        "auto", description="Tokens that a text is cut to.", json_schema_extra=_OF_TEXTS
-    )
+    max_length: Annotated[int, Field(ge=8, le=MOST)] | Auto = Field("auto", description="Tokens that a text is cut to.")
     text_features: Literal["auto", "cls", "mean", "last", "tokens"] = Field(
         "auto",
         description="What of a text's token features counts for the Q curve and the feature losses.",
-        json_schema_extra=_OF_TEXTS,
     )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(
@@ -227,7 +234,7 @@ class DistillConfig(Model):
     deterministic: bool = True
     device: str = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`.")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool | Auto = Field("auto", json_schema_extra=_OF_IMAGES)
+    channels_last: bool | Auto = Field("auto")
     compile: bool | Auto = "auto"
     cache_teacher: bool | Auto = Field("auto", description="Compute teacher targets once, when nothing is augmented.")
     cache_memory_bytes: int = Field(
@@ -263,6 +270,7 @@ class DatasetInput(Model):
         default_factory=dict, description="Role (`train`, `test` or `all`) -> path, for every kind but `named`."
     )
     digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
+    task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
 
 
 class ComparisonInput(Model):

@@ -91,7 +91,8 @@ class Teacher(Leasable, Base):
 
 
 class Dataset(Leasable, Base):
-    """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets."""
+    """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
+    what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
@@ -103,7 +104,8 @@ class Dataset(Leasable, Base):
     files: Mapped[Json] = mapped_column(default=dict)
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     digest: Mapped[str] = mapped_column(String(64), default="")
-    report: Mapped[Json | None]  # distill.modalities.images.DatasetReport: classes, counts, image sizes, ...
+    task: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())

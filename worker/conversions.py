@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.safetensors_header import read_header
+from distill.tasks import container
 from distill.types import Architecture
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
@@ -55,7 +56,7 @@ def keep(
     """Store the converted file as the teacher's object; the row's columns that tell of it. `check` is called while
     that goes on. Raises what it raises, `StorageDown`, `InvalidTeacher`."""
     path = folder / CONVERTED / "model.safetensors"
-    if Architecture.model_validate(row.architecture).language:
+    if container(Architecture.model_validate(row.architecture).name) == "folder":
         path = folder / CONVERTED / MODEL_ZIP  # opened again, and checked again, by every process that trains on it
         if not zipfile.is_zipfile(path):
             raise InputDamaged("The inspection left no model.")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from distill.tasks import container, of_report
 from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
@@ -73,7 +74,9 @@ def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
         role: str(fetcher.get(file["object_key"], file["sha256"], f"dataset-{role}{_suffixes(file)}"))
         for role, file in row.files.items()
     }
-    return DatasetInput.model_validate({"kind": row.kind, "name": row.name, "files": files, "digest": row.digest})
+    task = row.task or of_report(row.report)
+    known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
+    return DatasetInput.model_validate(known)
 
 
 def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
@@ -97,7 +100,7 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
     if row is None:
         return None
     architecture = Architecture.model_validate((row.report or {}).get("architecture") or row.architecture)
-    name = "teacher.zip" if architecture.language else "teacher.safetensors"
+    name = "teacher.zip" if container(architecture.name) == "folder" else "teacher.safetensors"
     return TeacherInput(
         architecture=architecture,
         weights=str(fetcher.get(row.object_key, row.sha256, name)),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import RetortError
+from distill.tasks import of_report
 from store.database import AWAY, Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.references import object_key
@@ -124,8 +125,10 @@ class Inspections:
         answer = clean(answer)
         status = "ready" if "report" in answer else "invalid"
         values = {"report": answer.get("report"), "error": answer.get("error")}
-        if isinstance(row, Dataset) and not row.digest:  # no files to take one over: that of the content
-            values["digest"] = (answer.get("report") or {}).get("digest", "")
+        if isinstance(row, Dataset) and status == "ready":
+            values["task"] = of_report(answer["report"])
+            if not row.digest:  # no files to take one over: that of the content
+                values["digest"] = answer["report"].get("digest", "")
         with self._database.write() as session:
             resources.finish(session, row, status, **values | answer.get("values", {}))
         log.info("%s is %s", row.id, status)

@@ -13,12 +13,11 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from distill.errors import InvalidTeacher, RetortError
+from distill import tasks
+from distill.errors import RetortError
 from distill.types import Architecture, DatasetInput
 from worker.errors import Internal, disk_full
 from worker.isolation.inside import shut_in
@@ -39,7 +38,7 @@ def main(arguments: list[str]) -> int:
     (folder_path / UNPACKED).mkdir()
     answer: dict[str, Any] = {}
     try:
-        if language(request):
+        if kept_as_folder(request):
             (folder_path / CONVERTED).mkdir()  # shut in, no folder can be made
         elif "source" in request:
             answer["converted"] = _convert(request, folder_path)  # in a sandbox with limits of its own
@@ -71,9 +70,11 @@ def limit() -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def language(request: dict[str, Any]) -> bool:
-    """Whether the teacher is a language model, which is kept as a folder in a zip and not as one file of weights."""
-    return "architecture" in request and Architecture.model_validate(request["architecture"]).language
+def kept_as_folder(request: dict[str, Any]) -> bool:
+    """Whether this teacher is kept as a model folder in a zip, and not as one file of weights."""
+    if "architecture" not in request:
+        return False
+    return tasks.container(Architecture.model_validate(request["architecture"]).name) == "folder"
 
 
 def readable(request: dict[str, Any]) -> list[str]:
@@ -102,68 +103,31 @@ def _convert(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    if language(request):
-        return _language(request, folder)
-    from distill.anatomy import anatomy
-    from distill.models import check
-    from distill.recorded import recorded_view
+    from distill.tasks.networks import Sent, examine
 
-    report = check(Architecture.model_validate(request["architecture"]), request["weights"])
-    recorded_view(report.metadata, report.in_channels)  # every run of it would refuse the same
-    found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
-    return found | report.to_dict()
-
-
-def _language(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Check a Hugging Face folder, sent as a zip or file by file, and write what is needed of it as one zip."""
-    from distill.models.language import examine, open_folder
-    from distill.models.language.folder import pack
-
-    found = open_folder(request["source"], folder / UNPACKED, own=True)
-    report = examine(found).to_dict()
-    named = Architecture.model_validate(request["architecture"]).name
-    if named not in ("transformers:auto", report["architecture"]["name"]):
-        raise InvalidTeacher(f"config.json describes a {report['family']}, not {named}.", "Send transformers:auto.")
-    pack(found, folder / CONVERTED / MODEL_ZIP)
-    return report
+    path = Path(request["source"] if kept_as_folder(request) else request["weights"])
+    sent = Sent(path, folder / UNPACKED, folder / CONVERTED / MODEL_ZIP)
+    return examine(Architecture.model_validate(request["architecture"]), sent)
 
 
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    from distill.modalities.images import inspect  # without torch
-    from distill.modalities.text import inspect_text, recognised
+    from distill.tasks.inspection import Room, inspect  # without torch
 
-    dataset = recognised(DatasetInput.model_validate(request))
-    if dataset.kind == "text":
-        return inspect_text(dataset).to_dict()
-    return inspect(dataset, scratch=folder / UNPACKED, sheet=folder / THUMBNAILS).to_dict()
+    return inspect(DatasetInput.model_validate(request), Room(folder / UNPACKED, folder / THUMBNAILS))
 
 
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.modalities.images import sets
-    from distill.models import catalogue
-    from distill.models.language.families import catalogue as language_models
+    from distill.tasks.networks import catalogue
 
-    texts = language_models() if find_spec("transformers") and find_spec("tokenizers") else []
     named = [{"name": name, "summary": sets.registry.summary(name.replace("-", "_"))} for name in sets.names()]
-    return {"architecture": catalogue() + texts, "dataset": named}
+    return {"architecture": catalogue(), "dataset": named}
 
 
 def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:
-    if "config" in request:
-        return _text_cost(**request)
-    from distill.models.measure import measure
+    from distill.tasks.networks import measure
 
-    return asdict(measure(**request | {"architecture": Architecture.model_validate(request["architecture"])}))
-
-
-def _text_cost(recipe: str | None = None, student: dict[str, Any] | None = None, **question: Any) -> dict[str, Any]:
-    from distill import recipes
-    from distill.models.language.measure import measure_text
-    from distill.recipes._features import DetachedHead
-
-    untie = recipe is not None and question["task"] == "generate" and issubclass(recipes.get(recipe), DetachedHead)
-    wanted = Architecture.model_validate(student) if student else None
-    return measure_text(**question, student=wanted, untie=untie).to_dict()
+    return measure(request)
 
 
 KINDS: dict[str, Callable[[dict[str, Any], Path], dict[str, Any]]] = {

@@ -1,4 +1,11 @@
-"""Tasks by name: one folder each, found by its name. Listing and `spec` import no torch; `get` does.
+"""Tasks by name: one folder each, found by its name. Only `get` imports torch.
+
+A folder holds
+* `__init__.py`: `SPEC`, what API, client and dashboard read (`distill.tasks.spec`);
+* `task.py`: `ENTRY`, what runs (`distill.tasks._base`);
+* `inspect.py`: which files are its datasets, and what they hold (`distill.tasks.inspection`);
+* `networks.py`: how workers check its teachers and count what its networks cost (`distill.tasks.networks`);
+* `forecast.py`, optional: what fits together in a job, and how large it is (`distill.tasks.forecast`).
 
 `RETORT_EXTENSIONS` may name folders (separated as in PATH) whose subfolder `tasks` holds further tasks of the same
 shape: whoever runs the service trusts their code as the service's own.
@@ -7,17 +14,29 @@ shape: whoever runs the service trusts their code as the service's own.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill.errors import UnknownName
-from distill.tasks.spec import Metric, TaskSpec
+from distill.tasks.spec import Container, Metric, TaskSpec
 
 if TYPE_CHECKING:
     from distill.tasks._base import Task
 
-__all__ = ["Metric", "TaskSpec", "accepting", "get", "names", "spec"]
+__all__ = [
+    "Metric",
+    "TaskSpec",
+    "accepting",
+    "container",
+    "get",
+    "names",
+    "of_report",
+    "part",
+    "spec",
+    "specs",
+]
 
 EXTENSIONS = "RETORT_EXTENSIONS"
 __path__ += [str(Path(top) / "tasks") for top in os.environ.get(EXTENSIONS, "").split(os.pathsep) if top]
@@ -37,16 +56,42 @@ def spec(name: str) -> TaskSpec:
     return found
 
 
+def specs() -> tuple[TaskSpec, ...]:
+    """Of every task, by name."""
+    return tuple(spec(name) for name in names())
+
+
 def accepting(architecture: str) -> tuple[str, ...]:
     """The tasks that networks of this name answer: those with the longest prefix, so that a task may claim a family
     (`torchvision:fcn_`) out of a library that others claim whole."""
-    fits = {name: spec(name).fit(architecture) for name in names()}
+    fits = {each.name: each.fit(architecture) for each in specs()}
     best = max(fits.values(), default=0)
     return tuple(name for name, fit in fits.items() if fit == best and best > 0)
 
 
+def container(architecture: str) -> Container:
+    """How a network of this name is kept; one file of weights where no task has it."""
+    return next((spec(name).container for name in accepting(architecture)), "weights")
+
+
+def of_report(report: Mapping[str, Any] | None) -> str:
+    """The task of an inspection's report on a dataset, or of the `dataset` in a job's result; empty where nothing says
+    so. Older releases wrote no `task` and told them apart by `kind`."""
+    if not report:
+        return ""
+    if report.get("task") in names():
+        return str(report["task"])
+    kind = report.get("kind", "")
+    return next((each.name for each in specs() if each.older_kind == kind and "task" not in report), "")
+
+
+def part(name: str, module: str) -> Any:
+    """A module of the task's folder. Raises `UnknownName`, and `ModuleNotFoundError` where the folder has none."""
+    spec(name)
+    return import_module(f"{__name__}.{name}.{module}")
+
+
 def get(name: str) -> type[Task]:
     """What runs the task: the `ENTRY` of its module `task`. Imports torch. Raises `UnknownName`."""
-    spec(name)
-    entry: type[Task] = import_module(f"{__name__}.{name}.task").ENTRY
+    entry: type[Task] = part(name, "task").ENTRY
     return entry

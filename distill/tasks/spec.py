@@ -1,11 +1,12 @@
 """What a task is, as API, client and dashboard read it. Torch-free.
 
 A task is one folder of `distill/tasks`: its `__init__.py` holds the `SPEC` (this module's `TaskSpec`), its `task.py`
-what runs (`distill.tasks._base.Task`).
+what runs (`distill.tasks._base.Task`). What else the folder holds, `distill.tasks` names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,34 +14,56 @@ Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
 `per_second`: a rate; `number`: anything else."""
+Container = Literal["weights", "folder"]
+"""How a network is kept. `weights`: one safetensors file of an architecture whose name and options say its sizes.
+`folder`: a model folder in a zip (configuration, weights, tokenizer) whose configuration says the sizes; the
+architecture's name says the family alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A figure of the task: `name` is its key in metrics events and in the columns of a report, `label` its title for
-    people. `interval`: the report's value is `{value, low, high, n}` with a 95 % interval, else a plain number."""
+    people. `interval`: the report's value is `{value, low, high, n}` with a 95 % interval, else a plain number or
+    `{value, n}`. `path`: where a column of a report holds it, if not under its name: keys joined by `/`."""
 
     name: str
     label: str
     unit: Unit
     higher_is_better: bool
     interval: bool = False
+    path: str = ""
+
+    def value(self, column: Mapping[str, Any]) -> float | None:
+        """The figure in a column of a report; None where there is none."""
+        found: Any = column
+        for key in (self.path or self.name).split("/"):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        found = found.get("value") if isinstance(found, Mapping) else found
+        return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__} | {"path": self.path or self.name}
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A task, torch-free.
 
-    `name`: the folder's; `title`: for people; `summary`: one sentence. `modality`: what goes in. `sample`, `samples`:
-    what one and many of its samples are called. `metrics`: rows of report and dashboard in order; the first is the
+    For people: `title`; `summary`, one sentence; `sample`, `samples`: what one and many of its samples are called;
+    `files`: which files make a dataset of it, a sentence each; `teacher_files`: which files a teacher is;
+    `student_hint`: how its students are chosen, empty where nothing is special. Code stands in backticks.
+
+    `name`: the folder's. `modality`: what goes in. `metrics`: rows of report and dashboard in order; the first is the
     primary one, by which the best student is kept. `loss`: what the task's own loss on the labels is called in metrics.
     `per_class`: the metric whose values by class a report holds under `per_class`; empty: none. `settings`: fields of
-    `DistillConfig` that not every task has and this one has. `architectures`: prefixes of the names of networks that
-    answer this task (see `distill.tasks.accepting`). `needs_teacher`: whether every recipe wants a teacher to start
-    from.
+    `DistillConfig` that not every task has and this one has. `recipes`: those that it offers; empty: all.
+
+    `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
+    `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
+    `needs_teacher`: whether every recipe wants a teacher to start from.
+
+    `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
+    there are none of this task.
     """
 
     name: str
@@ -54,7 +77,14 @@ class TaskSpec:
     loss: str = "cross_entropy"
     per_class: str = ""
     settings: frozenset[str] = frozenset()
+    recipes: tuple[str, ...] = ()
+    container: Container = "weights"
+    student: str = ""
     needs_teacher: bool = False
+    files: tuple[str, ...] = ()
+    teacher_files: str = "safetensors, a torch.save file (`.pt`, `.pth`, `.bin`), or shards with their index"
+    student_hint: str = ""
+    older_kind: str | None = None
 
     @property
     def primary(self) -> Metric:
@@ -63,6 +93,9 @@ class TaskSpec:
     def fit(self, architecture: str) -> int:
         """Length of the longest of `architectures` that the name begins with; 0: none."""
         return max((len(prefix) for prefix in self.architectures if architecture.startswith(prefix)), default=0)
+
+    def offers(self, recipe: str) -> bool:
+        return not self.recipes or recipe in self.recipes
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""

@@ -20,7 +20,7 @@ from api.resources.jobs import throughput
 from distill import estimate
 from distill.estimate import (
     NetworkCost,
-    TextWork,
+    SampleWork,
     Workload,
     disk_bytes,
     head_flops,
@@ -49,7 +49,14 @@ COUNTED = {
 }
 REPORT = COUNTED | {"heights": [8, 8, 8], "widths": [8, 8, 8]}
 STUDENT = {"name": "retort:resnet8", "options": {}}
-QUESTION = {"architecture": STUDENT, "num_classes": 2, "in_channels": 1, "image_size": "auto", "native_size": [8, 8]}
+QUESTION = {
+    "task": "classify_images",
+    "architecture": STUDENT,
+    "num_classes": 2,
+    "in_channels": 1,
+    "image_size": "auto",
+    "native_size": [8, 8],
+}
 COST = {"parameters": 10_000, "flops": 1_000_000, "activation_bytes": 40_000, "modules": 20}
 CONFIG: dict[str, Any] = {"recipe": "cross_entropy", "epochs": 10, "batch_size": 100}
 
@@ -233,7 +240,16 @@ def configured(epochs: int, batch: int, limit: int | None) -> DistillConfig:
 
 CONFIGS = st.builds(configured, st.integers(1, 100), st.integers(1, 512), st.none() | st.integers(1, 1000))
 WORK = st.builds(
-    Workload, CONFIGS, COSTS, st.none() | COSTS, st.booleans(), SMALL, SMALL, SMALL, st.integers(0, 10**4), SMALL
+    Workload,
+    CONFIGS,
+    COSTS,
+    st.none() | COSTS,
+    st.booleans(),
+    SMALL,
+    SMALL,
+    SMALL,
+    st.builds(SampleWork, st.integers(0, 10**4)),
+    SMALL,
 )
 
 
@@ -255,13 +271,13 @@ def test_a_fit_is_bounded_as_the_fit_itself_is() -> None:
     cost = NetworkCost(1, 1_000, 8, 1)
     for train, classes, steps in ((500, 2, 10), (50_000, 10, 100), (10**6, 10, 100_000), (10**6, 1_000, 10**5)):
         config = DistillConfig.model_validate({"batch_size": 10, "max_steps": steps, "epochs": 10**5})
-        work = Workload(config, cost, None, False, train, 100, 100, 0, 0, classes=classes)
+        work = Workload(config, cost, None, False, train, 100, 100, SampleWork(0), classes=classes)
         used = most_samples(train, work.samples_seen, nn.Linear(estimate.HEAD_WIDTH, classes))
         passes, products = (used + 100) * cost.flops, 4 * used * estimate.HEAD_WIDTH * classes
         assert head_flops(work) == passes + estimate.HEAD_EVALUATIONS * products
         assert head_flops(replace(work, config=config.model_copy(update={"fit_head": False}))) == 0
-        assert head_flops(replace(work, texts=TextWork(1, logit_bytes=8))) == 0  # decoders predict tokens
-    few = Workload(config, cost, None, False, 10**6, 100, 100, 0, 0, classes=10_000)
+        assert head_flops(replace(work, fits_head=False)) == 0
+    few = Workload(config, cost, None, False, 10**6, 100, 100, SampleWork(0), classes=10_000)
     assert head_flops(few) == 0
 
 

@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resources.jobs import texts
-from distill.estimate import NetworkCost, TextWork, Workload, disk_bytes, memory_bytes, other_flops, training_flops
+from distill.estimate import NetworkCost, SampleWork, Workload, disk_bytes, memory_bytes, other_flops, training_flops
 from distill.models.language.families import OPTIONS
+from distill.tasks import _text_forecast, of_report
 from distill.types import DistillConfig
 from store.database import Database
 from store.repositories import costs, system
@@ -58,7 +58,7 @@ def answered(database: Database, question: dict[str, Any], found: dict[str, Any]
 
 
 def questions(report: dict[str, Any] = REPORT, recipe: str = "logit", classes: int = 2) -> dict[str, dict[str, Any]]:
-    base = {"config": TEACHER["config"], "task": report["kind"], "num_classes": classes, "mean_length": 29,
+    base = {"config": TEACHER["config"], "task": of_report(report), "num_classes": classes, "mean_length": 29,
             "max_length": 112}  # fmt: skip
     student = {"student": {"name": "transformers:auto", "options": {"layers": 2}}, "recipe": recipe}
     return {"student": base | student, "teacher": base}
@@ -143,7 +143,9 @@ def test_images_have_no_maximal_length(client: TestClient, driver: Driver) -> No
 
 @given(st.floats(0.5, 1e5), st.integers(1, 10**6), st.sampled_from(["auto", 8, 64, 4096]))
 def test_lengths_are_within_what_the_job_may_choose(mean: float, most: int, given: Any) -> None:
-    found = texts.lengths({"mean_words": mean, "words_99": most}, DistillConfig.model_validate({"max_length": given}))
+    found = _text_forecast.lengths(
+        {"mean_words": mean, "words_99": most}, DistillConfig.model_validate({"max_length": given})
+    )
     assert 1 <= found.mean <= found.most
     assert found.most == given if given != "auto" else found.most <= 512
     assert found.most % 8 == 0
@@ -151,15 +153,15 @@ def test_lengths_are_within_what_the_job_may_choose(mean: float, most: int, give
 
 SMALL = st.integers(1, 10**6)
 COSTS = st.builds(NetworkCost, SMALL, st.integers(1, 10**9), st.integers(8, 10**7), st.integers(1, 500))
-TEXTS = st.builds(TextWork, SMALL, SMALL, SMALL, SMALL, st.floats(0, 1e4))
+TEXTS = st.builds(SampleWork, st.just(100), SMALL, SMALL, SMALL, SMALL, st.floats(0, 1e4))
 
 
 @given(COSTS, st.none() | COSTS, st.booleans(), SMALL, SMALL, SMALL, TEXTS)
 def test_texts_cost_at_least_something_and_answers_more(
-    student: NetworkCost, teacher: NetworkCost | None, layers: bool, train: int, held: int, test: int, found: TextWork
+    student: NetworkCost, teacher: NetworkCost | None, layers: bool, train: int, held: int, test: int, found: SampleWork
 ) -> None:
     config = DistillConfig.model_validate({"recipe": "logit", "cache_memory_bytes": 10**9})
-    plain = Workload(config, student, teacher, layers, train, held, test, 100, 1, TextWork(1))
-    more = replace(plain, texts=found)
+    plain = Workload(config, student, teacher, layers, train, held, test, SampleWork(100, features=1), 1)
+    more = replace(plain, sample=found)
     for figure in (training_flops, other_flops, memory_bytes, disk_bytes):
         assert figure(more) >= figure(plain) > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distill.control import Control
-from distill.estimate import NetworkCost, Workload
+from distill.estimate import NetworkCost, SampleWork, Workload
 from distill.train import train
 from distill.training.loop import Loop
 from tests.training.conftest import config, tiny_data, tiny_recipe
@@ -40,7 +40,7 @@ def test_steps_samples_and_cache_as_the_run_has_them(
     settings = config(**changes)
     drain(train(tiny_recipe(), tiny_data(train=samples), settings, tmp_path, Control()))
     (loop,) = loops
-    work = Workload(settings, COST, COST, True, samples, 16, 10, 1, 1)
+    work = Workload(settings, COST, COST, True, samples, 16, 10, SampleWork(1), 1)
     assert work.steps == loop.step
     assert work.samples_seen == loop.images
     assert work.cached == (loop.parts.resolved.cache != "live")

@@ -11,7 +11,14 @@ from api.deps import ReadSession
 from api.openapi import documented
 from api.paging import Cursor, Limit
 from api.resources.catalogue import service
-from api.resources.catalogue.schemas import ArchitecturePage, CatalogueOut, EntryList, NamedDatasetList, RecipeList
+from api.resources.catalogue.schemas import (
+    ArchitecturePage,
+    CatalogueOut,
+    EntryList,
+    NamedDatasetList,
+    RecipeList,
+    TaskList,
+)
 from store.repositories import system
 
 router = APIRouter(tags=["catalogue"])
@@ -19,12 +26,13 @@ router = APIRouter(tags=["catalogue"])
 
 @router.get("/catalogue", operation_id="get_catalogue", summary="Everything by name")
 def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
-    """Recipes, losses, selection rules with their parameters, and named data sets."""
+    """Tasks, recipes, losses, selection rules with their parameters, and named data sets."""
     return CatalogueOut(
         recipes=service.recipe_list(),
         losses=service.loss_list(),
         selections=service.selection_list(),
         datasets=service.dataset_list(session),
+        tasks=service.task_list(),
         architectures=system.catalogue_size(session, "architecture"),
     )
 
@@ -44,6 +52,12 @@ def list_architectures(
 ) -> ArchitecturePage:
     """Networks for teachers and students, by name."""
     return service.architecture_page(session, search, cursor, limit)
+
+
+@router.get("/catalogue/tasks", operation_id="list_tasks", summary="Tasks")
+def list_tasks(tenant: TenantDep) -> TaskList:
+    """What students can be trained to answer: their datasets, networks, settings and the figures of their reports."""
+    return TaskList(items=service.task_list())
 
 
 @router.get("/catalogue/recipes", operation_id="list_recipes", summary="Recipes")

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.paging import PageInfo
 from api.schemas import ResponseModel
+from distill.tasks.spec import Container, Unit
 
 
 class ArchitectureOut(ResponseModel):
@@ -45,6 +46,63 @@ class NamedDatasetOut(ResponseModel):
     name: str = Field(examples=["fashion-mnist"])
 
 
+class MetricOut(ResponseModel):
+    """A figure of a task: a row of its reports, a key of its metrics events."""
+
+    name: str = Field(description="Its key in metrics events.", examples=["accuracy"])
+    label: str = Field(description="Its title for people.", examples=["accuracy"])
+    unit: Unit = Field(
+        description="`share`: in [0, 1]; `nats`: a mean cross-entropy; `ratio`: positive, without unit; `per_second`: "
+        "a rate; `number`: anything else.",
+        examples=["share"],
+    )
+    higher_is_better: bool = Field(examples=[True])
+    interval: bool = Field(
+        description="Whether a report holds {value, low, high, n} with a 95 % interval; else a number, or {value, n}.",
+        examples=[True],
+    )
+    path: str = Field(description="Where a column of a report holds it: keys joined by `/`.", examples=["accuracy"])
+
+
+class TaskOut(ResponseModel):
+    """What can be answered: what its datasets and networks are, which settings it has, what its reports show."""
+
+    name: str = Field(examples=["classify_images"])
+    title: str = Field(examples=["Image classification"])
+    summary: str = Field(examples=["Pictures of one class each; the student names the class."])
+    modality: str = Field(description="What goes in: images, texts.", examples=["images"])
+    sample: str = Field(description="What one of its samples is called.", examples=["image"])
+    samples: str = Field(description="What many of its samples are called.", examples=["images"])
+    metrics: list[MetricOut] = Field(description="Rows of its reports in order; the first chooses the best student.")
+    architectures: list[str] = Field(
+        description="Prefixes of the names of its networks; of several tasks the longest prefix counts.",
+        examples=[["timm:", "torchvision:", "retort:"]],
+    )
+    loss: str = Field(description="What its own loss on the labels is called in metrics.", examples=["cross_entropy"])
+    per_class: str = Field(
+        description="The metric that reports hold by class, as `per_class`; empty: none.", examples=["accuracy"]
+    )
+    settings: list[str] = Field(
+        description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
+    )
+    recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
+    container: Container = Field(
+        description="How its networks are kept: one safetensors file, or a model folder in a zip.", examples=["weights"]
+    )
+    student: str = Field(description="The architecture that a form suggests; empty: none.", examples=[""])
+    needs_teacher: bool = Field(description="Whether every student starts from a teacher.", examples=[False])
+    files: list[str] = Field(
+        description="Which files make a dataset of it, a sentence each.",
+        examples=[["parquet with columns `image` and `label`"]],
+    )
+    teacher_files: str = Field(description="Which files a teacher is.", examples=["safetensors"])
+    student_hint: str = Field(description="How its students are chosen; empty: nothing is special.", examples=[""])
+
+
+class TaskList(ResponseModel):
+    items: list[TaskOut]
+
+
 class RecipeList(ResponseModel):
     items: list[RecipeOut]
 
@@ -64,4 +122,5 @@ class CatalogueOut(ResponseModel):
     losses: list[EntryOut]
     selections: list[EntryOut]
     datasets: list[NamedDatasetOut]
+    tasks: list[TaskOut]
     architectures: int = Field(description="How many there are.", examples=[1400])

@@ -5,8 +5,15 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from api.paging import encode
-from api.resources.catalogue.schemas import ArchitectureOut, ArchitecturePage, EntryOut, NamedDatasetOut, RecipeOut
-from distill import losses, recipes, selection
+from api.resources.catalogue.schemas import (
+    ArchitectureOut,
+    ArchitecturePage,
+    EntryOut,
+    NamedDatasetOut,
+    RecipeOut,
+    TaskOut,
+)
+from distill import losses, recipes, selection, tasks
 from distill.registry import Registry
 from store.repositories import system
 
@@ -38,6 +45,10 @@ def _entries(registry: Registry) -> list[EntryOut]:
         EntryOut(name=name, summary=registry.summary(name), parameters=registry.parameters(name))
         for name in registry.names()
     ]
+
+
+def task_list() -> list[TaskOut]:
+    return [TaskOut.model_validate(spec.to_dict()) for spec in tasks.specs()]
 
 
 def dataset_list(session: Session) -> list[NamedDatasetOut]:

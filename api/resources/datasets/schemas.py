@@ -13,6 +13,7 @@ from api.schemas import Labels, Name, RequestModel, ResponseModel
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+TASK = "Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused."
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -22,17 +23,20 @@ FORM_SCHEMA: dict[str, Any] = {
         "train": _FILE | {"description": "The training part."},
         "test": _FILE | {"description": "The test part; without it one is held out."},
         "name": {"type": "string", "maxLength": 200},
+        "task": {"type": "string", "maxLength": 60, "description": TASK},
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
 UploadId = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 NamedSet = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+TaskName = Annotated[str, Field(max_length=60, description=TASK)]
 
 
 class NamedDataset(RequestModel):
     """A data set that the service knows by name; GET /catalogue/datasets lists them."""
 
     named: NamedSet
+    task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
 
 
@@ -43,6 +47,7 @@ class DatasetFromUploads(RequestModel):
     train: UploadId | None = Field(None, description="Id of the upload of the training part.")
     test: UploadId | None = Field(None, description="Id of the upload of the test part.")
     name: Name = ""
+    task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
 
 
@@ -69,6 +74,7 @@ class DatasetFromReferences(RequestModel):
     train_reference: Reference | None = None
     test_reference: Reference | None = None
     name: Name = ""
+    task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
 
 
@@ -76,6 +82,7 @@ class DatasetForm(RequestModel):
     """The fields beside the files of a multipart registration."""
 
     name: Name = ""
+    task: TaskName = ""
     labels: Labels = Field(default_factory=dict)
 
 
@@ -99,6 +106,10 @@ class DatasetOut(ResponseModel):
     kind: Literal["named", "archive", "parquet", "table", "reference"] = Field(
         description="`reference` until a worker has fetched the files and looked what they are.", examples=["named"]
     )
+    task: str | None = Field(
+        description="Name of the task that it is for; null until it is inspected, unless it was asked for.",
+        examples=["classify_images"],
+    )
     status: Literal["inspecting", "ready", "invalid"] = Field(examples=["ready"])
     files: dict[str, dict[str, Any]] = Field(
         description="Role -> size, sha256 and name of the file.",
@@ -107,7 +118,10 @@ class DatasetOut(ResponseModel):
     size_bytes: int = Field(examples=[1024])
     digest: str = Field(examples=["0" * 64])
     report: dict[str, Any] | None = Field(
-        examples=[{"classes": ["cat", "dog"], "counts": {"train": [400, 380], "test": [100, 95]}}]
+        description="What the inspection found, with `task`: the rest is the task's own.",
+        examples=[
+            {"task": "classify_images", "classes": ["cat", "dog"], "counts": {"train": [400, 380], "test": [100, 95]}}
+        ],
     )
     thumbnails: Thumbnails | None = Field(description="None for a dataset without images or not inspected yet.")
     error: dict[str, Any] | None = Field(examples=[None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -27,6 +27,8 @@ from api.resources.datasets.schemas import (
     Thumbnails,
 )
 from api.uploads import ReceivedFile, Upload
+from distill import tasks
+from distill.errors import UnknownName
 from store import references
 from store.egress import UrlRefused
 from store.formats import HEAD_BYTES, KINDS, KNOWN, TAIL_BYTES, Format, classify, detect
@@ -37,6 +39,7 @@ from store.tables import Upload as StoredUpload
 from store.thumbnails import MEDIA_TYPE, object_key
 
 T = TypeVar("T")
+Body = DatasetForm | DatasetFromUploads | DatasetFromReferences | NamedDataset
 KIND = "dataset"
 REFERENCES = {"reference": "reference", "train_reference": "train", "test_reference": "test"}
 ROLES = frozenset({"file", "train", "test"})
@@ -44,6 +47,8 @@ ROLES = frozenset({"file", "train", "test"})
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
     """Store a dataset for inspection; its id, and whether an earlier request with this key had made it."""
+    if isinstance(upload.json, dict) and isinstance(task := upload.json.get("task"), str):
+        _check_task(task)
     if isinstance(upload.json, dict) and not REFERENCES.keys().isdisjoint(upload.json):
         return _from_references(context, tenant, parsed(DatasetFromReferences, upload.json), key)
     if isinstance(upload.json, dict) and not {"upload", "train", "test"}.isdisjoint(upload.json):
@@ -52,13 +57,14 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
         body = parsed(NamedDataset, upload.json)
         return register_named(context, tenant, body, Key(key, request_hash("/datasets", body.model_dump())))
     form = parsed(DatasetForm, form_fields(upload, frozenset({"labels"})))
+    _check_task(form.task)
     only(upload.files, ROLES)
     files = _by_role(upload.files, "file")
     formats = {role: _known(role, "file", file.filename, detect(file.path)) for role, file in files.items()}
     kind = _kind(formats)
     hashed = request_hash("/datasets", [form.model_dump(), {role: file.sha256 for role, file in files.items()}])
     name = form.name or next(iter(files.values())).filename
-    row = _row(tenant, name, kind, form.labels)
+    row = _row(tenant, name, kind, form)
     return registration.add(context, row, _describe(row, files, formats), Key(key, hashed))
 
 
@@ -71,7 +77,7 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
         }
     files = _by_role(found, "upload")
     formats = {role: _known(role, "upload", file.filename, _stored(context, file)) for role, file in files.items()}
-    row = _row(tenant, body.name or next(iter(files.values())).filename, _kind(formats), body.labels)
+    row = _row(tenant, body.name or next(iter(files.values())).filename, _kind(formats), body)
     for role, file in files.items():
         _add_file(row, role, formats[role], file.object_key, file.size_bytes, str(file.sha256), file.filename)
     _finish(row)
@@ -82,7 +88,7 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
 def _from_references(context: Context, tenant: str, body: DatasetFromReferences, key: str | None) -> tuple[str, bool]:
     given = {name: value for name in REFERENCES if (value := getattr(body, name)) is not None}
     files = _by_role({REFERENCES[name]: value for name, value in given.items()}, "reference")
-    row = _row(tenant, body.name, "reference", body.labels)
+    row = _row(tenant, body.name, "reference", body)
     for name, value in given.items():
         found = _allowed(context, value.url, f"/{name}/url")
         row.name = row.name or found.filename
@@ -111,7 +117,7 @@ def register_named(context: Context, tenant: str, body: NamedDataset, key: Key) 
     """A data set by name: nothing to store."""
     with context.database.read() as session:
         check_named(session, body.named, "/named")
-    row = _row(tenant, body.named, "named", body.labels)
+    row = _row(tenant, body.named, "named", body)
     return registration.add(context, row, {}, key)
 
 
@@ -134,10 +140,34 @@ def of_name(session: Session, tenant: str, name: str) -> str | None:
     return session.scalar(query.where(Dataset.status != "invalid").order_by(Dataset.id).limit(1))
 
 
-def _row(tenant: str, name: str, kind: str, labels: dict[str, str]) -> Dataset:
+def _row(tenant: str, name: str, kind: str, body: Body) -> Dataset:
     return Dataset(
-        id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=labels
-    )
+        id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=body.labels,
+        task=body.task,
+    )  # fmt: skip
+
+
+def _check_task(name: str) -> None:
+    """Raise `Unprocessable` for a task that there is not. Whether the files are of it the inspection says."""
+    try:
+        if name:
+            tasks.spec(name)
+    except UnknownName as error:
+        raise invalid("/task", error.message, error.remedy, error.code, **error.details) from error
+
+
+def task_of(row: Dataset) -> str:
+    """The dataset's task; of a row of an older release by its report. Empty where neither says so."""
+    return row.task or tasks.of_report(row.report)
+
+
+def tasks_of(session: Session, ids: Set[str]) -> dict[str, str]:
+    """`task_of` of each, by id. Reports, which may be long, are read where the row does not tell."""
+    rows = session.execute(select(Dataset.id, Dataset.task).where(Dataset.id.in_(ids)))
+    found = {row.id: row.task for row in rows}
+    untold = [id_ for id_, task in found.items() if not task]
+    older = session.execute(select(Dataset.id, Dataset.report).where(Dataset.id.in_(untold))) if untold else ()
+    return found | {row.id: tasks.of_report(row.report) for row in older}
 
 
 def _by_role(given: Mapping[str, T], whole: str) -> dict[str, T]:
@@ -212,6 +242,7 @@ def shown(row: Dataset) -> DatasetOut:
         id=row.id,
         name=row.name,
         kind=row.kind,
+        task=task_of(row) or None,
         status=row.status,
         files=files,
         size_bytes=row.size_bytes,

@@ -7,49 +7,41 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.resources.jobs import texts, throughput
-from api.resources.jobs.kinds import classes_of
-from api.resources.jobs.measuring import LIVE_SECONDS, channels_of, native_size, questions
+from api.resources.jobs import throughput
+from api.resources.jobs.measuring import LIVE_SECONDS, questions
 from api.resources.jobs.schemas import Estimate, Estimates
 from api.resources.jobs.validation import Plan
-from distill import estimate, recipes
+from distill import estimate, recipes, tasks
 from distill.estimate import NetworkCost, Workload
+from distill.tasks.forecast import forecast, of
 from distill.types import DistillConfig
 from store.repositories import history, system
 
 FORMULA_FACTOR, MEASURED_FACTOR = 2.0, 1.25  # how far memory may be off (our choice)
 DISK_FACTOR = 1.5
-CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
 
 
 def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[str, Any]) -> Estimates:
     """Every figure that what is known allows, and notes on those it does not."""
     counted = {role: answer["cost"] for role, answer in found.items() if "cost" in answer}
-    if not _needed(plan, config) <= counted.keys():
-        return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, found)])
+    wanted = questions(plan, config)
+    if not wanted or not wanted.keys() <= counted.keys():
+        return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, config, found)])
     work = workload(plan, config, counted)
     runs = history.latest(session)
     return Estimates(
         memory_bytes=_memory(work, plan, runs),
         disk_bytes=_disk(work),
         minutes=_minutes(work, plan, config, runs, _gpu(session)),
-        notes=_notes(config, work),
+        notes=_notes(plan, config),
     )
-
-
-def _needed(plan: Plan, config: DistillConfig) -> set[str]:
-    """The networks whose costs an estimate needs."""
-    if texts.is_text(plan):
-        return {"student", *questions(plan, config)}
-    return {"student"} if plan.teacher is None else {"student", "teacher"}
 
 
 def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any]]) -> Workload:
     """`counted`: what workers answered, by role."""
-    report: dict[str, Any] = plan.dataset.report or {}
+    spec, rules = of(plan.task)
+    parts, counts = plan.parts(config), (plan.dataset.report or {})["counts"]
     costs_ = {role: NetworkCost.of(cost) for role, cost in counted.items()}
-    of_texts = texts.is_text(plan)
-    counts = report["counts"]
     train, validation, test = estimate.split_sizes(sum(counts["train"]), sum(counts["test"]), config)
     teacher = plan.teacher.size_bytes if plan.teacher else 0
     return Workload(
@@ -60,19 +52,11 @@ def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any
         train=train,
         validation=validation,
         test=test,
-        sample_bytes=texts.sample_bytes(report, config) if of_texts else _pixels(report),
+        sample=rules.work(parts, counted, test),
         input_bytes=teacher + plan.dataset.size_bytes,
-        texts=texts.text_work(report, config, counted, test) if of_texts else None,
-        classes=classes_of(plan.dataset) or 0,
+        classes=parts.classes or 0,
+        fits_head="fit_head" in spec.settings,
     )
-
-
-def _pixels(report: dict[str, Any]) -> int:
-    """Of one image that is kept decoded; larger ones are decoded when they are needed."""
-    native = native_size(report)
-    if native is None or max(native) > CACHED_SIDE:
-        return 0
-    return int(native[0] * native[1] * channels_of(report))
 
 
 def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
@@ -91,7 +75,7 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
     basis = (
         f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters, "
         f"a batch of {batch} with {work.student.activation_bytes:,} bytes of activations a sample, teacher, targets, "
-        f"scoring within its budget{', evaluation' if work.texts else ''}"
+        f"scoring within its budget{', evaluation' if work.sample.evaluation_bytes else ''}"
     )
     return _figure(estimate.memory_bytes(work), FORMULA_FACTOR, basis)
 
@@ -102,10 +86,10 @@ def _as_many(used: Any, wanted: int) -> bool:
 
 
 def _same_teacher(run: history.Run, plan: Plan, work: Workload) -> bool:
-    """Of one architecture, which for language models is a family: there the very same file."""
+    """Of one architecture; where its name says the family alone, the very same file."""
     if work.teacher is None or plan.teacher is None:
         return not run.result.get("teacher")
-    if work.texts is not None:
+    if tasks.spec(plan.task).container == "folder":
         return bool((run.result.get("digests") or {}).get("teacher") == plan.teacher.sha256)
     theirs = (run.result.get("teacher") or {}).get("architecture")
     return _name(theirs) == _name((plan.teacher.report or {}).get("architecture"))
@@ -125,7 +109,7 @@ def _disk(work: Workload) -> Estimate:
 
 def _minutes(work: Workload, plan: Plan, config: DistillConfig, runs: list[history.Run], gpu: bool) -> Estimate:
     student = plan.student.model_dump(mode="json")
-    took = throughput.duration(work, student, config.recipe, throughput.seen(runs), gpu)
+    took = throughput.duration(work, plan.task, student, config.recipe, throughput.seen(runs), gpu)
     return Estimate(value=took.seconds / 60, low=took.low / 60, high=took.high / 60, basis=took.basis)
 
 
@@ -137,21 +121,16 @@ def _gpu(session: Session) -> bool:
     return any(worker.info.get("gpus") for worker in system.live_workers(session, LIVE_SECONDS))
 
 
-def _notes(config: DistillConfig, work: Workload) -> list[str]:
-    notes = ["Time in the queue is not included."]
-    if work.texts is not None:
-        notes.append("Lengths in tokens are guessed from the words of the texts; the tokenizer has not seen them yet.")
+def _notes(plan: Plan, config: DistillConfig) -> list[str]:
+    notes = ["Time in the queue is not included.", *forecast(plan.task).notes]
     if config.device.startswith("cuda"):
         notes.append("Memory is the host's; the accelerator's own is not estimated.")
     return notes
 
 
-def _unknown(plan: Plan, found: dict[str, Any]) -> str:
+def _unknown(plan: Plan, config: DistillConfig, found: dict[str, Any]) -> str:
     failed = next((answer["error"]["message"] for answer in found.values() if "error" in answer), None)
     if failed:
         return f"A network could not be measured: {failed}"
-    if texts.is_text(plan) and texts.missing(plan):
-        return texts.missing(plan)
-    if not (plan.dataset.report or {}).get("counts"):
-        return "The dataset's inspection has counted no samples."
-    return "No worker has measured these networks yet; ask again in a few seconds, while one is running."
+    unmeasured = "No worker has measured these networks yet; ask again in a few seconds, while one is running."
+    return forecast(plan.task).missing(plan.parts(config)) or unmeasured

@@ -9,17 +9,13 @@ from starlette.concurrency import run_in_threadpool
 
 from api import waiting
 from api.context import Context
-from api.resources.jobs import texts
 from api.resources.jobs.findings import Findings
-from api.resources.jobs.kinds import classes_of
 from api.resources.jobs.validation import Plan
-from distill.recorded import recorded_view
+from distill.tasks.forecast import Question, forecast
 from distill.types import DistillConfig
 from store.repositories import costs, system
-from store.tables import Teacher
 
 LIVE_SECONDS = 60.0
-Question = dict[str, Any]
 
 
 async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: float) -> dict[str, Any]:
@@ -69,40 +65,6 @@ def _refuse(found: dict[str, Any]) -> None:
 
 
 def questions(plan: Plan, config: DistillConfig) -> dict[str, Question]:
-    """What to count, as the run would build it."""
-    if texts.is_text(plan):
-        return texts.questions(plan, config)
-    report = plan.dataset.report or {}
-    classes = classes_of(plan.dataset)
-    native = native_size(report)
-    asked: dict[str, Question] = {}
-    if classes and report.get("counts"):
-        student = {"architecture": plan.student.model_dump(mode="json"), "num_classes": classes}
-        asked["student"] = student | _input(channels_of(report), config.image_size, native)
-        if plan.teacher is not None and plan.teacher.report and "in_channels" in plan.teacher.report:
-            asked["teacher"] = _of_teacher(plan.teacher, native)
-    return asked
-
-
-def _of_teacher(teacher: Teacher, native: list[int] | None) -> Question:
-    found: dict[str, Any] = teacher.report or {}
-    recorded = recorded_view(found.get("metadata", {}), found["in_channels"])
-    size = recorded["size"][0] if recorded else "auto"
-    about = {"architecture": found.get("architecture", teacher.architecture), "num_classes": found["num_classes"]}
-    return about | _input(found["in_channels"], size, native)
-
-
-def _input(channels: int, image_size: int | str, native: list[int] | None) -> Question:
-    return {"in_channels": channels, "image_size": image_size, "native_size": native}
-
-
-def channels_of(report: dict[str, Any]) -> int:
-    """As the run decides: 1 where all images are grey."""
-    return 3 if report.get("modes", {}).get("colour") else 1
-
-
-def native_size(report: dict[str, Any]) -> list[int] | None:
-    """(h, w) where all images have it."""
-    heights, widths = report.get("heights", [0, 0, 1]), report.get("widths", [0, 0, 1])
-    uniform = heights[0] == heights[2] and widths[0] == widths[2]
-    return [heights[0], widths[0]] if uniform else None
+    """What to count, as the task would have it."""
+    rules, parts = forecast(plan.task), plan.parts(config)
+    return {} if rules.missing(parts) else rules.questions(parts)

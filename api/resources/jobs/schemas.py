@@ -89,6 +89,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+    "task": "classify_images",
     "compare_with": None,
     "attempt": 1,
     "max_attempts": 3,
@@ -129,6 +130,7 @@ class JobOut(ResponseModel):
     student: Architecture
     teacher: str | None
     dataset: str
+    task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
     compare_with: str | None
     attempt: int
     max_attempts: int

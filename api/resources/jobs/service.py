@@ -232,16 +232,18 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
 
 
 def shown(session: Session, settings: Settings, job: Job) -> JobOut:
-    return _shown(job, jobs.queue_position(session, job, settings.max_running_jobs))
+    task = datasets.tasks_of(session, {job.dataset_id})[job.dataset_id]
+    return _shown(job, task, jobs.queue_position(session, job, settings.max_running_jobs))
 
 
 def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list[JobOut]:
-    """`shown` of each, with one query for all."""
+    """`shown` of each, with the same few queries for all."""
     places = shares.positions(session, rows, settings.max_running_jobs)
-    return [_shown(job, places.get(job.id)) for job in rows]
+    found = datasets.tasks_of(session, {job.dataset_id for job in rows})
+    return [_shown(job, found[job.dataset_id], places.get(job.id)) for job in rows]
 
 
-def _shown(job: Job, queue_position: int | None) -> JobOut:
+def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
     return JobOut(
         id=job.id,
         name=job.name,
@@ -255,6 +257,7 @@ def _shown(job: Job, queue_position: int | None) -> JobOut:
         student=Architecture.model_validate(job.student),
         teacher=job.teacher_id,
         dataset=job.dataset_id,
+        task=task or None,
         compare_with=job.compare_with,
         attempt=job.attempt,
         max_attempts=job.max_attempts,

@@ -10,7 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from distill.estimate import NetworkCost, Workload, head_flops, other_flops, training_flops
+from distill import tasks
+from distill.errors import UnknownName
+from distill.estimate import NetworkCost, SampleWork, Workload, head_flops, other_flops, training_flops
+from distill.tasks.forecast import of
 from distill.types import DistillConfig
 from store.repositories.history import Run
 
@@ -30,10 +33,7 @@ class Seen:
     head_flops_per_second: float | None
     other_seconds: float
     run: Run
-
-    @property
-    def texts(self) -> bool:
-        return "truncated" in self.run.result["dataset"]
+    task: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,27 @@ def seen(runs: Iterable[Run]) -> list[Seen]:
     """Those of the runs whose results tell how long they trained on what."""
     found = []
     for run in runs:
-        with suppress(KeyError, TypeError, ValidationError, ZeroDivisionError):  # an older release's result
+        with suppress(
+            KeyError, TypeError, UnknownName, ValidationError, ZeroDivisionError
+        ):  # an older release's result
             found.append(_seen(run))
     return [each for each in found if each.flops_per_second > 0]
 
 
 def _seen(run: Run) -> Seen:
     training, dataset = run.result["training"], run.result["dataset"]
+    task = tasks.of_report(dataset)
+    spec, rules = of(task)
     fields = {name: value for name, value in run.config.items() if name in DistillConfig.model_fields}
     config = DistillConfig.model_validate(fields | {"max_steps": max(1, training["steps"])})
-    teacher = run.result["teacher"]
+    teacher, share = run.result["teacher"], rules.fed(dataset)
     work = Workload(
-        config, _cost(run.result["student"], dataset), _cost(teacher, dataset) if teacher else None,
-        False, dataset["train"], dataset["validation"], dataset["test"], 0, 0, classes=dataset.get("classes", 0),
+        config, _cost(run.result["student"], share), _cost(teacher, share) if teacher else None,
+        False, dataset["train"], dataset["validation"], dataset["test"], SampleWork(0),
+        classes=dataset.get("classes", 0), fits_head="fit_head" in spec.settings,
     )  # fmt: skip
     other = max(0.0, run.seconds - training["seconds"])
-    return Seen(*_rates(work, training), other, run)
+    return Seen(*_rates(work, training), other, run, task)
 
 
 def _rates(work: Workload, training: dict[str, Any]) -> tuple[float, float | None]:
@@ -80,16 +85,17 @@ def _rates(work: Workload, training: dict[str, Any]) -> tuple[float, float | Non
     return training_flops(work) / (training["seconds"] - seconds), fitted / seconds
 
 
-def _cost(column: dict[str, Any], dataset: dict[str, Any]) -> NetworkCost:
-    """Operations of one sample as it was fed: a report tells a text's at max_length, and most are shorter."""
-    share = dataset["mean_tokens"] / dataset["max_length"] if "task" in column.get("preprocessing", {}) else 1
+def _cost(column: dict[str, Any], share: float) -> NetworkCost:
+    """Operations of one sample as it was fed (`Forecast.fed`)."""
     return NetworkCost(column["parameters"], round(column["flops"] * share), 0, 1)
 
 
-def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool) -> Duration:
+def duration(
+    work: Workload, task: str, student: dict[str, Any], recipe: str, known: Sequence[Seen], gpu: bool
+) -> Duration:
     """Seconds from claim to end: training, and the last fit of the classifier, by operations, all else as in earlier
     jobs of the recipe."""
-    known = [each for each in known if each.texts == (work.texts is not None)] or known
+    known = _alike(known, task)
     same = [each for each in known if _same(each, work, student)]
     like = same or list(known)
     if not like:
@@ -111,10 +117,18 @@ def duration(work: Workload, student: dict[str, Any], recipe: str, known: Sequen
     return Duration(seconds, low, high, basis)
 
 
+def _alike(known: Sequence[Seen], task: str) -> Sequence[Seen]:
+    """Jobs of the task; where there are none, those of its modality; else all."""
+    modality = tasks.spec(task).modality
+    of_task = [each for each in known if each.task == task]
+    return of_task or [each for each in known if tasks.spec(each.task).modality == modality] or known
+
+
 def _same(seen: Seen, work: Workload, student: dict[str, Any]) -> bool:
-    """The same student; of texts also of the same size, for its name only says that it is of its teacher's family."""
+    """The same student; of the same size too, where its name only says that it is of its teacher's family."""
     sizes = seen.run.result["student"]["parameters"], work.student.parameters
-    return seen.run.student == student and (work.texts is None or sizes[0] == sizes[1])
+    named = tasks.spec(seen.task).container == "weights"
+    return seen.run.student == student and (named or sizes[0] == sizes[1])
 
 
 def _head(work: Workload, like: Sequence[Seen], rate: float) -> tuple[float, str]:

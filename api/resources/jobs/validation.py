@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api import architectures
-from api.resources.jobs import kinds
+from api.resources.datasets.service import task_of
+from api.resources.jobs import fitting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import parameters, recipes, selection
 from distill.recorded import recorded_view
+from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, resources, system
 from store.tables import Dataset, Job, Teacher
@@ -26,6 +28,14 @@ class Plan:
     teacher: Teacher | None
     dataset: Dataset
 
+    @property
+    def task(self) -> str:
+        return task_of(self.dataset)
+
+    def parts(self, config: DistillConfig) -> Parts:
+        """As a task's forecast sees them."""
+        return fitting.parts(self.teacher, self.student, self.dataset, config)
+
 
 def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Plan:
     """Raises `Unprocessable` with every finding."""
@@ -35,7 +45,7 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     teacher = _teacher(session, tenant, findings, body)
     dataset = _dataset(session, tenant, findings, dataset_id)
     if dataset is not None:
-        kinds.check(findings, teacher, student, dataset, body)
+        fitting.check(findings, teacher, student, dataset, body)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()
@@ -84,8 +94,7 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
 
 def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate) -> Teacher | None:
     if body.teacher is None:
-        known = body.config.recipe in recipes.names()
-        if known and recipes.registry.flag(body.config.recipe, "needs_teacher", default=True):
+        if fitting.needs_teacher(body.config.recipe):
             message = f"The recipe {body.config.recipe!r} needs a teacher."
             findings.add("/teacher", message, "Name a teacher, or use cross_entropy.", "teacher_required")
         return None

@@ -14,6 +14,7 @@ from api.idempotency import request_hash
 from api.registration import Key
 from api.resources.teachers.schemas import TeacherForm, TeacherFromHub, TeacherFromUpload, TeacherFromUploads
 from api.uploads import ReceivedFile, incoming
+from distill import tasks
 from distill.container import HEAD_BYTES, container
 from distill.errors import InvalidTeacher
 from distill.safetensors_header import DEFAULT_LIMITS, read_header
@@ -32,7 +33,7 @@ def from_form(
     """Store what a multipart body brought; the teacher's id, and whether an earlier request had made it."""
     _check_names([file.filename for file in files], "/file")
     convert = len(files) > 1 or _must_be_converted(_head(files[0].path))
-    _check_language(architecture, convert, "/file")
+    _check_container(architecture, convert, "/file")
     if not convert:
         check_header(files[0].path, "/file")
     teacher_id = new_id("tch")
@@ -61,7 +62,7 @@ def from_uploads(
     _check_names([upload.filename for upload in found], "/uploads")
     convert = len(found) > 1 or _must_be_converted(_stored_head(context, found[0]))
     if found[0].status == "complete":
-        _check_language(architecture, convert, next(iter(given)))
+        _check_container(architecture, convert, next(iter(given)))
     if not convert and found[0].status == "complete":
         _check_stored(context, found[0], next(iter(given)))
     sources = [SourceFile(each.filename, each.object_key, each.size_bytes, str(each.sha256)) for each in found]
@@ -99,7 +100,7 @@ def _row(
         name=name or sources[0].filename,
         status="inspecting",
         architecture=architecture.model_dump(mode="json"),
-        object_key=f"teachers/{teacher_id}/weights.{'zip' if architecture.language else 'safetensors'}",
+        object_key=f"teachers/{teacher_id}/weights.{'zip' if _folder(architecture) else 'safetensors'}",
         size_bytes=sum(source.size_bytes for source in sources),
         sha256=digest(sources),
         source=to_json(sources) if convert else None,
@@ -107,11 +108,17 @@ def _row(
     )
 
 
-def _check_language(architecture: Architecture, folder: bool, pointer: str) -> None:
-    """A language model is more than its weights."""
-    if architecture.language and not folder:
-        message = "A language model is its configuration, weights and tokenizer, not one file of weights."
-        remedy = "Send config.json, *.safetensors and the tokenizer's files, as one zip or each as a file field `file`."
+def _folder(architecture: Architecture) -> bool:
+    """Whether the teacher is kept as a model folder in a zip."""
+    return tasks.container(architecture.name) == "folder"
+
+
+def _check_container(architecture: Architecture, folder: bool, pointer: str) -> None:
+    """A model folder is more than its weights."""
+    if _folder(architecture) and not folder:
+        spec = tasks.spec(tasks.accepting(architecture.name)[0])
+        message = f"A teacher of {architecture.name} is its configuration and more, not one file of weights."
+        remedy = f"Send {spec.teacher_files}; in a form each as a file field `file`."
         raise invalid(pointer, message, remedy, "invalid_teacher")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from distill.data.files import paths_of
 from distill.data.rows import FORMS, form_of
 from distill.errors import InvalidDataset
-from distill.modalities.text.records import reader
+from distill.modalities.text.records import KINDS, Kind, reader
 from distill.modalities.text.tables import columns
 from distill.types import DatasetInput
 
@@ -16,25 +16,36 @@ TABLES = frozenset({"table", "parquet"})
 IMAGES = frozenset({"image", "img", "image_base64", "url", "image_url", "file", "file_name", "path"})
 
 
+def kind_of(dataset: DatasetInput) -> Kind | None:
+    """What a csv, jsonl or parquet is whose columns make labelled texts, pairs or instructions and hold no images, by
+    its training file; None for anything else. Raises `InvalidDataset` for files that are not there."""
+    if dataset.kind not in TABLES | {"text"}:
+        return None
+    kinds = {role: _kind(path) for role, path in paths_of(dataset).items()}
+    return None if None in kinds.values() else kinds.get("all") or kinds["train"]
+
+
 def recognised(dataset: DatasetInput) -> DatasetInput:
-    """The dataset with kind `text` where it is a csv, jsonl or parquet whose columns make labelled texts, pairs or
-    instructions and hold no images; else as it is. Raises `InvalidDataset` for files that are not there."""
-    if dataset.kind not in TABLES:
-        return dataset
-    paths = paths_of(dataset)
-    if not all(_has_texts(path) for path in paths.values()):
-        return dataset
-    named = {role: str(_named(path)) for role, path in paths.items()}
+    """The dataset as `as_text` makes it where `kind_of` says what it is; else as it is. Raises `InvalidDataset` for
+    files that are not there."""
+    return dataset if kind_of(dataset) is None else as_text(dataset)
+
+
+def as_text(dataset: DatasetInput) -> DatasetInput:
+    """The dataset with kind `text` and files whose names tell their formats."""
+    named = {role: str(_named(path)) for role, path in paths_of(dataset).items()}
     return dataset.model_copy(update={"kind": "text", "files": named})
 
 
-def _has_texts(path: Path) -> bool:
+def _kind(path: Path) -> Kind | None:
+    if path.is_dir():  # shards of images
+        return None
     try:
         names = columns(_named(path))
-        reader(names)
+        form, _ = reader(names)
     except InvalidDataset:  # no text table: what it is instead, its own reader says
-        return False
-    return IMAGES.isdisjoint(names)
+        return None
+    return KINDS[form] if IMAGES.isdisjoint(names) else None
 
 
 def _named(path: Path) -> Any:

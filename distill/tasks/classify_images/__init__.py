@@ -17,5 +17,11 @@ SPEC = TaskSpec(
     ),
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
-    settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head"}),
+    files=(
+        "zip or tar with a folder a class, or with a table of labels beside the images",
+        "parquet with columns `image` and `label`",
+        "CSV or JSON Lines with `image` (base64) and `label`",
+    ),
+    older_kind="",
 )

@@ -17,6 +17,17 @@ SPEC = TaskSpec(
     ),
     architectures=("transformers:",),
     per_class="accuracy",
-    settings=frozenset({"max_length", "text_features"}),
+    settings=frozenset({"max_length", "text_features", "fit_head"}),
+    container="folder",
+    student="transformers:auto",
     needs_teacher=True,
+    files=(
+        "CSV, JSON Lines or parquet of labelled texts: `text`, `label`",
+        "CSV, JSON Lines or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "
+        "`question1`, `question2`)",
+    ),
+    teacher_files="a Hugging Face folder: one zip, or `config.json`, safetensors and `tokenizer.json` together",
+    student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "
+    "`width`, or a budget of `parameters`.",
+    older_kind="classify",
 )

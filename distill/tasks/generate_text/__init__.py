@@ -15,9 +15,26 @@ SPEC = TaskSpec(
         Metric("loss", "loss", "nats", higher_is_better=False),
         Metric("perplexity", "perplexity of the answers", "ratio", higher_is_better=False),
         Metric("rouge_l", "ROUGE-L of greedy answers", "number", higher_is_better=True),
-        Metric("tokens_per_second", "tokens/s, generating", "per_second", higher_is_better=True),
+        Metric(
+            "tokens_per_second",
+            "tokens/s, generating",
+            "per_second",
+            higher_is_better=True,
+            path="generation/tokens_per_second",
+        ),
     ),
     architectures=("transformers:",),
     settings=frozenset({"max_length", "text_features"}),
+    container="folder",
+    student="transformers:auto",
     needs_teacher=True,
+    files=(
+        "CSV, JSON Lines or parquet of instructions: `instruction`, `output`, and where there is one `input`; a "
+        "`label` is optional",
+        "JSON Lines or parquet of conversations: `messages`, a list of role and content, the last by the assistant",
+    ),
+    teacher_files="a Hugging Face folder: one zip, or `config.json`, safetensors and `tokenizer.json` together",
+    student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "
+    "`width`, or a budget of `parameters`.",
+    older_kind="generate",
 )

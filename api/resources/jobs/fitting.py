@@ -1,0 +1,91 @@
+"""Whether teacher, student, dataset, recipe and settings are of one task, by what the task says of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.resources.datasets.service import task_of
+from api.resources.jobs.findings import Findings
+from api.resources.jobs.schemas import JobCreate
+from distill import recipes, tasks
+from distill.tasks import TaskSpec
+from distill.tasks.forecast import Parts, forecast
+from distill.types import Architecture, DistillConfig
+from store.tables import Dataset, Teacher
+
+
+def teacher_report(teacher: Teacher | None) -> dict[str, Any] | None:
+    """What the inspection found; an older one may not have said which architecture."""
+    return None if teacher is None else {"architecture": teacher.architecture} | (teacher.report or {})
+
+
+def parts(teacher: Teacher | None, student: Architecture, dataset: Dataset, config: DistillConfig) -> Parts:
+    needs = needs_teacher(config.recipe) is not False
+    return Parts(config, student, dataset.report or {}, teacher_report(teacher), needs)
+
+
+def needs_teacher(recipe: str) -> bool | None:
+    """Whether it learns from one; None for a recipe that there is not."""
+    return recipes.registry.flag(recipe, "needs_teacher", default=True) if recipe in recipes.names() else None
+
+
+def check(
+    findings: Findings, teacher: Teacher | None, student: Architecture, dataset: Dataset, body: JobCreate
+) -> None:
+    """Note what is of another task than the dataset."""
+    task = task_of(dataset)
+    if task not in tasks.names():
+        message = f"The task of dataset {dataset.id} is not one that this service has: {task or 'none'}."
+        findings.add("/dataset", message, "GET /catalogue/tasks lists them.", "kinds_differ")
+        return
+    spec = tasks.spec(task)
+    _check_settings(findings, body.config, spec)
+    _check_recipe(findings, body.config.recipe, spec)
+    _check_network(findings, "student", student.name, spec)
+    if teacher is not None:
+        _check_teacher(findings, teacher, spec, parts(teacher, student, dataset, body.config))
+    elif spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:
+        message = f"{spec.title}: every student starts from a teacher, and none is named."
+        remedy = "Name a teacher; with a recipe that needs none, it is what the student starts from."
+        findings.add("/teacher", message, remedy, "teacher_required")
+
+
+def _check_settings(findings: Findings, config: DistillConfig, spec: TaskSpec) -> None:
+    """Settings of other tasks would be ignored."""
+    for name in sorted(set[str]().union(*(each.settings for each in tasks.specs())) - spec.settings):
+        if getattr(config, name) != DistillConfig.model_fields[name].default:
+            having = " and ".join(each.title for each in tasks.specs() if name in each.settings)
+            message = f"{name} is for {having}; the dataset is for {spec.title}."
+            findings.add(f"/config/{name}", message, f"Leave {name} out.", "invalid_config", task=spec.name)
+
+
+def _check_recipe(findings: Findings, recipe: str, spec: TaskSpec) -> None:
+    if recipe in recipes.names() and not spec.offers(recipe):
+        message = f"{spec.title} does not offer the recipe {recipe!r}."
+        findings.add("/config/recipe", message, f"Use one of {', '.join(spec.recipes)}.", "invalid_config")
+
+
+def _check_network(findings: Findings, noun: str, architecture: str, spec: TaskSpec) -> bool:
+    """Whether networks of this name answer the task."""
+    accepting = tasks.accepting(architecture)
+    if spec.name in accepting:
+        return True
+    titles = " and ".join(tasks.spec(name).title for name in accepting) or "no task"
+    message = f"The dataset is for {spec.title}, the {noun} {architecture} for {titles}."
+    remedy = f"Use a network whose name begins with {' or '.join(spec.architectures)}."
+    findings.add(f"/{noun}", message, remedy, "kinds_differ", task=spec.name)
+    return False
+
+
+def _check_teacher(findings: Findings, teacher: Teacher, spec: TaskSpec, given: Parts) -> None:
+    name = Architecture.model_validate(teacher.architecture).name
+    if not _check_network(findings, "teacher", name, spec):
+        return
+    misfits = list(forecast(spec.name).misfits(given))
+    for each in misfits:
+        findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
+    answers = (teacher.report or {}).get("tasks", [spec.name])
+    if spec.name not in answers and not misfits:
+        titles = " and ".join(tasks.spec(each).title for each in answers if each in tasks.names())
+        message = f"The dataset is for {spec.title}; what the teacher's files hold is for {titles}."
+        findings.add("/teacher", message, f"Use a teacher for {spec.title}.", "kinds_differ", task=spec.name)

@@ -1,0 +1,64 @@
+"""What the tasks on images share of a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distill.estimate import SampleWork
+from distill.recorded import recorded_view
+from distill.tasks.forecast import Forecast, Parts, Question, Report, older
+
+CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
+
+
+class ImageForecast(Forecast):
+    """Networks of pixels. `task`: which one's networks workers should build."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+
+    def missing(self, parts: Parts) -> str:
+        if not parts.classes or not parts.dataset.get("counts"):
+            return "The dataset's inspection has counted no samples."
+        known = parts.teacher is None or {"in_channels", "num_classes"} <= parts.teacher.keys()
+        return "" if known else older("teacher")
+
+    def questions(self, parts: Parts) -> dict[str, Question]:
+        """The networks as the run would build them."""
+        native = native_size(parts.dataset)
+        about = {"task": self.task, "architecture": parts.student.model_dump(mode="json"), "num_classes": parts.classes}
+        asked = {"student": about | _input(channels_of(parts.dataset), parts.config.image_size, native)}
+        return asked if parts.teacher is None else asked | {"teacher": self._teacher(parts.teacher, native)}
+
+    def _teacher(self, teacher: Report, native: list[int] | None) -> Question:
+        about = {"task": self.task, "architecture": teacher["architecture"], "num_classes": teacher["num_classes"]}
+        recorded = recorded_view(teacher.get("metadata", {}), teacher["in_channels"])
+        return about | _input(teacher["in_channels"], recorded["size"][0] if recorded else "auto", native)
+
+    def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
+        return SampleWork(_pixels(parts.dataset))
+
+
+def _input(channels: int, image_size: int | str, native: list[int] | None) -> Question:
+    return {"in_channels": channels, "image_size": image_size, "native_size": native}
+
+
+def channels_of(report: Report) -> int:
+    """As the run decides: 1 where all images are grey."""
+    return 3 if report.get("modes", {}).get("colour") else 1
+
+
+def native_size(report: Report) -> list[int] | None:
+    """(h, w) where all images have it."""
+    heights, widths = report.get("heights", [0, 0, 1]), report.get("widths", [0, 0, 1])
+    uniform = heights[0] == heights[2] and widths[0] == widths[2]
+    return [heights[0], widths[0]] if uniform else None
+
+
+def _pixels(report: Report) -> int:
+    """Bytes of one image that is kept decoded; larger ones are decoded when they are needed."""
+    native = native_size(report)
+    if native is None or max(native) > CACHED_SIDE:
+        return 0
+    return int(native[0] * native[1] * channels_of(report))

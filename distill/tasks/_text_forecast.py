@@ -1,0 +1,91 @@
+"""What the tasks on texts share of a forecast: lengths in tokens, guessed from the words that the inspection counted,
+since the tokenizer is the teacher's and has not seen the texts yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from distill.estimate import SampleWork
+from distill.tasks.forecast import Forecast, Parts, Question, Report, older
+from distill.types import DistillConfig
+
+#: Of one word or punctuation mark (our choice; tokenizers make 1.1 to 1.5), and special tokens of a text.
+TOKENS_PER_WORD, SPECIAL_TOKENS = 1.3, 3
+MULTIPLE, MOST_TOKENS = 8, 512  # of `max_length: auto`
+EVALUATION_BATCH = 256
+ALIVE = 3  # outputs of the widest module that are alive at once where no gradient is kept
+ROW_BYTES = 200  # of a text as Python objects, beside its characters
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Tokens of a training text: on average as it is fed, and `max_length` as it will be."""
+
+    mean: int
+    most: int
+
+
+def lengths(report: Report, config: DistillConfig) -> Lengths:
+    """By the words that the inspection counted."""
+    given = config.max_length
+    automatic = min(MOST_TOKENS, MULTIPLE * ceil(_tokens(report["words_99"]) / MULTIPLE))
+    most = automatic if given == "auto" else given
+    return Lengths(min(most, ceil(_tokens(report["mean_words"]))), most)
+
+
+def _tokens(words: float) -> float:
+    return TOKENS_PER_WORD * words + SPECIAL_TOKENS
+
+
+class TextForecast(Forecast):
+    """Networks of tokens. `task`: which one's networks workers should build."""
+
+    notes = ("Lengths in tokens are guessed from the words of the texts; the tokenizer has not seen them yet.",)
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+
+    def missing(self, parts: Parts) -> str:
+        if "config" not in (parts.teacher or {}):
+            return older("teacher")
+        return "" if parts.dataset.get("mean_words") else older("dataset")
+
+    def headed(self, parts: Parts) -> bool:
+        """Whether the teacher answers as it is; a base is only started from, and is no teacher."""
+        raise NotImplementedError
+
+    def questions(self, parts: Parts) -> dict[str, Question]:
+        assert parts.teacher is not None
+        about = lengths(parts.dataset, parts.config)
+        base = {
+            "task": self.task, "config": parts.teacher["config"], "num_classes": parts.classes or 0,
+            "mean_length": about.mean, "max_length": about.most,
+        }  # fmt: skip
+        student = {"student": parts.student.model_dump(mode="json"), "recipe": parts.config.recipe}
+        return {"student": base | student} | ({"teacher": base} if self.headed(parts) else {})
+
+    def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
+        alive = ALIVE * min(tested, EVALUATION_BATCH) * widest(counted)
+        return SampleWork(kept_bytes(parts), features(counted), evaluation_bytes=alive)
+
+    def fed(self, dataset: Report) -> float:
+        """A report tells a text's operations at `max_length`; most are shorter."""
+        return float(dataset["mean_tokens"] / dataset["max_length"])
+
+
+def kept_bytes(parts: Parts) -> int:
+    """Of one text with its tokens, in memory."""
+    return 4 * lengths(parts.dataset, parts.config).mean + int(6 * parts.dataset["mean_words"]) + ROW_BYTES
+
+
+def widest(counted: Mapping[str, Mapping[str, Any]]) -> int:
+    """Bytes of the largest output of a module in any of the networks, of one text."""
+    return max(int(cost["widest_bytes"]) for cost in counted.values())
+
+
+def features(counted: Mapping[str, Mapping[str, Any]]) -> int:
+    """What is scored of one text: the teacher's, or those of the network that it is started from."""
+    return int(counted.get("teacher", counted["student"])["features"])

@@ -1,0 +1,13 @@
+"""Language models with a classification head, or bases to give one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distill.tasks._language_networks import catalogue, examine, measured
+
+__all__ = ["catalogue", "examine", "measure"]
+
+
+def measure(question: dict[str, Any]) -> dict[str, Any]:
+    return measured("classify", question)

@@ -1,0 +1,114 @@
+"""What is known of a job before a worker sees it: whether its parts fit together, and how large it is. Torch-free.
+
+A task tells it in its folder's module `forecast`, whose `ENTRY` is a `Forecast`. Without that module its jobs are
+checked by the specification alone, and are not estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from distill.estimate import SampleWork
+from distill.tasks import part, spec
+from distill.tasks.spec import TaskSpec
+from distill.types import Architecture, DistillConfig
+
+Question = dict[str, Any]
+Report = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A job as its request and the inspections tell of it. `dataset`, `teacher`: their reports (`{}`: ready, but of a
+    release that kept none); `teacher` is None where there is no teacher. `needs_teacher`: whether the recipe learns
+    from one (without that a teacher is only where the student starts)."""
+
+    config: DistillConfig
+    student: Architecture
+    dataset: Report
+    teacher: Report | None = None
+    needs_teacher: bool = True
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes that the dataset's inspection counted."""
+        found = self.dataset.get("classes")
+        return len(found) if isinstance(found, list | tuple | dict) else found
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Something that cannot work: `pointer` into the request, and what an error says of it."""
+
+    pointer: str
+    message: str
+    remedy: str
+    code: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Forecast:
+    """The rules of one task. This class knows of none: every part fits, and nothing is estimated."""
+
+    notes: tuple[str, ...] = ()
+    """What every estimate of the task says beside its figures."""
+
+    def misfits(self, parts: Parts) -> Iterator[Misfit]:
+        """What the specification cannot tell: teacher and dataset are of this task, but not of one another."""
+        return iter(())
+
+    def missing(self, parts: Parts) -> str:
+        """Why there can be no estimate, for people; empty: there can."""
+        return "No estimate is made for jobs of this task."
+
+    def questions(self, parts: Parts) -> dict[str, Question]:
+        """What workers should count (`distill.tasks.networks.measure`), by role: `student`, `teacher`. The estimate
+        needs every answer. Called only where nothing is `missing`."""
+        return {}
+
+    def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
+        """What a sample takes. `counted`: the answers to `questions`; `tested`: test samples."""
+        raise NotImplementedError
+
+    def fed(self, dataset: Report) -> float:
+        """Operations of the average sample that an earlier job was fed, as a share of those that its report states.
+        `dataset`: of that job's result."""
+        return 1.0
+
+
+def forecast(task: str) -> Forecast:
+    """The task's rules. Raises `UnknownName`."""
+    try:
+        found: Forecast = part(task, "forecast").ENTRY
+    except ModuleNotFoundError as error:
+        if not (error.name or "").endswith(f".{task}.forecast"):
+            raise
+        return Forecast()
+    return found
+
+
+def older(noun: str) -> str:
+    """Why there is no estimate with a teacher or dataset whose report is of an older release."""
+    return (
+        f"The {noun} was inspected by an older release, which did not keep what an estimate needs: register it again."
+    )
+
+
+def of(task: str) -> tuple[TaskSpec, Forecast]:
+    """Both that the API asks of a task."""
+    return spec(task), forecast(task)
+
+
+def same_classes(parts: Parts) -> Iterator[Misfit]:
+    """Teacher and dataset must tell equally many classes apart. Numbers that no inspection told are not compared."""
+    theirs, ours = (parts.teacher or {}).get("num_classes"), parts.classes
+    if parts.teacher is not None and theirs is not None and ours is not None and theirs != ours:
+        yield Misfit(
+            "/teacher",
+            f"The teacher tells {theirs} classes apart, the dataset has {ours}.",
+            "Use a teacher that was trained on these classes; a job with recipe cross_entropy trains one.",
+            "classes_differ",
+            {"teacher_classes": theirs, "dataset_classes": ours},
+        )

@@ -1,0 +1,79 @@
+"""What workers are asked about networks: which there are, whether a teacher's files hold one, what one costs.
+
+A task tells it in its folder's module `networks`, which may import torch:
+
+    catalogue() -> list[dict]                           {name, library, family, ...} of every network it can build
+    examine(architecture: Architecture, sent: Sent) -> dict     the report on a teacher; raises `UserError`
+    measure(question: dict) -> dict                     an answer to `distill.tasks.forecast.Forecast.questions`
+    answers(report: dict) -> bool                       optional: whether the network examined answers this task
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distill.errors import UnknownName, UserError
+from distill.tasks import accepting, names, of_report, part
+from distill.types import Architecture
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A teacher's files. `path`: its safetensors file, or of a model folder what was sent (a zip, or a folder of
+    files). `scratch`: an empty folder for what is unpacked; `packed`: the zip that a model folder is written to."""
+
+    path: Path
+    scratch: Path
+    packed: Path
+
+
+Examine = Callable[[Architecture, Sent], Report]
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every network that some task can build, once each."""
+    entries = [entry for name in names() for entry in part(name, "networks").catalogue()]
+    return list({entry["name"]: entry for entry in entries}.values())
+
+
+def examine(architecture: Architecture, sent: Sent) -> Report:
+    """The report on a teacher, with the tasks that it answers as `tasks`. Every task that has networks of this name may
+    look at the files; where all refuse them, the first one's error is raised. Raises `UnknownName`, `UserError`."""
+    claiming = accepting(architecture.name)
+    if not claiming:
+        raise UnknownName("architecture", architecture.name, [entry["name"] for entry in catalogue()])
+    seen: dict[Examine, Report | UserError] = {}
+    found: dict[str, Report] = {}
+    for name in claiming:
+        looking = part(name, "networks")
+        if looking.examine not in seen:
+            seen[looking.examine] = _looked(looking.examine, architecture, sent)
+        report = seen[looking.examine]
+        if not isinstance(report, UserError) and getattr(looking, "answers", lambda _: True)(report):
+            found[name] = report
+    if not found:
+        raise next(error for error in seen.values() if isinstance(error, UserError))
+    return next(iter(found.values())) | {"tasks": list(found)}
+
+
+def _looked(
+    examine: Callable[[Architecture, Sent], Report], architecture: Architecture, sent: Sent
+) -> Report | UserError:
+    try:
+        return examine(architecture, sent)
+    except UserError as error:
+        return error
+
+
+def measure(question: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a question of `Forecast.questions`; older releases' named no task, or its `older_kind`. Raises
+    `UserError` for a network that cannot be built."""
+    asked = question.get("task", "")
+    task = asked if asked in names() else of_report({"kind": asked})
+    answer: dict[str, Any] = part(task, "networks").measure({k: v for k, v in question.items() if k != "task"})
+    return answer
