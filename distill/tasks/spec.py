@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from distill import recipes as registered
+
 Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
@@ -56,11 +58,13 @@ class TaskSpec:
     `name`: the folder's. `modality`: what goes in. `metrics`: rows of report and dashboard in order; the first is the
     primary one, by which the best student is kept. `loss`: what the task's own loss on the labels is called in metrics.
     `per_class`: the metric whose values by class a report holds under `per_class`; empty: none. `settings`: fields of
-    `DistillConfig` that not every task has and this one has. `recipes`: those that it offers; empty: all.
+    `DistillConfig` that not every task has and this one has. `recipes`: those that it offers; empty: all that
+    its networks can learn by.
 
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
-    `needs_teacher`: whether every recipe wants a teacher to start from.
+    `needs_teacher`: whether every recipe wants a teacher to start from. `maps`: whether its networks give a map of
+    logits a class, which some recipes compare.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -81,6 +85,7 @@ class TaskSpec:
     container: Container = "weights"
     student: str = ""
     needs_teacher: bool = False
+    maps: bool = False
     files: tuple[str, ...] = ()
     teacher_files: str = "safetensors, a torch.save file (`.pt`, `.pth`, `.bin`), or shards with their index"
     student_hint: str = ""
@@ -95,7 +100,9 @@ class TaskSpec:
         return max((len(prefix) for prefix in self.architectures if architecture.startswith(prefix)), default=0)
 
     def offers(self, recipe: str) -> bool:
-        return not self.recipes or recipe in self.recipes
+        if self.recipes:
+            return recipe in self.recipes
+        return self.maps or not registered.registry.flag(recipe, "needs_maps", default=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""

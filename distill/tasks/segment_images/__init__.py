@@ -24,4 +24,24 @@ SPEC = TaskSpec(
     ),
     per_class="iou",
     settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    recipes=(
+        "blockwise_logit",
+        "channel_wise_logit",
+        "cross_entropy",
+        "feature_logit",
+        "feature_only",
+        "logit",
+        "logit_standardized",
+        "similarity_preserving",
+    ),
+    maps=True,
+    student="retort:fpn",
+    files=(
+        "a zip, tar, tar.gz or folder with `images/` beside `masks/` of the same names, also below `train/`, `val/`, "
+        "`test/`; VOC's, Cityscapes' and CamVid's layouts",
+        "parquet with columns `image` and `annotation` or `mask`",
+        "masks are PNG: 8 or 16 bits, palette, or colours; 255 stands for no class",
+        "`classes.txt`, `label_colors.txt` or `classes.json` names the classes",
+    ),
+    student_hint="`retort:fpn` takes any timm network as its option `backbone`.",
 )

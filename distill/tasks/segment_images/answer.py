@@ -24,6 +24,7 @@ class MaskAnswer(Answer):
     """
 
     primary: ClassVar[str] = "mean_iou"
+    maps: ClassVar[bool] = True
 
     def compare(self, output: Any, labels: Tensor, targets: Mapping[str, Tensor] | None = None) -> Compared:
         """`outputs` (m, C) of the m labelled pixels in reading order, `labels` (m,), the teacher's `logits` likewise.
