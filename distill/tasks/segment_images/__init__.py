@@ -22,7 +22,7 @@ SPEC = TaskSpec(
         "retort:fpn",
         "transformers:segformer",
     ),
-    per_class="iou",
+    per_class="IoU",
     settings=frozenset({"augmentation", "image_size", "channels_last"}),
     recipes=(
         "blockwise_logit",

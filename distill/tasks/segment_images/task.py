@@ -37,6 +37,7 @@ class SegmentImages(ImageTask):
     """One class a pixel. Training and validation compare at the student's input size, the test at each image's own."""
 
     spec = SPEC
+    intervals = "bootstrap intervals over images"
     delivery = MaskDelivery(SPEC.name, SPEC.primary.name)
     regions: Regions | None = None
 
