@@ -52,7 +52,7 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison}
     for noun, one in given.items():
         named = one if isinstance(one, Architecture) or one is None else one.architecture
-        if named is None or spec.name in (answered := accepting(str(resolve(named.name)))):
+        if named is None or spec.name in (answered := _answered(named.name)):
             continue
         titles = " and ".join(specification(name).title for name in answered) or "no task"
         raise InvalidConfig(
@@ -66,6 +66,11 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             f"Use one of {', '.join(name for name in recipes.names() if spec.offers(name))}.",
             {"field": "recipe", "value": run.config.recipe, "task": spec.name},
         )
+
+
+def _answered(name: str) -> tuple[str, ...]:
+    """The tasks of networks of this name, with or without its library. Raises `UnknownName`."""
+    return accepting(name) or accepting(str(resolve(name)))
 
 
 def device_of(config: DistillConfig) -> tuple[torch.device, str]:
