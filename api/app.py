@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from api import handlers, openapi
-from api.context import Context, open_context
 from api.dashboard import mount_dashboard, mount_docs
-from api.exposition import Timing
-from api.guard import Guard
-from api.head import Head
-from api.requests import Requests
+from api.errors import handlers
+from api.http import openapi
+from api.middleware.guard import Guard
+from api.middleware.head import Head
+from api.middleware.requests import Requests
 from api.resources.artifacts.endpoints import router as artifacts
 from api.resources.catalogue.endpoints import router as catalogue
 from api.resources.curves.endpoints import router as curves
@@ -28,6 +27,8 @@ from api.resources.teachers.endpoints import router as teachers
 from api.resources.tenants.endpoints import router as tenants
 from api.resources.uploads.endpoints import router as uploads
 from api.resources.webhooks.endpoints import router as webhooks
+from api.state.context import Context, open_context
+from api.state.exposition import Timing
 from store.database import Database
 from store.doorbell import Doorbell
 from store.objects import ObjectStore

@@ -9,10 +9,9 @@ with Retort("http://127.0.0.1:8000") as retort:
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,16 +22,17 @@ import httpx
 
 from client import download as downloads
 from client import folders, sse, uploads
-from client.errors import NotThere, Refused, Unreachable
+from client.errors import NotThere, ProblemError, Refused, Unreachable
+from client.registering import register
 from client.transport import PAUSE_SECONDS, Transport
-from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Teacher
+from client.types import TERMINAL, Artifact, Dataset, Event, Job, QCurve, Task, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_SECONDS = 20
 SILENT_SECONDS = 60.0
 RECONNECTS = 20
-#: What a job's student may be called: a file of weights, or a language model's folder.
+#: What a job's student may be called: a file of weights, or a model folder.
 STUDENTS = ("student.safetensors", "student.zip")
 MEDIA = {"csv": "text/csv", "svg": "image/svg+xml", "png": "image/png", "json": "application/json"}
 
@@ -89,16 +89,16 @@ class Retort:
         progress: uploads.Progress | None = None,
     ) -> Teacher:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
-        shards with their index) the files that are needed. A language model's folder or zip needs no `architecture`.
-        Comes back once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without
-        weights and where nothing tells the architecture."""
+        shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
+        once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
+        nothing tells the architecture."""
         path = Path(file)
         architecture = architecture or folders.suggested_architecture(path)
         if architecture is None:
             raise NotThere(f"Nothing in {path} tells its architecture.", "Name it, e.g. timm:resnet34.")
         fields = {"architecture": architecture, "options": dict(options or {}), "name": name or folders.called(path)}
         files = [("file", each) for each in folders.teacher_files(path)]
-        teacher: Teacher = self._register("/teachers", files, fields, labels, progress)
+        teacher: Teacher = register(self._transport, "/teachers", files, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)
 
     def teacher_from_job(
@@ -136,30 +136,36 @@ class Retort:
         train: str | Path | None = None,
         test: str | Path | None = None,
         name: str = "",
+        task: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
     ) -> Dataset:
-        """Upload an ImageFolder zip or tar, or a table of images or texts (csv, jsonl, parquet): `file`, or `train`
-        with or without `test`. Of a folder its tables `train.*` and `test.*`, or its images packed as a zip."""
+        """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`. Of a folder its tables
+        `train.*` and `test.*`, or its images packed as a zip. `task`: its name; empty: the files tell."""
         given = {"train": train, "test": test}
         parts = {role: Path(path) for role, path in given.items() if path is not None}
         with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
-            fields = {"name": name or (folders.called(Path(file)) if file is not None else "")}
-            dataset: Dataset = self._register("/datasets", list(files.items()), fields, labels, progress)
+            fields = {"name": name or (folders.called(Path(file)) if file is not None else "")} | _task(task)
+            dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
-    def named_dataset(self, named: str, labels: Mapping[str, str] | None = None) -> Dataset:
+    def named_dataset(self, named: str, labels: Mapping[str, str] | None = None, task: str = "") -> Dataset:
         """Register a data set that the service knows by name."""
-        body = {"named": named, "labels": dict(labels or {})}
+        body = {"named": named, "labels": dict(labels or {})} | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
     def fetched_dataset(
-        self, url: str, sha256: str | None = None, name: str = "", labels: Mapping[str, str] | None = None
+        self,
+        url: str,
+        sha256: str | None = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        task: str = "",
     ) -> Dataset:
         """Register a file that the service fetches itself, from where its operator allows."""
         reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
-        body = {"reference": reference, "name": name, "labels": dict(labels or {})}
+        body = {"reference": reference, "name": name, "labels": dict(labels or {})} | _task(task)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -343,38 +349,22 @@ class Retort:
         found: dict[str, Any] = self.get("/catalogue")
         return found
 
+    def tasks(self) -> list[Task]:
+        """What students can be trained to answer, with the metrics of its reports; none of an older service."""
+        try:
+            found: list[Task] = self.get("/catalogue/tasks")["items"]
+        except ProblemError as error:
+            if error.status == 404:
+                return []
+            raise
+        return found
+
     def architectures(self, search: str | None = None) -> Iterator[dict[str, Any]]:
         return self._pages("/catalogue/architectures", search=search)
 
     def system(self) -> dict[str, Any]:
         found: dict[str, Any] = self.get("/system")
         return found
-
-    def _register(
-        self,
-        path: str,
-        files: Sequence[tuple[str, Path]],
-        fields: Mapping[str, Any],
-        labels: Mapping[str, str] | None,
-        progress: uploads.Progress | None,
-    ) -> Any:
-        """`files`: (role, file); the role `file` may come again."""
-        body = {**fields, "labels": dict(labels or {})}
-        if sum(file.stat().st_size for _, file in files) <= uploads.LARGE_BYTES:
-            return self._send_form(path, files, body)
-        purpose = path.strip("/").removesuffix("s")
-        sent = [(role, uploads.upload(self._transport, file, purpose, progress)) for role, file in files]
-        whole = [upload for role, upload in sent if role == "file"]
-        body |= {role: upload for role, upload in sent if role != "file"}
-        if whole:
-            body |= {"upload": whole[0]} if len(whole) == 1 else {"uploads": whole}
-        return self._post(path, body, {"Idempotency-Key": uuid4().hex})
-
-    def _send_form(self, path: str, files: Sequence[tuple[str, Path]], body: Mapping[str, Any]) -> Any:
-        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
-        with ExitStack() as stack:
-            parts = [(role, (file.name, stack.enter_context(file.open("rb")))) for role, file in files]
-            return self._transport.request("POST", path, data=form, files=parts).json()
 
     def _ready(self, path: str, row: Resource) -> Resource:
         """Wait on while a worker inspects the row."""
@@ -385,6 +375,11 @@ class Retort:
             error = row["error"] or {}
             raise Refused(error.get("message", "The input was refused."), error.get("remedy", ""))
         return row
+
+
+def _task(name: str) -> dict[str, str]:
+    """Only where it is named: older services know no tasks."""
+    return {"task": name} if name else {}
 
 
 def _job(job_id: str) -> str:

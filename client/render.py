@@ -54,14 +54,14 @@ def teachers(rows: Iterable[Teacher]) -> Table:
 
 
 def datasets(rows: Iterable[Dataset]) -> Table:
-    made = table("ID", "NAME", "KIND", "STATUS", "CLASSES", "SIZE", "ADDED")
+    made = table("ID", "NAME", "KIND", "TASK", "STATUS", "CLASSES", "SIZE", "ADDED")
     for row in rows:
         found = (row["report"] or {}).get("classes", "")
         classes = str(len(found) if isinstance(found, list) else found)
         length = size(row["size_bytes"]) if row["size_bytes"] else ""
-        made.add_row(
-            row["id"], escape(row["name"]), row["kind"], status(row["status"]), classes, length, age(row["created_at"])
-        )
+        name, task = escape(row["name"]), row.get("task") or ""
+        shown = status(row["status"])
+        made.add_row(row["id"], name, row["kind"], task, shown, classes, length, age(row["created_at"]))
     return made
 
 
@@ -80,6 +80,14 @@ def details(document: dict[str, Any]) -> Table:
     for name, value in document.items():
         if value not in (None, {}, [], ""):
             made.add_row(f"[bold]{name}[/]", _value(name, value))
+    return made
+
+
+def figures(titles: Iterable[str], rows: Iterable[tuple[str, list[str]]]) -> Table:
+    """Networks side by side, a line a figure."""
+    made = table("", *map(escape, titles))
+    for title, cells in rows:
+        made.add_row(f"[bold]{escape(title)}[/]", *cells)
     return made
 
 

@@ -32,6 +32,7 @@ class Dataset(TypedDict):
     id: str
     name: str
     kind: str
+    task: str | None
     status: Literal["inspecting", "ready", "invalid"]
     files: dict[str, dict[str, Any]]
     size_bytes: int
@@ -55,6 +56,7 @@ class Job(TypedDict):
     student: Architecture
     teacher: str | None
     dataset: str
+    task: str | None
     compare_with: str | None
     attempt: int
     max_attempts: int
@@ -70,6 +72,28 @@ class Job(TypedDict):
     finished_at: str | None
     heartbeat_at: str | None
     links: dict[str, str]
+
+
+class Metric(TypedDict):
+    """A row of a task's reports. `path`: where a column of a report holds it, keys joined by `/`."""
+
+    name: str
+    label: str
+    unit: Literal["share", "nats", "ratio", "per_second", "number"]
+    higher_is_better: bool
+    interval: bool
+    path: str
+
+
+class Task(TypedDict):
+    """What students can be trained to answer, as far as the client looks into it. `metrics`: the primary one first."""
+
+    name: str
+    title: str
+    summary: str
+    samples: str
+    metrics: list[Metric]
+    container: Literal["weights", "folder"]
 
 
 class Artifact(TypedDict):

@@ -9,17 +9,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from client.api import Retort
+from client.figures import metrics_of, number
 from client.render import bar
-from client.types import Event, Job
+from client.types import Event, Job, Metric
 
 WAITING = {"queued": "waiting for a worker", "cancelling": "cancelling", "stopping": "stopping", "pausing": "pausing"}
 
 
 class Watch:
-    """Takes a job's events; shows one bar, with lines above it for what stays."""
+    """Takes a job's events; shows one bar, with lines above it for what stays. `primary`: the metric of the job's task
+    by which the best student is kept."""
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
+    def __init__(self, console: Console, title: str, primary: Metric | None = None) -> None:
+        self.console, self.title, self._primary = console, title, primary
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -29,7 +31,7 @@ class Watch:
         self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task(title, total=1.0, note="")
         self._phase, self._layers, self._scored, self._most = "", 0, 0, 0.0
-        self._accuracy = ""
+        self._best = ""
 
     def __enter__(self) -> Watch:
         self._progress.start()
@@ -70,14 +72,14 @@ class Watch:
         self._say(f"chosen by {data['rule']}: {', '.join(data['teacher_layers'])}")
 
     def _on_metrics(self, data: dict[str, Any]) -> None:
-        accuracy = data["values"].get("accuracy")
-        if accuracy is not None and data["split"] == "validation":
-            self._accuracy = f"validation accuracy {accuracy:.4f}"
+        if self._primary and data["split"] == "validation":
+            value = number(self._primary, data["values"].get(self._primary["name"]))
+            self._best = f"validation {self._primary['label']} {value}" if value else self._best
 
     def _on_progress(self, data: dict[str, Any]) -> None:
         eta = data.get("eta_seconds")
         left = f"{_duration(eta)} left" if eta is not None else ""
-        note = ", ".join(part for part in (left, self._accuracy) if part)
+        note = ", ".join(part for part in (left, self._best) if part)
         self._draw(self._phase or "running", data["fraction"], note)
 
     def _draw(self, what: str, fraction: float, note: str) -> None:
@@ -89,7 +91,8 @@ class Watch:
 
 def watch(retort: Retort, console: Console, job_id: str, title: str = "") -> Job:
     """Show the job until it has ended; the job then."""
-    with Watch(console, title) as shown:
+    primary = next(iter(metrics_of([retort.job(job_id)], retort.tasks())), None)
+    with Watch(console, title, primary) as shown:
         for event in retort.events(job_id):
             shown.see(event)
     return retort.job(job_id)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.answers import Answer, ClassAnswer
-from distill.layers._forward import batch_size, forward, tensors
+from distill.layers.forward import batch_size, forward, tensors
 from distill.models.cost import cost
 from distill.statistics import Difference, paired_difference, wilson
 from distill.training.data import Source

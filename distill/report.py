@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -117,14 +118,23 @@ def _titled(metric: Mapping[str, Any]) -> str:
 
 def _figure(column: Report, metric: Mapping[str, Any]) -> str:
     """A metric's cell; empty where the network has no such figure."""
-    found = column.get(metric["name"])
+    found = _at(column, metric.get("path", metric["name"]))
     if found is None:
         return ""
     if metric["unit"] == "share":
         return _share(found) if isinstance(found, Mapping) else f"{100 * found:.2f} %"
     count = f" (n = {found['n']})" if isinstance(found, Mapping) and "n" in found else ""
     value = found["value"] if isinstance(found, Mapping) else found
-    return f"{value:{_FORMATS[metric['unit']]}}{count}"
+    note = re.sub(r"{(.*?)}", lambda path: str(_at(column, path[1])), metric.get("note", ""))
+    return f"{value:{_FORMATS[metric['unit']]}}{count}" + (f" ({note})" if note else "")
+
+
+def _at(column: Report, path: str) -> Any:
+    """What a column holds at `path`, keys joined by `/`; None where it has no such thing."""
+    found: Any = column
+    for key in path.split("/"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 _FORMATS = {"nats": ".4f", "ratio": ".3f", "per_second": ".0f", "number": ".4f"}

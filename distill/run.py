@@ -17,7 +17,7 @@ import torch
 from distill import recipes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
-from distill.export._base import export
+from distill.export import export
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of

@@ -17,8 +17,8 @@ from store.doorbell import InProcessDoorbell
 from store.objects import open_store
 from store.repositories import tenants
 from store.settings import Settings
-from worker import catalogue
-from worker.pool import SlotPool
+from worker.inspecting import catalogue
+from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
 CATALOGUE_SECONDS = 300.0

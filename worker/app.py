@@ -16,7 +16,7 @@ from store.database import Database
 from store.doorbell import TASK, celery_app
 from store.objects import open_store
 from store.settings import read_settings
-from worker.pool import SlotPool
+from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
 settings = read_settings()

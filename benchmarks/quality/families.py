@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from distill import _torchvision_shim  # noqa: F401  (before torchvision and timm)
+from distill import torchvision_shim  # noqa: F401  (before torchvision and timm)
 
 TIMM = """
 resnet18 resnet50d resnext50_32x4d wide_resnet50_2 legacy_seresnet18 ecaresnet26t resnetrs50 resnetv2_50

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from distill import _torchvision_shim  # noqa: F401  (before torchvision)
+from distill import torchvision_shim  # noqa: F401  (before torchvision)
 from distill.layers import discover
 from distill.quality import score
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-import distill._torchvision_shim  # noqa: F401  (before transformers, which imports torchvision)
+import distill.torchvision_shim  # noqa: F401  (before transformers, which imports torchvision)
 
 # isort: split
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers

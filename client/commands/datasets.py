@@ -9,6 +9,7 @@ from rich.console import Console
 
 from client import progress, render
 from client.api import Retort
+from client.commands.registered import Kind, add_commands
 from client.session import Session, command, pairs
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -17,7 +18,7 @@ PLACE = click.Path(exists=True, path_type=Path)
 
 @click.group()
 def datasets() -> None:
-    """Labelled images or texts to distil on."""
+    """Samples to distil on, of one task each."""
 
 
 @datasets.command("add")
@@ -27,6 +28,7 @@ def datasets() -> None:
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
 @click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
 @click.option("--sha256", help="What the file at --url must have.")
+@click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @command
@@ -41,43 +43,22 @@ def add(
     sha256: str | None,
     name: str,
     labels: dict[str, str],
+    task: str,
 ) -> None:
-    """Register a FILE (an ImageFolder zip or tar; a parquet, CSV or JSON Lines table of images or texts), a folder of
-    images or with tables train.* and test.*, a named set, or a URL."""
+    """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
+    named set, or a URL."""
     if sum(given is not None for given in (file, train, named, url)) != 1:
         raise click.UsageError("Give one of FILE, --train (with --test), --named and --url.")
     if named is not None:
-        made = retort.named_dataset(named, labels)
+        made = retort.named_dataset(named, labels, task)
     elif url is not None:
-        made = retort.fetched_dataset(url, sha256, name, labels)
+        made = retort.fetched_dataset(url, sha256, name, labels, task)
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
-            made = retort.add_dataset(file, train=train, test=test, name=name, labels=labels, progress=show)
+            made = retort.add_dataset(file, train=train, test=test, name=name, task=task, labels=labels, progress=show)
     session.show(made, lambda: render.details(dict(made)))
 
 
-@datasets.command("list")
-@command
-def list_(session: Session, retort: Retort) -> None:
-    """All datasets, newest first."""
-    rows = list(retort.datasets())
-    session.show(rows, lambda: render.datasets(rows))
-
-
-@datasets.command("show")
-@click.argument("dataset_id")
-@command
-def show(session: Session, retort: Retort, dataset_id: str) -> None:
-    """One dataset with what its inspection found."""
-    found = retort.dataset(dataset_id)
-    session.show(found, lambda: render.details(dict(found)))
-
-
-@datasets.command("delete")
-@click.argument("dataset_ids", nargs=-1, required=True)
-@command
-def delete(session: Session, retort: Retort, dataset_ids: tuple[str, ...]) -> None:
-    """Remove datasets and their files."""
-    for dataset_id in dataset_ids:
-        retort.delete_dataset(dataset_id)
-        session.console.print(f"deleted {dataset_id}")
+add_commands(
+    datasets, Kind("dataset", "files", Retort.datasets, Retort.dataset, Retort.delete_dataset, render.datasets)
+)

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from client import render
+from client import figures, render
 from client.api import Retort
 from client.commands import body as bodies
 from client.errors import JobFailed
@@ -97,10 +97,25 @@ def list_(
 @click.argument("job_id")
 @command
 def show(session: Session, retort: Retort, job_id: str) -> None:
-    """One job with all that is known of it."""
+    """One job with all that is known of it: last, once it has ended, its figures."""
     job = retort.job(job_id)
-    hidden = {"config", "links"} if job["resolved"] else {"links"}
+    hidden = ({"config", "links"} if job["resolved"] else {"links"}) | {"result"}
     session.show(job, lambda: render.details({name: value for name, value in job.items() if name not in hidden}))
+    networks = figures.columns(job)
+    if networks and not session.as_json:
+        rows = figures.rows(figures.metrics_of([job], retort.tasks()), list(networks.values()))
+        session.console.print(render.figures(networks, rows))
+
+
+@jobs.command("compare")
+@click.argument("job_ids", nargs=-1, required=True)
+@command
+def compare(session: Session, retort: Retort, job_ids: tuple[str, ...]) -> None:
+    """The students of jobs side by side. Figures compare on the same dataset only."""
+    found = [retort.job(job_id) for job_id in job_ids]
+    metrics = figures.metrics_of(found, retort.tasks())
+    rows = figures.rows(metrics, [figures.columns(job).get("student") for job in found])
+    session.show(found, lambda: render.figures([job["name"] or job["id"] for job in found], rows))
 
 
 @jobs.command("watch")

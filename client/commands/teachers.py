@@ -10,6 +10,7 @@ from rich.console import Console
 
 from client import progress, render
 from client.api import Retort
+from client.commands.registered import Kind, add_commands
 from client.session import Session, command, pairs, typed_pairs
 
 
@@ -50,28 +51,6 @@ def add(
     session.show(made, lambda: render.details(dict(made)))
 
 
-@teachers.command("list")
-@command
-def list_(session: Session, retort: Retort) -> None:
-    """All teachers, newest first."""
-    rows = list(retort.teachers())
-    session.show(rows, lambda: render.teachers(rows))
-
-
-@teachers.command("show")
-@click.argument("teacher_id")
-@command
-def show(session: Session, retort: Retort, teacher_id: str) -> None:
-    """One teacher with what its inspection found."""
-    found = retort.teacher(teacher_id)
-    session.show(found, lambda: render.details(dict(found)))
-
-
-@teachers.command("delete")
-@click.argument("teacher_ids", nargs=-1, required=True)
-@command
-def delete(session: Session, retort: Retort, teacher_ids: tuple[str, ...]) -> None:
-    """Remove teachers and their weights."""
-    for teacher_id in teacher_ids:
-        retort.delete_teacher(teacher_id)
-        session.console.print(f"deleted {teacher_id}")
+add_commands(
+    teachers, Kind("teacher", "weights", Retort.teachers, Retort.teacher, Retort.delete_teacher, render.teachers)
+)

@@ -12,7 +12,7 @@ from torch import Tensor
 from distill.answers.base import Answer, Compared, Guess
 from distill.answers.outputs import logits_of
 from distill.errors import InvalidConfig
-from distill.losses._logits import cross_entropy
+from distill.objectives.logits import cross_entropy
 
 CHANCE_Z = 2.33  # one-sided 99 % of the normal distribution
 

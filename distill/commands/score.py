@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
 from distill import selection
 from distill.commands.failure import Failed
 from distill.commands.study import parse_architecture, parse_dataset, said_by
 from distill.curve import reading, to_csv, to_png, to_svg
 from distill.errors import InvalidConfig, RetortError
-from distill.selection._rule import check_count
+from distill.selection import check_count
 from distill.types import Architecture, DistillConfig, LayerQuality, QCurve, RunSpec, TeacherInput
 
 if TYPE_CHECKING:
@@ -68,9 +69,27 @@ class Request:
     "--selection", "rule", default="auto", show_default=True, type=click.Choice(RULES), help="Selection rule."
 )
 @click.option("--layer", "named", multiple=True, help="Score this module, not what discovery finds (repeatable).")
-@click.option("--samples", default=5000, show_default=True, help="N: class-stratified training samples.")
-@click.option("--bootstrap", default=0, show_default=True, help="Replicates for standard errors, at least 2; 0: none.")
-@click.option("--memory-mib", default=2048, show_default=True, help="Peak memory beside model and sample, MiB.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    default=5000,
+    show_default=True,
+    help="N: class-stratified training samples.",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="Replicates for standard errors, at least 2; 0: none.",
+)
+@click.option(
+    "--memory-mib",
+    type=click.IntRange(min=64),
+    default=2048,
+    show_default=True,
+    help="Peak memory beside model and sample, MiB.",
+)
 @click.option(
     "--max-passes",
     type=click.IntRange(min=1),
@@ -146,10 +165,14 @@ def _session(request: Request, scratch: Path) -> Session:
     architecture, weights = _architecture(request), request.weights
     with (_packed(weights, scratch) if weights.is_dir() else weights).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    config = DistillConfig(
-        quality_samples=request.samples, quality_memory_bytes=request.memory_mib * 2**20,
-        quality_bootstrap=request.bootstrap, seed=request.seed, device=request.device,
-    )  # fmt: skip
+    try:
+        config = DistillConfig(
+            quality_samples=request.samples, quality_memory_bytes=request.memory_mib * 2**20,
+            quality_bootstrap=request.bootstrap, seed=request.seed, device=request.device,
+        )  # fmt: skip
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidConfig(f"{first['loc'][0]}: {first['msg']}.", "Give another value.") from error
     teacher = TeacherInput(architecture=architecture, weights=str(weights), digest=digest)
     spec = RunSpec(config=config, student=architecture, dataset=parse_dataset(request.datasets), teacher=teacher)
     task = open_task(spec, scratch)

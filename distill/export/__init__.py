@@ -5,7 +5,53 @@ An exporter module has `ENTRY(context, folder) -> list[Artifact]` and may raise 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from distill.export._base import (
+    Artifact,
+    Context,
+    Delivery,
+    Graph,
+    Skipped,
+    class_section,
+    described,
+    share_in_words,
+    write_text,
+)
 from distill.registry import Registry
+from distill.types import Event
 
 registry = Registry(__name__, __path__, "exporter")
 names, get, summary = registry.names, registry.get, registry.summary
+
+
+def export(context: Context, folder: Path) -> Iterator[Event]:
+    """Run every exporter; an `artifact` event a file, a `log` event for each that was skipped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names():
+        try:
+            artifacts = get(name)(context, folder)
+        except Skipped as reason:
+            yield Event("log", {"level": "info", "message": f"No {name} export: {reason}"})
+            continue
+        for artifact in artifacts:
+            yield artifact.event()
+
+
+__all__ = [
+    "Artifact",
+    "Context",
+    "Delivery",
+    "Graph",
+    "Skipped",
+    "class_section",
+    "described",
+    "export",
+    "get",
+    "names",
+    "registry",
+    "share_in_words",
+    "summary",
+    "write_text",
+]

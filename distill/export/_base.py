@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,18 +113,3 @@ def share_in_words(share: dict[str, Any]) -> str:
     """ "91.20 % (95 % interval 90.60 to 91.70, n = 10000)"."""
     value, low, high = (f"{100 * share[key]:.2f}" for key in ("value", "low", "high"))
     return f"{value} % (95 % interval {low} to {high}, n = {share['n']})"
-
-
-def export(context: Context, folder: Path) -> Iterator[Event]:
-    """Run every exporter; an `artifact` event a file, a `log` event for each that was skipped."""
-    from distill.export import get, names
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names():
-        try:
-            artifacts = get(name)(context, folder)
-        except Skipped as reason:
-            yield Event("log", {"level": "info", "message": f"No {name} export: {reason}"})
-            continue
-        for artifact in artifacts:
-            yield artifact.event()

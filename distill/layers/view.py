@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from distill.layers._forward import batch_size
+from distill.layers.forward import batch_size
 
 
 class FeatureView:

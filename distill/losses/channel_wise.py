@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from distill.errors import InvalidConfig
-from distill.losses._base import FeatureLoss
-from distill.losses._logits import soft_divergence
+from distill.objectives.features import FeatureLoss
+from distill.objectives.logits import soft_divergence
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 TEMPERATURE = 4.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.losses._base import FeatureLoss, unit_matrix
+from distill.objectives.features import FeatureLoss, unit_matrix
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distill.errors import InvalidConfig
-from distill.losses._base import FeatureLoss, full_precision
+from distill.objectives.features import FeatureLoss, full_precision
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 BLOCK = 1 << 17  # elements

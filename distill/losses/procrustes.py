@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.losses._base import FeatureLoss, at_least_zero, unit_matrix
+from distill.objectives.features import FeatureLoss, at_least_zero, unit_matrix
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 

@@ -3,7 +3,7 @@
 A name without a library is looked up in timm, then torchvision, then ours. Nothing here downloads weights.
 """
 
-import distill._torchvision_shim  # noqa: F401  (before timm and torchvision)
+import distill.torchvision_shim  # noqa: F401  (before timm and torchvision)
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.models.build import build, pin
 from distill.models.checkpoint import CheckpointReport, check, load

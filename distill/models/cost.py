@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from distill.layers._forward import batch_size, forward, to_device
+from distill.layers.forward import batch_size, forward, to_device
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from distill.answers import logits_of
 from distill.layers import FeatureView, capture
-from distill.layers._forward import forward
-from distill.layers._sequence import MOST_TOKENS
+from distill.layers.forward import forward
+from distill.layers.sequence import MOST_TOKENS
 from distill.recipes._base import Recipe, Setup
 from distill.recipes._pairs import FeaturePairs
 

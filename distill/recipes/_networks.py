@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from distill.answers import logits_of
-from distill.layers._forward import forward, to_device
+from distill.layers.forward import forward, to_device
 
 
 def run_logits(network: nn.Module, network_input: Any) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distill import losses
 from distill.errors import InvalidConfig
-from distill.losses._base import FeatureLoss
+from distill.objectives.features import FeatureLoss
 from distill.recipes._base import Setup
 from distill.recipes._layout import CommonResolution, Layout, grid_rows
 

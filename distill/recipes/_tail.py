@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.layers._forward import batch_size, feature_of, replace_tensors, tensors, to_device
-from distill.layers._names import Point, parse
+from distill.layers.forward import batch_size, feature_of, replace_tensors, tensors, to_device
+from distill.layers.names import Point, parse
 from distill.recipes._networks import beside, evaluating, run_logits
 
 Step = Callable[[Callable[..., Any], Any, Any, Tensor], Any]  # (original forward, args, kwargs, feature) -> output

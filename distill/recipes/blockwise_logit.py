@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
-from distill.losses._logits import soft_divergence
+from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe

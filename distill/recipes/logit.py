@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from distill.losses._logits import soft_divergence
+from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Recipe, Setup
 from distill.recipes._networks import run_logits

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.losses._logits import soft_divergence, standardise
+from distill.objectives.logits import soft_divergence, standardise
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._schema import LABEL_WEIGHT

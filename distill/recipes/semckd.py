@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distill import losses
-from distill.losses._logits import soft_divergence
+from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe

@@ -8,7 +8,7 @@ from distill import selection
 from distill.errors import InvalidConfig
 from distill.running.pairs import Pairs
 from distill.running.session import Session
-from distill.selection._rule import even_positions
+from distill.selection import even_positions
 from distill.types import Layer, QCurve
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from distill.registry import Registry
+from distill.selection._rule import check_count, even_positions
 from distill.selection._student import student_layers
 from distill.types import QCurve
 
@@ -25,4 +26,4 @@ def choose(curve: QCurve, rule: str, k: int, parameters: Mapping[str, Any] | Non
     return replace(curve, chosen=get(rule)(curve, k, **(parameters or {})), rule=rule)
 
 
-__all__ = ["choose", "get", "names", "registry", "student_layers"]
+__all__ = ["check_count", "choose", "even_positions", "get", "names", "registry", "student_layers"]

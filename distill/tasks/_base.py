@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from distill.answers import Answer
-from distill.export._base import Context, Delivery
+from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
 from distill.recipes._base import Recipe
 from distill.statistics import Difference

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from distill.layers._forward import to_device
+from distill.layers.forward import to_device
 from distill.types import Architecture
 
 

@@ -4,6 +4,7 @@ A task tells it in its folder's module `inspect`:
 
     recognise(dataset: DatasetInput) -> Likeness
     inspect(dataset: DatasetInput, room: Room) -> dict      the report, JSON-serialisable, without `task`
+    named() -> list[dict]                                   optional: {name, summary} of data sets that need no upload
 """
 
 from __future__ import annotations
@@ -75,6 +76,16 @@ def _untold(dataset: DatasetInput, found: list[str]) -> InvalidDataset:
 
 def _titles(found: list[str]) -> str:
     return " or ".join(spec(name).title for name in found)
+
+
+def named_sets() -> list[dict[str, Any]]:
+    """{name, summary, task} of every data set that needs no upload."""
+    modules = {name: part(name, "inspect") for name in names()}
+    return [
+        entry | {"task": name}
+        for name, module in modules.items()
+        for entry in (module.named() if hasattr(module, "named") else ())
+    ]
 
 
 def inspect(dataset: DatasetInput, room: Room | None = None) -> dict[str, Any]:

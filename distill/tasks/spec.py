@@ -26,7 +26,8 @@ architecture's name says the family alone."""
 class Metric:
     """A figure of the task: `name` is its key in metrics events and in the columns of a report, `label` its title for
     people. `interval`: the report's value is `{value, low, high, n}` with a 95 % interval, else a plain number or
-    `{value, n}`. `path`: where a column of a report holds it, if not under its name: keys joined by `/`."""
+    `{value, n}`. `path`: where a column of a report holds it, if not under its name: keys joined by `/`. `note`: what
+    stands beside its title; `{path}` in it is what a column holds there."""
 
     name: str
     label: str
@@ -34,6 +35,7 @@ class Metric:
     higher_is_better: bool
     interval: bool = False
     path: str = ""
+    note: str = ""
 
     def value(self, column: Mapping[str, Any]) -> float | None:
         """The figure in a column of a report; None where there is none."""

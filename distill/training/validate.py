@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from distill.answers import Answer, Compared
-from distill.layers._forward import forward
+from distill.layers.forward import forward
 from distill.recipes._networks import evaluating
 from distill.training.data import Source
 from distill.training.meter import Meter

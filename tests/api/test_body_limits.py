@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import ROUTERS
-from api.auth import SAFE
-from api.guard import MAX_JSON_BYTES
-from api.uploads import BLOCK_BYTES, MAX_FIELD_BYTES
+from api.http.auth import SAFE
+from api.http.uploads import BLOCK_BYTES, MAX_FIELD_BYTES
+from api.middleware.guard import MAX_JSON_BYTES
 from tests.api.modes import Service, serving, settings_of
 
 KEY = "a-long-and-random-first-key"

@@ -23,11 +23,11 @@ from pydantic import SecretStr
 from sqlalchemy import delete
 
 from api.app import create_app
-from api.context import KEY_SECONDS
-from api.negotiation import best, matches, wait_seconds
-from api.paging import decode, encode
-from api.problem_codes import OPERATIONS
-from api.problems import NotAcceptable, ProblemDocument, Unprocessable
+from api.errors.codes import OPERATIONS
+from api.errors.problems import NotAcceptable, ProblemDocument, Unprocessable
+from api.http.negotiation import best, matches, wait_seconds
+from api.http.paging import decode, encode
+from api.state.context import KEY_SECONDS
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore

@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from api import registration
-from api.context import Context
+from api.services import registration
+from api.state.context import Context
 from store.database import Database
 from store.ids import new_id
 from store.objects import FolderStore

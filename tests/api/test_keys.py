@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
-from api.context import KEY_SECONDS, open_context
-from api.limiting import Limiter
+from api.state.context import KEY_SECONDS, open_context
+from api.state.limiting import Limiter
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.repositories import tenants
@@ -311,7 +311,7 @@ def test_a_bucket_gives_its_burst_and_its_rate_and_no_more(rate: float, burst: i
 
 
 def test_buckets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.limiting.MOST_BUCKETS", 10)
+    monkeypatch.setattr("api.state.limiting.MOST_BUCKETS", 10)
     limiter = Limiter(1, 1)
     for number in range(10):
         limiter.take(str(number), 0.0)

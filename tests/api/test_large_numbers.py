@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.paging import encode
+from api.http.paging import encode
 from tests.api.modes import MODES, Service, serving, settings_of
 
 LARGE = 999_999_999_999_999

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from api.exposition import Exposition
+from api.state.exposition import Exposition
 from store.database import Database
 from store.repositories import tenants
 from store.tables import Tenant

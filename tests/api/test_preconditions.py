@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.preconditions import require
-from api.problems import PreconditionFailed
+from api.errors.problems import PreconditionFailed
+from api.http.preconditions import require
 from api.resources.jobs import tags
 from api.resources.jobs.schemas import JobOut
 from store.clock import db_now

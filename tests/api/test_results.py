@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.files import StoredFile, respond
-from api.problems import RangeNotSatisfiable
+from api.errors.problems import RangeNotSatisfiable
+from api.http.files import StoredFile, respond
 from distill.types import Event
 from store.objects import ObjectMissing, ObjectStore
 from tests.api.checks import pointers, problem

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from api.app import ROUTERS
-from api.auth import SAFE
+from api.http.auth import SAFE
 from store.ids import new_id
 from store.repositories import outbox, tenants
 from store.signing import new_secret

@@ -26,7 +26,7 @@ from tests.api.checks import pointers, problem
 from tests.api.driver import refuse
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_registration import safetensors, zipped
-from worker.housekeeping import Housekeeping
+from worker.slots.housekeeping import Housekeeping
 
 PART = 5 * MIB  # the least that S3 servers take
 CONTENT = bytes(range(256)) * (PART // 256) + b"the end"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
-from api import watching
-from api.watching import Watch
+from api.state import watching
+from api.state.watching import Watch
 from store.database import Database
 from store.repositories import events, jobs
 from store.tables import Job

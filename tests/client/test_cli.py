@@ -15,6 +15,7 @@ import pytest
 
 from client import cli, render
 from client.cli import main
+from client.types import Metric
 from client.watch import Watch
 from distill.types import Event
 from tests.api.driver import Driver
@@ -305,17 +306,24 @@ def test_progress_shows_phase_share_and_time_left() -> None:
     from rich.console import Console
 
     console = Console(record=True, width=120, force_terminal=True)
-    with Watch(console, "t") as shown:
+    primary: Metric = {
+        "name": "mean_iou", "label": "mean IoU", "unit": "share", "higher_is_better": True, "interval": True,
+        "path": "mean_iou",
+    }  # fmt: skip
+    with Watch(console, "t", primary) as shown:
         events = [
             Event("phase", {"phase": "distilling"}),
-            Event("metrics", {"split": "validation", "values": {"accuracy": 0.5}, "step": 1, "epoch": 1.0}),
+            Event(
+                "metrics",
+                {"split": "validation", "values": {"mean_iou": 0.5, "loss": 0.9}, "step": 1, "epoch": 1.0},
+            ),
             Event("progress", {"fraction": 0.25, "eta_seconds": 75.0}),
         ]
         for event in events:
             shown.see({"seq": None, "kind": event.kind, "data": event.data})
         (task,) = shown._progress.tasks
     assert (task.description, task.completed) == ("t distilling", 0.25)
-    assert task.fields["note"] == "1 min 15 s left, validation accuracy 0.5000"
+    assert task.fields["note"] == "1 min 15 s left, validation mean IoU 50.00 %"
 
 
 def test_sizes_ages_and_bars() -> None:

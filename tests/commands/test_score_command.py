@@ -59,7 +59,7 @@ def test_modules_can_be_named(checkpoint, tmp_path):
         (["--layers", "40"], "the teacher has 5"),
         (["--layer", "nowhere"], "no module 'nowhere'"),
         (["--architecture", "retort:resnet9000"], "resnet9000"),
-        (["--memory-mib", "1"], "MiB"),
+        (["--memory-mib", "1"], "--memory-mib"),
         (["--samples", "5"], "each of the 10 classes"),
         (["--seed", "-1"], "--seed"),
         (["--image-size", "0"], "--image-size"),

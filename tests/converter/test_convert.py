@@ -20,7 +20,7 @@ from tests.converter.pickles import Call, Name, dump, legacy_file, storage, tens
 from worker.converter import ConverterLimits, convert
 from worker.converter.__main__ import main
 from worker.converter.state_dict import WRAPPERS
-from worker.sandbox import SandboxUnavailable
+from worker.isolation.sandbox import SandboxUnavailable
 
 OLD_DTYPES = [
     torch.float32,
@@ -218,7 +218,7 @@ def test_a_machine_that_fails_is_not_the_users_fault(tmp_path: Path, monkeypatch
 
 
 def _tiny_files() -> Any:
-    from worker.sandbox import Limits
+    from worker.isolation.sandbox import Limits
 
     return Limits(file_bytes=4096)
 
@@ -226,7 +226,7 @@ def _tiny_files() -> Any:
 def test_what_the_child_says_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that was taken over and claims success without a valid file is refused all the same."""
     from worker.isolation.plan import Isolation
-    from worker.sandbox import Result
+    from worker.isolation.sandbox import Result
 
     (tmp_path / "a.pt").write_bytes(b"x")
     answers = [json.dumps({"tensors": 1, "notes": []}), "[]", "[" * 100_000, "", '{"notes": ["' + "x" * 9999 + '"]}']

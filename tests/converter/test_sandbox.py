@@ -19,7 +19,7 @@ import pytest
 
 from worker.isolation import landlock, seccomp, syscalls
 from worker.isolation.plan import LAYERS, Isolation, Plan
-from worker.sandbox import ROOT, Limits, Result, SandboxUnavailable, run_sandboxed
+from worker.isolation.sandbox import ROOT, Limits, Result, SandboxUnavailable, run_sandboxed
 
 TESTS = ROOT / "tests"
 SETS = [LAYERS, ("namespaces",), ("landlock",), ("seccomp",), ()]
@@ -229,7 +229,7 @@ def test_a_module_that_is_missing_is_an_exit_not_a_fault() -> None:
 
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
     call = "run_sandboxed('tests.converter.probe', ['sleep|100'], read_only=[ROOT / 'tests'])"
-    code = f"from worker.sandbox import ROOT, run_sandboxed\n{call}"
+    code = f"from worker.isolation.sandbox import ROOT, run_sandboxed\n{call}"
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     family: list[psutil.Process] = []
     end = time.monotonic() + 30
@@ -300,9 +300,8 @@ REFUSING = {
 def test_on_machines_that_refuse_namespaces(machine: str) -> None:
     """As in containers: made by a user namespace that allows no further ones, the second without capabilities too."""
     call = 'run_sandboxed("tests.converter.probe", ["write|/usr/retort-test"], read_only=[ROOT / "tests"])'
-    code = (
-        f"from worker.sandbox import ROOT, run_sandboxed; r = {call}; print(r.isolation.to_json(), r.stdout.decode())"
-    )
+    then = "print(r.isolation.to_json(), r.stdout.decode())"
+    code = f"from worker.isolation.sandbox import ROOT, run_sandboxed; r = {call}; {then}"
     script = REFUSING[machine].format(code=code)
     done = subprocess.run(
         ["unshare", "-Ur", "sh", "-c", script, sys.executable],

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from distill.curve import reading, to_csv, to_png, to_svg
-from distill.curve._reading import rises_to_the_end, turning_point
+from distill.curve.interpretation import rises_to_the_end, turning_point
 from distill.selection import choose, names, registry
 from distill.types import LayerQuality, QCurve
 

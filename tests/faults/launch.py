@@ -10,7 +10,7 @@ import sys
 
 import worker.app
 from worker.__main__ import main
-from worker.pool import SlotPool
+from worker.slots.pool import SlotPool
 
 if __name__ == "__main__":
     program = (sys.executable, "-m", "tests.faults.programs", sys.argv[1])

@@ -60,7 +60,7 @@ def _run_with(t: Trainer, prepare: Any) -> None:
     """The product's trainer, with another first step."""
     import distill.run
     from distill.control import Control
-    from worker import trainer
+    from worker.jobs import trainer
 
     distill.run.Session.open = prepare  # type: ignore[assignment]
     try:

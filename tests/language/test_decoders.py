@@ -233,7 +233,7 @@ def test_the_card_of_a_decoder_answers_with_transformers_alone(talk: bool, tmp_p
     student = load_student(folder / "student.zip")
     assert student.tokens.bos is not None
     _, alone = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
-    alone = "import distill._torchvision_shim\n" + alone.replace("max_new_tokens=64", "max_new_tokens=8")
+    alone = "import distill.torchvision_shim\n" + alone.replace("max_new_tokens=64", "max_new_tokens=8")
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, "-c", alone], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

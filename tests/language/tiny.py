@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-import distill._torchvision_shim  # noqa: F401
+import distill.torchvision_shim  # noqa: F401
 
 # isort: split
 from tokenizers import Tokenizer, models, pre_tokenizers, processors

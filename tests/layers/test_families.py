@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.quality.families import NAMES, build
-from distill import _torchvision_shim  # noqa: F401
+from distill import torchvision_shim  # noqa: F401
 from distill.layers import discover, run_until
 
 FAST = {

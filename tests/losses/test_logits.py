@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.losses._logits import cross_entropy, soft_divergence, standardise
+from distill.objectives.logits import cross_entropy, soft_divergence, standardise
 
 
 def _logits(seed: int, n: int = 7, c: int = 5) -> torch.Tensor:

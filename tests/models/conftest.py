@@ -1,3 +1,3 @@
 """timm and torchvision import only after the shim, and import sorting would put them first in a test module."""
 
-import distill._torchvision_shim  # noqa: F401
+import distill.torchvision_shim  # noqa: F401

@@ -42,8 +42,8 @@ HOSTILE = """
 import json, sys, torch
 from benchmarks.quality.memory import reset_peak, resident
 from distill.quality import score
-from distill.quality._classes import group
-from distill.quality._plan import working_bytes
+from distill.quality.classes import group
+from distill.quality.plan import working_bytes
 from distill.types import Layer
 
 samples, dims, classes, ratio = int(sys.argv[1]), 64, int(sys.argv[2]), float(sys.argv[3])

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from distill.errors import InvalidConfig, InvalidDataset, NonFiniteFeatures
 from distill.quality import digest, knowledge_quality
-from distill.quality._classes import group
-from distill.quality._gram import MatrixColumns, add_product, gram, mirror
+from distill.quality.classes import group
+from distill.quality.gram import MatrixColumns, add_product, gram, mirror
 
 FIELDS = ("separation", "information", "efficiency", "quality")
 

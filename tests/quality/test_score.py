@@ -11,7 +11,7 @@ from torch import nn
 from distill.errors import InvalidConfig, InvalidDataset, LayersNotFound, NonFiniteFeatures
 from distill.layers import discover, run_until
 from distill.quality import knowledge_quality, score
-from distill.quality._plan import pooled_extent
+from distill.quality.plan import pooled_extent
 
 SAMPLES, CLASSES = 60, 4
 BUDGET = 256 * 2**20
@@ -81,24 +81,24 @@ def test_one_forward_pass_scores_all_layers_that_fit(sample):
 
 
 def test_large_batches_run_in_parts_with_the_same_result(sample, monkeypatch):
-    from distill.quality import _score
+    from distill.quality import scoring
 
     whole = scored(sample)
-    monkeypatch.setattr(_score, "FORWARD_SHARE", 1e-9)  # one row at a time
+    monkeypatch.setattr(scoring, "FORWARD_SHARE", 1e-9)  # one row at a time
     for part, exact in zip(scored(sample), whole, strict=True):
         assert part.quality == pytest.approx(exact.quality, rel=1e-5)
 
 
 @pytest.mark.parametrize("oversize", ["blocks", "pool", "auto"])
 def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatch):
-    from distill.quality import _passes, _plan
+    from distill.quality import passes, plan
 
     room = SAMPLES * 8 * 16 * 16 * 4 // 3
-    monkeypatch.setattr(_plan, "working_bytes", lambda classes, buffer: BUDGET - room)
-    monkeypatch.setattr(_passes, "FORWARD_SAFETY", 0)
+    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - room)
+    monkeypatch.setattr(passes, "FORWARD_SAFETY", 0)
     whole = None
     with monkeypatch.context() as patch:
-        patch.setattr(_plan, "working_bytes", lambda classes, buffer: 0)
+        patch.setattr(plan, "working_bytes", lambda classes, buffer: 0)
         whole = scored(sample)
     curve = scored(sample, oversize=oversize, max_passes=2)
     large = [math.prod(point.shape) > room / (4 * SAMPLES) for point in curve]
@@ -111,12 +111,12 @@ def test_a_layer_that_does_not_fit_is_cut_or_pooled(sample, oversize, monkeypatc
 
 
 def test_near_duplicates_across_classes_are_exact_in_column_blocks_too(sample, monkeypatch):
-    from distill.quality import _plan
+    from distill.quality import plan
 
     images, labels = sample[0].clone().double(), sample[1].clone()
     images[1], labels[0], labels[1] = images[0] + 1e-9, 0, 1
     model = make_model().double().eval()
-    monkeypatch.setattr(_plan, "working_bytes", lambda classes, buffer: BUDGET - 2_300_000)
+    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - 2_300_000)
     curve = scored((images, labels), model, oversize="blocks")
     for point in curve:
         with torch.no_grad():
@@ -128,11 +128,11 @@ def test_near_duplicates_across_classes_are_exact_in_column_blocks_too(sample, m
 
 
 def test_a_pooled_layer_has_the_values_of_the_pooled_feature(sample, monkeypatch):
-    from distill.quality import _plan
+    from distill.quality import plan
 
     images, labels = sample
     model = make_model().eval()
-    monkeypatch.setattr(_plan, "working_bytes", lambda classes, buffer: BUDGET - 1_500_000)
+    monkeypatch.setattr(plan, "working_bytes", lambda classes, buffer: BUDGET - 1_500_000)
     point = scored(sample, model, oversize="auto", max_passes=1)[0]
     extent = pooled_extent((8, 16, 16), 8 * 8 * 8)
     assert extent == (8, 8)

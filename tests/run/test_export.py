@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from distill import export as exporters
 from distill.evaluate import accuracy, difference, predictions, price
-from distill.export._base import Context, export
+from distill.export import Context, export
 from distill.models import build, preprocessing
 from distill.report import environment, markdown, verdict
 from distill.student import load_student
@@ -150,7 +150,7 @@ def test_model_card_snippet_runs_as_it_stands(
     assert match
     code = match.group(1)
     assert "distill" not in code
-    code = "import distill._torchvision_shim\n" + code  # some machines' torchvision lacks its compiled operators
+    code = "import distill.torchvision_shim\n" + code  # some machines' torchvision lacks its compiled operators
     script = tmp_path / "snippet.py"
     script.write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}

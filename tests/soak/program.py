@@ -37,7 +37,7 @@ def main(folder: str) -> int:
     seed = json.loads((Path(folder) / "spec.json").read_text())["config"]["seed"]
     program = {0: success, 1: steady, 2: user_failure, 3: segfault}.get(seed)
     if program is None:
-        from worker import trainer
+        from worker.jobs import trainer
 
         return trainer.main([folder])
     program(Trainer(Path(folder)))

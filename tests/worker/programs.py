@@ -18,7 +18,7 @@ from typing import Any
 from distill.control import Control
 from distill.errors import InvalidConfig
 from distill.types import Event
-from worker import lifeline
+from worker.processes import lifeline
 
 Say = Callable[..., None]
 

@@ -18,7 +18,7 @@ from store.settings import Settings
 from store.states import Status
 from store.tables import Attempt, Job
 from tests.store.support import claimed, new_job, read_job
-from worker.supervisor import Supervisor
+from worker.jobs.supervisor import Supervisor
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
@@ -95,7 +95,7 @@ class World:
 
     def trainer_pid(self) -> int:
         """The number of the trainer that runs now, by its mark."""
-        from worker.survivors import survivors
+        from worker.processes.survivors import survivors
 
         lease = self.job
         found = survivors(str(self.settings.scratch / self.job_id / str(lease.attempt)))
@@ -103,7 +103,7 @@ class World:
 
     def nothing_left(self) -> bool:
         """No process and no scratch folder of the job."""
-        from worker.survivors import survivors
+        from worker.processes.survivors import survivors
 
         roots = [str(self.settings.scratch / self.job_id / str(attempt.number)) for attempt in self.attempts]
         return not any(survivors(root) for root in roots) and not (self.settings.scratch / self.job_id).exists()

@@ -18,7 +18,7 @@ from store.sources import SourceFile, digest, files_of, to_json
 from store.tables import Teacher
 from tests.worker.support import World, settings_for
 from tests.worker.test_inspections import row_of
-from worker.inspections import COMMAND, Inspections
+from worker.inspecting.inspections import COMMAND, Inspections
 
 
 def sent(world: World, path: Path, value: Any) -> str:
@@ -83,7 +83,7 @@ class Failing:
 def test_a_store_that_is_away_when_the_weights_are_kept_is_asked_again(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.inspections.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("worker.inspecting.inspections.AGAIN_SECONDS", 0.0)
     teacher_id = sent(world, tmp_path / "m.pt", state())
     inspecting = inspections(world, Failing(world.objects))
     assert inspecting.run_next()

@@ -18,11 +18,12 @@ from store.repositories import jobs, resources
 from store.tables import Dataset
 from tests.store.support import new_dataset
 from tests.worker.support import World, wait_until
-from worker import endings, errors, trainer
-from worker.holding import Holding
-from worker.journal import Journal
-from worker.survivors import descendants, kill_all
-from worker.uploading import CheckpointUploader
+from worker import errors
+from worker.jobs import endings, trainer
+from worker.jobs.holding import Holding
+from worker.jobs.journal import Journal
+from worker.jobs.uploading import CheckpointUploader
+from worker.processes.survivors import descendants, kill_all
 
 
 @pytest.mark.parametrize(

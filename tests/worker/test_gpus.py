@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker import gpus
-from worker.environment import slot_environment
-from worker.gpus import listed, masked, of_slot, visible
+from worker.processes import gpus
+from worker.processes.environment import slot_environment
+from worker.processes.gpus import listed, masked, of_slot, visible
 
 ONE = "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77"
 TWO = "GPU-6b1b2c3d-0000-1111-2222-333344445555"

@@ -24,9 +24,9 @@ from store.sources import to_json
 from store.tables import Teacher
 from tests.worker.support import World, settings_for
 from tests.worker.test_inspections import row_of
-from worker import hub
-from worker.inspections import Inspections
-from worker.room import ENDLESS
+from worker.inspecting.inspections import Inspections
+from worker.transfer import hub
+from worker.transfer.room import ENDLESS
 
 REPOSITORY, REVISION = "owner/tiny", "a" * 40
 Files = dict[str, bytes]

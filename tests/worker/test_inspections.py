@@ -24,10 +24,10 @@ from store.tables import Dataset, Teacher
 from store.thumbnails import object_key
 from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for
-from worker import catalogue
-from worker.costs import answer_next
-from worker.inspections import COMMAND, Inspections
-from worker.inspector import explain
+from worker.inspecting import catalogue
+from worker.inspecting.costs import answer_next
+from worker.inspecting.inspections import COMMAND, Inspections
+from worker.inspecting.inspector import explain
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def test_without_an_answer_nothing_is_published(world: World) -> None:
 def test_workers_own_process_loads_no_torch() -> None:
     import subprocess
 
-    code = "import sys, worker.pool, worker.app; print([m for m in sys.modules if m == 'torch'])"
+    code = "import sys, worker.slots.pool, worker.app; print([m for m in sys.modules if m == 'torch'])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -12,8 +12,8 @@ from store.repositories import jobs
 from store.tables import Attempt, Job
 from tests.store.support import event_list, statuses
 from tests.worker.support import World, wait_until
-from worker.limits import Runtime
-from worker.memory import MemoryGauge
+from worker.jobs.limits import Runtime
+from worker.jobs.memory import MemoryGauge
 
 
 def hold(world: World) -> None:

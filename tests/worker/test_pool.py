@@ -21,8 +21,8 @@ from store.repositories import jobs, system
 from store.tables import Job, Worker
 from tests.store.support import claimed, event_list, new_dataset, new_job, read_job, statuses
 from tests.worker.support import program, settings_for, wait_until
-from worker.pool import SlotPool
-from worker.survivors import survivors
+from worker.processes.survivors import survivors
+from worker.slots.pool import SlotPool
 
 #: No catalogue in these tests: it costs an import of torch each.
 NO_INSPECTOR = (sys.executable, "-c", "")

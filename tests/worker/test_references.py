@@ -28,9 +28,9 @@ from tests.services.s3 import ACCESS_KEY, SECRET_KEY
 from tests.store.support import new_dataset
 from tests.worker.support import World, settings_for, wait_until
 from tests.worker.test_inspections import image_zip, row_of
-from worker import references
-from worker.inspections import COMMAND, Inspections
-from worker.references import Download, ReferenceUnavailable
+from worker.inspecting.inspections import COMMAND, Inspections
+from worker.transfer import references
+from worker.transfer.references import Download, ReferenceUnavailable
 
 HERE = {"dataset_hosts": "127.0.0.1,localhost", "dataset_http_hosts": "127.0.0.1", "dataset_networks": "127.0.0.0/8"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from worker import scratch
+from worker.processes import scratch
 
 
 def test_a_sweep_takes_no_folder_that_is_just_being_made(tmp_path: Path) -> None:

@@ -144,12 +144,12 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(world: World) -> None
 
 def test_a_full_disk_is_a_readable_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the kernel reports it when the spec is written; the disk itself cannot be filled here without a quota."""
-    import worker.inputs
+    import worker.transfer.inputs
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(worker.inputs, "fetch_all", full)
+    monkeypatch.setattr(worker.transfer.inputs, "fetch_all", full)
     world.queue(max_attempts=1)
     assert world.run("success") == "failed"
     assert world.job.error is not None

@@ -213,7 +213,7 @@ def test_a_holder_that_slept_past_its_lease_fences_itself(world: World) -> None:
     """What SIGSTOP and SIGCONT do, without the signals: the clock has moved on and no renewal was sent."""
     world.queue()
     supervisor, lease = world.supervisor("waits"), world.claim()
-    from worker.holding import Holding
+    from worker.jobs.holding import Holding
 
     with Holding(world.settings, world.database, lease) as holding:
         holding._renewed = time.monotonic() - world.settings.lease_seconds - 1

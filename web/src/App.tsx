@@ -5,6 +5,7 @@ import { DemoFollower } from "./components/DemoFollower";
 import { Page } from "./components/Layout";
 import { Shell } from "./components/Shell";
 import { Toasts } from "./components/Toasts";
+import { Tasks } from "./hooks/useTasks";
 import { Compare } from "./pages/Compare";
 import { Dataset } from "./pages/Dataset";
 import { Datasets } from "./pages/Datasets";
@@ -42,8 +43,10 @@ export function App() {
   return (
     <Toasts>
       <Shell>
-        <DemoFollower />
-        <Boundary key={path}>{page}</Boundary>
+        <Tasks>
+          <DemoFollower />
+          <Boundary key={path}>{page}</Boundary>
+        </Tasks>
       </Shell>
     </Toasts>
   );

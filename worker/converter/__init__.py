@@ -22,7 +22,7 @@ from distill.safetensors_header import TensorInfo, read_header
 from worker.converter.limits import DEFAULT_LIMITS, ConverterLimits
 from worker.converter.refusal import RESAVE, refuse
 from worker.isolation.plan import LAYERS, Isolation
-from worker.sandbox import Limits, Result, SandboxUnavailable, run_sandboxed
+from worker.isolation.sandbox import Limits, Result, SandboxUnavailable, run_sandboxed
 
 __all__ = ["DEFAULT_LIMITS", "ConvertedCheckpoint", "ConverterLimits", "convert"]
 

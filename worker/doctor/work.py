@@ -12,8 +12,8 @@ from store.repositories import figures, system
 from store.settings import Settings
 from store.tables import Webhook
 from store.tidying import orphans
-from worker import gpus
 from worker.doctor.report import Finding, fail, ok, warn
+from worker.processes import gpus
 
 WAIT_SECONDS = 3600.0
 

@@ -1,7 +1,7 @@
 """A process of ours that shuts itself in: the layers that need no fork and no privilege.
 
-Unlike `worker.sandbox`, which starts a child in namespaces and an empty environment, this holds for processes that are
-started, watched and killed as trainers are. No program, no socket, no file but those named.
+Unlike `worker.isolation.sandbox`, which starts a child in namespaces and an empty environment, this holds for
+processes that are started, watched and killed as trainers are. No program, no socket, no file but those named.
 """
 
 from __future__ import annotations

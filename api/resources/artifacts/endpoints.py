@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.auth import TenantDep
-from api.deps import ContextDep
-from api.files import StoredFile, respond, still_there
-from api.negotiation import Accept, best
-from api.openapi import Responses, documented
+from api.http.auth import TenantDep
+from api.http.files import StoredFile, respond, still_there
+from api.http.negotiation import Accept, best
+from api.http.openapi import Responses, documented
 from api.resources.artifacts import service
 from api.resources.artifacts.schemas import ArtifactList
 from api.resources.jobs.service import find
+from api.state.deps import ContextDep
 from store.repositories import jobs
 
 router = APIRouter(tags=["results"])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from api.schemas import ResponseModel
+from api.http.schemas import ResponseModel
 
 
 class ArtifactOut(ResponseModel):

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from api.files import StoredFile
-from api.problems import NotFound
+from api.errors.problems import NotFound
+from api.http.files import StoredFile
 from api.resources.artifacts.schemas import ArtifactOut
 from api.resources.jobs.service import find
 from store.repositories import jobs

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.auth import TenantDep
-from api.deps import ReadSession
-from api.openapi import documented
-from api.paging import Cursor, Limit
+from api.http.auth import TenantDep
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit
 from api.resources.catalogue import service
 from api.resources.catalogue.schemas import (
     ArchitecturePage,
@@ -19,6 +18,7 @@ from api.resources.catalogue.schemas import (
     RecipeList,
     TaskList,
 )
+from api.state.deps import ReadSession
 from store.repositories import system
 
 router = APIRouter(tags=["catalogue"])

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.paging import PageInfo
-from api.schemas import ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import ResponseModel
 from distill.tasks.spec import Container, Unit
 
 
@@ -44,9 +44,10 @@ class NamedDatasetOut(ResponseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str = Field(examples=["fashion-mnist"])
+    task: str | None = Field(None, description="The task that it is of.", examples=["classify_images"])
 
 
-class MetricOut(ResponseModel):
+class TaskMetric(ResponseModel):
     """A figure of a task: a row of its reports, a key of its metrics events."""
 
     name: str = Field(description="Its key in metrics events.", examples=["accuracy"])
@@ -62,6 +63,10 @@ class MetricOut(ResponseModel):
         examples=[True],
     )
     path: str = Field(description="Where a column of a report holds it: keys joined by `/`.", examples=["accuracy"])
+    note: str = Field(
+        description="What stands beside its title; `{path}` is what a column holds there.",
+        examples=["{generation/batch_size} prompts at a time"],
+    )
 
 
 class TaskOut(ResponseModel):
@@ -73,7 +78,7 @@ class TaskOut(ResponseModel):
     modality: str = Field(description="What goes in: images, texts.", examples=["images"])
     sample: str = Field(description="What one of its samples is called.", examples=["image"])
     samples: str = Field(description="What many of its samples are called.", examples=["images"])
-    metrics: list[MetricOut] = Field(description="Rows of its reports in order; the first chooses the best student.")
+    metrics: list[TaskMetric] = Field(description="Rows of its reports in order; the first chooses the best student.")
     architectures: list[str] = Field(
         description="Prefixes of the names of its networks; of several tasks the longest prefix counts.",
         examples=[["timm:", "torchvision:", "retort:"]],

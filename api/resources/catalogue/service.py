@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from api.paging import encode
+from api.http.paging import encode
 from api.resources.catalogue.schemas import (
     ArchitectureOut,
     ArchitecturePage,

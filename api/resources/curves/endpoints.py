@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from api.auth import TenantDep
-from api.deps import ContextDep
-from api.negotiation import Accept, best
-from api.openapi import documented
+from api.http.auth import TenantDep
+from api.http.negotiation import Accept, best
+from api.http.openapi import documented
 from api.resources.curves import service
 from api.resources.curves.schemas import CurveOut
+from api.state.deps import ContextDep
 
 router = APIRouter(tags=["results"])
 MEDIA = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}

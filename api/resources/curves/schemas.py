@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.openapi import keep_examples
-from api.schemas import ResponseModel
+from api.http.openapi import keep_examples
+from api.http.schemas import ResponseModel
 
 POINT_EXAMPLE: dict[str, Any] = {
     "name": "layer1.0",

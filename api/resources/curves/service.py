@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api.problems import Conflict, NotFound
+from api.errors.problems import Conflict, NotFound
 from api.resources.curves.schemas import CurveOut, CurvePointOut
 from api.resources.jobs.service import find
 from distill import recipes

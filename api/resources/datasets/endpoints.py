@@ -5,15 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import registration
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.files import respond, still_there
-from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer
-from api.openapi import body, documented
-from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.http.auth import TenantDep
+from api.http.files import respond, still_there
+from api.http.idempotency import IdempotencyKeyDep
+from api.http.negotiation import Prefer
+from api.http.openapi import body, documented
+from api.http.uploads import UploadDep
 from api.resources.datasets import service
 from api.resources.datasets.schemas import (
     FORM_EXAMPLE,
@@ -25,9 +22,9 @@ from api.resources.datasets.schemas import (
     DatasetPage,
     NamedDataset,
 )
-from api.schemas import ResourcePatch
-from api.uploads import UploadDep
-from store.repositories import resources
+from api.services import registration
+from api.services.registered import Kind, add_routes
+from api.state.deps import ContextDep
 from store.tables import Dataset
 from store.thumbnails import MEDIA_TYPE
 
@@ -70,44 +67,8 @@ async def register_dataset(
     return service.shown(row)
 
 
-@router.get("/datasets", operation_id="list_datasets", summary="List datasets", responses=documented(422))
-def list_datasets(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> DatasetPage:
-    """Your datasets, newest first."""
-    rows, more = resources.page(session, Dataset, tenant, cursor, limit)
-    return DatasetPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
-
-
-@router.get(
-    "/datasets/{dataset_id}",
-    operation_id="get_dataset",
-    summary="Show a dataset",
-    response_model=DatasetOut,
-    responses=documented(404, also=CONDITIONAL),
-)
-def get_dataset(
-    session: ReadSession, tenant: TenantDep, dataset_id: str, response: Response, if_none_match: IfNoneMatch = None
-) -> DatasetOut | Response:
-    """One dataset with what its inspection found: classes, counts, image sizes."""
-    return tagged(service.shown(registration.find(session, Dataset, tenant, dataset_id)), response, if_none_match)
-
-
-@router.patch(
-    "/datasets/{dataset_id}",
-    operation_id="update_dataset",
-    summary="Rename or label a dataset",
-    responses=documented(404, 409, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
-)
-def update_dataset(
-    work: WorkDep,
-    tenant: TenantDep,
-    dataset_id: str,
-    body: ResourcePatch,
-    response: Response,
-    if_match: IfMatch = None,
-) -> DatasetOut:
-    """Change a dataset's name or labels. With `If-Match` only if nobody else has changed it."""
-    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
-    return stamped(service.shown(registration.patch(work, Dataset, tenant, dataset_id, body)), response)
+FOUND = ": classes, counts, image sizes"
+add_routes(router, Kind(Dataset, service.shown, DatasetOut, DatasetPage, finds=FOUND, files="files"))
 
 
 @router.get(
@@ -131,16 +92,3 @@ def get_dataset_thumbnails(context: ContextDep, tenant: TenantDep, request: Requ
     sheet = service.sheet(look())
     with still_there(look):
         return respond(context.objects, sheet, request.headers, redirect=False)
-
-
-@router.delete(
-    "/datasets/{dataset_id}",
-    operation_id="delete_dataset",
-    summary="Delete a dataset",
-    status_code=204,
-    responses=documented(404, 409, 412),
-)
-def delete_dataset(work: WorkDep, tenant: TenantDep, dataset_id: str, if_match: IfMatch = None) -> None:
-    """Remove a dataset and its files. 409 while jobs refer to it."""
-    registration.unchanged(work, Dataset, tenant, dataset_id, if_match, service.shown)
-    registration.delete(work, Dataset, tenant, dataset_id)

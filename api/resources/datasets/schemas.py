@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from api.paging import PageInfo
-from api.schemas import Labels, Name, RequestModel, ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}

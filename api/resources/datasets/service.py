@@ -10,14 +10,11 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api import registration
-from api.architectures import no_catalogue
-from api.context import Context
-from api.files import StoredFile
-from api.forms import form_fields, invalid, only, parsed
-from api.idempotency import request_hash
-from api.problems import NotFound
-from api.registration import Key
+from api.errors.problems import NotFound
+from api.http.files import StoredFile
+from api.http.forms import form_fields, invalid, only, parsed
+from api.http.idempotency import request_hash
+from api.http.uploads import ReceivedFile, Upload
 from api.resources.datasets.schemas import (
     DatasetForm,
     DatasetFromReferences,
@@ -26,7 +23,10 @@ from api.resources.datasets.schemas import (
     NamedDataset,
     Thumbnails,
 )
-from api.uploads import ReceivedFile, Upload
+from api.services import registration
+from api.services.architectures import no_catalogue
+from api.services.registration import Key
+from api.state.context import Context
 from distill import tasks
 from distill.errors import UnknownName
 from store import references

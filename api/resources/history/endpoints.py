@@ -8,15 +8,15 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession
-from api.negotiation import Accept, best
-from api.openapi import documented
-from api.paging import Limit, NumberCursor, number
+from api.http.auth import TenantDep
+from api.http.negotiation import Accept, best
+from api.http.openapi import documented
+from api.http.paging import Limit, NumberCursor, number
 from api.resources.history import service
 from api.resources.history.schemas import AttemptList, CheckpointList, EventPage, LogPage, MetricPage
 from api.resources.history.stream import look, stream
 from api.resources.jobs.service import find
+from api.state.deps import ContextDep, ReadSession
 from store.repositories import jobs
 
 router = APIRouter(tags=["results"])

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from api.paging import PageInfo
-from api.schemas import ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import ResponseModel
 
 
 class EventOut(ResponseModel):

@@ -11,11 +11,11 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from api.context import Context
 from api.resources.history import service as history
 from api.resources.history.schemas import EventOut
 from api.resources.jobs import service
-from api.watching import Watched
+from api.state.context import Context
+from api.state.watching import Watched
 from store.repositories import events
 from store.states import TERMINAL
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from api.deps import Work
-from api.preconditions import require
+from api.http.preconditions import require
 from api.resources.jobs import service, tags
 from api.resources.jobs.schemas import JobPatch
+from api.state.deps import Work
 from store.tables import Job
 
 

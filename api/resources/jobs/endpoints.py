@@ -7,17 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import waiting
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.forms import labels_filter
-from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer, wait_seconds
-from api.openapi import documented
-from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.http.auth import TenantDep
+from api.http.forms import labels_filter
+from api.http.idempotency import IdempotencyKeyDep
+from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit, encode
+from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
 from api.resources.jobs import changing, service, tags
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
+from api.services import waiting
+from api.state.deps import ContextDep, ReadSession, WorkDep
 from store.repositories import jobs
 from store.states import TERMINAL, Status
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.problems import FieldError, Unprocessable
+from api.errors.problems import FieldError, Unprocessable
 from distill.errors import UserError
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import waiting
-from api.context import Context
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.validation import Plan
+from api.services import waiting
+from api.state.context import Context
 from distill.tasks.forecast import Question, forecast
 from distill.types import DistillConfig
 from store.repositories import costs, system

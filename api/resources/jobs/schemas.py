@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from api.openapi import keep_examples
-from api.paging import PageInfo
+from api.http.openapi import keep_examples
+from api.http.paging import PageInfo
+from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
-from api.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import Architecture, DistillConfig
 from store.states import Status
 

@@ -8,19 +8,19 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import quotas, registration
-from api.context import Context
-from api.deps import Work
-from api.idempotency import replayed, request_hash
-from api.negotiation import wait_seconds
-from api.problems import Conflict, FieldError, NotFound, Unprocessable
-from api.registration import Key
-from api.removing import remove
+from api.errors.problems import Conflict, FieldError, NotFound, Unprocessable
+from api.http.idempotency import replayed, request_hash
+from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, measuring
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
 from api.resources.jobs.validation import Plan, check
+from api.services import quotas, registration
+from api.services.registration import Key
+from api.services.removing import remove
+from api.state.context import Context
+from api.state.deps import Work
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from api import architectures
 from api.resources.datasets.service import task_of
 from api.resources.jobs import fitting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
+from api.services import architectures
 from distill import parameters, recipes, selection
 from distill.recorded import recorded_view
 from distill.tasks.forecast import Parts

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.auth import AdminDep
-from api.deps import ReadSession, WorkDep
-from api.openapi import documented
-from api.paging import Cursor, Limit, encode
+from api.http.auth import AdminDep
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit, encode
 from api.resources.keys import service
 from api.resources.keys.schemas import KeyCreate, KeyCreated, KeyOut, KeyPage
+from api.state.deps import ReadSession, WorkDep
 
 router = APIRouter(tags=["keys"])
 TenantFilter = Annotated[str | None, Query(max_length=60, description="A tenant's id, for the operator.")]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.auth import Scope
-from api.paging import PageInfo
-from api.schemas import RequestModel, ResponseModel
+from api.http.auth import Scope
+from api.http.paging import PageInfo
+from api.http.schemas import RequestModel, ResponseModel
 
 TEN_YEARS = 10 * 366 * 86400
 KeyName = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -6,10 +6,10 @@ import logging
 
 from sqlalchemy.orm import Session
 
-from api.auth import Caller
-from api.deps import Work
-from api.problems import Conflict, Forbidden, NotFound
+from api.errors.problems import Conflict, Forbidden, NotFound
+from api.http.auth import Caller
 from api.resources.keys.schemas import KeyCreate, KeyCreated, KeyOut
+from api.state.deps import Work
 from store.repositories import rows, tenants
 from store.tables import ApiKey
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.auth import TenantDep, scraper
-from api.deps import ContextDep, ReadSession
-from api.openapi import documented
+from api.http.auth import TenantDep, scraper
+from api.http.openapi import documented
 from api.resources.system import service
 from api.resources.system.schemas import Alive, Ready, SystemOut
+from api.state.deps import ContextDep, ReadSession
 
 router = APIRouter(tags=["system"])
 

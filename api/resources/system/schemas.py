@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from api.schemas import ResponseModel
+from api.http.schemas import ResponseModel
 
 
 class WorkerOut(ResponseModel):

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from api.context import Context
 from api.resources.system.schemas import Ready, Storage, SystemOut, WorkerOut
+from api.state.context import Context
 from store import references
 from store.doorbell import CeleryDoorbell
 from store.objects import StorageUnavailable

@@ -5,14 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
-from api import registration
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer
-from api.openapi import body, documented
-from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
+from api.http.auth import TenantDep
+from api.http.idempotency import IdempotencyKeyDep
+from api.http.negotiation import Prefer
+from api.http.openapi import body, documented
+from api.http.uploads import UploadsDep
 from api.resources.teachers import service
 from api.resources.teachers.schemas import (
     ARTIFACT_EXAMPLE,
@@ -25,9 +22,9 @@ from api.resources.teachers.schemas import (
     TeacherOut,
     TeacherPage,
 )
-from api.schemas import ResourcePatch
-from api.uploads import UploadsDep
-from store.repositories import resources
+from api.services import registration
+from api.services.registered import Kind, add_routes
+from api.state.deps import ContextDep
 from store.tables import Teacher
 
 router = APIRouter(tags=["teachers"])
@@ -70,54 +67,4 @@ async def register_teacher(
     return service.shown(row)
 
 
-@router.get("/teachers", operation_id="list_teachers", summary="List teachers", responses=documented(422))
-def list_teachers(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> TeacherPage:
-    """Your teachers, newest first."""
-    rows, more = resources.page(session, Teacher, tenant, cursor, limit)
-    return TeacherPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
-
-
-@router.get(
-    "/teachers/{teacher_id}",
-    operation_id="get_teacher",
-    summary="Show a teacher",
-    response_model=TeacherOut,
-    responses=documented(404, also=CONDITIONAL),
-)
-def get_teacher(
-    session: ReadSession, tenant: TenantDep, teacher_id: str, response: Response, if_none_match: IfNoneMatch = None
-) -> TeacherOut | Response:
-    """One teacher with what its inspection found."""
-    return tagged(service.shown(registration.find(session, Teacher, tenant, teacher_id)), response, if_none_match)
-
-
-@router.patch(
-    "/teachers/{teacher_id}",
-    operation_id="update_teacher",
-    summary="Rename or label a teacher",
-    responses=documented(404, 409, 412, 413, 415, 422, also={200: {"headers": HEADERS}}),
-)
-def update_teacher(
-    work: WorkDep,
-    tenant: TenantDep,
-    teacher_id: str,
-    body: ResourcePatch,
-    response: Response,
-    if_match: IfMatch = None,
-) -> TeacherOut:
-    """Change a teacher's name or labels. With `If-Match` only if nobody else has changed it."""
-    registration.unchanged(work, Teacher, tenant, teacher_id, if_match, service.shown)
-    return stamped(service.shown(registration.patch(work, Teacher, tenant, teacher_id, body)), response)
-
-
-@router.delete(
-    "/teachers/{teacher_id}",
-    operation_id="delete_teacher",
-    summary="Delete a teacher",
-    status_code=204,
-    responses=documented(404, 409, 412),
-)
-def delete_teacher(work: WorkDep, tenant: TenantDep, teacher_id: str, if_match: IfMatch = None) -> None:
-    """Remove a teacher and its weights. 409 while jobs refer to it."""
-    registration.unchanged(work, Teacher, tenant, teacher_id, if_match, service.shown)
-    registration.delete(work, Teacher, tenant, teacher_id)
+add_routes(router, Kind(Teacher, service.shown, TeacherOut, TeacherPage, finds="", files="weights"))

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from api.paging import PageInfo
-from api.schemas import Labels, Name, RequestModel, ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from distill.types import Architecture
 from store.hub import REPOSITORY, REVISION
 

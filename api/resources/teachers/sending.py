@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from api import registration
-from api.context import Context
-from api.forms import invalid
-from api.idempotency import request_hash
-from api.registration import Key
+from api.http.forms import invalid
+from api.http.idempotency import request_hash
+from api.http.uploads import ReceivedFile, incoming
 from api.resources.teachers.schemas import TeacherForm, TeacherFromHub, TeacherFromUpload, TeacherFromUploads
-from api.uploads import ReceivedFile, incoming
+from api.services import registration
+from api.services.registration import Key
+from api.state.context import Context
 from distill import tasks
 from distill.container import HEAD_BYTES, container
 from distill.errors import InvalidTeacher

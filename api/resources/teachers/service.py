@@ -7,13 +7,11 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.orm import Session
 
-from api import architectures
-from api.context import Context
-from api.files import still_there
-from api.forms import form_fields, invalid, only, parsed
-from api.idempotency import request_hash
-from api.problems import Conflict
-from api.registration import Key
+from api.errors.problems import Conflict
+from api.http.files import still_there
+from api.http.forms import form_fields, invalid, only, parsed
+from api.http.idempotency import request_hash
+from api.http.uploads import ReceivedFile, Upload, incoming
 from api.resources.teachers import sending
 from api.resources.teachers.schemas import (
     TeacherForm,
@@ -24,7 +22,9 @@ from api.resources.teachers.schemas import (
     TeacherOut,
     TeacherSource,
 )
-from api.uploads import ReceivedFile, Upload, incoming
+from api.services import architectures
+from api.services.registration import Key
+from api.state.context import Context
 from distill.errors import UnknownName
 from distill.types import Architecture
 from store.objects.base import fetch

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.auth import AdminDep, CallerDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.negotiation import IfNoneMatch
-from api.openapi import documented
-from api.paging import Cursor, Limit, encode
-from api.preconditions import CONDITIONAL, HEADERS, IfMatch, require, stamped, tag_of, tagged
+from api.http.auth import AdminDep, CallerDep
+from api.http.negotiation import IfNoneMatch
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit, encode
+from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, require, stamped, tag_of, tagged
 from api.resources.tenants import service
 from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
+from api.state.deps import ContextDep, ReadSession, WorkDep
 from store.repositories import rows
 
 router = APIRouter(tags=["keys"])

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from api.paging import PageInfo
-from api.schemas import RequestModel, ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import RequestModel, ResponseModel
 
 Jobs = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Bytes = Annotated[int, Field(ge=0, le=2**62)]

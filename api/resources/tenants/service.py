@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from api.auth import Caller
-from api.deps import Work
-from api.problems import Forbidden, NotFound
+from api.errors.problems import Forbidden, NotFound
+from api.http.auth import Caller
 from api.resources.tenants.schemas import Limits, Quotas, TenantOut
+from api.state.deps import Work
 from store.repositories import quotas, tenants
 from store.settings import Settings
 from store.tables import Tenant

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.auth import CallerDep, TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep
-from api.idempotency import IdempotencyKeyDep
-from api.negotiation import IfNoneMatch, Prefer, wait_seconds
-from api.openapi import documented
-from api.paging import Cursor, Limit, NumberCursor, encode
-from api.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
+from api.http.auth import CallerDep, TenantDep
+from api.http.idempotency import IdempotencyKeyDep
+from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit, NumberCursor, encode
+from api.http.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
 from api.resources.uploads import service
 from api.resources.uploads.schemas import PartOut, PartPage, UploadCreate, UploadOut, UploadPage
+from api.state.deps import ContextDep, ReadSession, WorkDep
 from store.repositories import uploads
 
 router = APIRouter(tags=["uploads"])

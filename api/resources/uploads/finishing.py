@@ -8,9 +8,9 @@ import threading
 import time
 from concurrent.futures import Future
 
-from api.context import Context
-from api.problems import Conflict, Unprocessable
+from api.errors.problems import Conflict, Unprocessable
 from api.resources.uploads.layout import Layout
+from api.state.context import Context
 from store.objects import ObjectMissing, Part
 from store.repositories import uploads
 from store.tables import Upload

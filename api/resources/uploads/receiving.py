@@ -10,8 +10,8 @@ from pathlib import Path
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from api.problems import BadRequest, Unprocessable
-from api.uploads import BLOCK_BYTES
+from api.errors.problems import BadRequest, Unprocessable
+from api.http.uploads import BLOCK_BYTES
 
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]{44}):\s*(?=,|$)")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.paging import PageInfo
-from api.schemas import RequestModel, ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import RequestModel, ResponseModel
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Purpose = Literal["teacher", "dataset"]

@@ -14,16 +14,16 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import quotas, waiting
-from api.auth import Caller
-from api.context import Context
-from api.deps import Work
-from api.idempotency import replayed, request_hash
-from api.problems import Conflict, NotFound, TooLarge
+from api.errors.problems import Conflict, NotFound, TooLarge
+from api.http.auth import Caller
+from api.http.idempotency import replayed, request_hash
+from api.http.uploads import scratch
 from api.resources.uploads import finishing, receiving
 from api.resources.uploads.layout import Layout, layout
 from api.resources.uploads.schemas import PartOut, UploadCreate, UploadOut
-from api.uploads import scratch
+from api.services import quotas, waiting
+from api.state.context import Context
+from api.state.deps import Work
 from store import expiry
 from store.ids import new_id
 from store.objects import ObjectMissing, Part, StorageUnavailable

@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import TenantDep
-from api.deps import ContextDep, ReadSession, WorkDep, write_work
-from api.openapi import documented
-from api.paging import Cursor, Limit, encode
+from api.http.auth import TenantDep
+from api.http.openapi import documented
+from api.http.paging import Cursor, Limit, encode
 from api.resources.webhooks import service
 from api.resources.webhooks.schemas import (
     DeliveryOut,
@@ -21,6 +20,7 @@ from api.resources.webhooks.schemas import (
     WebhookOut,
     WebhookPage,
 )
+from api.state.deps import ContextDep, ReadSession, WorkDep, write_work
 from store.repositories import outbox, webhooks
 
 router = APIRouter(tags=["webhooks"])

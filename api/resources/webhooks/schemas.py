@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 
-from api.paging import PageInfo
-from api.schemas import RequestModel, ResponseModel
+from api.http.paging import PageInfo
+from api.http.schemas import RequestModel, ResponseModel
 from store import signing
 from store.repositories.outbox import ALL, TYPES
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from api import problems
-from api.context import Context
-from api.deps import Work
-from api.problems import Conflict, FieldError, NotFound, Unprocessable
+from api.errors import problems
+from api.errors.problems import Conflict, FieldError, NotFound, Unprocessable
 from api.resources.webhooks.schemas import DeliveryOut, TryOut, WebhookCreate, WebhookCreated, WebhookOut
+from api.state.context import Context
+from api.state.deps import Work
 from distill.errors import RetortError
 from store import signing
 from store.egress import NameNotResolved, UrlRefused, resolve_and_pin

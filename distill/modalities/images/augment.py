@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 # isort: split
-import distill._torchvision_shim  # noqa: F401
+import distill.torchvision_shim  # noqa: F401
 
 # isort: split
 from torchvision.transforms import v2

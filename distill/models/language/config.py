@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import distill._torchvision_shim  # noqa: F401  (transformers may import torchvision)
+import distill.torchvision_shim  # noqa: F401  (transformers may import torchvision)
 
 # isort: split
 from transformers import CONFIG_MAPPING, PreTrainedConfig

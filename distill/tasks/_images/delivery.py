@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from distill.export._base import Artifact, Context, Delivery, Graph, described
+from distill.export import Artifact, Context, Delivery, Graph, described
 from distill.models import Preprocessing, save
 from distill.types import Architecture
 

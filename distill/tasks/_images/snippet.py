@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from distill.export._base import Context
+from distill.export import Context
 from distill.models.names import resolve
 
 _PREPARE = '''

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import InvalidConfig, InvalidTeacher
-from distill.layers._forward import forward
+from distill.layers.forward import forward
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.recipes._networks import evaluating
 from distill.recorded import recorded_classes, recorded_recipe, recorded_view

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from distill.export._base import Artifact, Context, Delivery, Graph, Skipped, class_section, described, share_in_words
+from distill.export import Artifact, Context, Delivery, Graph, Skipped, class_section, described, share_in_words
 from distill.modalities.text.prompts import prompt
 from distill.modalities.text.records import Form
 from distill.models.language import open_folder, save_folder

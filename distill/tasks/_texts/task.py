@@ -15,7 +15,7 @@ from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.errors import InvalidConfig, InvalidDataset
 from distill.layers import SequenceView
-from distill.layers._sequence import Reads
+from distill.layers.sequence import Reads
 from distill.modalities.text import (
     TextDataset,
     TextLoader,

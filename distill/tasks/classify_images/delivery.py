@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill.export._base import Context, class_section, share_in_words
+from distill.export import Context, class_section, share_in_words
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.snippet import snippet
 

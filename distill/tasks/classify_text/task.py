@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from distill.answers import ClassAnswer
 from distill.layers import SequenceView
-from distill.layers._sequence import Reads
+from distill.layers.sequence import Reads
 from distill.models.language.config import head_reads
 from distill.tasks._base import Groups
 from distill.tasks._network import Network

@@ -21,6 +21,7 @@ SPEC = TaskSpec(
             "per_second",
             higher_is_better=True,
             path="generation/tokens_per_second",
+            note="{generation/batch_size} prompts at a time",
         ),
     ),
     architectures=("transformers:",),

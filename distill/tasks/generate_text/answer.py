@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.answers.base import Compared
 from distill.answers.classes import RowAnswer
 from distill.answers.outputs import logits_of
-from distill.layers._sequence import IGNORED
+from distill.layers.sequence import IGNORED
 
 
 class TokenAnswer(RowAnswer):

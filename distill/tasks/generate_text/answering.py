@@ -33,7 +33,6 @@ def answering(
     return {
         "perplexity": perplexity(loss),
         "rouge_l": {"value": sum(scores) / len(scores), "n": len(scores)},
-        "tokens_per_second": made / max(seconds, 1e-9),
         "generation": {"tokens_per_second": made / max(seconds, 1e-9), "tokens": made, "batch_size": BATCH},
     }
 

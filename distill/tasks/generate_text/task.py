@@ -12,7 +12,7 @@ from torch import Tensor
 from distill.answers.base import Guess
 from distill.evaluate import Predictions
 from distill.layers import SequenceView
-from distill.layers._sequence import Reads
+from distill.layers.sequence import Reads
 from distill.modalities.text import TokenSamples
 from distill.tasks._base import Groups, Report
 from distill.tasks._network import Network

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distill.answers import Answer, Compared, Distance, logits_of
 from distill.errors import InvalidConfig
-from distill.losses._logits import cross_entropy
+from distill.objectives.logits import cross_entropy
 from distill.tasks.segment_images.scores import intersection_over_union, mean_iou
 
 

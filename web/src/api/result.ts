@@ -1,5 +1,6 @@
 /** `Job.result` is an open object in OpenAPI; this reads out of it what the page shows, and nothing it does not find. */
-import type { Job } from "./types";
+import { MISSING } from "../lib/format";
+import type { Job, Metric } from "./types";
 
 export interface Share {
   value: number;
@@ -12,29 +13,19 @@ export interface Column {
   title: string;
   architecture: string;
   recipe: string;
-  accuracy: Share | null;
-  top5: Share | null;
-  agreement: Share | null;
-  loss: number | null;
-  /** Of the answers, for decoders that follow instructions. */
-  perplexity: number | null;
-  rougeL: Share | null;
-  tokensPerSecond: number | null;
-  /** How many prompts were answered at a time. */
-  prompts: number | null;
+  /** As the service wrote it; `figureAt` reads a task's metrics out of it. */
+  report: Record<string, unknown>;
   parameters: number | null;
   flops: number | null;
   bytes: number | null;
   latencyMs: number | null;
   latencyNote: string;
-  /** What costs are told for: "one image", or a text of so many tokens. */
-  one: string;
+  /** Tokens of the sample that costs are told for; null where samples have none. */
+  tokens: number | null;
 }
 
-/** What a job on texts says of its data. */
+/** What a job whose samples are cut to a length says of them. */
 export interface TextData {
-  /** Whether answers are predicted, token by token. */
-  generates: boolean;
   duplicates: number;
   truncated: { split: string; cut: number; of: number }[];
   maxLength: number | null;
@@ -46,7 +37,7 @@ export interface Result {
   beats: boolean | null;
   againstTeacher: Share | null;
   ending: string;
-  /** Null for images. */
+  /** Null where samples have no length. */
   text: TextData | null;
 }
 
@@ -77,31 +68,34 @@ function column(name: string, value: unknown): Column | null {
     title: name === "comparison" && recipe === "cross_entropy" ? "Cross-entropy student" : (TITLES[name] ?? name),
     architecture: string(bag(found.architecture)?.name) || string(found.architecture),
     recipe,
-    accuracy: share(found.accuracy),
-    top5: share(found.top5),
-    agreement: share(found.agreement),
-    loss: number(found.loss),
-    perplexity: number(found.perplexity),
-    rougeL: share(found.rouge_l),
-    tokensPerSecond: number(bag(found.generation)?.tokens_per_second),
-    prompts: number(bag(found.generation)?.batch_size),
+    report: found,
     parameters: number(found.parameters),
     flops: number(found.flops),
     bytes: number(found.bytes),
     latencyMs: number(latency?.median_ms),
     latencyNote: note.filter(Boolean).join(", "),
-    one: one(number(bag(found.preprocessing)?.max_length)),
+    tokens: number(bag(found.preprocessing)?.max_length),
   };
 }
 
-const one = (tokens: number | null): string => (tokens === null ? "one image" : `one text of ${tokens} tokens`);
+/** What a column holds at `path` (keys joined by `/`). */
+function at(column: Column, path: string): unknown {
+  let found: unknown = column.report;
+  for (const key of path.split("/")) found = bag(found)?.[key];
+  return found;
+}
+
+/** A metric of a column, with its interval where it has one. */
+export const figureAt = (column: Column | undefined, metric: Metric): Share | null => (column ? share(at(column, metric.path)) : null);
+
+/** What stands beside a metric's title. */
+export const noteOf = (column: Column, metric: Metric): string => metric.note.replace(/\{([^}]*)\}/g, (_: string, path: string) => String(at(column, path) ?? MISSING));
 
 function textData(dataset: Bag | null): TextData | null {
   const truncated = bag(dataset?.truncated);
   if (!dataset || !truncated) return null;
   const used: Record<string, number> = { train: (number(dataset.train) ?? 0) + (number(dataset.validation) ?? 0), test: number(dataset.test) ?? 0 };
   return {
-    generates: dataset.kind === "generate",
     duplicates: number(dataset.duplicates_between_splits) ?? 0,
     truncated: Object.entries(truncated).map(([split, cut]) => ({ split, cut: number(cut) ?? 0, of: used[split] ?? 0 })),
     maxLength: number(dataset.max_length),

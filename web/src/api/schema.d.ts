@@ -623,7 +623,7 @@ export interface paths {
         };
         /**
          * Everything by name
-         * @description Recipes, losses, selection rules with their parameters, and named data sets.
+         * @description Tasks, recipes, losses, selection rules with their parameters, and named data sets.
          */
         get: operations["get_catalogue"];
         put?: never;
@@ -646,6 +646,26 @@ export interface paths {
          * @description Networks for teachers and students, by name.
          */
         get: operations["list_architectures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tasks
+         * @description What students can be trained to answer: their datasets, networks, settings and the figures of their reports.
+         */
+        get: operations["list_tasks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1237,6 +1257,8 @@ export interface components {
             selections: components["schemas"]["EntryOut"][];
             /** Datasets */
             datasets: components["schemas"]["NamedDatasetOut"][];
+            /** Tasks */
+            tasks: components["schemas"]["TaskOut"][];
             /**
              * Architectures
              * @description How many there are.
@@ -1437,6 +1459,12 @@ export interface components {
              */
             kind: "named" | "archive" | "parquet" | "table" | "reference";
             /**
+             * Task
+             * @description Name of the task that it is for; null until it is inspected, unless it was asked for.
+             * @example classify_images
+             */
+            task: string | null;
+            /**
              * Status
              * @example ready
              * @enum {string}
@@ -1470,6 +1498,7 @@ export interface components {
             digest: string;
             /**
              * Report
+             * @description What the inspection found, with `task`: the rest is the task's own.
              * @example {
              *       "classes": [
              *         "cat",
@@ -1484,7 +1513,8 @@ export interface components {
              *           400,
              *           380
              *         ]
-             *       }
+             *       },
+             *       "task": "classify_images"
              *     }
              */
             report: {
@@ -2164,6 +2194,7 @@ export interface components {
          *           "width": 8
          *         }
          *       },
+         *       "task": "classify_images",
          *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *     }
          */
@@ -2203,6 +2234,11 @@ export interface components {
             teacher: string | null;
             /** Dataset */
             dataset: string;
+            /**
+             * Task
+             * @description The dataset's: GET /catalogue/tasks says what its figures are.
+             */
+            task: string | null;
             /** Compare With */
             compare_with: string | null;
             /** Attempt */
@@ -2592,6 +2628,12 @@ export interface components {
              * @example fashion-mnist
              */
             name: string;
+            /**
+             * Task
+             * @description The task that it is of.
+             * @example classify_images
+             */
+            task?: string | null;
         } & {
             [key: string]: unknown;
         };
@@ -2883,6 +2925,178 @@ export interface components {
              *     ]
              */
             dataset_references: ("https" | "s3" | "hf")[];
+        };
+        /** TaskList */
+        TaskList: {
+            /** Items */
+            items: components["schemas"]["TaskOut"][];
+        };
+        /**
+         * TaskMetric
+         * @description A figure of a task: a row of its reports, a key of its metrics events.
+         */
+        TaskMetric: {
+            /**
+             * Name
+             * @description Its key in metrics events.
+             * @example accuracy
+             */
+            name: string;
+            /**
+             * Label
+             * @description Its title for people.
+             * @example accuracy
+             */
+            label: string;
+            /**
+             * Unit
+             * @description `share`: in [0, 1]; `nats`: a mean cross-entropy; `ratio`: positive, without unit; `per_second`: a rate; `number`: anything else.
+             * @example share
+             * @enum {string}
+             */
+            unit: "share" | "nats" | "ratio" | "per_second" | "number";
+            /**
+             * Higher Is Better
+             * @example true
+             */
+            higher_is_better: boolean;
+            /**
+             * Interval
+             * @description Whether a report holds {value, low, high, n} with a 95 % interval; else a number, or {value, n}.
+             * @example true
+             */
+            interval: boolean;
+            /**
+             * Path
+             * @description Where a column of a report holds it: keys joined by `/`.
+             * @example accuracy
+             */
+            path: string;
+            /**
+             * Note
+             * @description What stands beside its title; `{path}` is what a column holds there.
+             * @example {generation/batch_size} prompts at a time
+             */
+            note: string;
+        };
+        /**
+         * TaskOut
+         * @description What can be answered: what its datasets and networks are, which settings it has, what its reports show.
+         */
+        TaskOut: {
+            /**
+             * Name
+             * @example classify_images
+             */
+            name: string;
+            /**
+             * Title
+             * @example Image classification
+             */
+            title: string;
+            /**
+             * Summary
+             * @example Pictures of one class each; the student names the class.
+             */
+            summary: string;
+            /**
+             * Modality
+             * @description What goes in: images, texts.
+             * @example images
+             */
+            modality: string;
+            /**
+             * Sample
+             * @description What one of its samples is called.
+             * @example image
+             */
+            sample: string;
+            /**
+             * Samples
+             * @description What many of its samples are called.
+             * @example images
+             */
+            samples: string;
+            /**
+             * Metrics
+             * @description Rows of its reports in order; the first chooses the best student.
+             */
+            metrics: components["schemas"]["TaskMetric"][];
+            /**
+             * Architectures
+             * @description Prefixes of the names of its networks; of several tasks the longest prefix counts.
+             * @example [
+             *       "timm:",
+             *       "torchvision:",
+             *       "retort:"
+             *     ]
+             */
+            architectures: string[];
+            /**
+             * Loss
+             * @description What its own loss on the labels is called in metrics.
+             * @example cross_entropy
+             */
+            loss: string;
+            /**
+             * Per Class
+             * @description The metric that reports hold by class, as `per_class`; empty: none.
+             * @example accuracy
+             */
+            per_class: string;
+            /**
+             * Settings
+             * @description Fields of a job's config that not every task has and this one has.
+             * @example [
+             *       "augmentation"
+             *     ]
+             */
+            settings: string[];
+            /**
+             * Recipes
+             * @description Those that it offers; empty: all.
+             * @example []
+             */
+            recipes: string[];
+            /**
+             * Container
+             * @description How its networks are kept: one safetensors file, or a model folder in a zip.
+             * @example weights
+             * @enum {string}
+             */
+            container: "weights" | "folder";
+            /**
+             * Student
+             * @description The architecture that a form suggests; empty: none.
+             * @example
+             */
+            student: string;
+            /**
+             * Needs Teacher
+             * @description Whether every student starts from a teacher.
+             * @example false
+             */
+            needs_teacher: boolean;
+            /**
+             * Files
+             * @description Which files make a dataset of it, a sentence each.
+             * @example [
+             *       "parquet with columns `image` and `label`"
+             *     ]
+             */
+            files: string[];
+            /**
+             * Teacher Files
+             * @description Which files a teacher is.
+             * @example safetensors
+             */
+            teacher_files: string;
+            /**
+             * Student Hint
+             * @description How its students are chosen; empty: nothing is special.
+             * @example
+             */
+            student_hint: string;
         };
         /**
          * TeacherOut
@@ -3543,6 +3757,12 @@ export interface components {
             /** Named */
             named: string;
             /**
+             * Task
+             * @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused.
+             * @default
+             */
+            task: string;
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -3581,6 +3801,12 @@ export interface components {
              * @default
              */
             name: string;
+            /**
+             * Task
+             * @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused.
+             * @default
+             */
+            task: string;
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -3627,6 +3853,12 @@ export interface components {
              * @default
              */
             name: string;
+            /**
+             * Task
+             * @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused.
+             * @default
+             */
+            task: string;
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -5485,6 +5717,8 @@ export interface operations {
                     /** @description The test part; without it one is held out. */
                     test?: string;
                     name?: string;
+                    /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
+                    task?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
                 };
@@ -8974,6 +9208,98 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ArchitecturePage"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskList"];
                 };
             };
             /** @description Bad request */

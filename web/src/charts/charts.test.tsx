@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { merge, metricsCsv } from "../components/TrainingCharts";
 import { add, emptyHistory } from "../live/history";
 import { event, layer } from "../testing/samples";
+import { task } from "../testing/tasks";
 import { palette } from "./palette";
 import { QCurve, spoken } from "./QCurve";
 import { QCurvePicture, segments } from "./QCurvePicture";
@@ -56,7 +57,7 @@ test("training and validation share one axis of steps", () => {
   metrics(2, "train", 20, 0.2);
   metrics(3, "validation", 15, 0.15);
   metrics(4, "validation", 20, 0.25);
-  const { step, series } = merge(history.metrics.get("train"), history.metrics.get("validation"));
+  const { step, series } = merge(history.metrics.get("train"), history.metrics.get("validation"), task("classify_images").metrics);
   expect(step).toEqual([10, 15, 20]);
   expect(series.map(({ name, values }) => [name, values])).toEqual([
     ["validation accuracy", [null, 0.15, 0.25]],

@@ -1,17 +1,20 @@
 import { type ReactNode, useState } from "react";
 
-import type { Catalogue, Dataset, Recipe, Teacher } from "../api/types";
+import type { Catalogue, Dataset, Recipe, Task, Teacher } from "../api/types";
 import type { Older } from "../hooks/useOlder";
+import { useTasks } from "../hooks/useTasks";
 import { EMPTY, NAMED } from "../lib/draft";
 import { words } from "../lib/format";
-import { architectureOf, classWords, datasetFindings, teacherFindings } from "../lib/report";
-import { type Subject, subjectOfArchitecture } from "../lib/subject";
+import { architectureOf, classWords, teacherFindings } from "../lib/report";
+import { named, ofTeacher, samplesOf, titles } from "../lib/tasks";
 import { AddDataset } from "./AddDataset";
 import { MoreButton } from "./MoreButton";
 import { TeacherUpload } from "./UploadForm";
 
-export function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[]; chosen: string; onChoose: (name: string) => void }) {
+export function RecipeChoice({ recipes, chosen, error, onChoose }: { recipes: Recipe[]; chosen: string; error?: string; onChoose: (name: string) => void }) {
   return (
+    <>
+    {error && <p className="help error">{error}</p>}
     <div className="choices" role="radiogroup" aria-label="Recipe">
       {[...recipes].sort((a, b) => Number(b.name === EMPTY.recipe) - Number(a.name === EMPTY.recipe)).map((recipe) => (
         <label key={recipe.name} className={recipe.name === chosen ? "choice chosen" : "choice"}>
@@ -23,6 +26,7 @@ export function RecipeChoice({ recipes, chosen, onChoose }: { recipes: Recipe[];
         </label>
       ))}
     </div>
+    </>
   );
 }
 
@@ -85,17 +89,18 @@ function teacherWords(teacher: Teacher): string {
 
 interface TeacherChoiceProps extends ChoiceProps {
   teachers: Older<Teacher>;
-  /** What the dataset holds: only teachers of its kind are offered. */
-  subject: Subject | null;
+  /** What the dataset is for: only teachers that answer it are offered. */
+  wanted: Task[] | null;
   /** Whether it is only to be started from. */
   base: boolean;
 }
 
-export function TeacherChoice({ teachers, subject, base, ...choice }: TeacherChoiceProps) {
-  const offered = teachers.items.filter(({ id, architecture }) => id === choice.chosen || !subject || subjectOfArchitecture(architecture.name) === subject);
+export function TeacherChoice({ teachers, wanted, base, ...choice }: TeacherChoiceProps) {
+  const tasks = useTasks();
+  const offered = teachers.items.filter((each) => each.id === choice.chosen || !wanted || ofTeacher(tasks, each).some((task) => wanted.includes(task)));
   const yet = teachers.more ? "among those listed" : "is registered yet";
-  const none = subject === "texts" ? `No language model ${yet}` : `No teacher ${yet}`;
-  const note = base && <p className="help">A language model starts from a model folder: its tokenizer and its family are the student&rsquo;s. One without a head for these classes will do.</p>;
+  const none = wanted ? `No teacher for ${titles(wanted)} ${yet}` : `No teacher ${yet}`;
+  const note = base && <p className="help">{wanted ? `${titles(wanted)}: a` : "A"} student starts from a teacher even where the recipe needs none. One without a head for these classes will do.</p>;
   return (
     <Pick {...choice} label="Teacher" note={note} list={teachers} upload={(onDone) => <TeacherUpload onDone={onDone} />}>
       <option value="">{offered.length === 0 ? none : base ? "Choose what to start from" : "Choose a teacher"}</option>
@@ -109,14 +114,10 @@ export function TeacherChoice({ teachers, subject, base, ...choice }: TeacherCho
   );
 }
 
-/** Nothing for images, which most are. */
-function datasetWords({ status, report }: Dataset): string {
-  if (status !== "ready") return `(${status})`;
-  const found = datasetFindings(report);
-  return found?.text ? `(${found.noun})` : "";
-}
+const datasetWords = (tasks: Task[], { status, task }: Dataset): string => `(${status === "ready" ? samplesOf(named(tasks, task)) : status})`;
 
 export function DatasetChoice({ catalogue, datasets: list, ...choice }: ChoiceProps & { catalogue: Catalogue; datasets: Older<Dataset> }) {
+  const tasks = useTasks();
   const datasets = list.items;
   const registered = new Set(datasets.filter((each) => each.kind === "named").map((each) => each.name));
   const named = catalogue.datasets.filter((each) => !registered.has(each.name));
@@ -128,7 +129,7 @@ export function DatasetChoice({ catalogue, datasets: list, ...choice }: ChoicePr
         <optgroup label="Registered">
           {datasets.map((dataset) => (
             <option key={dataset.id} value={dataset.id} disabled={dataset.status !== "ready"}>
-              {dataset.name || dataset.id} {datasetWords(dataset)}
+              {dataset.name || dataset.id} {datasetWords(tasks, dataset)}
             </option>
           ))}
         </optgroup>

@@ -4,7 +4,9 @@ import { api, unwrap } from "../api/client";
 import type { Job } from "../api/types";
 import { isActive } from "../api/types";
 import { useAlone } from "../hooks/useAlone";
-import { studentFile, title } from "../lib/jobs";
+import { title } from "../lib/jobs";
+import { useTasks } from "../hooks/useTasks";
+import { studentFile } from "../lib/tasks";
 import { navigate } from "../router";
 import { Dialog } from "./Dialog";
 import { Icon } from "./Icon";
@@ -22,7 +24,7 @@ interface Wording {
 const WORDS: Record<Action, Wording> = {
   stop: {
     title: "Stop training and keep the best student?",
-    text: "Training ends after the current step. The student with the best validation accuracy so far is evaluated, packaged and kept, and the job ends as succeeded.",
+    text: "Training ends after the current step. The student that was best in validation so far is evaluated, packaged and kept, and the job ends as succeeded.",
     confirm: "Stop and keep best",
     done: "Stopping: the best student so far will be kept.",
   },
@@ -104,9 +106,10 @@ export function RowActions(props: Props) {
 function AsTeacher({ job }: { job: Job }) {
   const [busy, setBusy] = useState(false);
   const attempt = useTry();
+  const tasks = useTasks();
   async function register(): Promise<void> {
     setBusy(true);
-    const body = { artifact: { job_id: job.id, name: studentFile(job) }, name: title(job) };
+    const body = { artifact: { job_id: job.id, name: studentFile(tasks, job) }, name: title(job) };
     const made = await attempt(() => unwrap(api.POST("/teachers", { body: body as never })));
     setBusy(false);
     if (made) navigate(`/teachers/${made.id}`);

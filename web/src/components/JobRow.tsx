@@ -1,8 +1,10 @@
 import { Sparkline } from "../charts/Sparkline";
-import { readResult, studentOf, teacherOf } from "../api/result";
+import { figureAt, readResult, studentOf, teacherOf } from "../api/result";
 import type { Curve, Job } from "../api/types";
-import { ago, bare, clock, count, duration, figure, MISSING, options, percent, words } from "../lib/format";
+import { useTasks } from "../hooks/useTasks";
+import { ago, bare, clock, count, duration, MISSING, options, words } from "../lib/format";
 import { curveLabel, progressOf, title } from "../lib/jobs";
+import { named, shown } from "../lib/tasks";
 import { Link } from "../router";
 import { RowActions } from "./JobActions";
 import { Bar, Labels } from "./Layout";
@@ -54,8 +56,8 @@ export function JobRow({ job, curve, names, now, picked, onPick, onChange }: Pro
           <span className="muted">–</span>
         )}
       </td>
-      <td data-title="Accuracy" className="numbers">
-        <Accuracy job={job} />
+      <td data-title="Result" className="numbers">
+        <Primary job={job} />
       </td>
       <td data-title="Created" className="muted small nowrap" title={clock(job.created_at)}>
         {ago(job.created_at, now)}
@@ -91,22 +93,17 @@ function RowProgress({ job, now }: { job: Job; now: number }) {
   );
 }
 
-function Accuracy({ job }: { job: Job }) {
+/** The task's primary metric, of the student and its teacher. */
+function Primary({ job }: { job: Job }) {
+  const [metric] = named(useTasks(), job.task)?.metrics ?? [];
   const result = readResult(job);
-  const [student, teacher] = [studentOf(result)?.accuracy, teacherOf(result)?.accuracy];
-  const answers = studentOf(result)?.perplexity;
-  if (answers != null)
-    return (
-      <>
-        <strong>{figure(answers, 3)}</strong> <span className="small">perplexity</span>
-        {teacherOf(result)?.perplexity != null && <span className="muted small nowrap">teacher {figure(teacherOf(result)?.perplexity, 3)}</span>}
-      </>
-    );
-  if (!student) return <span className="muted">–</span>;
+  if (!metric) return <span className="muted">{MISSING}</span>;
+  const [student, teacher] = [studentOf(result), teacherOf(result)].map((column) => figureAt(column, metric)?.value);
+  if (student === undefined) return <span className="muted">{MISSING}</span>;
   return (
     <>
-      <strong>{percent(student.value)}</strong>
-      {teacher && <span className="muted small nowrap">teacher {percent(teacher.value)}</span>}
+      <strong>{shown(metric, student)}</strong> <span className="small">{metric.label}</span>
+      {teacher !== undefined && <span className="muted small nowrap">teacher {shown(metric, teacher)}</span>}
     </>
   );
 }

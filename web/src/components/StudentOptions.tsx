@@ -1,8 +1,9 @@
 import { api, unwrap } from "../api/client";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { pairs, withOption } from "../lib/draft";
 import { ask, parse, type Schema } from "../lib/schema";
-import { isLanguage } from "../lib/subject";
+import { isFolder } from "../lib/tasks";
 import { SchemaField } from "./SchemaField";
 
 interface Props {
@@ -52,13 +53,13 @@ function wrong(schema: Schema, text: string): string | undefined {
   }
 }
 
-/** The options of a language model's student, by the service's own description; of other networks there is none. */
+/** The options of a student that is a model folder, by the service's own description; of other networks there is none. */
 function useOptions(architecture: string): Record<string, Schema> | undefined {
-  return usePoll(`options of ${architecture}`, () => load(architecture)).data ?? undefined;
+  const listed = isFolder(useTasks(), architecture);
+  return usePoll(`options of ${listed ? architecture : ""}`, () => (listed ? load(architecture) : Promise.resolve(null))).data ?? undefined;
 }
 
 async function load(name: string): Promise<Record<string, Schema> | null> {
-  if (!isLanguage(name)) return null;
   const { items } = await unwrap(api.GET("/catalogue/architectures", { params: { query: { search: name, limit: 40 } } }));
   const found = items.find((entry) => entry.name === name)?.options;
   return found && typeof found === "object" && Object.keys(found).length > 0 ? (found as Record<string, Schema>) : null;

@@ -3,15 +3,15 @@ import { type DatasetFindings, total, type TextFindings } from "../lib/report";
 import { Card, Facts } from "./Layout";
 
 /** A warning that nobody overlooks: what is in both splits flatters every score. */
-export function Twins({ found }: { found: DatasetFindings }) {
+export function Twins({ found, samples }: { found: DatasetFindings; samples: string }) {
   if (!found.duplicates) return null;
   const tested = total(found.counts.find(({ split }) => split === "test")?.counts ?? []);
   const share = tested > 0 ? ` (${percent(found.duplicates / tested, 1)})` : "";
   return (
     <p className="verdict tone-warn" role="note">
       <b>
-        {count(found.duplicates)} of {count(tested)} test {found.noun}
-        {share} are also among the training {found.noun}.
+        {count(found.duplicates)} of {count(tested)} test {samples}
+        {share} are also among the training {samples}.
       </b>{" "}
       A model may have learnt them by heart: scores on them flatter every model.
     </p>

@@ -5,22 +5,26 @@ import { csv } from "../lib/csv";
 import { save } from "../lib/download";
 import { words } from "../lib/format";
 import { progressOf } from "../lib/jobs";
-import type { Job } from "../api/types";
+import { capital, named } from "../lib/tasks";
+import { useTasks } from "../hooks/useTasks";
+import type { Job, Metric } from "../api/types";
 import type { Columns, History } from "../live/history";
 import { Card } from "./Layout";
 
 const RATE = "learning_rate";
-const isAccuracy = (name: string): boolean => name.includes("accuracy") || name.includes("agreement");
+const LOSS = "loss";
 
-/** Loss parts, accuracy and learning rate over steps. */
+/** Loss parts, the task's metrics and learning rate over steps. */
 export function TrainingCharts({ job, history, version }: { job: Job; history: History; version: number }) {
   const [log, setLog] = useState(false);
   const train = history.metrics.get("train");
   const validation = history.metrics.get("validation");
-  const merged = useMemo(() => merge(train, validation), [train, validation, version]);
-  const losses = pick(train, (name) => !isAccuracy(name) && name !== RATE);
+  const metrics = named(useTasks(), job.task)?.metrics ?? NO_METRICS;
+  const shares = metrics.filter(({ unit }) => unit === "share");
+  const merged = useMemo(() => merge(train, validation, shares), [train, validation, metrics, version]);
+  const losses = pick(train, (name) => !metrics.some((metric) => metric.name === name && name !== LOSS) && name !== RATE);
   const rates = pick(train, (name) => name === RATE);
-  const answers = perplexities(validation);
+  const others = measured(validation, metrics);
   const marks: Mark[] = history.attemptStarts.map(({ attempt, step }) => ({ x: step, label: `attempt ${attempt}` }));
   if (!train && !validation) return history.trimmed && trained(job) ? <Gone /> : null;
   return (
@@ -39,8 +43,8 @@ export function TrainingCharts({ job, history, version }: { job: Job; history: H
     >
       <div className="charts">
         {train && <TimeChart title="Loss" x={train.step} series={losses} marks={marks} log={log} version={version} />}
-        <TimeChart title="Accuracy" x={merged.step} series={merged.series} marks={marks} percent version={version} />
-        {validation && answers.length > 0 && <TimeChart title="Perplexity of the answers, in validation" x={validation.step} series={answers} marks={marks} version={version} />}
+        {shares.length > 0 && <TimeChart title={capital(shares[0]!.label)} x={merged.step} series={merged.series} marks={marks} percent version={version} />}
+        {validation && others.map((series) => <TimeChart key={series.name} title={`${capital(series.name)}, in validation`} x={validation.step} series={[series]} marks={marks} version={version} />)}
         {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
       </div>
       <p className="muted small hint">Drag across a chart to look closer, double-click to see all.</p>
@@ -53,22 +57,27 @@ const trained = (job: Job): boolean => job.status === "succeeded" || (progressOf
 function Gone() {
   return (
     <Card title="Training">
-      <p className="none">Loss and accuracy of the single steps are no longer kept: this service removes them some time after a job has ended.</p>
+      <p className="none">The figures of the single steps are no longer kept: this service removes them some time after a job has ended.</p>
     </Card>
   );
 }
 
-/** Of decoders that follow instructions: on validation samples, after every epoch. */
-export const perplexities = (validation: Columns | undefined): Series[] => pick(validation, (name) => name === "perplexity");
+const NO_METRICS: Metric[] = [];
+
+/** The metrics on a scale of their own, on validation samples: neither shares nor the loss. */
+export const measured = (validation: Columns | undefined, metrics: Metric[]): Series[] =>
+  metrics
+    .filter(({ name, unit }) => unit !== "share" && name !== LOSS && validation?.values.has(name))
+    .map(({ name, label }) => ({ name: label, values: validation?.values.get(name) ?? [] }));
 
 function pick(columns: Columns | undefined, wanted: (name: string) => boolean): Series[] {
   const names = [...(columns?.values.keys() ?? [])].filter(wanted);
-  names.sort((a, b) => Number(b === "loss") - Number(a === "loss"));
+  names.sort((a, b) => Number(b === LOSS) - Number(a === LOSS));
   return names.map((name) => ({ name: words(name), values: columns?.values.get(name) ?? [] }));
 }
 
-/** Accuracy in training and in validation on one axis of steps. */
-export function merge(train: Columns | undefined, validation: Columns | undefined): { step: number[]; series: Series[] } {
+/** The task's shares in training and in validation on one axis of steps. */
+export function merge(train: Columns | undefined, validation: Columns | undefined, shares: Pick<Metric, "name" | "label">[]): { step: number[]; series: Series[] } {
   const step = union(train?.step ?? [], validation?.step ?? []);
   const spread = (columns: Columns, name: string): (number | null)[] => {
     const column = columns.values.get(name) ?? [];
@@ -81,8 +90,8 @@ export function merge(train: Columns | undefined, validation: Columns | undefine
   };
   const series: Series[] = [];
   for (const [split, columns] of [["validation", validation], ["training", train]] as const) {
-    for (const name of columns?.values.keys() ?? []) {
-      if (columns && isAccuracy(name)) series.push({ name: `${split} ${words(name)}`, values: spread(columns, name), points: split === "validation", dash: split === "training" ? [5, 4] : undefined });
+    for (const { name, label } of shares) {
+      if (columns?.values.has(name)) series.push({ name: `${split} ${label}`, values: spread(columns, name), points: split === "validation", dash: split === "training" ? [5, 4] : undefined });
     }
   }
   return { step, series };

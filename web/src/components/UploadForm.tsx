@@ -1,17 +1,19 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, Fragment, useState } from "react";
 
 import { api, unwrap } from "../api/client";
-import type { Dataset, Teacher } from "../api/types";
+import type { Dataset, Task, Teacher } from "../api/types";
+import { useTasks } from "../hooks/useTasks";
 import { pairs } from "../lib/draft";
 import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
 import { FileDrop } from "./FileDrop";
 import { Problem } from "./Problem";
+import { Prose } from "./Prose";
 import { Sent, Stopped, useUpload } from "./Sending";
 
 const CHECKPOINTS = ".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz,.json,.txt,.jinja";
-const CHECKPOINT_HINT =
-  "safetensors, a torch.save file (.pt, .pth, .bin), or shards with their index; of a language model its Hugging Face folder: one zip, or config.json, safetensors and tokenizer.json together";
+/** What the tasks' teachers are, each said once. */
+const checkpointHint = (tasks: Task[]): string => [...new Set(tasks.map((task) => task.teacher_files.replaceAll("`", "")))].join("; ");
 
 export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
   const [files, setFiles] = useState<File[]>([]);
@@ -19,13 +21,15 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
   const [given, setGiven] = useState("");
   const [name, setName] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Teacher>("teacher", onDone);
-  const wrong = trouble(files, architecture);
+  const tasks = useTasks();
+  const wrong = trouble(tasks, files, architecture);
+  const folders = [...new Set(tasks.filter(({ container }) => container === "folder").map(({ student }) => student))];
   const called = files.length === 1 ? files[0]!.name.replace(/\.[^.]+$/, "") : "";
 
   function take(all: File[]): void {
     const kept = chosen(all);
     setFiles(kept);
-    if (!architecture) setArchitecture(suggested(kept));
+    if (!architecture) setArchitecture(suggested(tasks, kept));
   }
   function submit(event: FormEvent): void {
     event.preventDefault();
@@ -36,11 +40,13 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
 
   return (
     <form className="upload" onSubmit={submit}>
-      <FileDrop label="Drop a checkpoint here, or choose its files" hint={CHECKPOINT_HINT} accept={CHECKPOINTS} files={files} many onFiles={take} />
+      <FileDrop label="Drop a checkpoint here, or choose its files" hint={checkpointHint(tasks)} accept={CHECKPOINTS} files={files} many onFiles={take} />
       <ArchitecturePicker label="Its architecture" value={architecture} onChange={setArchitecture} />
-      <p className="help">
-        <code>transformers:auto</code> for a language model: its config.json says the rest.
-      </p>
+      {folders.length > 0 && (
+        <p className="help">
+          <code>{folders.join(", ")}</code> for a model folder: its config.json says the rest.
+        </p>
+      )}
       {wrong && (
         <p className="help error" role="alert">
           {wrong}
@@ -73,6 +79,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [whole, setWhole] = useState<File[]>([]);
   const [test, setTest] = useState<File[]>([]);
   const [split, setSplit] = useState(false);
+  const [task, setTask] = useState("");
   const [name, setName] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
@@ -83,13 +90,14 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
     void send(split ? [...whole, ...test] : whole, (ids) => {
-      const body = { name: called, ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+      const body = { name: called, ...(task ? { task } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
 
   const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson";
-  const hint = "images: zip or tar with a folder per class or a table of labels, parquet, CSV or JSON Lines with base64; texts: CSV, JSON Lines or parquet";
+  const tasks = useTasks();
+  const hint = "an archive or a table; below stands which";
   return (
     <form className="upload" onSubmit={submit}>
       <FileDrop label={split ? "Training part" : "Drop a dataset here, or choose one"} hint={hint} accept={accept} files={whole} onFiles={setWhole} />
@@ -97,7 +105,18 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
         <input type="checkbox" checked={split} onChange={(event) => setSplit(event.target.checked)} /> I have a test part of my own
       </label>
       {split && <FileDrop label="Test part" hint={hint} accept={accept} files={test} onFiles={setTest} />}
-      <TextColumns />
+      <TaskFiles tasks={tasks} />
+      <label className="field">
+        <span>Task</span>
+        <select value={task} onChange={(event) => setTask(event.target.value)}>
+          <option value="">as the files tell</option>
+          {tasks.map(({ name, title }) => (
+            <option key={name} value={name}>
+              {title}
+            </option>
+          ))}
+        </select>
+      </label>
       <label className="field">
         <span>Name</span>
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />
@@ -115,25 +134,23 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   );
 }
 
-/** Tables of texts are told by their columns; these are the ones. */
-function TextColumns() {
+/** Which files make a dataset, by task. */
+function TaskFiles({ tasks }: { tasks: Task[] }) {
   return (
     <details className="columns-help">
-      <summary>Which columns a table of texts has</summary>
-      <ul className="small">
-        <li>
-          Labelled texts: <code>text</code>, <code>label</code>
-        </li>
-        <li>
-          Labelled pairs: <code>sentence1</code>, <code>sentence2</code>, <code>label</code> (or <code>premise</code>, <code>hypothesis</code>; <code>question1</code>, <code>question2</code>)
-        </li>
-        <li>
-          Instructions: <code>instruction</code>, <code>output</code>, and where there is one <code>input</code>; a <code>label</code> is optional
-        </li>
-        <li>
-          Conversations: <code>messages</code>, a list of role and content, the last by the assistant (JSON Lines, parquet)
-        </li>
-      </ul>
+      <summary>Which files a dataset is made of</summary>
+      <dl className="small">
+        {tasks.map((task) => (
+          <Fragment key={task.name}>
+            <dt>{task.title}</dt>
+            {task.files.map((sentence) => (
+              <dd key={sentence}>
+                <Prose text={sentence} />
+              </dd>
+            ))}
+          </Fragment>
+        ))}
+      </dl>
     </details>
   );
 }

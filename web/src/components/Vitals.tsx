@@ -3,21 +3,24 @@ import { isActive, type Job, waits } from "../api/types";
 import { Sparkline } from "../charts/Sparkline";
 import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { bytes, count, duration, MISSING } from "../lib/format";
-import { progressOf, samplesOf } from "../lib/jobs";
+import { progressOf } from "../lib/jobs";
+import { capital, named, samplesOf } from "../lib/tasks";
 import type { Live } from "../live/useJobHistory";
 
 /** The few numbers one glances at: time, pace, memory, attempts. */
 export function Vitals({ job, live }: { job: Job; live: Live }) {
   const now = useNow();
+  const task = named(useTasks(), job.task);
   const active = isActive(job.status);
   const progress = progressOf(active ? (live.progress ?? job.progress) : job.progress);
   const { data } = usePoll(`attempts ${job.id} ${job.status} ${job.attempt}`, () => unwrap(api.GET("/jobs/{job_id}/attempts", { params: { path: { job_id: job.id } } })));
   const peak = Math.max(0, ...(data?.items ?? []).map((attempt) => attempt.peak_memory_bytes ?? 0));
   if (job.started_at === null) return null;
   const end = job.finished_at ? Date.parse(job.finished_at) : now;
-  const rate = `${samplesOf(job) === "texts" ? "Texts" : "Images"} per second`;
-  const speed = live.speeds.at(-1) ?? progress.imagesPerSecond;
+  const rate = `${capital(samplesOf(task))} per second`;
+  const speed = live.speeds.at(-1) ?? progress.samplesPerSecond;
   return (
     <dl className="vitals">
       <Vital name={waits(job.status) ? "Since its start" : active ? "Running for" : "Took"} value={duration((end - Date.parse(job.started_at)) / 1000)} />

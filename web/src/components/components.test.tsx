@@ -7,6 +7,7 @@ import { readResult } from "../api/result";
 import type { Problem as ProblemData } from "../api/types";
 import { emptyHistory } from "../live/history";
 import { job, layer, RESULT } from "../testing/samples";
+import { show, task } from "../testing/tasks";
 import { sentences } from "./CurveCard";
 import { FailureCard } from "./FailureCard";
 import { FileDrop } from "./FileDrop";
@@ -106,11 +107,11 @@ test("cancelling asks first and says what is kept", async () => {
 test("the result card: side by side, with intervals, and as CSV", () => {
   const result = readResult({ result: RESULT });
   if (!result) throw new Error("no result");
-  render(<ResultCard job={job({ status: "succeeded" })} result={result} />);
+  show(<ResultCard job={job({ status: "succeeded" })} result={result} />);
   expect(screen.getAllByRole("columnheader").map((head) => head.textContent)).toEqual(["Teacherresnet14", "Studentresnet8, feature only", "Cross-entropy studentresnet8"]);
   expect(screen.getByText("96.0 to 98.0", { exact: false })).toBeTruthy();
   expect(screen.getByText("21.3 M")).toBeTruthy();
-  expect(resultCsv(result).split("\r\n")).toHaveLength(5);
+  expect(resultCsv(result, task("classify_images").metrics).split("\r\n")).toHaveLength(5);
 });
 
 test("a setting shows its default, its help and what is wrong with it", async () => {

@@ -76,8 +76,11 @@ export const timeOfDay = (time: string | null | undefined): string => (time ? TI
 export const between = (from: string, to: string | number): number =>
   ((typeof to === "number" ? to : Date.parse(to)) - Date.parse(from)) / 1000;
 
-/** "timm:resnet34" -> "resnet34". A student of its teacher's family has no name of its own. */
-export const bare = (architecture: string): string => (architecture === "transformers:auto" ? "language model" : architecture.slice(architecture.indexOf(":") + 1));
+/** "timm:resnet34" -> "resnet34"; "transformers:auto", which has no name of its own, -> "transformers". */
+export function bare(architecture: string): string {
+  const [library = "", name] = architecture.split(":");
+  return name === undefined || name === "auto" ? library : name;
+}
 export const digest = (sha: string): string => sha.slice(0, 12);
 export const words = (name: string): string => name.replaceAll("_", " ");
 

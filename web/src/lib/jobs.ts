@@ -1,19 +1,13 @@
 import type { Curve, Job } from "../api/types";
 import { bare, percent, words } from "./format";
-import { isLanguage } from "./subject";
 
 export const title = (job: Pick<Job, "name" | "student" | "recipe">): string => job.name || `${bare(job.student.name)} by ${words(job.recipe)}`;
-
-/** What the student's file is called: of a language model its folder. */
-export const studentFile = (job: Pick<Job, "student">): string => (isLanguage(job.student.name) ? "student.zip" : "student.safetensors");
-/** What a job trains on is counted in. */
-export const samplesOf = (job: Pick<Job, "student">): string => (isLanguage(job.student.name) ? "texts" : "images");
 
 export interface Progress {
   fraction: number | null;
   step: number | null;
   totalSteps: number | null;
-  imagesPerSecond: number | null;
+  samplesPerSecond: number | null;
   etaSeconds: number | null;
 }
 
@@ -24,7 +18,7 @@ export function progressOf(progress: Job["progress"]): Progress {
     fraction: number(progress?.fraction),
     step: number(progress?.step),
     totalSteps: number(progress?.total_steps),
-    imagesPerSecond: number(progress?.images_per_second),
+    samplesPerSecond: number(progress?.images_per_second),
     etaSeconds: number(progress?.eta_seconds),
   };
 }

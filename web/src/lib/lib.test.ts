@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 
-import { readResult, share, studentOf } from "../api/result";
+import { figureAt, readResult, share, studentOf } from "../api/result";
 import type { Job, JobCreate } from "../api/types";
 import { match } from "../router";
 import { job, RESULT } from "../testing/samples";
+import { task } from "../testing/tasks";
 import { csv, markdown } from "./csv";
 import { build, EMPTY, fromJob, NAMED, pairs } from "./draft";
 import { ago, bytes, count, duration, figure, percent, short } from "./format";
@@ -97,7 +98,7 @@ test("the same request as a program; quotes survive the shell", () => {
 test("a result is read for what it has", () => {
   const result = readResult({ result: RESULT });
   expect(result?.columns.map(({ title }) => title)).toEqual(["Teacher", "Student", "Cross-entropy student"]);
-  expect(studentOf(result)?.accuracy?.value).toBe(0.97);
+  expect(figureAt(studentOf(result), task("classify_images").metrics[0]!)).toEqual({ value: 0.97, low: 0.96, high: 0.98, n: 400 });
   expect(result?.columns[2]?.latencyMs).toBeNull();
   expect([readResult({ result: null }), readResult({ result: {} }), share("x")]).toEqual([null, null, null]);
 });

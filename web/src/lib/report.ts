@@ -4,15 +4,13 @@ type Bag = Record<string, unknown>;
 export interface DatasetFindings {
   classes: string[];
   counts: { split: string; counts: number[] }[];
-  /** What its samples are called. */
-  noun: string;
   sizes: string;
   modes: string;
   corrupt: number;
   corruptExamples: [string, string][];
   duplicates: number | null;
   notes: string[];
-  /** Null for images. */
+  /** Null where the inspection counted no words. */
   text: TextFindings | null;
 }
 
@@ -37,7 +35,6 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
   return {
     classes: list(report.classes).map(String),
     counts,
-    noun: !found ? "images" : report.kind === "generate" ? "instructions" : "texts",
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,
@@ -58,8 +55,8 @@ const FORMS: Record<string, string> = {
 };
 
 function textFindings(report: Bag): TextFindings | null {
-  if (report.kind !== "classify" && report.kind !== "generate") return null;
-  const plain = report.kind === "generate" ? "instructions" : report.pairs ? "pairs" : "texts";
+  if (!Array.isArray(report.words)) return null;
+  const plain = report.pairs ? "pairs" : list(report.classes).length > 0 ? "texts" : "instructions"; // an older report names no form
   return {
     form: FORMS[text(report.form) || plain] ?? text(report.form),
     words: list(report.words).map(Number),
@@ -87,7 +84,7 @@ export interface TeacherFindings {
   size: string;
   layers: LayerFound[];
   note: string;
-  /** Null for networks of images. */
+  /** Null for networks without a vocabulary. */
   language: LanguageFindings | null;
 }
 
@@ -150,15 +147,15 @@ function languageFindings(report: Bag): LanguageFindings | null {
   };
 }
 
-/** Its architecture's name; of a language model what its config.json said. */
+/** Its architecture's name, as its files say it where they do. */
 export function architectureOf({ architecture, report }: { architecture: { name: string }; report: Bag | null }): string {
   const found = bag(report?.architecture).name;
-  return architecture.name === "transformers:auto" && typeof found === "string" ? found : architecture.name;
+  return typeof found === "string" ? found : architecture.name;
 }
 
 /** A teacher's classes in words: a base has none of its own yet. */
 export function classWords(found: TeacherFindings | null): string {
   if (!found || found.classes === null) return "";
-  if (found.language && found.classes === 0) return found.language.generates ? "none: it answers" : "none: a base to fine-tune";
+  if (found.classes === 0) return found.language?.generates ? "none: it answers" : "none: a base to fine-tune";
   return found.classes.toLocaleString("en-GB");
 }

@@ -12,8 +12,6 @@ export interface Schema {
   exclusiveMinimum?: number;
   exclusiveMaximum?: number;
   "x-registry"?: string;
-  /** The only kind of data that has this setting. */
-  "x-data"?: string;
 }
 
 export type Kind = "boolean" | "integer" | "number" | "string" | "choice" | "list" | "json";

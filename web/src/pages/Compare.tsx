@@ -3,23 +3,25 @@ import { useMemo, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { loadCurve } from "../api/curve";
 import { asProblem } from "../api/problem";
-import { type Column, readResult, studentOf } from "../api/result";
-import type { Curve, Job } from "../api/types";
+import { type Column, figureAt, readResult, studentOf, teacherOf } from "../api/result";
+import type { Curve, Job, Task } from "../api/types";
 import { type Overlay, OverlayChart } from "../charts/OverlayChart";
 import { FIELDS, type Field } from "../charts/QCurvePicture";
 import { Icon } from "../components/Icon";
 import { JobPicker } from "../components/JobPicker";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
-import { ROWS } from "../components/ResultCard";
+import { rowsOf } from "../components/ResultCard";
 import { Status } from "../components/Status";
 import { useSay, useTry } from "../components/Toasts";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { csv, markdown } from "../lib/csv";
 import { copy, save } from "../lib/download";
 import { bare, MISSING, words } from "../lib/format";
 import { title } from "../lib/jobs";
 import { settings, shownValue } from "../lib/settings";
+import { metricsOf, shown } from "../lib/tasks";
 import { Link, navigate, usePlace } from "../router";
 
 interface Compared {
@@ -123,16 +125,18 @@ function Curves({ jobs }: { jobs: Compared[] }) {
   );
 }
 
-function rows(jobs: Job[]): string[][] {
+function rows(jobs: Job[], tasks: Task[]): string[][] {
+  const metrics = metricsOf(tasks, jobs);
+  const primary = metrics.filter((metric) => tasks.some((task) => task.metrics[0] === metric));
   const students: (Column | undefined)[] = jobs.map((job) => studentOf(readResult(job)));
-  const teachers = jobs.map((job) => readResult(job)?.columns.find((column) => column.title === "Teacher"));
+  const teachers = jobs.map((job) => teacherOf(readResult(job)));
   return [
     ["Status", ...jobs.map((job) => job.status)],
     ["Recipe", ...jobs.map((job) => words(job.recipe))],
     ["Student", ...jobs.map((job) => bare(job.student.name))],
     ["Layers chosen by", ...jobs.map((job) => String(job.selection?.rule ?? MISSING))],
-    ...ROWS.map((row) => [row.name, ...students.map((column) => (column ? row.value(column) : MISSING))]),
-    ["Teacher's accuracy", ...teachers.map((column) => (column ? (ROWS[0]?.value(column) ?? MISSING) : MISSING))],
+    ...rowsOf(metrics).map((row) => [row.name, ...students.map((column) => (column ? row.value(column) : MISSING))]),
+    ...primary.map((metric) => [`Teacher's ${metric.label}`, ...teachers.map((column) => shown(metric, figureAt(column, metric)?.value))]),
   ];
 }
 
@@ -140,7 +144,7 @@ function Results({ jobs }: { jobs: Job[] }) {
   const say = useSay();
   const attempt = useTry();
   const head = ["", ...jobs.map(title)];
-  const body = rows(jobs).filter(([, ...cells]) => cells.some((cell) => cell !== MISSING));
+  const body = rows(jobs, useTasks()).filter(([, ...cells]) => cells.some((cell) => cell !== MISSING));
   return (
     <Card
       title="Results"

@@ -1,5 +1,5 @@
 import { api, unwrap } from "../api/client";
-import type { Dataset as DatasetData } from "../api/types";
+import type { Dataset as DatasetData, Task } from "../api/types";
 import { DeleteButton } from "../components/DeleteButton";
 import { ErrorNote } from "../components/ErrorNote";
 import { Digest } from "../components/Inputs";
@@ -10,15 +10,20 @@ import { TextCards, Twins } from "../components/TextCards";
 import { Tiles } from "../components/Tiles";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { bytes, clock, count } from "../lib/format";
 import { type DatasetFindings, datasetFindings, total } from "../lib/report";
+import { capital, named, samplesOf } from "../lib/tasks";
 import { Link, navigate } from "../router";
 
 export function Dataset({ id }: { id: string }) {
+  const tasks = useTasks();
   const params = { params: { path: { dataset_id: id } } };
   const { data, problem, reload } = usePoll(`dataset ${id}`, () => unwrap(api.GET("/datasets/{dataset_id}", params)), 5000);
   if (!data) return <Page title="Dataset">{problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="the dataset" />}</Page>;
   const found = datasetFindings(data.report);
+  const task = named(tasks, data.task);
+  const samples = samplesOf(task);
   const remove = (): Promise<unknown> => unwrap(api.DELETE("/datasets/{dataset_id}", params).then((answer) => ({ ...answer, data: true })));
   return (
     <Page
@@ -43,23 +48,24 @@ export function Dataset({ id }: { id: string }) {
         <Labels labels={data.labels} />
       </div>
       {data.error && <ErrorNote error={data.error} />}
-      {found && <Twins found={found} />}
-      <Overview dataset={data} found={found} />
-      {found && found.classes.length > 0 && <Classes found={found} sheet={data.thumbnails} />}
+      {found && <Twins found={found} samples={samples} />}
+      <Overview dataset={data} found={found} task={task} />
+      {found && found.classes.length > 0 && <Classes found={found} samples={samples} sheet={data.thumbnails} />}
       {found?.text && <TextCards text={found.text} />}
       {found && <Concerns found={found} />}
     </Page>
   );
 }
 
-function Overview({ dataset, found }: { dataset: DatasetData; found: DatasetFindings | null }) {
+function Overview({ dataset, found, task }: { dataset: DatasetData; found: DatasetFindings | null; task?: Task }) {
   return (
     <Card title="What it is">
       <Facts
         facts={[
+          ["Task", task?.title ?? dataset.task],
           ["Kind", found?.text ? `${dataset.kind} of ${found.text.form}` : dataset.kind],
           ["Classes", found ? found.classes.length || "none: no Q curve, layers are paired evenly" : ""],
-          ...(found?.counts ?? []).map(({ split, counts }): [string, string] => [`${split} ${found?.noun}`, count(total(counts))]),
+          ...(found?.counts ?? []).map(({ split, counts }): [string, string] => [`${split} ${samplesOf(task)}`, count(total(counts))]),
           ["Image size", found?.sizes],
           ["Colour", found?.modes],
           ["Size", dataset.size_bytes ? bytes(dataset.size_bytes) : ""],
@@ -80,12 +86,12 @@ function fileWords(file: Record<string, unknown>): string {
 
 const DRAWN = 200;
 
-function Classes({ found, sheet }: { found: DatasetFindings; sheet: DatasetData["thumbnails"] }) {
+function Classes({ found, samples, sheet }: { found: DatasetFindings; samples: string; sheet: DatasetData["thumbnails"] }) {
   const picture = usePicture(sheet?.href ?? null);
   const train = found.counts.find(({ split }) => split === "train")?.counts ?? [];
   const most = Math.max(1, ...found.counts.flatMap(({ counts }) => counts));
   return (
-    <Card title={`${found.noun.charAt(0).toUpperCase()}${found.noun.slice(1)} by class`} aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
+    <Card title={`${capital(samples)} by class`} aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
       <table className="bars">
         <thead className="visually-hidden">
           <tr>

@@ -1,27 +1,30 @@
 import { useState } from "react";
 
 import { api, unwrap } from "../api/client";
-import type { Dataset } from "../api/types";
+import type { Dataset, Task } from "../api/types";
 import { AddDataset } from "../components/AddDataset";
 import { Card } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Registry } from "../components/Registry";
 import { useTry } from "../components/Toasts";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { bytes, count, MISSING } from "../lib/format";
 import { datasetFindings, total } from "../lib/report";
+import { named, samplesOf } from "../lib/tasks";
 
 export function Datasets() {
+  const tasks = useTasks();
   return (
     <Registry<Dataset>
       title="Datasets"
       load={() => unwrap(api.GET("/datasets", { params: { query: { limit: 200 } } }))}
       add={{ button: "Add", title: "Add a dataset", form: (onDone) => <AddDataset onDone={onDone} /> }}
       empty="No dataset is registered yet. Upload one, or use one that the service knows by name."
-      about={(dataset) => datasetFindings(dataset.report)?.text?.form ?? dataset.kind}
+      about={(dataset) => named(tasks, dataset.task)?.title ?? dataset.kind}
       columns={[
         ["Classes", (dataset) => datasetFindings(dataset.report)?.classes.length || MISSING],
-        ["Samples", samples],
+        ["Samples", (dataset) => samples(tasks, dataset)],
         ["Size", (dataset) => (dataset.size_bytes ? bytes(dataset.size_bytes) : "bundled")],
       ]}
       below={(registered, reload) => <Known registered={registered} onRegistered={reload} />}
@@ -29,9 +32,9 @@ export function Datasets() {
   );
 }
 
-function samples(dataset: Dataset): string {
+function samples(tasks: Task[], dataset: Dataset): string {
   const found = datasetFindings(dataset.report);
-  return found && found.counts.length > 0 ? `${count(total(found.counts.flatMap(({ counts }) => counts)))} ${found.noun}` : MISSING;
+  return found && found.counts.length > 0 ? `${count(total(found.counts.flatMap(({ counts }) => counts)))} ${samplesOf(named(tasks, dataset.task))}` : MISSING;
 }
 
 function Known({ registered, onRegistered }: { registered: Dataset[]; onRegistered: () => void }) {

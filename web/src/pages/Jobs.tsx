@@ -98,7 +98,7 @@ export function Jobs() {
                   <th scope="col">Status</th>
                   <th scope="col">Progress</th>
                   <th scope="col">Q curve</th>
-                  <th scope="col">Accuracy</th>
+                  <th scope="col">Result</th>
                   <th scope="col">Created</th>
                   <th scope="col">
                     <span className="visually-hidden">Actions</span>

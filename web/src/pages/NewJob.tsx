@@ -2,13 +2,14 @@ import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "re
 
 import { api, unwrap } from "../api/client";
 import { asProblem, type ProblemError } from "../api/problem";
-import type { Catalogue, Dataset, DryRun, Job, Teacher } from "../api/types";
+import type { Catalogue, Dataset, DryRun, Job, Task, Teacher } from "../api/types";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
 import { DatasetChoice, RecipeChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
 import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
+import { Prose } from "../components/Prose";
 import { SchemaField } from "../components/SchemaField";
 import { SelectionChoice } from "../components/SelectionChoice";
 import { Snippets } from "../components/Snippets";
@@ -17,12 +18,13 @@ import { useSay } from "../components/Toasts";
 import { useConfigSchema } from "../hooks/useConfigSchema";
 import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
 import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
-import { misfits, settingsFor, type Subject, subjectOf, subjects } from "../lib/subject";
+import { chosenTasks, isFolder, misfits, offers, settingsFor, tasksOf } from "../lib/tasks";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -109,25 +111,27 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const say = useSay();
   const recipe = catalogue.recipes.find((each) => each.name === draft.recipe);
   const selection = catalogue.selections.find((each) => each.name === draft.selection);
-  const kinds = subjects(draft, datasets, teachers);
-  const subject = subjectOf(kinds);
+  const tasks = useTasks();
+  const fitting = (of: Draft) => chosenTasks(of, tasks, datasets, teachers, catalogue.datasets);
+  const found = fitting(draft);
+  const about = tasksOf(found);
   const needsTeacher = recipe?.needs_teacher ?? true;
-  const takesTeacher = needsTeacher || subject === "texts"; // a language model is trained from a folder
+  const takesTeacher = needsTeacher || (about?.every((task) => task.needs_teacher) ?? false);
   const schemas: Schemas = useMemo(
-    () => ({ config: settingsFor(config, subject), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
-    [config, subject, recipe, selection],
+    () => ({ config: settingsFor(config, tasks, tasksOf(chosenTasks(draft, tasks, datasets, teachers, catalogue.datasets))), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
+    [config, draft, tasks, datasets, teachers, catalogue, recipe, selection],
   );
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
-  const errors = new Map([...built.errors, ...misfits(kinds, takesTeacher)]);
+  const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher)]);
   const registries = { losses: catalogue.losses.map((each) => each.name) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
 
-  /** Of texts there is but one likely student: of its teacher's family. */
+  /** Where a task has one likely student it is offered. */
   function withStudent(next: Draft): Draft {
-    const texts = subjectOf(subjects(next, datasets, teachers)) === "texts";
-    return texts && next.student === "" ? { ...next, student: "transformers:auto" } : next;
+    const likely = new Set(tasksOf(fitting(next))?.map(({ student }) => student));
+    return next.student === "" && likely.size === 1 ? { ...next, student: [...likely][0]! } : next;
   }
   useEffect(() => onDraft(withStudent(draft)), []); // a teacher or dataset may have come with the address
 
@@ -171,22 +175,22 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
-          <RecipeChoice recipes={catalogue.recipes} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          <RecipeChoice recipes={catalogue.recipes.filter(({ name }) => name === draft.recipe || !about || about.some((task) => offers(task, name)))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
-            <TeacherChoice teachers={choices.teachers} subject={kinds.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
+            <TeacherChoice teachers={choices.teachers} wanted={found.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
           </Card>
         )}
         <Card title={`${number + 2}. Dataset`}>
           <DatasetChoice catalogue={catalogue} datasets={choices.datasets} chosen={draft.dataset} error={at("/dataset")} onChoose={(dataset) => set({ dataset })} reload={reload} />
         </Card>
         <Card title={`${number + 3}. Student`}>
-          <div className={subject === "texts" ? "fields-stack" : "grid2 wide-first"}>
-            <ArchitecturePicker label="Architecture" value={draft.student} subject={kinds.dataset ?? kinds.teacher} error={at("/student")} onChange={(student) => set({ student })} />
+          <div className={isFolder(tasks, draft.student) ? "fields-stack" : "grid2 wide-first"}>
+            <ArchitecturePicker label="Architecture" value={draft.student} wanted={found.dataset ?? found.teacher} error={at("/student")} onChange={(student) => set({ student })} />
             <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
           </div>
-          <StudentNote subject={subject} architectures={catalogue.architectures} />
+          <StudentNote tasks={about} architectures={catalogue.architectures} />
         </Card>
         <form onSubmit={submit} id="new-job">
           <Card title={`${number + 4}. Training`}>
@@ -264,16 +268,17 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
 const belongs = (where: string, pointer: string): boolean =>
   where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && where.startsWith("/student/options")));
 
-function StudentNote({ subject, architectures }: { subject: Subject | null; architectures: number }) {
-  if (subject === "texts")
+function StudentNote({ tasks, architectures }: { tasks: Task[] | null; architectures: number }) {
+  const [hint, ...others] = [...new Set(tasks?.map(({ student_hint }) => student_hint))];
+  if (hint && others.length === 0)
     return (
       <p className="muted small spaced">
-        A smaller configuration of its teacher&rsquo;s family, with the teacher&rsquo;s tokenizer: give <code>layers</code> and <code>width</code>, or a budget of <code>parameters</code>.
+        <Prose text={hint} />
       </p>
     );
   return (
     <p className="muted small">
-      {architectures.toLocaleString("en-GB")} architectures of timm, torchvision, transformers and Retort. Options are the constructor&rsquo;s, as <code>name=value</code>.
+      {architectures.toLocaleString("en-GB")} architectures of the libraries that the service has. Options are the constructor&rsquo;s, as <code>name=value</code>.
     </p>
   );
 }
@@ -281,5 +286,5 @@ function StudentNote({ subject, architectures }: { subject: Subject | null; arch
 function missing(draft: Draft, takesTeacher: boolean, errors: Map<string, string>): string {
   const parts = [takesTeacher && !draft.teacher && "a teacher", !draft.dataset && "a dataset", !draft.student && "a student"].filter(Boolean);
   if (parts.length > 0) return `Still to choose: ${parts.join(", ")}.`;
-  return errors.get("/teacher") ?? errors.get("/student") ?? (errors.size > 0 ? "Some settings are not what they should be." : "");
+  return errors.get("/teacher") ?? errors.get("/student") ?? errors.get("/config/recipe") ?? (errors.size > 0 ? "Some settings are not what they should be." : "");
 }

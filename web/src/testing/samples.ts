@@ -35,6 +35,7 @@ export function job(change: Partial<Job> = {}): Job {
     student: { name: "retort:resnet8", options: { width: 8 } },
     teacher: "tch_01",
     dataset: "dst_01",
+    task: "classify_images",
     compare_with: null,
     attempt: 1,
     max_attempts: 3,

@@ -2,6 +2,7 @@
 const share = (value: number) => ({ value, low: value - 0.01, high: value + 0.01, n: 400 });
 
 export const REVIEWS = {
+  task: "classify_text",
   kind: "classify",
   form: "texts",
   classes: ["bad", "good"],
@@ -18,6 +19,7 @@ export const REVIEWS = {
 };
 
 export const INSTRUCTIONS = {
+  task: "generate_text",
   kind: "generate",
   form: "messages",
   classes: [],

@@ -1,0 +1,200 @@
+"""Any exception as a problem document: the one handler of the API."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import singledispatch
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.errors import problems
+from api.errors.problems import FieldError, Problem
+from distill.errors import RetortError
+from store.objects import ObjectMissing, StorageUnavailable
+from store.repositories.rows import Gone
+from store.states import IllegalTransition
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = "5"
+
+
+@singledispatch
+def problem_of(error: Exception) -> Problem:
+    """The problem that an exception is. Unknown exceptions tell the client nothing but that they happened."""
+    log.error("unhandled %s", type(error).__name__, exc_info=error)
+    return problems.InternalError(
+        "The service failed on this request.", "Try again; if it happens again, see the API's log."
+    )
+
+
+@problem_of.register
+def _problem(error: Problem) -> Problem:
+    return error
+
+
+@problem_of.register
+def _retort(error: RetortError) -> Problem:
+    kind = problems.Unprocessable if error.fault == "user" else problems.InternalError
+    return kind(error.message, error.remedy, code=error.code, details=error.details)
+
+
+@problem_of.register
+def _transition(error: IllegalTransition) -> Problem:
+    return problems.Conflict(
+        f"A job that is {error.current} cannot become {error.wanted}.",
+        "GET the job to see its status, and what its links offer.",
+        code="illegal_transition",
+        details={"status": error.current, "wanted": error.wanted},
+    )
+
+
+@problem_of.register
+def _deleted(error: Gone) -> Problem:
+    remedy = "GET the list of its kind to see what there is."
+    return problems.NotFound(f"{error.row_id!r} has been deleted in this moment.", remedy)
+
+
+@problem_of.register
+def _storage(error: StorageUnavailable) -> Problem:
+    log.warning("object store: %s", error)
+    remedy = "Try again in a few seconds; GET /readyz tells when the store is back."
+    headers = {"Retry-After": RETRY_SECONDS}
+    return problems.Unavailable(
+        "The object store does not answer.", remedy, code="storage_unavailable", headers=headers
+    )
+
+
+@problem_of.register
+def _missing(error: ObjectMissing) -> Problem:
+    log.error("object %s has a row and no bytes", error.key)
+    return problems.InternalError(
+        "The file's bytes are not in the object store.", "See whether someone emptied it.", code="object_missing"
+    )
+
+
+@problem_of.register(OperationalError)
+@problem_of.register(InterfaceError)
+def _database(error: OperationalError | InterfaceError) -> Problem:
+    log.warning("database: %s", error)
+    return _unavailable("database", "database_unavailable")
+
+
+def _unavailable(what: str, code: str) -> Problem:
+    remedy = "Try again in a few seconds; GET /readyz tells when it is back."
+    headers = {"Retry-After": RETRY_SECONDS}
+    return problems.Unavailable(f"The {what} does not answer.", remedy, code=code, headers=headers)
+
+
+@problem_of.register
+def _integrity(error: IntegrityError) -> Problem:
+    log.info("lost a race: %s", error)
+    remedy = "GET the resources that the request names, then send it again if it still makes sense."
+    return problems.Conflict("Another request changed what this one builds on.", remedy, code="lost_race")
+
+
+@problem_of.register
+def _http(error: HTTPException) -> Problem:
+    if error.status_code == 404:
+        return problems.NotFound("There is nothing at this path.", "GET /openapi.json lists every path.")
+    if error.status_code == 405:
+        return problems.MethodNotAllowed(
+            "This path does not take this method.", "The Allow header lists those it takes.", headers=error.headers
+        )
+    kind = problems.by_status().get(error.status_code, problems.BadRequest)
+    return kind(str(error.detail), headers=error.headers)
+
+
+@problem_of.register
+def _gone(error: ClientDisconnect) -> Problem:
+    """Nobody is there to read this; it only keeps a broken line from being an error of the service."""
+    return problems.BadRequest("The request broke off before its body had come.", "Send it again, complete.")
+
+
+@problem_of.register
+def _validation(error: RequestValidationError) -> Problem:
+    found = list(error.errors())
+    if any(entry["type"] == "json_invalid" for entry in found):
+        what = "The body is not JSON."
+        return problems.BadRequest(what, "Send one JSON object.", code="malformed_json", errors=_fields(error))
+    if isinstance(error.body, bytes) and error.body:
+        remedy = "Send the header Content-Type: application/json."
+        return problems.UnsupportedMediaType("The body's Content-Type is not application/json.", remedy)
+    fields = _fields(error)
+    return problems.Unprocessable(
+        f"The request is not valid: {fields[0].message} ({fields[0].pointer or 'body'}).",
+        "Correct what `errors` points at; GET /openapi.json has the schema.",
+        errors=fields,
+    )
+
+
+def _fields(error: RequestValidationError) -> list[FieldError]:
+    """Each place once: a member that fits no branch of a union is reported by pydantic once a branch."""
+    fields = [_field(entry, error.body) for entry in error.errors()]
+    return [field for at, field in enumerate(fields) if field not in fields[:at]]
+
+
+def _field(entry: dict[str, Any], body: Any) -> FieldError:
+    place, *rest = entry["loc"]
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    if entry["type"] == "json_invalid":
+        return FieldError(pointer="", message=f"{entry['ctx']['error']} at character {rest[0]}")
+    where = place if place in {"body", "query", "path", "header"} else "body"
+    parts = _members(body, rest, entry["type"] == "missing") if where == "body" else rest
+    return FieldError(pointer=pointer(*parts), message=message, **{"in": where})
+
+
+def _members(body: Any, parts: list[Any], missing: bool) -> list[Any]:
+    """Those parts of pydantic's location that are members of the body; it names branches of unions as well."""
+    members: list[Any] = []
+    for position, part in enumerate(parts):
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]
+            members.append(part)
+        elif missing and position == len(parts) - 1:
+            members.append(part)
+    return members
+
+
+def pointer(*parts: object) -> str:
+    """A JSON pointer (RFC 6901) to the nested member."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def respond(instance: str, error: Exception) -> JSONResponse:
+    """The answer that a request to `instance` gets for `error`."""
+    problem = problem_of(error)
+    body = problem.document(instance).model_dump(mode="json", by_alias=True)
+    return JSONResponse(body, problem.status, problem.headers, problems.MEDIA_TYPE)
+
+
+async def handle(request: Request, error: Exception) -> JSONResponse:
+    answer = respond(request.url.path, error)
+    if answer.status_code == 405:
+        document = await run_in_threadpool(request.app.openapi)  # made when it is first asked for
+        answer.headers["Allow"] = ", ".join(allowed(document, request.url.path))
+    return answer
+
+
+def allowed(document: dict[str, Any], path: str) -> list[str]:
+    """All methods of a path. The router's own answer names those of the first route that matches, one a method."""
+    methods = {
+        method.upper()
+        for template, item in document["paths"].items()
+        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)), path)
+        for method in item
+    }
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception by `handle`."""
+    for kind in problem_of.registry:
+        app.add_exception_handler(Exception if kind is object else kind, handle)

@@ -1,0 +1,1 @@
+"""Steps that several resources take alike: registration, quotas, removal, waiting, architectures by name."""

@@ -1,0 +1,1 @@
+"""What one API process holds between requests, and how an endpoint asks for it."""

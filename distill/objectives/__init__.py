@@ -1,0 +1,1 @@
+"""The arithmetic that losses and recipes share. No file here is a registry entry."""

@@ -1,0 +1,153 @@
+"""How layers are scored within a byte budget: which share a forward pass, which are cut in columns or pooled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.errors import InvalidConfig
+from distill.quality.classes import Classes
+from distill.quality.statistics import chunk_elements
+from distill.types import Layer
+
+Oversize = Literal["auto", "blocks", "pool"]
+BUFFER_BYTES = 32 * 2**20
+OVERHEAD_BYTES = 32 * 2**20  # workspaces of the libraries, and their code touched for the first time (measured: 20)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A layer as it is kept: `extent` is the spatial size it is pooled to (None: as it is), `dims` its columns of
+    `item_bytes` each, `bytes` of all samples, `pieces` the forward passes it takes (1: kept whole)."""
+
+    layer: Layer
+    dims: int
+    item_bytes: int
+    bytes: int
+    extent: tuple[int, ...] | None = None
+    pieces: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Groups of layers, one forward pass a group (a group of one may take several); `buffer_bytes` of a product."""
+
+    groups: tuple[tuple[Stored, ...], ...]
+    buffer_bytes: int
+
+    @property
+    def passes(self) -> int:
+        return sum(max(stored.pieces for stored in group) for group in self.groups)
+
+
+def working_bytes(classes: Classes, buffer_bytes: int) -> int:
+    """What is taken beside features and forward pass: the Gram matrix and a centred one, the class blocks, row chunks
+    (or candidate pairs: `distill.quality.refine`), a column block in both precisions, and the libraries' own."""
+    samples = classes.samples
+    largest = max(rows.shape[0] * rows.shape[1] ** 2 for _, rows, _ in classes.blocks())
+    chunk = chunk_elements(samples)
+    return OVERHEAD_BYTES + 8 * (2 * samples**2 + max(3 * largest, 3 * chunk)) + 2 * buffer_bytes
+
+
+def make_plan(
+    layers: Sequence[Layer],
+    item_bytes: Sequence[int],
+    classes: Classes,
+    forward_bytes: int,
+    memory_bytes: int,
+    oversize: Oversize,
+    max_passes: int,
+) -> Plan:
+    """A plan whose peak stays below `memory_bytes`. Raises `InvalidConfig` when not even one column block would fit."""
+    buffer = min(BUFFER_BYTES, memory_bytes // 16)
+    usable = memory_bytes - working_bytes(classes, buffer) - forward_bytes
+    if usable < classes.samples * 8 * 64:
+        needed = memory_bytes - usable + classes.samples * 8 * 64
+        raise InvalidConfig(
+            f"Scoring {classes.samples} samples takes at least {needed / 2**20:.0f} MiB; the budget is "
+            f"{memory_bytes / 2**20:.0f} MiB.",
+            "Raise `quality_memory_bytes`, or lower `quality_samples` or the batch size.",
+            {"needed_bytes": needed, "memory_bytes": memory_bytes},
+        )
+    return _fitted(layers, item_bytes, classes.samples, usable, buffer, oversize, max_passes)
+
+
+def _fitted(
+    layers: Sequence[Layer],
+    item_bytes: Sequence[int],
+    samples: int,
+    usable: int,
+    buffer: int,
+    oversize: Oversize,
+    max_passes: int,
+) -> Plan:
+    """Unpooled if it may be and takes at most `max_passes`; otherwise pooled, the largest layers first."""
+
+    def plan(cap: float) -> Plan:
+        stored = [_stored(layer, size, samples, usable, cap) for layer, size in zip(layers, item_bytes, strict=True)]
+        return Plan(_grouped(stored, usable), buffer)
+
+    whole = plan(math.inf)
+    if oversize == "blocks" or (oversize == "auto" and whole.passes <= max_passes):
+        return whole
+    cap = usable / (samples * 4)  # pooled features are kept in float32
+    pooled = plan(cap)
+    while oversize == "auto" and pooled.passes > max_passes and cap >= 1:
+        cap *= 0.8
+        pooled = plan(cap)
+    return pooled
+
+
+def _stored(layer: Layer, item_bytes: int, samples: int, usable: int, cap: float) -> Stored:
+    dims, extent = math.prod(layer.shape), None
+    if dims > cap:
+        extent = pooled_extent(layer.shape, cap)
+        if extent is not None:
+            dims, item_bytes = math.prod(extent) * _channels(layer.shape), 4
+    total = samples * dims * item_bytes
+    return Stored(layer, dims, item_bytes, total, extent, -(-total // usable))
+
+
+def _grouped(stored: Sequence[Stored], usable: int) -> tuple[tuple[Stored, ...], ...]:
+    """Consecutive layers that fit together."""
+    groups: list[tuple[Stored, ...]] = []
+    room = 0
+    for one in stored:
+        if groups and one.bytes <= room:
+            groups[-1] = (*groups[-1], one)
+        else:
+            groups.append((one,))
+            room = usable
+        room -= one.bytes
+    return tuple(groups)
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Is a feature (H, W, C) or (tokens, C), and not (C, H, W)? Square maps tell (**our choice**)."""
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] == shape[1] != shape[2])
+
+
+def _channels(shape: tuple[int, ...]) -> int:
+    return shape[-1] if is_channels_last(shape) else shape[0]
+
+
+def spatial(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that may be pooled: all but the channels; none of a vector."""
+    if len(shape) < 2:
+        return ()
+    return shape[:-1] if is_channels_last(shape) else shape[1:]
+
+
+def pooled_extent(shape: tuple[int, ...], cap: float) -> tuple[int, ...] | None:
+    """The spatial size after division by the smallest integer that leaves at most `cap` values; 1 x 1 if none does;
+    None where nothing can be pooled."""
+    extent = spatial(shape)
+    if not extent or len(extent) > 3 or max(extent) == 1:
+        return None
+    for divisor in range(2, max(extent) + 1):
+        smaller = tuple(-(-size // divisor) for size in extent)
+        if math.prod(smaller) * _channels(shape) <= cap:
+            return smaller
+    return (1,) * len(extent)

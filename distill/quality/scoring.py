@@ -1,0 +1,97 @@
+"""Score a model's layers one after the other within a byte budget: the Q curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+from distill.layers import WHOLE, FeatureView
+from distill.quality.bootstrap import check_replicates, standard_errors
+from distill.quality.classes import check_train_size, group
+from distill.quality.gram import Columns, MatrixColumns, gram
+from distill.quality.metric import from_gram
+from distill.quality.passes import Batches, PassColumns, Passes
+from distill.quality.plan import Oversize, Plan, Stored, make_plan
+from distill.types import Layer, LayerQuality
+
+FORWARD_SHARE = 0.25  # of the budget: larger batches are run in parts
+
+
+def score(
+    model: nn.Module,
+    layers: Sequence[Layer],
+    batches: Batches,
+    labels: Tensor | Sequence[int],
+    train_size: int,
+    memory_bytes: int = 2 * 2**30,
+    *,
+    bootstrap: int = 0,
+    seed: int = 0,
+    oversize: Oversize = "auto",
+    max_passes: int = 8,
+    view: FeatureView = WHOLE,
+) -> Iterator[LayerQuality]:
+    """Yield the quality of each layer in execution order, as soon as its group has been scored.
+
+    `layers`: from `discover`; `batches`: called once a forward pass, gives an iterator of model inputs (tensor, tuple
+    or mapping) for the same N samples in the same order; `labels` (N,); `train_size`: M of METHODS section 1.
+    `memory_bytes`: peak memory beyond what is held before (model, sample), on the model's device; batches that would
+    take more than a quarter of it are run in parts. Layers that fit together share one forward pass. One that does
+    not fit alone is cut into column blocks, one pass each, which is exact (`blocks`), or average-pooled until it fits,
+    marked `pooled` (`pool`); `auto` is exact where the whole curve takes at most `max_passes` passes, and otherwise
+    pools the largest layers first until it does (**our choice**).
+    `view`: what of a feature counts; `layers` then have its rows' shapes. A view that makes several rows of a sample
+    (the regions of a mask) wants batches that are `Marked`, and `labels` has one entry a row: N counts rows.
+    `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
+
+    Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
+    Raises `InvalidDataset` (one class), `InvalidConfig` (budget, labels, `train_size`, `bootstrap`),
+    `NonFiniteFeatures` with the layer's name.
+    """
+    check_replicates(bootstrap)
+    check_train_size(train_size)
+    passes = Passes(model, batches, group(labels), view)
+    plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
+    passes.reserve(plan.groups)
+    for members in plan.groups:
+        for stored, columns in _columns(passes, members, plan.buffer_bytes):
+            yield _measured(stored, columns, passes, train_size, bootstrap, seed)
+
+
+def _planned(passes: Passes, layers: Sequence[Layer], memory_bytes: int, oversize: Oversize, max_passes: int) -> Plan:
+    names = [layer.name for layer in layers]
+    if not names or len(set(names)) != len(names):
+        raise InvalidConfig("The layers to score are none, or one is named twice.", "Use `discover`'s layers.")
+    probe = passes.probe(names)
+    item_bytes = [probe.item_bytes[name] for name in names]
+    most = int(memory_bytes * FORWARD_SHARE) // max(probe.row_bytes, 1)
+    passes.rows_at_once = max(min(most, probe.rows), 1)
+    forward_bytes = passes.rows_at_once * probe.row_bytes
+    return make_plan(layers, item_bytes, passes.classes, forward_bytes, memory_bytes, oversize, max_passes)
+
+
+def _columns(passes: Passes, members: Sequence[Stored], buffer_bytes: int) -> Iterator[tuple[Stored, Columns]]:
+    """Every layer of a group with its columns; a layer's features are let go before the next is measured."""
+    if members[0].pieces > 1:
+        yield members[0], PassColumns(passes, members[0], buffer_bytes)
+        return
+    filled = passes.fill([(stored, slice(None)) for stored in members])
+    for stored in members:
+        yield stored, MatrixColumns(filled.pop(stored.layer.name), None, buffer_bytes)
+
+
+def _measured(
+    stored: Stored, columns: Columns, passes: Passes, train_size: int, bootstrap: int, seed: int
+) -> LayerQuality:
+    layer, classes = stored.layer, passes.classes
+    kernel = gram(columns, classes.samples, passes.device)
+    quality, refined = from_gram(kernel, columns, classes, train_size, layer.name)
+    errors = None
+    if bootstrap:
+        geometry = gram(columns, classes.samples, passes.device, centred=True) if refined else kernel
+        errors = standard_errors(kernel, geometry, columns.dims, classes, train_size, bootstrap, seed)
+    values = {name: value for name, value in asdict(quality).items() if name not in ("intra", "inter")}
+    return LayerQuality(**asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors)

@@ -1,0 +1,37 @@
+"""Answers how large networks are, for estimates of jobs: the API must not load torch to know it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from store.database import Database
+from store.ids import new_id
+from store.repositories import costs
+from store.settings import Settings
+from worker.inspecting.inspections import COMMAND, run
+from worker.processes import scratch
+
+log = logging.getLogger(__name__)
+
+
+def answer_next(
+    settings: Settings, database: Database, check: Callable[[], None], command: Sequence[str] = COMMAND
+) -> bool:
+    """Count one network in a process that may load torch, and write the answer, be it an error. False: none waits."""
+    with database.read() as session:
+        question = costs.next_wanted(session)
+    if question is None:
+        return False
+    with scratch.folder(settings.scratch, new_id("cst"), 1) as folder:
+        found = run(command, "cost", folder, question, settings, check)
+    with database.write() as session:
+        if "report" in found:
+            costs.answer(session, question, {"cost": found["report"]})
+        elif found["error"]["fault"] == "system":
+            costs.forget(session, question)  # killed for memory or the like: who asks again may have better luck
+        else:
+            costs.answer(session, question, {"error": found["error"]})
+    named = question.get("architecture") or question.get("student") or question["config"]
+    log.info("counted %s", named.get("name") or named["model_type"])
+    return True

@@ -1,0 +1,39 @@
+"""What a child process sees of our environment: what it needs, and no credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from store.settings import Settings
+from worker.processes import gpus
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR"}
+)
+PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TORCH", "PYTORCH_", "PYTHON",
+            "TRITON_", "HIP_", "ROCR_", "HF_", "XDG_", "COVERAGE_")  # fmt: skip
+SECRETS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
+THREADS = "OMP_NUM_THREADS"
+
+
+def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
+    """The kept part of `os.environ`, our own code on the path, the folder in which named datasets lie, and `extra`."""
+    kept = {name: value for name, value in os.environ.items() if _harmless(name)}
+    path = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
+    own = {"PYTHONPATH": os.pathsep.join(path), "RETORT_DATA_DIR": str(settings.data_dir.absolute())}
+    return kept | own | {"PYTHONUNBUFFERED": "1"} | dict(extra)
+
+
+def slot_environment(settings: Settings, slot: int) -> dict[str, str]:
+    """One GPU a slot where there are any; the processor cores shared evenly among several slots unless the operator
+    set a number. A single slot's trainer looks for itself at how many cores are free."""
+    device = gpus.of_slot(slot, gpus.visible())
+    threads = max(1, len(os.sched_getaffinity(0)) // settings.slots)
+    return device if THREADS in os.environ or settings.slots == 1 else device | {THREADS: str(threads)}
+
+
+def _harmless(name: str) -> bool:
+    return (name in KEPT or name.startswith(PREFIXES)) and not any(word in name for word in SECRETS)

@@ -1,0 +1,98 @@
+"""What somebody must do regularly: say that we live, take jobs from workers that do not, wake slots, sweep scratch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy.orm import Session
+
+from store import expiry
+from store.database import Database
+from store.objects import ObjectStore, StorageUnavailable
+from store.repositories import leases, system
+from store.settings import Settings
+from store.tables import Worker
+from worker.processes import gpus, scratch
+
+log = logging.getLogger(__name__)
+FORGOTTEN_SECONDS = 3600.0
+
+
+class Housekeeping:
+    """`round()` does all of it once; every worker does it, and the database lets only one succeed."""
+
+    def __init__(
+        self, settings: Settings, database: Database, objects: ObjectStore, worker_id: str, wake: Callable[[], None]
+    ) -> None:
+        self._settings, self._database, self._objects = settings, database, objects
+        self._worker_id, self._wake = worker_id, wake
+
+    def round(self) -> None:
+        """Raises one of `store.database.AWAY`."""
+        self.beat()
+        self.expire()
+        self.look()
+        scratch.sweep(self._settings.scratch)
+        for upload_id in expiry.sweep(self._database, self._objects):
+            log.info("%s expired and is removed", upload_id)
+
+    def beat(self) -> None:
+        """Note that we are alive, and forget workers that have not been for an hour."""
+        with self._database.write() as session:
+            if not system.beat(session, self._worker_id):
+                system.register_worker(session, self._row())
+            system.forget_workers(session, FORGOTTEN_SECONDS)
+
+    def expire(self) -> None:
+        """Take jobs from holders that have been silent for longer than their lease."""
+        with self._database.read() as session:
+            lost = leases.expired(session)
+        for job_id in lost:
+            with self._database.write() as session:
+                status = leases.expire(session, job_id, self._settings.retry_back_off_seconds)
+            if status is not None:
+                log.warning("%s was lost by its worker and is %s now", job_id, status)
+            if status == "cancelled":
+                self._drop_objects(job_id)
+
+    def _drop_objects(self, job_id: str) -> None:
+        with suppress(StorageUnavailable):  # then they are orphans, for later
+            for key in list(self._objects.keys(f"jobs/{job_id}/")):
+                self._objects.delete(key)
+
+    def look(self) -> None:
+        """Wake the slots when work waits that nobody rang for."""
+        with self._database.read() as session:
+            waiting = _work_waits(session, self._settings.max_running_jobs)
+        if waiting:
+            self._wake()
+
+    def leave(self) -> None:
+        with self._database.write() as session:
+            system.remove_worker(session, self._worker_id)
+
+    def _row(self) -> Worker:
+        info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        return Worker(
+            id=self._worker_id,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            slots=self._settings.slots,
+            info=info,
+        )
+
+
+def _work_waits(session: Session, max_running: int) -> bool:
+    from store.repositories import resources
+    from store.tables import Dataset, Teacher
+
+    return bool(
+        leases.any_queued(session, max_running)
+        or resources.waiting(session, Teacher, limit=1)
+        or resources.waiting(session, Dataset, limit=1)
+    )

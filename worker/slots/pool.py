@@ -1,0 +1,194 @@
+"""The slots of one worker: threads that claim jobs from the database and supervise them, woken by a doorbell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from store.database import AWAY, Database
+from store.doorbell import InProcessDoorbell
+from store.ids import new_id
+from store.objects import ObjectStore
+from store.repositories import leases
+from store.repositories.leases import Lease
+from store.settings import Settings
+from worker.inspecting import catalogue, costs, inspections
+from worker.inspecting.inspections import Inspections, Leaving
+from worker.jobs import supervisor
+from worker.jobs.supervisor import Supervisor
+from worker.processes import scratch
+from worker.processes.environment import slot_environment
+from worker.slots.housekeeping import Housekeeping
+from worker.slots.tidier import Tidier
+from worker.webhooks.deliverer import Deliverer
+
+log = logging.getLogger(__name__)
+AWAY_SECONDS = 2.0
+
+
+class SlotPool:
+    """`settings.slots` trainers side by side, one inspection beside them, and housekeeping.
+
+    `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
+    ring that is lost costs at most `sweep_seconds`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        objects: ObjectStore,
+        doorbell: InProcessDoorbell | None = None,
+        trainer: Sequence[str] = supervisor.COMMAND,
+        inspector: Sequence[str] = inspections.COMMAND,
+    ) -> None:
+        self.worker_id = new_id("wrk")
+        self._settings, self._database, self._bell = settings, database, doorbell or InProcessDoorbell()
+        self._inspector = inspector
+        self._leaving, self.catalogue_tried = threading.Event(), threading.Event()
+        self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
+        self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
+        self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._tidier = Tidier(settings, database, objects, self._leaving)
+        self._threads = [
+            threading.Thread(target=self._keep_house, name="housekeeping"),
+            threading.Thread(target=self._publish, name="catalogue"),
+            threading.Thread(target=self._pass_on_rings, name="bell"),
+            threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
+            threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            *(self._slot_thread(slot) for slot in range(settings.slots)),
+        ]
+
+    def _slot_thread(self, slot: int) -> threading.Thread:
+        return threading.Thread(target=self._loop, args=(self._slot(slot), self._until_due), name=f"slot-{slot}")
+
+    def start(self) -> None:
+        """Remove what an earlier worker on this scratch folder left, and begin. Returns at once."""
+        scratch.sweep(self._settings.scratch)
+        for thread in self._threads:
+            thread.start()
+        self._tidier.start()
+
+    def wake(self) -> None:
+        """Look at the database now. Cheap, from any thread, any number of times."""
+        self._bell.ring("job", "")
+
+    def shutdown(self, handover: bool = True) -> None:
+        """End, leaving nothing running. With `handover`, trainers may write a checkpoint first (for up to
+        `cancel_grace_seconds`), and their jobs queue again; without, they are killed and continue from the last one."""
+        self._supervisor.patient = handover
+        self._leaving.set()
+        self.wake()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+        self._tidier.join()
+        try:
+            self._housekeeping.leave()
+        except AWAY as error:
+            log.warning("could not sign off (%s)", error)
+
+    # ---- threads
+
+    def _loop(self, work: Callable[[], bool], wait_seconds: Callable[[], float]) -> None:
+        """Work until there is none, then wait for a ring."""
+        while not self._leaving.is_set():
+            seen = self._bell.rings
+            try:
+                if not work():
+                    self._bell.wait(seen, wait_seconds())
+            except AWAY as error:
+                log.warning("the database is away (%s)", str(error).partition("\n")[0])
+                self._leaving.wait(AWAY_SECONDS)
+            except Exception:
+                log.exception("unexpected; going on")
+                self._leaving.wait(AWAY_SECONDS)
+
+    def _inspect_next(self) -> bool:
+        """Inputs first: somebody waits for them with a file in hand."""
+        if self._inspections.run_next():
+            return True
+        try:
+            return costs.answer_next(self._settings, self._database, self._check_leaving, self._inspector)
+        except Leaving:
+            return False
+
+    def _slot(self, slot: int) -> Callable[[], bool]:
+        environment = slot_environment(self._settings, slot)
+
+        def run_next() -> bool:
+            lease = self._claim()
+            if lease is None:
+                return False
+            log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
+            status = self._supervisor.supervise(lease, environment)
+            log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
+            return True
+
+        return run_next
+
+    def _claim(self) -> Lease | None:
+        most = self._settings.max_running_jobs
+        with self._database.read() as session:
+            candidates = leases.queued(session, max_running=most)
+        for job_id in candidates:
+            with self._database.write() as session:
+                lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
+            if lease is not None:
+                return lease
+        return None
+
+    def _sweep(self) -> float:
+        return self._settings.sweep_seconds
+
+    def _until_due(self) -> float:
+        """A job that waits out its back-off rings no bell."""
+        with self._database.read() as session:
+            due = leases.next_due(session)
+        return self._sweep() if due is None else min(self._sweep(), due + 0.01)
+
+    def _keep_house(self) -> None:
+        pause = min(self._settings.renew_seconds, self._settings.sweep_seconds)
+        while not self._leaving.is_set():
+            started = time.monotonic()
+            self._show_life()
+            try:
+                self._housekeeping.round()
+            except AWAY as error:
+                log.warning("no housekeeping, the database is away (%s)", str(error).partition("\n")[0])
+            except Exception:
+                log.exception("housekeeping failed")
+            self._leaving.wait(max(0.1, pause - (time.monotonic() - started)))
+
+    def _show_life(self) -> None:
+        if self._settings.alive_file is not None:
+            with suppress(OSError):  # whoever looks at the file then says that we do not live
+                self._settings.alive_file.touch()
+
+    def _pass_on_rings(self) -> None:
+        """A ring may be about a job that runs: a cancel, a stop."""
+        while not self._leaving.is_set():
+            seen = self._bell.rings
+            self._supervisor.poke()
+            self._bell.wait(seen, self._sweep())
+
+    def _publish(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                catalogue.publish(self._settings, self._database, self._check_leaving, self._inspector)
+                break
+            except Leaving:
+                break
+            except AWAY:
+                self._leaving.wait(AWAY_SECONDS)
+            except Exception:
+                log.exception("the catalogue could not be published")
+                break
+        self.catalogue_tried.set()
+
+    def _check_leaving(self) -> None:
+        if self._leaving.is_set():
+            raise Leaving

@@ -1,0 +1,135 @@
+"""What a job's run needs: read from the database at once, then fetched without holding a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from distill.tasks import container, of_report
+from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from store.repositories import jobs
+from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
+from worker.errors import InputGone
+from worker.transfer.fetching import Fetcher
+
+STUDENTS = ("student.safetensors", "student.zip")
+#: What a curve depends on besides teacher and dataset. The run compares digests; this only finds a candidate.
+CURVE_SETTINGS = (
+    "quality_samples",
+    "seed",
+    "train_limit",
+    "validation_fraction",
+    "image_size",
+    "max_length",
+    "text_features",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Rows, detached from their session. `checkpoints` newest first."""
+
+    job: Job
+    dataset: Dataset
+    teacher: Teacher | None
+    compared: tuple[Job, Artifact] | None
+    checkpoints: list[Checkpoint]
+    curve: dict[str, Any] | None
+
+
+def read(session: Session, job_id: str) -> Inputs:
+    """Raises `InputGone` for a teacher or dataset that is not (or no longer) ready."""
+    job = session.get_one(Job, job_id)
+    dataset = session.get(Dataset, job.dataset_id)
+    teacher = session.get(Teacher, job.teacher_id) if job.teacher_id else None
+    for noun, row, wanted in (("dataset", dataset, True), ("teacher", teacher, bool(job.teacher_id))):
+        if wanted and (row is None or row.status != "ready"):
+            raise InputGone(
+                f"The {noun} of this job is {'gone' if row is None else row.status}.", f"Register the {noun} again."
+            )
+    assert dataset is not None
+    compared = _compared(session, job)
+    return Inputs(job, dataset, teacher, compared, jobs.checkpoints(session, job.id), known_curve(session, job))
+
+
+def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
+    """The job as its trainer sees it, with every input on disk."""
+    return RunSpec(
+        config=DistillConfig.model_validate(inputs.job.config),
+        student=Architecture.model_validate(inputs.job.student),
+        dataset=dataset_input(inputs.dataset, fetcher),
+        teacher=_teacher(inputs.teacher, fetcher),
+        comparison=_comparison(inputs, fetcher),
+        reuse_curve=inputs.curve,
+        resume_from=fetcher.checkpoint(inputs.checkpoints),
+    )
+
+
+def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
+    files = {
+        role: str(fetcher.get(file["object_key"], file["sha256"], f"dataset-{role}{_suffixes(file)}"))
+        for role, file in row.files.items()
+    }
+    task = row.task or of_report(row.report)
+    known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
+    return DatasetInput.model_validate(known)
+
+
+def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
+    """A complete curve that probably is this job's: its own from an earlier attempt, or that of the same teacher and
+    dataset with the same settings."""
+    like = select(Job).where(
+        Job.tenant_id == job.tenant_id,
+        Job.teacher_id == job.teacher_id,
+        Job.dataset_id == job.dataset_id,
+        Job.curve.is_not(None),
+    )
+    for other in session.scalars(like.order_by(Job.id == job.id, Job.id.desc()).limit(20)):
+        same = all(other.config.get(name) == job.config.get(name) for name in CURVE_SETTINGS)
+        found = jobs.cached_curve(session, job.tenant_id, (other.curve or {}).get("digest", "")) if same else None
+        if found is not None:
+            return found
+    return None
+
+
+def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
+    if row is None:
+        return None
+    architecture = Architecture.model_validate((row.report or {}).get("architecture") or row.architecture)
+    name = "teacher.zip" if container(architecture.name) == "folder" else "teacher.safetensors"
+    return TeacherInput(
+        architecture=architecture,
+        weights=str(fetcher.get(row.object_key, row.sha256, name)),
+        num_classes=int((row.report or {})["num_classes"]),
+        digest=row.sha256,
+    )
+
+
+def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:
+    other = session.get(Job, job.compare_with) if job.compare_with else None
+    student = next(filter(None, (jobs.artifact(session, other.id, name) for name in STUDENTS)), None) if other else None
+    return (other, student) if other is not None and student is not None and other.status == "succeeded" else None
+
+
+def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
+    if inputs.compared is None:
+        if inputs.job.compare_with:
+            fetcher.note("warning", f"{inputs.job.compare_with} has no finished student to compare with")
+        return None
+    other, student = inputs.compared
+    return ComparisonInput(
+        label=other.name or other.recipe,
+        architecture=Architecture.model_validate(other.student),
+        weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
+        recipe=other.recipe,
+        job_id=other.id,
+    )
+
+
+def _suffixes(file: dict[str, Any]) -> str:
+    """`.tar` of `datasets/dst_1/all.tar`: readers go by it. An upload's key has none; its format is known otherwise."""
+    return f".{file['format']}" if "format" in file else "".join(Path(file["object_key"]).suffixes)
