@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from distill.errors import InvalidConfig
 from distill.objectives.features import FeatureLoss
-from distill.objectives.logits import soft_divergence
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 TEMPERATURE = 4.0
@@ -19,9 +19,10 @@ class ChannelWise(FeatureLoss):
     the positions of one channel's map: channel-wise distillation (Shu et al. 2021, arXiv 2011.13256, equations 2, 3).
 
     student, teacher (n c, p): a row is one channel of one sample, p positions. >= 0, nats times T^2 = 16. The student
-    is first projected to the teacher's channels; a constant added to a channel changes nothing. Without rows it is 0.
-    Agrees with the authors' `CriterionCWD(norm_type="channel", divergence="kl", temperature=4)`. Raises
-    `InvalidConfig` for different shapes, and for maps of a single position, whose only distribution is no knowledge.
+    is first projected to the teacher's channels; a constant added to a channel changes nothing. Without rows or columns
+    it is 0; features whose squared norm overflows give NaN, so that divergence is seen (**our choices**). Agrees with
+    the authors' `CriterionCWD(norm_type="channel", divergence="kl", temperature=4)`. Raises `InvalidConfig` for
+    different shapes, and for maps of a single position, whose only distribution is no knowledge.
     """
 
     needs_projector: ClassVar[bool] = True
@@ -41,7 +42,11 @@ class ChannelWise(FeatureLoss):
             )
         if mask is not None:
             student, teacher = student[mask], teacher[mask]
-        return soft_divergence(student, teacher, self.temperature) if len(student) else student.sum()
+        if not student.numel():
+            return student.sum()
+        log_p, log_q = (F.log_softmax(rows / self.temperature, dim=1) for rows in (teacher, student))
+        energy = (student.detach().square().sum() + teacher.detach().square().sum()) * 0  # NaN where it overflows
+        return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * self.temperature**2 + energy
 
 
 ENTRY = ChannelWise

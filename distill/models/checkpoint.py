@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models.build import build, pin, size_option, skeleton, unchanged_rng
 from distill.models.names import is_dense, resolve
+from distill.models.segformer import renaming
 from distill.safetensors_header import Header, read_header
 from distill.types import Architecture
 
@@ -55,7 +56,7 @@ def check(architecture: Architecture, weights_path: str | Path, num_classes: int
     value finite. Raises `InvalidTeacher` that names missing, unexpected and wrongly shaped tensors (the first few, and
     how many), NaN or infinite weights, a truncated or foreign file; `UnknownName`, `InvalidConfig`.
     """
-    report = _match(architecture, read_header(weights_path), num_classes)
+    report = _match(architecture, _renamed(architecture, read_header(weights_path)), num_classes)
     for _ in _finite(weights_path, set(report.ignored)):
         pass
     return report
@@ -67,14 +68,27 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
     `num_classes` is read off the file where None; another number than the file's is an error. Raises as `check`.
     Leaves torch's global generator as it was.
     """
-    report = _match(architecture, read_header(weights_path), num_classes)
+    header, names = read_header(weights_path), _naming(architecture)
+    report = _match(architecture, _renamed(architecture, header), num_classes)
     with unchanged_rng():
         network = build(report.architecture, report.num_classes, report.in_channels)
     target = network.state_dict()
     with torch.no_grad():
         for name, tensor in _finite(weights_path, set(report.ignored)):
-            target[name].copy_(tensor)
+            target[names(name)].copy_(tensor)
     return network.eval()
+
+
+def _naming(architecture: Architecture) -> Callable[[str], str]:
+    """From the names in published files to the network's own: transformers renames modules between releases."""
+    if resolve(architecture.name).library != "transformers":
+        return lambda name: name
+    return renaming(skeleton(architecture, _PROBES[0]))
+
+
+def _renamed(architecture: Architecture, header: Header) -> Header:
+    names = _naming(architecture)
+    return replace(header, tensors={names(name): tensor for name, tensor in header.tensors.items()})
 
 
 def _match(architecture: Architecture, header: Header, num_classes: int | None) -> CheckpointReport:

@@ -33,7 +33,7 @@ def segformer(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn
 
 def renaming(network: nn.Module) -> Callable[[str], str]:
     """From the names of published SegFormer weights to those of the installed release: transformers renames modules
-    between releases, and renames the weights when it loads them."""
+    between releases, and renames the weights when it loads them. Names of the release itself stay."""
     from transformers.conversion_mapping import get_model_conversion_mapping
 
     steps = get_model_conversion_mapping(network)

@@ -47,15 +47,13 @@ class Recipe(nn.Module):
 
     `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
     targets can still be cached. `labels_teach_head` is True where the exported head learns from the labels
-    alone, so that fitting it anew on them brings no other goal. `needs_maps` is True for recipes of tasks whose
-    networks give a map of logits a class. `deepest` tells where the teacher may stop.
+    alone, so that fitting it anew on them brings no other goal. `deepest` tells where the teacher may stop.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
     labels_teach_head: ClassVar[bool] = False
-    needs_maps: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -68,10 +66,6 @@ class Recipe(nn.Module):
     def _check(self, setup: Setup) -> None:
         if self.needs_teacher and setup.teacher is None:
             raise InvalidConfig("This recipe needs a teacher.", "Name a teacher, or use cross_entropy.")
-        if self.needs_maps and not setup.answer.maps:
-            raise InvalidConfig(
-                "This recipe compares maps of logits, and this task's networks give none.", "Use the recipe logit."
-            )
         counts = [len(setup.student_layers), len(setup.teacher_layers)]
         counts += [len(setup.student_shapes), len(setup.teacher_shapes)]
         if self.needs_layers and (counts[0] == 0 or len(set(counts)) > 1):

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from distill import recipes as registered
-
 Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
@@ -61,12 +59,11 @@ class TaskSpec:
     primary one, by which the best student is kept. `loss`: what the task's own loss on the labels is called in metrics.
     `per_class`: what the values by class that a report holds under `per_class` are called; empty: there are none.
     `settings`: fields of `DistillConfig` that not every task has and this one has. `recipes`: those that it offers;
-    empty: all that its networks can learn by.
+    empty: all.
 
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
-    `needs_teacher`: whether every recipe wants a teacher to start from. `maps`: whether its networks give a map of
-    logits a class, which some recipes compare.
+    `needs_teacher`: whether every recipe wants a teacher to start from.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -87,7 +84,6 @@ class TaskSpec:
     container: Container = "weights"
     student: str = ""
     needs_teacher: bool = False
-    maps: bool = False
     files: tuple[str, ...] = ()
     teacher_files: str = "safetensors, a torch.save file (`.pt`, `.pth`, `.bin`), or shards with their index"
     student_hint: str = ""
@@ -102,9 +98,7 @@ class TaskSpec:
         return max((len(prefix) for prefix in self.architectures if architecture.startswith(prefix)), default=0)
 
     def offers(self, recipe: str) -> bool:
-        if self.recipes:
-            return recipe in self.recipes
-        return self.maps or not registered.registry.flag(recipe, "needs_maps", default=False)
+        return not self.recipes or recipe in self.recipes
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""

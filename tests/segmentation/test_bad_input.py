@@ -161,12 +161,3 @@ def test_settings_that_masks_cannot_have(change: dict[str, str], tmp_path: Path)
     with pytest.raises(InvalidConfig) as caught:
         SegmentImages(spec.model_copy(update={"config": spec.config.model_copy(update=change)}), tmp_path)
     assert caught.value.details["value"] in change.values()
-
-
-def test_a_recipe_of_maps_is_not_offered_to_classifiers(tmp_path: Path) -> None:
-    from distill.tasks.classify_images.task import ClassifyImages
-
-    spec = run_spec(missing(), "channel_wise_logit")
-    with pytest.raises(InvalidConfig) as caught:
-        ClassifyImages(spec.model_copy(update={"student": Architecture(name="retort:resnet8")}), tmp_path)
-    assert caught.value.details["field"] == "recipe"

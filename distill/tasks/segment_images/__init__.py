@@ -26,7 +26,6 @@ SPEC = TaskSpec(
     settings=frozenset({"augmentation", "image_size", "channels_last"}),
     recipes=(
         "blockwise_logit",
-        "channel_wise_logit",
         "cross_entropy",
         "feature_logit",
         "feature_only",
@@ -34,7 +33,6 @@ SPEC = TaskSpec(
         "logit_standardized",
         "similarity_preserving",
     ),
-    maps=True,
     student="retort:fpn",
     files=(
         "a zip, tar, tar.gz or folder with `images/` beside `masks/` of the same names, also below `train/`, `val/`, "
