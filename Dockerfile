@@ -87,7 +87,7 @@ COPY --from=worker-libraries /opt/venv /opt/venv
 COPY --from=code /app /app
 ENV RETORT_SCRATCH_DIR=/scratch RETORT_ALIVE_FILE=/tmp/retort-worker-alive
 USER 10001:10001
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-m", "worker.health"]
+HEALTHCHECK --interval=30s --timeout=30s --start-period=1h --retries=4 CMD ["python", "-m", "worker.health"]
 # tini takes in the processes that a killed trainer leaves behind.
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "worker.place"]
@@ -104,5 +104,5 @@ RUN python -c "import api.__main__, api.health, store.prepare, store.backup.cli,
     uvicorn.protocols.http.httptools_impl" && rm -rf /tmp/* /tmp/.[!.]*
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["python", "-m", "api.health"]
+HEALTHCHECK --interval=10s --timeout=30s --start-period=1h --retries=6 CMD ["python", "-m", "api.health"]
 CMD ["python", "-m", "api"]

@@ -7,7 +7,10 @@ PYTHON ?= python3
 # A CUDA machine: `make TORCH=torch demo` takes the newest build for its GPU instead.
 TORCH ?= torch==2.13.0
 TORCHVISION ?= torchvision==0.28.0
+export TORCH TORCHVISION PYTHON
+# Two environments in one folder: what `make demo` needs, and that with the tests' and checks' tools.
 INSTALLED := $(VENV)/.installed
+RUNS := $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(VENV)/.runs)
 PYTEST := $(PY) -m pytest
 
 .PHONY: help
@@ -16,15 +19,21 @@ help: ## list the commands
 
 # ---- environment
 
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retort needs Python 3.11 or newer; set PYTHON=")'
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -q --disable-pip-version-check $(TORCH)
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt $(TORCHVISION) -e '.[dev]'
+$(VENV)/.runs: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retort needs Python 3.11 or newer; set PYTHON=")'
+	scripts/environment $(VENV) run
+	touch $@
+
+$(INSTALLED): pyproject.toml constraints.txt constraints-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Retort needs Python 3.11 or newer; set PYTHON=")'
+	scripts/environment $(VENV) dev
 	touch $@
 
 .PHONY: env
-env: $(INSTALLED) ## make .venv with everything in it (torch first, then the rest)
+env: $(RUNS) ## make .venv with what serving, training and the client need
+
+.PHONY: env-dev
+env-dev: $(INSTALLED) ## make .venv with the tools of tests and checks too
 
 .PHONY: clean
 clean: ## remove what the commands made, the environment included
@@ -33,11 +42,9 @@ clean: ## remove what the commands made, the environment included
 # ---- dashboard
 
 WEB := web/dist/index.html
-# Without npm the service runs all the same, without its dashboard.
+# Without npm, or where it hangs, the service runs all the same, without its dashboard.
 $(WEB): web/package.json web/package-lock.json $(shell find web/src web/public web/index.html -type f 2>/dev/null)
-	@if command -v npm >/dev/null; then cd web && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build \
-		|| echo "NOTE: the dashboard could not be built (see above); the service runs without it." >&2; \
-	else echo "NOTE: npm (Node 20) is not installed, so there will be no dashboard." >&2; fi
+	@scripts/dashboard
 
 .PHONY: web
 web: $(WEB) ## build the dashboard, which `retort serve` then shows at /ui/
@@ -64,7 +71,7 @@ screenshots: $(INSTALLED) $(WEB) ## pictures of every page, light and dark, into
 # ---- the two commands
 
 .PHONY: demo
-demo: $(INSTALLED) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; all over the HTTP API
+demo: $(RUNS) $(WEB) ## train a teacher on Fashion-MNIST, distil it, compare; all over the HTTP API
 	@scripts/system-packages dataset-fashion-mnist
 	$(VENV)/bin/retort demo
 

@@ -38,7 +38,6 @@ DISTILL_CONFIG: dict[str, Any] = STUDENT_STEPS | SELECTION | FEATURES
 LABELS = {"made-by": "demo"}
 CURVES = ("json", "csv", "svg", "png")
 FILES = ("student.safetensors", "report.md", "report.json")
-CANCEL_SECONDS = 60.0
 PREDICT = '''"""Load the student in a process of its own and predict: python predict.py [IMAGE ...]"""
 
 import sys
@@ -78,7 +77,7 @@ def command(context: click.Context, output: Path, data: Path) -> None:
         url = session.url
         if not given:
             session.console.print("Starting the service ...")
-            url = stack.enter_context(local_service.running(data, output / "service.log"))
+            url = stack.enter_context(local_service.running(data, output / "service.log", session.say))
         retort = stack.enter_context(Retort(url, session.api_key))
         Demo(retort, session.console, output).run()
         _say_where(session.console, output, None if given else data)
@@ -152,13 +151,13 @@ class Demo:
         return ended
 
     def cancel(self, job_id: str) -> None:
-        """Leave no job running behind us."""
-        self.console.print(f"Cancelling {job_id} ...")
+        """Leave no job running behind us. It may take the service's grace; one more Ctrl-C does not wait for it."""
+        self.console.print(f"Cancelling {job_id} and waiting for its end ...")
         try:
             if self.retort.job(job_id)["status"] not in TERMINAL:
                 self.retort.act(job_id, "cancel")
-                self.retort.wait(job_id, seconds=CANCEL_SECONDS)
-        except (RetortClientError, TimeoutError) as error:
+                self.retort.wait(job_id)
+        except RetortClientError as error:
             self.console.print(f"It could not be cancelled: {error}")
 
     def fetch(self, job_id: str) -> None:

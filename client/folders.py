@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,8 @@ TOKENIZER = frozenset(
     | {"vocab.json", "merges.txt", "chat_template.jinja"}
 )
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz")
-JSON_BYTES = 4 * 2**20
+ARRAYS = (".json", ".json.gz")
+JSON_BYTES, HEAD_BYTES = 4 * 2**20, 1024
 
 
 def teacher_files(path: Path) -> list[Path]:
@@ -96,11 +99,23 @@ def dataset_files(path: Path) -> Iterator[dict[str, Path]]:
 
 def _tables(folder: Path) -> list[Path]:
     found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file for file in found if file.is_file() and file.name.endswith(TABLES))
+    return sorted(file for file in found if file.is_file() and _is_table(file))
+
+
+def _is_table(file: Path) -> bool:
+    """By its ending; a `.json` is one where it begins an array, for settings and descriptions are objects."""
+    name = file.name.lower()
+    if not name.endswith(ARRAYS):
+        return name.endswith(TABLES)
+    try:
+        with gzip.open(file) if name.endswith(".gz") else file.open("rb") as content:
+            return content.read(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    except (OSError, EOFError, zlib.error):
+        return True  # the service says what is wrong with it
 
 
 def _roles(path: Path, tables: list[Path]) -> dict[str, Path]:
-    parts = {role: [file for file in tables if file.name.startswith(role)] for role in ("train", "test")}
+    parts = {role: [file for file in tables if file.name.lower().startswith(role)] for role in ("train", "test")}
     if len(tables) == 1 and not parts["test"]:
         return {"file": tables[0]}
     if len(parts["train"]) != 1 or len(parts["test"]) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,8 +12,13 @@ from pathlib import Path
 from client.errors import Unusable
 
 #: What the service reads as images, as columns that name them, and as tables beside them (docs/datasets.md).
-IMAGES = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
-PATHS = frozenset({"file_name", "filename", "image", "img", "path", "file", "image_path", "filepath"})
+IMAGES = frozenset(
+    {".bmp", ".gif", ".jpg", ".jpeg", ".jfif", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp", ".avif"}
+)
+PATHS = frozenset(
+    {"filename", "image", "img", "path", "file", "imagepath", "filepath", "imagename", "imgname", "imagefile"}
+    | {"imagefilename", "imgpath", "imageid", "imgid", "idcode"}
+)  # without what divides their words
 LISTS = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 LINE_CHARACTERS = 2**20
 NO_LINKS = "Copy the folder with what its links point to (cp -rL FOLDER COPY) and give the copy."
@@ -31,7 +37,7 @@ def packed(folder: Path, target: Path) -> Path:
 def is_images(folder: Path, tables: Iterable[Path]) -> bool:
     """Whether the tables in `folder` lie there beside images that are the data: they name files (Hugging Face's
     `metadata.csv`), or there are images in several folders, as classes. A picture beside tables of texts is none."""
-    names = [table for table in tables if table.suffix in LISTS]
+    names = [table for table in tables if table.suffix.lower() in LISTS]
     places = {file.parent for file in _visible(folder) if file.suffix.lower() in IMAGES} if names else set()
     return len(places) > 1 or (bool(places) and any(PATHS & _columns(table) for table in names))
 
@@ -48,14 +54,19 @@ def _plain(file: Path, folder: Path) -> Path:
 
 
 def _columns(table: Path) -> set[str]:
-    """Names of columns in lower case; none of what is no table after all, which the service then says."""
+    """Names of columns in lower case, without what divides their words; none of what is no table after all, which the
+    service then says."""
     with table.open(encoding="utf-8-sig", errors="replace") as file:
         line = file.readline(LINE_CHARACTERS).strip()
     try:
-        if table.suffix in {".csv", ".tsv"}:
+        if table.suffix.lower() in {".csv", ".tsv"}:
             delimiter = max(",;\t", key=line.count)
-            return {name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])}
+            return {_key(name) for name in next(csv.reader([line], delimiter=delimiter), [])}
         row = json.loads(line)
     except (csv.Error, ValueError, RecursionError):
         return set()
-    return {name.lower() for name in row} if isinstance(row, dict) else set()
+    return {_key(name) for name in row} if isinstance(row, dict) else set()
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "", name.lower())

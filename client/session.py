@@ -29,6 +29,10 @@ class Session:
     as_json: bool
     console: Console
 
+    def say(self, line: str) -> None:
+        """One plain line for the user."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def show(self, document: Any, render: Callable[[], Any]) -> None:
         """The document as JSON with --json, else what `render` makes of it."""
         if self.as_json:

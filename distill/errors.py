@@ -101,12 +101,19 @@ class AtChance(Diverged):
 
 
 class OutOfMemoryGpu(RetortError):
-    """The accelerator's memory is full."""
+    """The accelerator's memory is full: the same batch would meet the same end."""
 
     code = "oom_gpu"
 
 
 class OutOfMemoryHost(RetortError):
-    """The machine's memory is full."""
+    """The machine's memory is full: the same batch would meet the same end."""
 
     code = "oom_host"
+
+
+class KilledForMemory(OutOfMemoryHost):
+    """The kernel (most likely) killed the process for the machine's memory. Others may have taken it, so another
+    attempt may succeed."""
+
+    retryable = True

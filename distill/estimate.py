@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from distill.training.head_samples import LEAST_A_CLASS, most_in_time
+from distill.head_samples import LEAST_A_CLASS, most_in_time
 from distill.types import DistillConfig
 
 PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
@@ -125,7 +125,7 @@ def training_flops(work: Workload) -> int:
 
 
 def head_flops(work: Workload) -> int:
-    """The classifier's fit behind the last step (docs/decisions/0016), apart from `training_flops`:
+    """The classifier's fit after training (docs/decisions/0016), apart from `training_flops`:
 
     (n + v) s + E 4 n d C,   n = min(train, max(10,000, seen / 10), 5e9 / (d C))
 

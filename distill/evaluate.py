@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from distill.answers import Answer, ClassAnswer
 from distill.layers.forward import batch_size, forward, tensors
+from distill.layers.modes import evaluating
 from distill.models.cost import cost
 from distill.statistics import Difference, paired_difference, wilson
 from distill.training.data import Source
@@ -101,14 +102,12 @@ def price(model: nn.Module, example: Any, file_bytes: int | None = None) -> dict
 def latency(model: nn.Module, example: Any, repeats: int = LATENCY_REPEATS) -> dict[str, Any]:
     """Milliseconds of one forward pass of `example` in eval mode: the median and the quartiles of up to `repeats` runs
     (fewer where 5 seconds are over, at least 3) after 5 to warm up."""
-    training = model.training
-    model.eval()
-    for _ in range(LATENCY_WARMUP):
-        _once(model, example)
-    end, times = time.perf_counter() + LATENCY_SECONDS, list[float]()
-    while len(times) < 3 or (len(times) < repeats and time.perf_counter() < end):
-        times.append(_once(model, example) * 1e3)
-    model.train(training)
+    with evaluating(model):
+        for _ in range(LATENCY_WARMUP):
+            _once(model, example)
+        end, times = time.perf_counter() + LATENCY_SECONDS, list[float]()
+        while len(times) < 3 or (len(times) < repeats and time.perf_counter() < end):
+            times.append(_once(model, example) * 1e3)
     low, median, high = statistics.quantiles(times, n=4)
     return {
         "median_ms": median, "quartiles_ms": [low, high], "n": len(times), "warmup": LATENCY_WARMUP,

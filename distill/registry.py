@@ -2,8 +2,8 @@
 
 A package (`distill.losses`, `distill.recipes`, `distill.selection`) makes one `Registry(__name__, __path__)`. Every
 module in it whose name has no leading underscore is an entry; the entry's object is the module's `ENTRY`.
-`names`, `summary`, `parameters` and `flag` read the source (`distill._reading`), so listing never imports torch; `get`
-does import.
+`names`, `summary`, `parameters` and `flag` read the source (`distill.source_constants`): listing imports no torch.
+`get` imports the entry.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from distill import _reading
+from distill import source_constants
 from distill.errors import UnknownName
 
 
@@ -40,20 +40,20 @@ class Registry:
 
     def summary(self, name: str) -> str:
         """First line of the entry's module docstring. Imports nothing."""
-        return _reading.docstring(self._file(name)).partition("\n")[0]
+        return source_constants.docstring(self._file(name)).partition("\n")[0]
 
     def parameters(self, name: str) -> dict[str, dict[str, Any]]:
         """The entry's `PARAMETERS`: parameter name -> JSON Schema property with default and description. Imports
         nothing."""
-        found: dict[str, dict[str, Any]] = _reading.constant(self._file(name), "PARAMETERS", {})
+        found: dict[str, dict[str, Any]] = source_constants.constant(self._file(name), "PARAMETERS", {})
         return found
 
     def flag(self, name: str, attribute: str, default: bool) -> bool:
         """A literal class attribute of the entry's class (`needs_teacher`), its own or inherited; `default` where it
         has none. Imports nothing."""
         path = self._file(name)
-        entry = _reading.entry(path)
-        return default if entry is None else bool(_reading.attribute(path, entry, attribute, default))
+        entry = source_constants.entry(path)
+        return default if entry is None else bool(source_constants.attribute(path, entry, attribute, default))
 
     def _file(self, name: str) -> Path:
         self.check(name)

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from distill.statistics import Difference
-from distill.tasks.spec import Metric
+
+if TYPE_CHECKING:
+    from distill.tasks.spec import Metric
 
 SCHEMA = 1
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors", "transformers", "tokenizers")

@@ -18,6 +18,7 @@ from distill import recipes, tasks
 from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
+from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.norms import high_norms, norms_of
@@ -136,6 +137,7 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
         except StopIteration as end:
             outcome: Outcome = end.value
             task.student.module.load_state_dict(recipe.exported().state_dict())
+            clear_caches(task.student.module)
             return outcome
         yield _noted(event, session)
 

@@ -207,7 +207,7 @@ class DistillConfig(Model):
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
     fit_head: bool | Auto = Field(
-        "auto", description="Fit the classifier anew, behind the last step, on the finished backbone's features."
+        "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.3, ge=0, lt=1)

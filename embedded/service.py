@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,7 @@ from worker.inspecting import catalogue
 from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
-CATALOGUE_SECONDS = 300.0
+SAY_SECONDS = 15.0
 GRACEFUL_SECONDS = 5  # somebody waits at the keyboard
 
 
@@ -78,7 +79,7 @@ def serve(settings: Settings, listener: socket.socket, say: Callable[[str], None
     with parts(settings) as (database, pool, server):
         if not catalogue.published(database):
             say("First start: reading which architectures this machine can build ...")
-            _wait(pool.catalogue_tried)
+            _wait(pool.catalogue_tried, say)
         say(
             f"Retort serves at {url_of(listener)}  (API: {url_of(listener)}/docs, data: {settings.data_dir.absolute()})"
         )
@@ -89,8 +90,10 @@ def serve(settings: Settings, listener: socket.socket, say: Callable[[str], None
             say("Ending: running jobs write a checkpoint ...")
 
 
-def _wait(event: threading.Event) -> None:
-    """In short steps, so that Ctrl-C is heard."""
-    for _ in range(int(CATALOGUE_SECONDS * 10)):
-        if event.wait(0.1):
-            return
+def _wait(tried: threading.Event, say: Callable[[str], None]) -> None:
+    """Until the pool has tried, which gives up what hangs. In short steps, so that Ctrl-C is heard."""
+    begun = said = time.monotonic()
+    while not tried.wait(0.1):
+        if time.monotonic() - said >= SAY_SECONDS:
+            said = time.monotonic()
+            say(f"Still reading them, {said - begun:.0f} s: a slow or busy machine takes minutes.")

@@ -19,19 +19,20 @@ from store.database import AWAY, Database, alembic_config
 from store.objects import StorageUnavailable, open_store
 from store.settings import Settings, read_settings
 
-PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 2.0
+PATIENCE_SECONDS, PAUSE_SECONDS, SAY_SECONDS = 600.0, 2.0, 10.0
 
 
 def prepare(settings: Settings, revision: str = "head", patience_seconds: float = PATIENCE_SECONDS) -> str:
-    """Both steps; the revision that the database has then. Waits `patience_seconds` for each server to answer.
+    """Both steps; the revision that the database has then. Waits `patience_seconds` for each server to answer, and says
+    so on standard error every 10 s.
 
     Raises one of `AWAY` or `StorageUnavailable` when a server does not answer in time, and Alembic's errors.
     """
     database = Database(settings.resolved_database_url)
     try:
-        _patiently(database.ping, patience_seconds)
+        _patiently(database.ping, patience_seconds, "the database")
         database.migrate(revision)
-        _patiently(lambda: open_store(settings).ping(), patience_seconds)
+        _patiently(lambda: open_store(settings).ping(), patience_seconds, "the object store")
         return _revision(database) or "none"
     finally:
         database.close()
@@ -65,14 +66,19 @@ def _revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _patiently(step: Callable[[], None], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _patiently(step: Callable[[], None], seconds: float, server: str) -> None:
+    begun = said = time.monotonic()
     while True:
         try:
             return step()
-        except (*AWAY, StorageUnavailable):
-            if time.monotonic() > deadline:
+        except (*AWAY, StorageUnavailable) as error:
+            now = time.monotonic()
+            if now > begun + seconds:
                 raise
+            if now >= said:
+                said = now + SAY_SECONDS
+                why = str(error).partition("\n")[0]
+                sys.stderr.write(f"Waiting for {server}, {now - begun:.0f} s of at most {seconds:.0f}: {why}\n")
             time.sleep(PAUSE_SECONDS)
 
 

@@ -1,3 +1,28 @@
-"""Fixtures that every package's tests may use."""
+"""Fixtures that every package's tests may use, and limits that fit the machine."""
+
+from __future__ import annotations
+
+import pytest
 
 from tests.services.fixtures import *  # noqa: F403
+from tests.slowness import slowness, within
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure once, before the workers of xdist start: they inherit the figure."""
+    slowness()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"limits: {slowness():g} times those of the reference machine (RETORT_SLOWNESS)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stretch every test's time limit, its own or the common one."""
+    if slowness() == 1:
+        return
+    common = float(config.getini("timeout") or 0)
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        seconds = marker.args[0] if marker is not None and marker.args else common
+        item.add_marker(pytest.mark.timeout(within(seconds)), append=False)

@@ -54,20 +54,6 @@ class MaxRuntimeExceeded(UserError):
     code = "max_runtime_exceeded"
 
 
-class OutOfMemory(RetortError):
-    """The kernel (most likely) killed the trainer for its memory, or Python could get none."""
-
-    code = "oom_host"
-    retryable = True
-
-
-class OutOfDeviceMemory(RetortError):
-    """The GPU's memory did not suffice."""
-
-    code = "oom_gpu"
-    retryable = True
-
-
 class TrainerCrashed(RetortError):
     """The trainer ended without saying why."""
 

@@ -16,9 +16,9 @@ from distill.commands.study import parse_dataset
 from distill.data.splits import stratified_sample
 from distill.layers import capture, discover
 from distill.modalities.images import Loader, open_dataset
-from distill.models import load
+from distill.models import Preprocessing, load
 from distill.quality import knowledge_quality
-from distill.running.prepare import read_preprocessing
+from distill.recorded import read_view
 from distill.safetensors_header import read_header
 from distill.types import Architecture
 
@@ -32,7 +32,7 @@ def main(dataset: tuple[str, ...], weights: str) -> None:
     header = read_header(weights).metadata
     architecture = Architecture(**json.loads(header["architecture"]))
     network = load(architecture, weights, len(data.classes)).eval()
-    how = read_preprocessing(header["preprocessing"])
+    how = Preprocessing(**read_view(header["preprocessing"]))
     rows = stratified_sample(data.train.labels, 2 * COUNT, 1)
     rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
     batches = [b.student for b in Loader(data.train, rows, 250, how, shuffle=False, drop_last=False).epoch(0)]

@@ -32,7 +32,7 @@ class Images(Dataset):
         return (image - self.mean) / self.std, int(self.labels[i])
 
 
-def train(
+def train(  # noqa: PLR0913 - a script's options
     student: nn.Module, teacher: nn.Module, student_layers: Sequence[str], teacher_layers: Sequence[str],
     data: Images, batch_size: int, steps: int, warmup: int, device: torch.device,
 ) -> float:  # fmt: skip

@@ -32,7 +32,7 @@ def datasets() -> None:
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @command
-def add(
+def add(  # noqa: PLR0913 - click: one each option
     session: Session,
     retort: Retort,
     file: Path | None,

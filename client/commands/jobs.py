@@ -48,7 +48,7 @@ def jobs() -> None:
 @click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")
 @click.option("--watch", "-w", is_flag=True, help="Stay and show how it goes.")
 @command
-def submit(
+def submit(  # noqa: PLR0913 - click: one each option
     session: Session,
     retort: Retort,
     /,

@@ -38,7 +38,7 @@ VARIED = {"recipe": "--recipes", "recipe_parameters": "--recipes", "selection": 
 @click.option("--epochs", default=50, show_default=True)
 @click.option("--set", "settings", multiple=True, help="Any field of the configuration: name=value (JSON or text).")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("study"), show_default=True)
-def study(
+def study(  # noqa: PLR0913 - click: one each option
     datasets: tuple[str, ...], teacher: str, teacher_architecture: str | None, teacher_epochs: int | None, student: str,
     recipe_list: str, selections: str, seeds: int, epochs: int, settings: tuple[str, ...], output: Path,
 ) -> None:  # fmt: skip
@@ -242,6 +242,6 @@ def _role(item: str) -> tuple[str, str]:
 def _kind(path: Path) -> Literal["archive", "parquet", "table", "folder"]:
     if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
         return "parquet"
-    if path.suffix.lower() in FORMS:
+    if Path(path.name.lower().removesuffix(".gz")).suffix in FORMS:
         return "table"
     return "folder" if path.is_dir() else "archive"

@@ -1,23 +1,26 @@
-"""Which columns of a table say what: one for the image, one for its class, maybe one for its split. Torch-free."""
+"""What rows say of their class and their split: one reading for tables of every format, of images and of texts.
+Torch-free."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.data.columns import FLAGS, LABELS, PERHAPS_SPLITS, SPLITS, find, found, is_index
 from distill.data.limits import Limits
-from distill.data.rows import Row, RowLimits, refuse
-from distill.data.split_names import split_of
+from distill.data.row_checks import Row, RowLimits, refuse
+from distill.data.split_names import TEST, TRAIN, UNLABELLED, VALIDATION, meaning
 from distill.errors import InvalidDataset
 
-LABELS = ("label", "labels", "class", "class_name", "category", "target")
-SPLITS = ("split", "subset", "partition")
-EMBEDDED = ("image", "img", "image_base64", "data")
-PATHS = ("file_name", "filename", "image", "img", "path", "file", "image_path", "filepath")
 NAME_LENGTH = 255  # what file systems give a class folder's name
 
 NAMES_CHARACTERS = 4 * 2**20  # of all names of a dataset: every report of it and every listing carries them
@@ -43,29 +46,121 @@ def bad_name(name: str) -> str | None:
     return None
 
 
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))\.0+")
+_YES, _NO = frozenset({"1", "true", "yes", "t", "y"}), frozenset({"0", "false", "no", "f", "n"})
+
+
+def label_of(value: Any) -> str | None:
+    """The class that a cell says, None where it says none. Text composed (NFC) and without spaces around it; numbers
+    as they are written, whole ones without a fraction: 0, 0.0 and "0.0" are one class, "01" is another."""
+    if isinstance(value, float | Decimal):
+        finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+        value = str(value) if finite else None
+    if value is None or not isinstance(value, str | int):
+        return None
+    text = unicodedata.normalize("NFC", str(value)).strip()
+    whole = _WHOLE.fullmatch(text)
+    return str(int(whole[1])) if whole else text or None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitColumns:
+    """Where a row says its split: one column of names, or `flags`, columns of yes and no."""
+
+    name: str | None
+    flags: Mapping[str, str]
+
+    def read(self, row: Mapping[str, Any], number: int, table: str) -> str:
+        """`train`, `test`, `validation` or `unlabelled`. Raises `InvalidDataset` for a row that says none."""
+        if self.name is None:
+            return self._flagged(row, number, table)
+        value = row.get(self.name)
+        said = meaning(value) if isinstance(value, str) else None
+        if said is None:
+            what = f"row {number} of {table} has the split {str(value)[:40]!r}, not train, validation or test"
+            remedy = f"Write train, validation or test in column {self.name!r}, or name the column otherwise."
+            refuse(what, remedy, row=number, column=self.name)
+        return said.split
+
+    def _flagged(self, row: Mapping[str, Any], number: int, table: str) -> str:
+        for column, split in self.flags.items():
+            if (yes := _yes(row.get(column))) is None:
+                shown = str(row.get(column))[:40]
+                what = f"row {number} of {table} has {shown!r} in column {column!r}, neither yes nor no"
+                refuse(what, "Write true or false there, or 1 or 0.", row=number, column=column)
+            if yes:
+                return split
+        return TEST if set(self.flags.values()) == {TRAIN} else TRAIN
+
+
+def split_columns(columns: Sequence[str], first: Mapping[str, Any]) -> SplitColumns | None:
+    """Where a table with these columns and this first row says its splits; None where it does not."""
+    name = find(columns, SPLITS)
+    perhaps = (column for column in found(columns, PERHAPS_SPLITS) if _says_split(first.get(column)))
+    if name := name or next(perhaps, None):
+        return SplitColumns(name, {})
+    flags = {column: FLAGS[name] for name in FLAGS if (column := find(columns, (name,)))}
+    flags = {column: split for column, split in flags.items() if _yes(first.get(column)) is not None}
+    return SplitColumns(None, flags) if flags else None
+
+
+def _says_split(value: Any) -> bool:
+    return isinstance(value, str) and meaning(value) is not None
+
+
+def _yes(value: Any) -> bool | None:
+    said = (label_of(value) or "").casefold()
+    return True if said in _YES else False if said in _NO else None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row: what stands in the image column, the class's name, and `train` or `test`. `number` counts from 1."""
+    """One row: what stands in the image column, the class's name, and the split that the row says, None where the table
+    has no column for it. `number` counts from 1."""
 
     number: int
-    image: str
-    label: str
-    split: str
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Names of the columns; `split` may be missing."""
-
     image: str
     label: str
     split: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of the columns; `split` may be missing. `unused`: what else the table has, row numbers left out."""
+
+    image: str
+    label: str
+    split: SplitColumns | None
+    unused: tuple[str, ...] = ()
+
+
 def columns_of(row: Row, images: Sequence[str]) -> Columns | None:
-    """The first name of each list that the row has, whatever its case; None without image or label."""
-    image, label, split = (_first(row, names) for names in (images, LABELS, SPLITS))
-    return Columns(image, label, split) if image and label else None
+    """The first name of each list that the row has; None without image or label."""
+    image = find(row, images)
+    return None if image is None else with_image(row, image)
+
+
+def with_image(row: Row, image: str) -> Columns | None:
+    """The columns of a table whose images are in column `image`; None without a label."""
+    label = find([column for column in row if column != image], LABELS)
+    if label is None:
+        return None
+    split = split_columns(list(row), row)
+    return Columns(image, label, split, unused_columns(row, [image, label], split))
+
+
+def unused_columns(columns: Iterable[str], read: Sequence[str | None], split: SplitColumns | None) -> tuple[str, ...]:
+    """Columns that nothing was read from, those that only count rows left out."""
+    known = {*read, *((split.name, *split.flags) if split else ())}
+    return tuple(column for column in columns if column not in known and not is_index(column))
+
+
+def unused_notes(unused: Sequence[str]) -> list[str]:
+    """What a report says of columns that nothing was read from."""
+    if not unused:
+        return []
+    more = f" and {len(unused) - 8} more" if len(unused) > 8 else ""
+    return [f"Not used: the column{'s' * (len(unused) > 1)} {', '.join(map(repr, unused[:8]))}{more}."]
 
 
 def row_limits(limits: Limits, image_bytes: int) -> RowLimits:
@@ -79,33 +174,91 @@ def row_limits(limits: Limits, image_bytes: int) -> RowLimits:
 
 
 def samples(rows: Iterable[Row], columns: Columns, name: str) -> Iterator[Sample]:
-    """Rows as samples. Raises `InvalidDataset` by row for a missing image, an empty or fractional label, another
-    split. Several splits for tests: `test` counts, and `validation` only without one (see `held_out`)."""
+    """Rows as samples. Raises `InvalidDataset` by row for a missing image, a missing class, another split. Rows that
+    their split calls unlabelled come without a class, to be counted."""
     for number, row in enumerate(rows, 1):
-        image, label = row.get(columns.image), row.get(columns.label)
-        if not isinstance(image, str) or not image:
+        split = columns.split.read(row, number, name) if columns.split else None
+        image = row.get(columns.image)
+        image = str(image) if isinstance(image, int) and not isinstance(image, bool) else image
+        if not isinstance(image, str) or not image.strip():
             refuse(f"row {number} of {name} has no text in column {columns.image!r}", row=number)
-        if isinstance(label, bool) or not isinstance(label, int | str) or not str(label).strip():
-            refuse(f"row {number} of {name} has no class in column {columns.label!r}", row=number)
-        if why := bad_name(str(label).strip()):
-            refuse(f"the class of row {number} of {name} {why}", row=number)
-        split = _split(row.get(columns.split), number, name) if columns.split else "train"
-        yield Sample(number, image, str(label).strip(), split)
+        label = "" if split == UNLABELLED else checked_label(row.get(columns.label), columns.label, number, name)
+        yield Sample(number, image, label, split)
 
 
-def held_out(found: set[str]) -> dict[str, str]:
+def checked_label(value: Any, column: str, number: int, name: str) -> str:
+    """`label_of`. Raises `InvalidDataset` where there is none, and for a name that no class can have."""
+    label = label_of(value)
+    if label is None:
+        remedy = f"Give the row a class in column {column!r}, or remove it, and upload the file again."
+        refuse(f"row {number} of {name} has no class in column {column!r}", remedy, row=number, column=column)
+    if why := bad_name(label):
+        refuse(f"the class of row {number} of {name} {why}", row=number)
+    return label
+
+
+def held_out(found: Iterable[str]) -> dict[str, str]:
     """Which of the splits found become `train` and `test`; a validation split beside a test split is not used."""
-    test = "test" if "test" in found else "validation" if "validation" in found else None
-    return {"train": "train"} | ({test: "test"} if test else {})
+    names = set(found)
+    test = TEST if TEST in names else VALIDATION if VALIDATION in names else None
+    return {TRAIN: TRAIN} | ({test: TEST} if test else {})
+
+
+def split_notes(counts: Mapping[str, int], noun: str = "rows") -> list[str]:
+    """What a report says of splits (name -> rows, in all) that are not used, or used as another."""
+    used = held_out(counts)
+    notes = [
+        f"Not used: {counts[name]:,} {noun} of the split {name!r}."
+        for name in sorted(set(counts) - set(used))
+        if counts[name]
+    ]
+    if VALIDATION in used:
+        notes.append(f"The split {VALIDATION!r} is the test split: there is no other.")
+    return notes
+
+
+def check_role(role: str, split: str | None, number: int, name: str) -> None:
+    """Raise `InvalidDataset` where a row of the training file says that it is held out, or of the test file that it is
+    for training."""
+    if (role == TRAIN and split in (TEST, VALIDATION)) or (role == TEST and split == TRAIN):
+        what = f"row {number} of {name}, sent as the {role} file, says that it belongs to the split {split!r}"
+        refuse(
+            what, "Send the file as the whole, so that its split column divides it, or take these rows out.", row=number
+        )
+
+
+def class_notes(classes: Sequence[str]) -> list[str]:
+    """What a report says of classes that may not be meant as they are read."""
+    alike = [names for names in _grouped(classes) if len(names) > 1]
+    notes = [
+        f"The classes {' and '.join(map(repr, names[:3]))} differ in upper and lower case alone." for names in alike[:5]
+    ]
+    if fractions := [name for name in classes if _is_fraction(name)]:
+        shown = ", ".join(fractions[:5])
+        notes.append(f"{len(fractions)} classes are fractional numbers ({shown}): is the label a number to predict?")
+    return notes
+
+
+def _grouped(classes: Sequence[str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(name.casefold(), []).append(name)
+    return list(groups.values())
+
+
+def _is_fraction(name: str) -> bool:
+    return re.fullmatch(r"-?\d+\.\d+(e-?\d+)?", name) is not None
 
 
 def class_names(labels: Iterable[str], limits: Limits) -> tuple[str, ...]:
     """Distinct labels, `ordered`. Raises `InvalidDataset` for fewer than two."""
     names = set(labels)
     if len(names) < 2:
-        refuse(f"it has fewer than 2 classes ({', '.join(sorted(names))[:100]})", classes=sorted(names))
+        remedy = "Send rows of at least two classes; if the classes stand in another column, name that one `label`."
+        refuse(f"it has fewer than 2 classes ({', '.join(sorted(names))[:100]})", remedy, classes=sorted(names))
     if len(names) > limits.classes:
-        refuse(f"it has {len(names):,} classes, more than {limits.classes:,}; is the label column right?")
+        remedy = "Name the column that holds the classes `label`."
+        refuse(f"it has {len(names):,} classes, more than {limits.classes:,}; is the label column right?", remedy)
     return ordered(names)
 
 
@@ -116,24 +269,36 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (int(name), name) if numbers else (0, name)))
 
 
+def in_order(classes: Sequence[str], names: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
+    """The classes that have rows, in the order of a file's own `names` where it has them (a ClassLabel's numbers); with
+    a note on names without rows."""
+    if names is None:
+        return tuple(classes), []
+    used = set(classes)
+    empty = [name for name in names if name not in used]
+    found = (*(name for name in names if name in used), *(name for name in classes if name not in set(names)))
+    shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
+    note = f"{len(empty)} of {len(names)} class names have no training rows and were left out: {shown}."
+    return found, [note] if empty else []
+
+
 def label_numbers(labels: Sequence[str], classes: Sequence[str], split: str) -> NDArray[np.int64]:
     """Positions in `classes`. Raises `InvalidDataset` for a label that is none of them, and for no rows."""
     number = {name: i for i, name in enumerate(classes)}
     foreign = sorted(set(labels) - set(number))
     if foreign:
-        refuse(f"split {split!r} has classes that the training split lacks ({', '.join(foreign[:3])})", split=split)
+        counts = Counter(label for label in labels if label not in number)
+        shown = ", ".join(f"{name}: {counts[name]:,} rows" for name in foreign[:3])
+        remedy = (
+            f"Add rows of these classes to the training split, or take them out of {split!r}.{_hint(foreign, classes)}"
+        )
+        refuse(f"split {split!r} has classes that the training split lacks ({shown})", remedy, split=split)
     if not labels:
         refuse(f"split {split!r} has no rows", split=split)
     return np.array([number[label] for label in labels], np.int64)
 
 
-def _first(row: Row, names: Sequence[str]) -> str | None:
-    lowered = {column.lower(): column for column in row}
-    return next((lowered[name] for name in names if name in lowered), None)
-
-
-def _split(value: object, number: int, name: str) -> str:
-    split = split_of(value.strip()) if isinstance(value, str) else None
-    if split is None:
-        refuse(f"row {number} of {name} has the split {str(value)[:40]!r}, not train, validation or test", row=number)
-    return split
+def _hint(foreign: Sequence[str], classes: Sequence[str]) -> str:
+    known = {name.casefold(): name for name in classes}
+    other = next(((name, known[name.casefold()]) for name in foreign if name.casefold() in known), None)
+    return f" {other[0]!r} and {other[1]!r} differ in upper and lower case: write them alike." if other else ""

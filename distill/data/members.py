@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NoReturn
 
 from distill.data.limits import Limits
@@ -21,8 +20,9 @@ def refuse(what: str, **details: object) -> NoReturn:
 
 
 def safe_parts(name: str, limits: Limits) -> Parts:
-    """The member's path below the archive's root. Refuses absolute paths, drives, `..`, backslashes and control
-    characters; drops `.` and empty components."""
+    """The member's path below the archive's root, composed (NFC): macOS writes names decomposed, tables hold them
+    composed. Refuses absolute paths, drives, `..`, backslashes and control characters; drops `.` and empty parts."""
+    name = unicodedata.normalize("NFC", name)
     shown = ascii(name[:200])
     if "\\" in name or name.startswith("/") or _DRIVE.match(name):
         refuse(f"{shown} is an absolute path, or one of another system", member=shown)
@@ -73,7 +73,7 @@ class Gate:
 
     def _fresh(self, parts: Parts, shown: str) -> None:
         # On some file systems Cat.png and cat.png are one file; an archive that needs both is a trick or an accident.
-        key = unicodedata.normalize("NFC", str(PurePosixPath(*parts))).casefold()
+        key = "/".join(parts).casefold()
         if key in self._seen:
             refuse(f"{shown} is there twice (upper and lower case count as one)", member=shown)
         self._seen.add(key)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill.layers.forward import batch_size, feature_of, forward, replace_tensors, tensors
+from distill.layers.modes import evaluating
 
 ADDITIONS = {"add", "add_", "addcmul", "_transformer_encoder_layer_fwd"}
 CONCATENATIONS = {"cat"}
@@ -124,18 +124,6 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         maps = [t for t in tensors(list(operands)) if t.is_floating_point() and t.ndim >= 2]
         same_rank = len({t.ndim for t in maps}) == 1
         return len(maps) >= 2 and same_rank and all(self.batch and t.shape[0] % self.batch == 0 for t in maps)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """`eval()` inside the block; every module's own training flag is put back after it."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def trace(model: nn.Module, example: Any) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from distill.types import Architecture
 MAX_PARAMETERS = 6_000_000_000
 """More is refused before anything is allocated; the largest network of the catalogue has 4.35e9 (EVA-02-E)."""
 MAX_CLASSES, MAX_CHANNELS = 1_000_000, 64
+SIZE_OPTIONS = ("img_size", "image_size")
+"""What the libraries call the side of the input among an architecture's options."""
+_ARGUMENT = re.compile(r"(unexpected|multiple values for) keyword argument(?:\(s\))?:? \[?'(\w+)'")
 _WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
 _WITH_AUXILIARY["inception_v3"] = _WITH_AUXILIARY["googlenet"]
 
@@ -47,8 +51,11 @@ def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3,
     try:
         with torch.device("meta"):
             network = _construct(architecture, num_classes, in_channels)
-    except NotImplementedError:
-        # torchvision's RegNet computes its widths with tensors, which cannot be read back from the meta device.
+    except (NotImplementedError, InvalidConfig) as error:
+        if "meta" not in str(error):
+            raise
+        # Some compute widths or rates with tensors (torchvision's RegNet, timm before 1.0.20), which cannot be read
+        # back from the meta device.
         with _ParametersOnMeta():
             network = _construct(architecture, num_classes, in_channels)
     count = sum(parameter.numel() for parameter in network.parameters())
@@ -101,7 +108,7 @@ def _construct(architecture: Architecture, num_classes: int, in_channels: int) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _CONSTRUCTORS[name.library](name.name, num_classes, in_channels, options)
+            return _made(name, num_classes, in_channels, options)
     except NotImplementedError:
         raise
     except (TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, ArithmeticError) as error:
@@ -110,6 +117,24 @@ def _construct(architecture: Architecture, num_classes: int, in_channels: int) -
             "Change or drop the options; the network's own constructor refused them.",
             {"architecture": str(name), "options": options},
         ) from error
+
+
+def _made(name: Name, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    """By the library's constructor. Networks of any input size take no argument for one, and are built without it; any
+    other option that a constructor does not take is refused by name."""
+    try:
+        return _CONSTRUCTORS[name.library](name.name, num_classes, in_channels, options)
+    except TypeError as error:
+        found = _ARGUMENT.search(str(error))
+        if found is None or found[2] not in options:
+            raise
+        option = found[2]
+    if option in SIZE_OPTIONS:
+        return _made(name, num_classes, in_channels, {key: value for key, value in options.items() if key != option})
+    raise InvalidConfig(
+        f"{name} takes no option {option!r}.", "Drop it, or name another architecture.",
+        {"architecture": str(name), "option": option},
+    )  # fmt: skip
 
 
 def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,40 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig, InvalidTeacher
-from distill.models.build import build, pin, size_option, skeleton, unchanged_rng
+from distill.models.build import MAX_CLASSES, build, pin, size_option, skeleton, unchanged_rng
+from distill.models.library_names import FAILURES, as_meta, load_by_library
 from distill.models.names import is_dense, resolve
-from distill.models.segformer import renaming
+from distill.models.nearest import nearest
+from distill.models.state_names import counters, known_prefixes, prefixes_of, under
 from distill.safetensors_header import Header, read_header
 from distill.types import Architecture
 
 _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits|aux_classifier)\.")
 _COUNTER = ".num_batches_tracked"
 _PROBES = (7, 11)
+_HEAD = re.compile(r"head|classif|fc|linear|logits")
+_SMALL_INTEGERS = frozenset({"I8", "U8"})
+_GUESSES = 6  # numbers of classes that are tried for a file with older names
 Shapes = dict[str, tuple[int, ...]]
+DTYPES = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "I32": torch.int32,
+    "I64": torch.int64, "U16": torch.uint16, "U32": torch.uint32, "U64": torch.uint64, "F16": torch.float16,
+    "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64, "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+"""torch's dtypes by their safetensors names."""
 SHOWN = 50  # names of unused tensors in a report: a file may hold a hundred thousand
+
+
+class _Misfit(InvalidTeacher):
+    """Names or shapes are not the architecture's."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
     """A checkpoint that fits. `architecture` has the image size pinned where shapes depend on it; `ignored` names
-    tensors of auxiliary heads (GoogLeNet, Inception v3, FCN, DeepLab), which are not loaded; `parameters` are the
-    network's."""
+    tensors that are not loaded (auxiliary heads of GoogLeNet, Inception v3, FCN and DeepLab, counters of profilers,
+    what lies beside the network); `parameters` are the network's; `notes` says what was done to fit it, in sentences."""
 
     architecture: Architecture
     num_classes: int
@@ -42,6 +58,7 @@ class CheckpointReport:
     dtypes: tuple[str, ...]
     ignored: tuple[str, ...]
     metadata: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable; of `ignored` the first 50."""
@@ -49,17 +66,30 @@ class CheckpointReport:
         return asdict(self) | kept
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How a file's tensors fill a network. `names`: name without the wrapper's prefix -> name in the file; `library`:
+    they are older names, which the library's own code reads."""
+
+    report: CheckpointReport
+    names: dict[str, str]
+    library: bool = False
+
+
 def check(architecture: Architecture, weights_path: str | Path, num_classes: int | None = None) -> CheckpointReport:
     """Check the file as weights of `architecture`; classes, channels and image size are read off its tensors.
 
     Order: header (`distill.safetensors_header`), names and shapes against the network on the meta device, then every
-    value finite. Raises `InvalidTeacher` that names missing, unexpected and wrongly shaped tensors (the first few, and
-    how many), NaN or infinite weights, a truncated or foreign file; `UnknownName`, `InvalidConfig`.
+    value finite. Prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, any that makes all names fit) are taken off,
+    counters of profilers left out, older names read by the library's own code; `notes` tells. Raises `InvalidTeacher`
+    that names missing, unexpected and wrongly shaped tensors (the first few, and how many) and an architecture that
+    would fit where a near one does, NaN or infinite weights, a truncated or foreign file; `UnknownName`,
+    `InvalidConfig`.
     """
-    report = _match(architecture, _renamed(architecture, read_header(weights_path)), num_classes)
-    for _ in _finite(weights_path, set(report.ignored)):
+    fit = _match(architecture, read_header(weights_path), num_classes)
+    for _ in _finite(weights_path, fit.names):
         pass
-    return report
+    return fit.report
 
 
 def load(architecture: Architecture, weights_path: str | Path, num_classes: int | None = None) -> nn.Module:
@@ -68,52 +98,130 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
     `num_classes` is read off the file where None; another number than the file's is an error. Raises as `check`.
     Leaves torch's global generator as it was.
     """
-    header, names = read_header(weights_path), _naming(architecture)
-    report = _match(architecture, _renamed(architecture, header), num_classes)
+    fit = _match(architecture, read_header(weights_path), num_classes)
+    report = fit.report
     with unchanged_rng():
         network = build(report.architecture, report.num_classes, report.in_channels)
+    if fit.library:
+        load_by_library(resolve(architecture.name), network, dict(_finite(weights_path, fit.names)))
+        return network.eval()
     target = network.state_dict()
     with torch.no_grad():
-        for name, tensor in _finite(weights_path, set(report.ignored)):
-            target[names(name)].copy_(tensor)
+        for name, tensor in _finite(weights_path, fit.names):
+            target[name].copy_(tensor)
     return network.eval()
 
 
-def _naming(architecture: Architecture) -> Callable[[str], str]:
-    """From the names in published files to the network's own: transformers renames modules between releases."""
-    if resolve(architecture.name).library != "transformers":
-        return lambda name: name
-    return renaming(skeleton(architecture, _PROBES[0]))
+def _match(architecture: Architecture, header: Header, num_classes: int | None) -> _Fit:
+    """The plain fit, under the first prefix for which there is one; else the library's. The error is that of the
+    names as they would fit best."""
+    expected = _shapes(skeleton(architecture, _PROBES[0]))
+    counted = counters(header.tensors) - set(expected)
+    kept = [name for name in header.tensors if name not in counted]
+    needed = [name for name in expected if not name.endswith(_COUNTER)]
+    whole = prefixes_of(kept, needed)
+    for prefix in whole:
+        with suppress(_Misfit):
+            others = tuple(each for each in whole if len(each) > len(prefix))
+            mine = [name for name in kept if not name.startswith(others)]
+            return _plain(architecture, header, under(prefix, mine), num_classes, _told(prefix, whole))
+    known = known_prefixes(kept)
+    for prefix in known:
+        fit = _by_library(architecture, header, under(prefix, kept), num_classes, _told(prefix, []))
+        if fit is not None:
+            return fit
+    best = max([*whole, *known], key=lambda prefix: len(set(under(prefix, kept)) & set(expected)))
+    names = under(best, kept)
+    try:
+        return _plain(architecture, header, names, num_classes, _told(best, []))
+    except _Misfit as error:
+        other = nearest(architecture, names, lambda near: _plain(near, header, names, num_classes, []))
+        if other is not None:
+            error.remedy = f"The weights fit {other}: name that architecture."
+            error.details["fits"] = other
+        raise
 
 
-def _renamed(architecture: Architecture, header: Header) -> Header:
-    names = _naming(architecture)
-    return replace(header, tensors={names(name): tensor for name, tensor in header.tensors.items()})
+def _told(prefix: str, whole: list[str]) -> list[str]:
+    notes = [f"The prefix {prefix!r} of the names was taken off."] if prefix else []
+    if len(whole) > 1:
+        others = ", ".join(repr(each) for each in whole if each != prefix)
+        notes.append(f"The file holds such a network more than once: {prefix!r} was taken, not {others}.")
+    return notes
 
 
-def _match(architecture: Architecture, header: Header, num_classes: int | None) -> CheckpointReport:
-    ignored = _auxiliary(architecture, header)
-    found = {name: tensor.shape for name, tensor in header.tensors.items() if name not in ignored}
-    network, classes, channels, architecture = _fitting(architecture, found, num_classes)
+def _plain(
+    architecture: Architecture, header: Header, names: dict[str, str], num_classes: int | None, notes: list[str]
+) -> _Fit:
+    """The file's tensors by the network's own names. Raises `_Misfit`."""
+    auxiliary = _auxiliary(architecture, names)
+    found = {name: header.tensors[file].shape for name, file in names.items() if name not in auxiliary}
+    network, classes, channels, fitted = _fitting(architecture, found, num_classes)
     _compare(architecture, _shapes(network), found)
-    _check_dtypes(network, header, ignored)
+    used = {name: file for name, file in names.items() if name in found}
+    _check_dtypes(network, header, used)
+    return _Fit(_report(fitted, network, classes, channels, header, used, notes), used)
+
+
+def _by_library(
+    architecture: Architecture, header: Header, names: dict[str, str], num_classes: int | None, notes: list[str]
+) -> _Fit | None:
+    """As the library reads older files of its own; None where it cannot either."""
+    name = resolve(architecture.name)
+    quantised = any(header.tensors[file].dtype in _SMALL_INTEGERS for file in names.values())
+    if name.library == "retort" or not names or quantised:
+        return None
+    shapes = {plain: header.tensors[file].shape for plain, file in names.items()}
+    channels = next((shape[1] for shape in shapes.values() if len(shape) == 4 and shape[1] == 3), None)
+    channels = channels or next((shape[1] for shape in shapes.values() if len(shape) == 4), 3)
+    for classes in [num_classes] if num_classes else _class_counts(shapes):
+        state = {n: as_meta(shape, DTYPES[header.tensors[names[n]].dtype]) for n, shape in shapes.items()}
+        try:
+            network = skeleton(architecture, classes, channels)
+            unused = load_by_library(name, network, state)
+        except (InvalidConfig, *FAILURES):
+            continue
+        used = {plain: file for plain, file in names.items() if plain not in unused}
+        told = f"{name.library}'s own code for older checkpoints renamed or reshaped the tensors."
+        report = _report(architecture, network, classes, channels, header, used, [*notes, told])
+        return _Fit(report, names, library=True)  # also what was not used: its presence may have decided
+    return None
+
+
+def _class_counts(shapes: Shapes) -> list[int]:
+    """How many classes there may be: sizes of the shallowest layers that are named like classifiers."""
+    heads = [name for name, shape in shapes.items() if len(shape) in (1, 2) and _HEAD.search(name)]
+    counts = [shapes[name][0] for name in sorted(heads, key=lambda name: (name.count("."), name))]
+    return list(dict.fromkeys(count for count in counts if 0 < count <= MAX_CLASSES))[:_GUESSES]
+
+
+def _report(
+    architecture: Architecture, network: nn.Module, classes: int, channels: int, header: Header,
+    used: dict[str, str], notes: list[str],
+) -> CheckpointReport:  # fmt: skip
+    ignored = sorted(set(header.tensors) - set(used.values()))
+    if counted := counters(ignored):
+        notes = [*notes, f"{len(counted)} counters of a profiler were left out ({_some(sorted(counted))})."]
+    if others := [name for name in ignored if name not in counted]:
+        notes = [*notes, f"{len(others)} tensors that the network has no place for were left out ({_some(others)})."]
     return CheckpointReport(
         architecture,
         classes,
         channels,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        tensors=len(found),
-        dtypes=tuple(sorted({header.tensors[name].dtype for name in found})),
-        ignored=tuple(sorted(ignored)),
+        tensors=len(used),
+        dtypes=tuple(sorted({header.tensors[file].dtype for file in used.values()})),
+        ignored=tuple(ignored),
         metadata=header.metadata,
+        notes=tuple(notes),
     )
 
 
-def _auxiliary(architecture: Architecture, header: Header) -> set[str]:
+def _auxiliary(architecture: Architecture, names: Iterable[str]) -> set[str]:
     name = resolve(architecture.name)
     if name.name.partition(".")[0] not in {"googlenet", "inception_v3"} and not is_dense(name):
         return set()
-    return {name for name in header.tensors if _AUXILIARY.search(name)}
+    return {name for name in names if _AUXILIARY.search(name)}
 
 
 def _fitting(
@@ -188,7 +296,7 @@ def _compare(architecture: Architecture, expected: Shapes, found: Shapes) -> Non
     if not (missing or unexpected or wrong):
         return
     parts = {"missing": missing, "unexpected": unexpected, "wrongly shaped": wrong}
-    raise InvalidTeacher(
+    raise _Misfit(
         f"The checkpoint does not fit {architecture.name}: "
         + "; ".join(f"{len(names)} {what} ({_some(names)})" for what, names in parts.items() if names)
         + ".",
@@ -201,23 +309,23 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _check_dtypes(network: nn.Module, header: Header, ignored: set[str]) -> None:
+def _check_dtypes(network: nn.Module, header: Header, names: dict[str, str]) -> None:
     for name, tensor in network.state_dict().items():
-        info = header.tensors.get(name)
-        if info is None or name in ignored:
+        if name not in names:
             continue
-        if tensor.is_floating_point() and not info.dtype.startswith(("F", "BF")):
+        dtype = header.tensors[names[name]].dtype
+        if tensor.is_floating_point() and not dtype.startswith(("F", "BF")):
             raise InvalidTeacher(
-                f"Tensor {name} holds {info.dtype} values where the network has floating-point weights.",
+                f"Tensor {name} holds {dtype} values where the network has floating-point weights.",
                 "Save the weights in float32, float16 or bfloat16; quantised checkpoints are not read.",
-                {"name": name, "dtype": info.dtype},
+                {"name": name, "dtype": dtype},
             )
 
 
-def _finite(path: str | Path, ignored: set[str]) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the file; after the last, an error if any held NaN or infinity."""
+def _finite(path: str | Path, names: dict[str, str]) -> Iterator[tuple[str, Tensor]]:
+    """(name, tensor) of `names`, a name to one in the file; after the last, an error if any held NaN or infinity."""
     bad: dict[str, int] = {}
-    for name, tensor in _read(path, ignored):
+    for name, tensor in _read(path, names):
         values = tensor.float() if tensor.element_size() == 1 else tensor  # float8 has few operations of its own
         wrong = tensor.numel() - int(torch.isfinite(values).sum())
         bad |= {name: wrong} if wrong else {}
@@ -230,11 +338,10 @@ def _finite(path: str | Path, ignored: set[str]) -> Iterator[tuple[str, Tensor]]
         )
 
 
-def _read(path: str | Path, ignored: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+def _read(path: str | Path, names: dict[str, str]) -> Iterator[tuple[str, Tensor]]:
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
-            for name in file.keys():  # noqa: SIM118  (safe_open is no mapping)
-                if name not in ignored:
-                    yield name, file.get_tensor(name)
+            for name, there in names.items():
+                yield name, file.get_tensor(there)
     except (SafetensorError, OSError, ValueError) as error:
         raise InvalidTeacher(f"The checkpoint cannot be read: {error}.", "Upload it again, complete.") from error

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from distill.layers.forward import batch_size, forward, to_device
+from distill.layers.modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,12 @@ def cost(model: nn.Module, example: Any) -> Cost:
     one operation that the counter does not know (ViT-B/16: 22.5 instead of 35.1 GFLOP). A network that reads values
     while it runs, as most language models read their mask, is counted where it is, its attention spelled out too.
     """
-    training = model.training
-    model.eval()
-    try:
-        flops = _counted(*_on_meta(model, example))
-    except (NotImplementedError, RuntimeError):
-        with sdpa_kernel(SDPBackend.MATH):
-            flops = _counted(model, example)
-    finally:
-        model.train(training)
+    with evaluating(model):
+        try:
+            flops = _counted(*_on_meta(model, example))
+        except (NotImplementedError, RuntimeError):
+            with sdpa_kernel(SDPBackend.MATH):
+                flops = _counted(model, example)
     stored = model.state_dict().values()
     return Cost(
         parameters=sum(parameter.numel() for parameter in model.parameters()),

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from distill.errors import InvalidConfig
 from distill.estimate import NetworkCost
 from distill.models.build import skeleton
 from distill.models.preprocessing import preprocessing
+from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
 from distill.types import Architecture
 
 
@@ -29,14 +28,11 @@ def measure(
     how = preprocessing(architecture, image_size, native_size, in_channels)
     network = skeleton(architecture, num_classes, how.channels, how.size).to("meta").eval()
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), outputs(network) as found, counter:
+    with outputs(network) as found, counter:
         try:
-            network(torch.empty(1, how.channels, *how.size, device="meta"))
-        except (RuntimeError, ValueError, AssertionError) as error:
-            raise InvalidConfig(
-                f"{architecture.name} does not run on images of {how.size[0]} x {how.size[1]}: {error}",
-                "Choose another image_size, or other options.",
-            ) from error
+            run_on_meta(network, how.channels, how.size)
+        except FORWARD_ERRORS as error:
+            raise unfit_size(architecture, how.size, error) from error
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return NetworkCost(parameters, int(counter.get_total_flops()), 4 * sum(found), len(found))
 

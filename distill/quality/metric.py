@@ -45,8 +45,9 @@ def knowledge_quality(features: Tensor, labels: Tensor | Sequence[int], train_si
 
     `features` (N, ...), any floating dtype, flattened to (N, D), neither pooled nor centred; `labels` (N,) integers
     on any device; `train_size` M: size of the whole training set. G = min(N, D).
-    Defined results (**our choices**): a sample of norm 0 has similarity 0 to all, itself included; a class with one
-    sample or without spread has entropy 0; where every feature is 0, all values are 0.
+    Defined results (**our choices**; `distill.quality` gives each reason and the published value): a sample of norm 0
+    has similarity 0 to all, itself included; a class with one sample or without spread has entropy 0; of a class with
+    more samples than D the entropy is that of D eigenvalues; where every feature is 0, all values are 0.
     Raises `InvalidDataset` for one class, `NonFiniteFeatures` for NaN or infinity.
     Source: arXiv 2511.14981. Cost: half a float64 product F F^T, C eigenproblems of class size, memory 8 N^2 bytes.
     """

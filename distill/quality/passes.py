@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView, capture
 from distill.layers.forward import batch_size, forward, replace_tensors, tensors
-from distill.layers.trace import evaluating
+from distill.layers.modes import evaluating
 from distill.quality.classes import Classes
 from distill.quality.gram import MatrixColumns
 from distill.quality.plan import Stored, is_channels_last

@@ -20,7 +20,7 @@ from distill.types import Layer, LayerQuality
 FORWARD_SHARE = 0.25  # of the budget: larger batches are run in parts
 
 
-def score(
+def score(  # noqa: PLR0913 - the public entry, options by keyword
     model: nn.Module,
     layers: Sequence[Layer],
     batches: Batches,

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.layers import capture
+from distill.layers.modes import evaluating
 from distill.recipes._base import Setup
-from distill.recipes._networks import beside, evaluating, run_logits
+from distill.recipes._networks import beside, run_logits
 
 
 def check_nothing_bypasses(setup: Setup) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,18 +13,6 @@ from distill.layers.forward import forward, to_device
 def run_logits(network: nn.Module, network_input: Any) -> Tensor:
     """`forward`, then `logits_of`."""
     return logits_of(forward(network, network_input))
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """`eval()` inside the block, so that no batch statistics move; every module's own mode comes back after it."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def beside(network: nn.Module, network_input: Any) -> Any:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig
 from distill.layers import capture
 from distill.layers.forward import batch_size, feature_of, replace_tensors, tensors, to_device
+from distill.layers.modes import clear_caches, evaluating
 from distill.layers.names import Point, parse
-from distill.recipes._networks import beside, evaluating, run_logits
+from distill.recipes._networks import beside, run_logits
 
 Step = Callable[[Callable[..., Any], Any, Any, Tensor], Any]  # (original forward, args, kwargs, feature) -> output
 
@@ -47,6 +48,7 @@ class Tail:
         for path in self._plan:
             self._override(path)
         self._verify(network, layer, example)
+        clear_caches(self._shadow)
 
     def __call__(self, feature: Tensor, inputs: Any = None) -> Tensor:
         """(n, C) logits. `inputs`: the batch that `feature` came from, for networks of sequences only."""

@@ -33,7 +33,7 @@ class FeatureLogit(PairedFeatures):
     """
 
     @validated(PARAMETERS)
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters
         self,
         setup: Setup,
         feature_loss: str = "mse",

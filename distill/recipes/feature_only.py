@@ -29,7 +29,7 @@ class FeatureOnly(DetachedHead):
     labels_teach_head: ClassVar[bool] = True
 
     @validated(PARAMETERS)
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters
         self,
         setup: Setup,
         feature_loss: str = "mse",

@@ -33,13 +33,21 @@ __all__ = [
     "get",
     "names",
     "of_report",
+    "of_result",
     "part",
     "spec",
     "specs",
 ]
 
 EXTENSIONS = "RETORT_EXTENSIONS"
-__path__ += [str(Path(top) / "tasks") for top in os.environ.get(EXTENSIONS, "").split(os.pathsep) if top]
+
+
+def extensions() -> tuple[str, ...]:
+    """The folders that `RETORT_EXTENSIONS` names: a process that may read little must read them."""
+    return tuple(top for top in os.environ.get(EXTENSIONS, "").split(os.pathsep) if top)
+
+
+__path__ += [str(Path(top) / "tasks") for top in extensions()]
 
 
 def names() -> tuple[str, ...]:
@@ -75,14 +83,20 @@ def container(architecture: str) -> Container:
 
 
 def of_report(report: Mapping[str, Any] | None) -> str:
-    """The task of an inspection's report on a dataset, or of the `dataset` in a job's result; empty where nothing says
-    so. Older releases wrote no `task` and told them apart by `kind`."""
+    """The task of an inspection's report on a dataset; empty where nothing says so. Older releases wrote no `task` and
+    told them apart by `kind`."""
     if not report:
         return ""
     if report.get("task") in names():
         return str(report["task"])
     kind = report.get("kind", "")
     return next((each.name for each in specs() if each.older_kind == kind and "task" not in report), "")
+
+
+def of_result(result: Mapping[str, Any]) -> str:
+    """The task of a job's result, whose `dataset` has the `kind` of older releases."""
+    told = result.get("task")
+    return of_report(result.get("dataset")) if told is None else of_report({"task": told})
 
 
 def part(name: str, module: str) -> Any:

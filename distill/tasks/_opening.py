@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from distill import recipes, selection
+from distill.data.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
@@ -112,7 +113,7 @@ def share_of(order: Order) -> int:
 
 def check_order(who: str, theirs: Sequence[str], ours: Sequence[str]) -> None:
     """Raises `InvalidConfig` where two networks would mean different classes by one logit."""
-    if list(theirs) != list(ours) and set(theirs) == set(ours):
+    if arrangement(theirs, ours) == "permuted":
         raise InvalidConfig(
             f"{who} and dataset have the same classes in another order.",
             f"Use a {who.lower()} that was trained on this dataset here, or name the classes so that they sort as its "

@@ -47,6 +47,9 @@ class Metric:
         return {name: getattr(self, name) for name in self.__slots__} | {"path": self.path or self.name}
 
 
+_APART = frozenset({"metrics", "settings", "older_kind"})
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A task, torch-free.
@@ -102,5 +105,5 @@ class TaskSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""
-        found = {name: getattr(self, name) for name in self.__slots__ if name not in {"metrics", "settings"}}
+        found = {name: getattr(self, name) for name in self.__slots__ if name not in _APART}
         return found | {"metrics": [metric.to_dict() for metric in self.metrics], "settings": sorted(self.settings)}

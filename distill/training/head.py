@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.recipes._networks import evaluating, run_logits
+from distill.head_samples import LEAST_A_CLASS, most_in_time
+from distill.layers.modes import evaluating
+from distill.recipes._networks import run_logits
 from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
-from distill.training.head_samples import LEAST_A_CLASS, most_in_time
 from distill.training.mode import Mode
 
 PENALTIES = tuple(10 ** (1 - i / 2) for i in range(13))  # from 10, near the trained head, to 1e-5, far from it

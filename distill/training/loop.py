@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.answers.base import Guess
 from distill.control import Control
+from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe
 from distill.training import checkpoint, distributed
 from distill.training.data import Source
@@ -240,6 +241,7 @@ class Loop:
             self.validated |= {name: self.best[name] for name in ("value", "values")}
         elif self.ema:
             self.recipe.exported().load_state_dict(self.ema.shadow)
+        clear_caches(self.recipe.exported())
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
@@ -301,6 +303,7 @@ class Loop:
     def load(self, state: dict[str, Any]) -> None:
         """Continue from `state`; weights keep the memory format that the mode gave them."""
         self.recipe.load_state_dict(state["recipe"])
+        clear_caches(self.recipe)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
             self.ema.load(state["ema"])

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe
 from distill.training.cache import Teacher
 from distill.training.mode import Mode
@@ -192,3 +193,4 @@ def untouched(module: nn.Module) -> Iterator[None]:
     finally:
         for tensor, data, grad in before:
             tensor.data, tensor.grad = data, grad
+        clear_caches(module)

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from distill.answers import Answer, Compared
 from distill.layers.forward import forward
-from distill.recipes._networks import evaluating
+from distill.layers.modes import evaluating
 from distill.training.data import Source
 from distill.training.meter import Meter
 from distill.training.mode import Mode

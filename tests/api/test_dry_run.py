@@ -41,6 +41,7 @@ from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 from tests.api.off_loop import OffLoopDoorbell
 from tests.embedded.service import Service, wait_for
+from tests.slowness import within
 
 COUNTED = {
     "classes": ["a", "b"],
@@ -312,7 +313,7 @@ FACTOR = 3.0
 def test_the_estimate_of_a_tiny_job_is_near_what_it_takes(service: Service) -> None:
     """Run once, asked about, run again: memory, minutes and disk against what was measured."""
     client = service.client()
-    client.timeout = httpx.Timeout(120)
+    client.timeout = httpx.Timeout(within(120))
     config = {"recipe": "cross_entropy", "epochs": 15, "seed": 1}
     body = {"dataset": {"named": "digits"}, "student": STUDENT, "config": config}
     first = client.post("/jobs?dry_run=true", json=body).raise_for_status().json()["estimates"]
@@ -339,7 +340,7 @@ def test_a_real_worker_refuses_a_student_that_cannot_be_built(service: Service) 
     client = service.client()
     body = {"dataset": {"named": "digits"}, "student": STUDENT | {"options": {"depth": 3}}}
     config = {"config": {"recipe": "cross_entropy"}}
-    problem(client.post("/jobs?dry_run=true", json=body | config, timeout=120), 422, "invalid_config")
+    problem(client.post("/jobs?dry_run=true", json=body | config, timeout=within(120)), 422, "invalid_config")
     assert [job for job in client.get("/jobs").json()["items"] if job["status"] == "queued"] == []
     client.close()
 

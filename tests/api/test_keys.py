@@ -28,6 +28,7 @@ from tests.api.checks import pointers, problem
 from tests.api.driver import Driver
 from tests.api.modes import MODES, Service, serving, settings_of
 from tests.api.test_registration import post_teacher, safetensors
+from tests.slowness import within
 
 FIRST_KEY = "a-long-and-random-first-key"
 
@@ -233,7 +234,7 @@ def test_many_requests_at_once_do_not_pass_the_quota_of_bytes(
     original = getattr(part, name)
 
     def slow(*given: Any) -> Any:
-        together.wait(20)
+        together.wait(within(20))
         return original(*given)
 
     monkeypatch.setattr(part, name, slow)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.api.modes import settings_of
 from tests.api.process import ApiProcess, api_process, status_bytes
+from tests.slowness import within
 
 MIB, GIB = 1 << 20, 1 << 30
 BLOCK = hashlib.sha256(b"seed").digest() * (MIB // 32)
@@ -57,7 +58,7 @@ def form(client: httpx.Client, size_bytes: int) -> None:
 
 def growth(process: ApiProcess, size_bytes: int) -> int:
     """How much more memory than before the service needs at any moment of a file's way."""
-    with httpx.Client(base_url=process.url, timeout=600) as client:
+    with httpx.Client(base_url=process.url, timeout=within(600)) as client:
         for way in (upload, form):
             way(client, 20 * MIB)  # whatever is imported or pooled at the first use
         before = process.resident_bytes()

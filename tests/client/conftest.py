@@ -19,6 +19,7 @@ from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
 from tests.api.conftest import app, database, doorbell, migrated, objects, settings
 from tests.api.driver import Driver, Inspector
+from tests.slowness import within
 
 __all__ = ["app", "database", "doorbell", "migrated", "objects", "settings"]
 
@@ -34,7 +35,7 @@ def serving(app: FastAPI, port: int = 0) -> Iterator[str]:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(within(10))
     assert not thread.is_alive()
 
 

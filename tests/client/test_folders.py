@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import zipfile
@@ -13,9 +14,15 @@ import pytest
 from client import folders, packing, uploads
 from client.api import Retort
 from client.errors import NotThere, Unusable
+from distill.data.columns import PATHS, find
+from distill.data.rows import FORMS
 from distill.errors import InvalidDataset
 from distill.modalities.images import open_dataset
+from distill.modalities.images.formats import EXTENSIONS
+from distill.modalities.text import open_raw_text, recognised
+from distill.types import DatasetInput
 from store.database import Database
+from store.formats import KINDS, detect
 from store.repositories import system
 from tests.api.driver import Driver
 from tests.client.conftest import Command
@@ -208,6 +215,30 @@ def test_a_picture_beside_tables_of_texts_is_none_of_the_data(table: str, tmp_pa
     folder = write_folder(tmp_path / "news", {table: rows[Path(table).suffix], "figures/curve.png": image_bytes()})
     with folders.dataset_files(folder) as found:
         assert list(found.values()) == [folder / table]
+
+
+def test_the_client_knows_what_the_service_reads() -> None:
+    assert packing.IMAGES == EXTENSIONS
+    assert {find([column], PATHS) for column in packing.PATHS} == packing.PATHS
+    assert {ending.removesuffix(".gz") for ending in (*folders.TABLES, *folders.ARRAYS)} == {*FORMS, ".parquet"}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_table_that_is_offered_is_read(form: str, packed: bool, tmp_path: Path) -> None:
+    rows = [{"text": f"text {i}", "label": i % 2} for i in range(10)]
+    made = {
+        "csv": "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in rows),
+        "jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+        "json": json.dumps(rows),
+    }[form].encode()
+    name = f"Reviews.{form.upper()}{'.gz' if packed else ''}"
+    write_folder(tmp_path, {name: gzip.compress(made) if packed else made, "dataset_info.json": b'{"a": 1}'})
+    with folders.dataset_files(tmp_path) as found:
+        assert found == {"file": tmp_path / name}
+        kind = KINDS[detect(found["file"]) or "zip"]
+        given = recognised(DatasetInput(kind=kind, name="x", files={"all": str(found["file"])}))
+        assert open_raw_text(given).classes == ("0", "1")
 
 
 @pytest.mark.usefixtures("inspector", "language")

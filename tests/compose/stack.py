@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.services.processes import free_ports
+from tests.slowness import within
 from tests.worker.support import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -55,7 +56,7 @@ class Stack:
         """Standard output of the command; raises with both outputs when it fails."""
         done = subprocess.run(
             [*self._command, *arguments], cwd=ROOT, env=self._environment, input=content or b"", capture_output=True,
-            timeout=seconds,
+            timeout=within(seconds),
         )  # fmt: skip
         said = f"{done.stderr.decode(errors='replace')[-4000:]}\n{done.stdout[-2000:]!r}"
         assert done.returncode == 0, f"{arguments} ended with {done.returncode}\n{said}"
@@ -71,7 +72,7 @@ class Stack:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=within(10)).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -86,7 +87,7 @@ class Stack:
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.key()}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=150)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=within(150))
 
     def containers(self, service: str, everything: bool = False) -> list[Row]:
         options = ["--all"] if everything else []
@@ -114,4 +115,4 @@ class Stack:
 
 def docker(*arguments: str) -> str:
     """The engine's own command, which comes with compose."""
-    return subprocess.run([*DOCKER, *arguments], check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run([*DOCKER, *arguments], check=True, capture_output=True, text=True, timeout=within(120)).stdout

@@ -20,6 +20,7 @@ from tests.compose.stack import COMPOSE, Stack, docker
 from tests.embedded.service import wait_for
 from tests.integration import main_job
 from tests.services.processes import free_ports
+from tests.slowness import within
 from tests.worker.support import wait_until
 
 pytestmark = [
@@ -208,7 +209,9 @@ def test_tls_before_both(stack: Stack, kept: dict[str, Any], tmp_path: Path) -> 
     over.up()
     trusted = ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
     headers = {"Authorization": f"Bearer {stack.key()}"}
-    with httpx.Client(base_url=f"https://localhost:{port}", verify=trusted, headers=headers, timeout=60) as client:
+    with httpx.Client(
+        base_url=f"https://localhost:{port}", verify=trusted, headers=headers, timeout=within(60)
+    ) as client:
         wait_until(lambda: answers(client), 60)
         check_kept(client, kept)
         location = client.get(f"/jobs/{kept['job']}/student").headers["location"]
@@ -292,5 +295,5 @@ def test_backup_wipe_restore(stack: Stack, kept: dict[str, Any]) -> None:
     stack.forget_key()
     assert stack.key() != old_key
     for key in (stack.key(), old_key):  # the old first key was in the backup: revoke it if it is known to others
-        with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+        with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {key}"}, timeout=within(60)) as client:
             check_kept(client, kept)

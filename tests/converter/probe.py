@@ -72,6 +72,12 @@ def replace_self(path: str) -> None:
     os.execv(path, [path])
 
 
+def burn(seconds: str) -> None:
+    """Use processor time."""
+    while time.process_time() < float(seconds):
+        pass
+
+
 def torch_sum() -> float:
     import torch
 
@@ -85,6 +91,7 @@ ACTIONS = {
     "thread": thread,
     "allocate": allocate,
     "spin": spin,
+    "burn": burn,
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "write": write,
     "grow": grow,

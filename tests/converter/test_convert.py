@@ -144,11 +144,8 @@ def test_a_whole_training_checkpoint(tmp_path: Path) -> None:
     }  # fmt: skip
     torch.save(whole, tmp_path / "a.pt")
     found, notes = convert_here(tmp_path / "a.pt")
-    assert_same(found, dict(model.state_dict()))
-    assert notes == [
-        "The weights were taken from 'model' (it also holds ema).",
-        "The prefix 'module._orig_mod.' of all names was removed.",
-    ]
+    assert_same(found, {f"module._orig_mod.{name}": value for name, value in model.state_dict().items()})
+    assert notes == ["The weights were taken from 'model' (it also holds ema)."]
 
 
 def test_two_wrappers_and_entries_that_are_no_tensors(tmp_path: Path) -> None:
@@ -158,7 +155,37 @@ def test_two_wrappers_and_entries_that_are_no_tensors(tmp_path: Path) -> None:
     assert notes[-1] == "Left out, as they are no tensors: 'step', 'name'."
 
 
-def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
+BESIDE = {
+    "best_acc": torch.tensor(72.1),
+    "rng_state": torch.zeros(16, dtype=torch.uint8),
+    "class_weights": torch.ones(10),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("beside", BESIDE)
+def test_a_tensor_beside_a_wrapper_is_no_state_dict(wrapper: str, beside: str, tmp_path: Path) -> None:
+    torch.save({"epoch": 240, beside: BESIDE[beside], wrapper: {"w": torch.ones(2)}}, tmp_path / "a.pt")
+    found, notes = convert_here(tmp_path / "a.pt")
+    assert_same(found, {"w": torch.ones(2)})
+    assert beside in notes[1]
+
+
+def test_a_tensor_beside_an_inner_wrapper(tmp_path: Path) -> None:
+    torch.save({"ema": {"decay": torch.tensor(0.9), "module": {"w": torch.ones(2)}}}, tmp_path / "a.pt")
+    found, notes = convert_here(tmp_path / "a.pt")
+    assert_same(found, {"w": torch.ones(2)})
+    assert "decay" in notes[-1]
+
+
+def test_a_wrapper_without_tensors_is_passed_over(tmp_path: Path) -> None:
+    torch.save({"model": {"name": "resnet"}, "weights": {"w": torch.ones(2)}}, tmp_path / "a.pt")
+    assert_same(convert_here(tmp_path / "a.pt")[0], {"w": torch.ones(2)})
+    torch.save({"model": {"name": "resnet"}, "w": torch.ones(2)}, tmp_path / "a.pt")
+    assert_same(convert_here(tmp_path / "a.pt")[0], {"w": torch.ones(2)})
+
+
+def test_names_stay_as_they_are(tmp_path: Path) -> None:
     state = {"module.a": torch.ones(1), "b": torch.ones(2)}
     torch.save(state, tmp_path / "a.pt")
     assert_same(convert_here(tmp_path / "a.pt")[0], state)

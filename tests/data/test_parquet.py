@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from distill.data.limits import Limits
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
 from distill.modalities.images.kinds import parquet
+from distill.modalities.images.kinds._rows import ImageRows
 from distill.modalities.images.pack import Pack
 from distill.modalities.text import recognised
 from distill.types import DatasetInput
@@ -72,7 +74,7 @@ def test_numbers_mean_what_their_own_file_says(tmp_path):
     assert data.train.labels.tolist() == [0, 0, 0, 1] + [1] * 6 + [1, 1, 0]
     assert data.test.labels.tolist() == [1, 1, 1, 0]
     write_parquet(test, IMAGES[:2], [0, 1], ["dog", "cow"])
-    with pytest.raises(InvalidDataset, match="'cow' of test row 1 is none of the 2 classes"):
+    with pytest.raises(InvalidDataset, match="training split lacks"):
         open_dataset(dataset(train=train, test=test))
     write_parquet(test, IMAGES[:2], [0, 2], ["dog", "cat"])
     with pytest.raises(InvalidDataset, match="label 2 of test row 1 is none of its 2 class names"):
@@ -94,21 +96,21 @@ def refused(path: Path, word: str, limits: Limits | None = None) -> None:
 def test_names_that_no_class_can_have(tmp_path, name):
     refused(write_parquet(tmp_path / "a.parquet", IMAGES, [0, 1] * 5, ["a", name]), "a class that its metadata name")
     if name.isprintable():
-        refused(write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 has 256")
+        refused(
+            write_parquet(tmp_path / "a.parquet", IMAGES, ["a", name] * 5), "the class of row 1 of a.parquet has 256"
+        )
 
 
 def test_bad_content(tmp_path):
     path = tmp_path / "a.parquet"
-    refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "without images")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "without labels")
+    refused(write_parquet(path, [*IMAGES[:9], None], LABELS, ["a", "b"]), "row 9 of a.parquet has no image")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], None], ["a", "b"]), "row 9 of a.parquet has no class")
     refused(write_parquet(path, IMAGES, [*LABELS[:9], 2], ["a", "b"]), "row 9 is none of its 2 class names")
-    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "label -1 of a.parquet row 9")
-    refused(write_parquet(path, IMAGES, LABELS, ["a", "b", "c"]), "have no images")
+    refused(write_parquet(path, IMAGES, [*LABELS[:9], -1], ["a", "b"]), "row 9 of a.parquet has the label -1")
     refused(write_parquet(path, IMAGES, [0] * 10, ["a"]), "fewer than 2")
-    refused(write_parquet(path, IMAGES, [0.5] * 10), "neither integer nor text")
+    refused(write_parquet(path, IMAGES, [[0]] * 10), "neither integer nor text; several classes a row")
     refused(write_parquet(path, [*IMAGES[:9], b"broken"], LABELS, ["a", "b"]), "row 9")
     refused(write_parquet(path, [], [], ["a", "b"]), "label|no rows")
-    refused(write_parquet(path, IMAGES, LABELS, column="picture"), "no column 'image'")
 
 
 def test_wrong_types(tmp_path):
@@ -166,4 +168,82 @@ def test_a_full_disk_is_not_the_files_fault(tmp_path):
     with Pack(tmp_path, memory_bytes=0) as pack, Path("/dev/full").open("wb", buffering=0) as full:
         pack._file = full
         with pytest.raises(OSError, match="No space left"):
-            parquet._read(path, pack, Limits())
+            parquet._shard(path, None, ImageRows("all"), pack, Limits())
+
+
+STRUCT = pa.array([{"bytes": data, "path": None} for data in IMAGES])
+WORDS = [("cat", "dog")[i % 2] for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (pa.array([1 + i % 3 for i in range(10)], pa.uint8()), ("1", "2", "3")),
+        (pa.array([(5, 17, 200)[i % 3] for i in range(10)]), ("5", "17", "200")),
+        (pa.array(WORDS).dictionary_encode(), ("cat", "dog")),
+        (pa.array([3, 7] * 5).dictionary_encode(), ("3", "7")),
+        (pa.array(WORDS, pa.large_string()), ("cat", "dog")),
+        (pa.array(WORDS, pa.string_view()), ("cat", "dog")),
+        (pa.array([True, False] * 5), ("False", "True")),
+        (pa.array([0.0, 1.0] * 5), ("0", "1")),
+        (pa.array([Decimal(0), Decimal(1)] * 5, pa.decimal128(5, 2)), ("0", "1")),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+@pytest.mark.parametrize("name", ["label", "Label", "category", "target"])
+def test_labels_of_other_writers(tmp_path, name, labels, classes):
+    pq.write_table(pa.table({"image": STRUCT, name: labels}), tmp_path / "a")
+    assert open_dataset(dataset(all=tmp_path / "a")).classes == classes
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        pa.array(IMAGES, pa.binary_view()),
+        pa.array(IMAGES, pa.large_binary()),
+        pa.array([{"bytes": data} for data in IMAGES]),
+        pa.array([{"path": "x.png", "bytes": data, "extra": 1} for data in IMAGES]),
+        pa.array(IMAGES).dictionary_encode(),
+    ],
+    ids=lambda value: str(value.type),
+)
+@pytest.mark.parametrize("name", ["image", "img", "Image", "picture"])
+def test_images_of_other_writers(tmp_path, name, images):
+    if pa.types.is_dictionary(images.type):
+        images = images.cast(pa.binary())
+    pq.write_table(pa.table({name: images, "label": WORDS}), tmp_path / "a")
+    data = open_dataset(dataset(all=tmp_path / "a"))
+    assert len(data.train) + len(data.test) == 10
+
+
+def test_class_names_without_rows_are_left_out_by_name(tmp_path):
+    path = write_parquet(tmp_path / "a", IMAGES, [3, 1] * 5, ["a", "b", "c", "d", "e"])
+    data = open_dataset(dataset(all=path))
+    assert data.classes == ("b", "d")
+    assert "3 of 5 class names have no training rows and were left out: a, c, e." in data.notes
+
+
+@pytest.mark.parametrize(
+    ("images", "word", "remedy"),
+    [
+        ([{"bytes": None, "path": "/data/0.png"}] * 10, "holds paths of images, no encoded bytes", "zip"),
+        ([{"bytes": b"x"}] * 7 + [{"path": "/data/7.png"}] * 3, "row 7 of a has only the path '/data/7.png'", "zip"),
+        ([{"bytes": b"x"}] * 7 + [None] * 3, "row 7 of a has no image", "Remove the rows"),
+        ([{"path": "x.png"}] * 10, "no encoded bytes", "embed_table_storage"),
+        (["aGVsbG8="] * 10, "no encoded bytes", "b64decode"),
+        ([[1, 2]] * 10, "no encoded bytes", "`image`"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_images_of_this_file(tmp_path, images, word, remedy):
+    pq.write_table(pa.table({"image": images, "label": WORDS}), tmp_path / "a")
+    with pytest.raises(InvalidDataset, match=word) as caught:
+        open_dataset(dataset(all=tmp_path / "a"))
+    assert remedy in caught.value.remedy
+
+
+def test_shards_whose_names_say_splits(tmp_path):
+    for split, count in (("train", 8), ("test", 4)):
+        for shard in range(2):
+            write_parquet(tmp_path / f"{split}-0000{shard}-of-00002.parquet", IMAGES[:count], LABELS[:count])
+    data = open_dataset(dataset(all=tmp_path))
+    assert (len(data.train), len(data.test)) == (16, 8)

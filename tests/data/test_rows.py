@@ -52,7 +52,7 @@ def test_jsonl() -> None:
         (b"a,b\n1\n", "row 1 of t has 1 values"),
         (b"a,b\n1,2\n1,2,3\n", "row 2 of t has 3 values"),
         (b"a,a\n1,2\n", "twice"),
-        (b"a,\n1,2\n", "empty or come twice"),
+        (b",Unnamed: 0\n1,2\n", "empty or come twice"),
         (b'a,b\n"1"x,2\n', "row 1 of t is no CSV"),
         (b'a,b\n"1,2\n', "row 1 of t is no CSV"),
         (b"a,b\n\xff,2\n", "line 2 of t is not UTF-8"),

@@ -16,6 +16,7 @@ from distill.modalities.images import inspect, open_dataset
 from distill.modalities.images.sheet import Sheet
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_parquet, write_zip
+from tests.slowness import within
 
 
 def test_inspection_and_its_package_load_no_torch():
@@ -25,7 +26,7 @@ def test_inspection_and_its_package_load_no_torch():
         "from distill.modalities.images import inspect; inspect(D(kind='named', name='digits'));"
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=within(120))
 
 
 def test_report(tmp_path):

@@ -97,6 +97,22 @@ def test_a_worker_has_longer_to_end_than_its_jobs() -> None:
     assert int(re.fullmatch(r"\$\{RETORT_STOP_GRACE:-(\d+)s\}", stop)[1]) > grace  # type: ignore[index]
 
 
+def test_what_starts_has_an_hour_and_what_runs_two_minutes() -> None:
+    """A slow machine imports for minutes; whoever cannot start ends by himself (docs/operations.md)."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    checks = [each["healthcheck"] for each in services if "test" in each.get("healthcheck", {})]
+    assert len(checks) == 3
+    assert all((check["start_period"], check["timeout"]) == ("1h", "30s") for check in checks)
+    images = re.findall(r"^HEALTHCHECK .*", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(images) == 2
+    assert all("--start-period=1h" in line for line in images)
+    for name in ("api.yaml", "worker.yaml"):
+        (container,) = one("Deployment", name)["spec"]["template"]["spec"]["containers"]
+        start, life = container["startupProbe"], container["livenessProbe"]
+        assert start["periodSeconds"] * start["failureThreshold"] >= 3600
+        assert life["periodSeconds"] * life["failureThreshold"] >= 120
+
+
 def test_images_have_versions_and_no_secret_is_written_down() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     for name, service in services.items():

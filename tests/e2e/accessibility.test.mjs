@@ -5,9 +5,9 @@ import { after, before, test } from "node:test";
 
 import { AXE, launch } from "./browser.mjs";
 import { populate, populateTexts, TEXT_VIEWS, VIEWS } from "./scenes.mjs";
-import { Service } from "./service.mjs";
+import { Service, within } from "./service.mjs";
 
-const TIMEOUT = 600_000;
+const TIMEOUT = within(600_000);
 const AXE_TEXT = readFileSync(AXE, "utf8");
 let service;
 let browser;

@@ -8,9 +8,9 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
-import { PYTHON, ROOT, Service } from "./service.mjs";
+import { PYTHON, ROOT, Service, within } from "./service.mjs";
 
-const TIMEOUT = 240_000;
+const TIMEOUT = within(240_000);
 const folder = mkdtempSync(join(tmpdir(), "retort-e2e-"));
 let store;
 let endpoint;
@@ -47,7 +47,7 @@ async function upload(name, prepare = async () => {}) {
   await page.locator("input[type=file]").setInputFiles(join(folder, "classes.zip"));
   await page.getByLabel("Name", { exact: true }).fill(name);
   await page.getByRole("button", { name: "Register dataset" }).click();
-  await page.getByRole("heading", { name }).waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name }).waitFor({ timeout: within(90_000) });
   await page.getByRole("img", { name: "8 training images of class0" }).waitFor();
   await page.close();
   assert.deepEqual(trouble, []);

@@ -7,9 +7,9 @@ import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
 import { listen } from "./listener.mjs";
-import { PYTHON, ROOT, Service } from "./service.mjs";
+import { PYTHON, ROOT, Service, within } from "./service.mjs";
 
-const TIMEOUT = 240_000;
+const TIMEOUT = within(240_000);
 let service;
 let browser;
 let page;
@@ -62,8 +62,8 @@ test("a table of images is uploaded, and its classes are seen", { timeout: TIMEO
   await page.getByRole("button", { name: "Add" }).click();
   await page.locator("input[type=file]").setInputFiles(join(service.folder, "animals.csv"));
   await page.getByRole("button", { name: "Register dataset" }).click();
-  await page.getByRole("heading", { name: "animals" }).waitFor({ timeout: 90_000 });
-  await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name: "animals" }).waitFor({ timeout: within(90_000) });
+  await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: within(90_000) });
   assert.ok(await drawn("8 training images of cat"));
 });
 
@@ -76,7 +76,7 @@ test("a dataset is fetched by URL, and what the operator does not allow is refus
   await page.locator(".problem", { hasText: "does not allow calls to example.org" }).waitFor();
   await page.getByRole("textbox", { name: /^URL/ }).fill(`${files.url}classes.zip`);
   await page.getByRole("button", { name: "Fetch and register" }).click();
-  await page.getByRole("heading", { name: "classes.zip" }).waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name: "classes.zip" }).waitFor({ timeout: within(90_000) });
   await page.getByText(`from ${files.url}classes.zip`).waitFor();
   assert.ok(await drawn("8 training images of class1"));
 });
@@ -101,7 +101,7 @@ test("a check estimates what the job will take", { timeout: TIMEOUT }, async () 
   await page.getByRole("combobox", { name: "Architecture" }).press("Escape");
   await page.getByRole("button", { name: "Check only" }).click();
   const card = page.locator(".checked");
-  await card.getByText("This job would be accepted.").waitFor({ timeout: 90_000 });
+  await card.getByText("This job would be accepted.").waitFor({ timeout: within(90_000) });
   assert.match(await card.innerText(), /Memory\s+about [\d.]+ [MG]B \(/);
   assert.match(await card.innerText(), /Disk\s+about/);
 });
@@ -113,7 +113,7 @@ test("a webhook is made, tested, and its deliveries are seen", { timeout: TIMEOU
   await page.getByRole("button", { name: "Add webhook" }).click();
   await page.locator(".checked code", { hasText: /^whsec_/ }).waitFor();
   await page.getByRole("button", { name: "Test", exact: true }).click();
-  await page.getByRole("cell", { name: /^delivered, answered 200/ }).waitFor({ timeout: 60_000 });
+  await page.getByRole("cell", { name: /^delivered, answered 200/ }).waitFor({ timeout: within(60_000) });
   assert.equal(files.heard.length, 1);
   await page.getByRole("button", { name: "Send again" }).click();
   for (let waited = 0; files.heard.length < 2 && waited < 60; waited += 1) await page.waitForTimeout(500);
@@ -125,7 +125,7 @@ test("a webhook is made, tested, and its deliveries are seen", { timeout: TIMEOU
 
 test("the API's documentation comes from the service alone", { timeout: TIMEOUT }, async () => {
   await page.goto(`${service.url}/docs`);
-  await page.locator(".opblock-summary-path", { hasText: "/datasets" }).first().waitFor({ timeout: 60_000 });
+  await page.locator(".opblock-summary-path", { hasText: "/datasets" }).first().waitFor({ timeout: within(60_000) });
   await page.locator(".opblock", { hasText: "List datasets" }).first().click();
   await page.getByRole("button", { name: "Try it out" }).click();
   await page.getByRole("button", { name: "Execute" }).click();

@@ -5,9 +5,9 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
-import { Service } from "./service.mjs";
+import { Service, within } from "./service.mjs";
 
-const TIMEOUT = 240_000;
+const TIMEOUT = within(240_000);
 const KEY = randomBytes(24).toString("hex");
 let service;
 let browser;

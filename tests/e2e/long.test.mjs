@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
-import { PYTHON, ROOT, Service } from "./service.mjs";
+import { PYTHON, ROOT, Service, within } from "./service.mjs";
 
 const POINTS = 100_000;
 /** Far above what an idle machine needs (docs/dashboard.md): a slow machine passes, a chart that hangs does not. */
@@ -18,18 +18,18 @@ before(async () => {
   await service.post("/datasets", { named: "digits" });
   job = execFileSync(PYTHON, ["tests/e2e/long_history.py", String(POINTS)], { cwd: ROOT, env: service.environment() }).toString().trim();
   browser = await launch();
-}, { timeout: 300_000 });
+}, { timeout: within(300_000) });
 
 after(async () => {
   await browser?.close();
   await service?.remove();
 });
 
-test("a chart of 100,000 points stays smooth", { timeout: 300_000 }, async (context) => {
+test("a chart of 100,000 points stays smooth", { timeout: within(300_000) }, async (context) => {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   const started = performance.now();
   await page.goto(`${service.url}/ui/jobs/${job}`);
-  await page.getByText(`${POINTS} steps.`).first().waitFor({ timeout: 240_000, state: "attached" });
+  await page.getByText(`${POINTS} steps.`).first().waitFor({ timeout: within(240_000), state: "attached" });
   const loaded = (performance.now() - started) / 1000;
   const chart = page.locator(".chart .u-over").first();
   await chart.scrollIntoViewIfNeeded();

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
-import { Service } from "./service.mjs";
+import { Service, within } from "./service.mjs";
 
-const TIMEOUT = 240_000;
+const TIMEOUT = within(240_000);
 let service;
 let browser;
 let page;
@@ -68,7 +68,7 @@ test("a job is made in the form, checked, submitted, and its student downloaded"
   await page.getByLabel("Name", { exact: true }).fill("made in the form");
   assert.match(await page.locator(".code pre").innerText(), /"epochs": 3/);
   await page.getByRole("button", { name: "Check only" }).click();
-  await page.getByText("This job would be accepted.").waitFor({ timeout: 90_000 });
+  await page.getByText("This job would be accepted.").waitFor({ timeout: within(90_000) });
   assert.equal((await service.get("/jobs")).items.length, 0);
   await page.getByRole("button", { name: "Submit job" }).click();
   await page.waitForURL(/jobs\/job_/);
@@ -96,8 +96,8 @@ test("a checkpoint is uploaded as a teacher", { timeout: TIMEOUT }, async () => 
   await page.getByRole("combobox", { name: "Its architecture" }).press("Escape");
   await page.getByLabel("Options").fill("width=8");
   await page.getByRole("button", { name: "Register teacher" }).click();
-  await page.getByRole("heading", { name: "digits-teacher" }).waitFor({ timeout: 90_000 });
-  await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name: "digits-teacher" }).waitFor({ timeout: within(90_000) });
+  await page.locator(".headline .status", { hasText: "ready" }).waitFor({ timeout: within(90_000) });
 });
 
 test("an upload that was broken off goes on where it was, and what cannot be used is refused with a reason", { timeout: TIMEOUT }, async () => {
@@ -123,7 +123,7 @@ test("an upload that was broken off goes on where it was, and what cannot be use
   await page.reload();
   await page.getByRole("button", { name: "Upload" }).click();
   await choose();
-  await page.locator(".problem").waitFor({ timeout: 90_000 });
+  await page.locator(".problem").waitFor({ timeout: within(90_000) });
   assert.equal(sent.filter((part) => part === 1).length, 1, `parts sent: ${sent}`);
   assert.ok(sent.filter((part) => part === 2).length === 2 && sent.includes(3), `parts sent: ${sent}`);
   assert.match(await page.locator(".problem").innerText(), /safetensors|header/i);
@@ -242,7 +242,7 @@ test("a restart of the service is told honestly, and the page goes on by itself"
   await page.getByText("Not reachable for").waitFor();
   await page.getByText("Connection lost, trying again").waitFor();
   await service.run();
-  await page.locator('.live[data-mode="live"]').waitFor({ timeout: 90_000 });
+  await page.locator('.live[data-mode="live"]').waitFor({ timeout: within(90_000) });
   await service.until(id, ({ attempt, progress }) => attempt > 1 && progress?.step > before);
   await page.locator(".vitals", { hasText: "of at most" }).waitFor();
   await page.getByText("Connected").waitFor();

@@ -1,6 +1,6 @@
 // A real `retort serve` in a folder of its own, that can be stopped and started again on the same data.
 import { spawn } from "node:child_process";
-import { createWriteStream, mkdtempSync } from "node:fs";
+import { createWriteStream, mkdtempSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,7 +10,10 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv/bin/python");
-const START_SECONDS = 240;
+/** How many times slower this machine is (tests/slowness.py); .ci/run measures it. */
+const SLOWNESS = Math.min(Math.max(Number(process.env.RETORT_SLOWNESS ?? 1), 1), 50);
+/** So many milliseconds of the reference machine, here. */
+export const within = (milliseconds) => milliseconds * SLOWNESS;
 /** Servers of the tests are on this machine: webhooks and datasets by URL may go there. */
 const HERE = {
   RETORT_WEBHOOK_HTTP_HOSTS: "127.0.0.1",
@@ -55,13 +58,14 @@ export class Service {
     this.process.stdout.pipe(log);
     this.process.stderr.pipe(log);
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
-    for (let waited = 0; waited < START_SECONDS; waited += 0.5) {
-      if (this.process.exitCode !== null) break;
+    // As long as it lives: a slow machine imports for minutes, and the test's own limit is stretched for it.
+    while (this.process.exitCode === null && this.process.signalCode === null) {
       const found = await this.get("/catalogue").catch(() => null);
       if (found?.architectures > 0) return;
       await sleep(500);
     }
-    throw new Error(`The service did not come up; see ${join(this.folder, "service.log")}`);
+    const last = readFileSync(join(this.folder, "service.log"), "utf8").trimEnd().split("\n").slice(-15);
+    throw new Error(`The service ended before it was ready. Its last lines:\n${last.join("\n")}`);
   }
 
   async stop(signal = "SIGTERM") {
@@ -93,7 +97,7 @@ export class Service {
 
   /** The job, once `done` says so of it. */
   async until(id, done, seconds = 240) {
-    for (let waited = 0; waited < seconds; waited += 0.5) {
+    for (let waited = 0; waited < within(seconds); waited += 0.5) {
       const job = await this.get(`/jobs/${id}`);
       if (done(job)) return job;
       if (["failed", "cancelled", "succeeded"].includes(job.status)) throw new Error(`${id} is ${job.status}: ${JSON.stringify(job.error)}`);

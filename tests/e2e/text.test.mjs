@@ -7,9 +7,9 @@ import { after, before, test } from "node:test";
 
 import { launch } from "./browser.mjs";
 import { distilDecoder, textFiles } from "./scenes.mjs";
-import { Service } from "./service.mjs";
+import { Service, within } from "./service.mjs";
 
-const TIMEOUT = 300_000;
+const TIMEOUT = within(300_000);
 const done = ({ status }) => status === "succeeded";
 let service;
 let browser;
@@ -53,8 +53,8 @@ test("texts come as two files, and what is in both is said loudly", { timeout: T
   await page.locator("input[type=file]").nth(1).setInputFiles(file("test.jsonl"));
   await page.locator("form.upload").getByLabel("Name").fill("what animals do");
   await page.getByRole("button", { name: "Register dataset" }).click();
-  await page.getByRole("heading", { name: "what animals do" }).waitFor({ timeout: 90_000 });
-  await page.getByRole("note").getByText("12 of 72 test texts (16.7 %) are also among the training texts.").waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name: "what animals do" }).waitFor({ timeout: within(90_000) });
+  await page.getByRole("note").getByText("12 of 72 test texts (16.7 %) are also among the training texts.").waitFor({ timeout: within(90_000) });
   await page.getByRole("heading", { name: "Texts by class" }).waitFor();
   await page.getByText("table of labelled texts").waitFor();
 });
@@ -68,8 +68,8 @@ test("a model's folder is chosen file by file", { timeout: TIMEOUT }, async () =
   assert.equal(await page.getByRole("combobox", { name: "Its architecture" }).inputValue(), "transformers:auto");
   await page.locator("form.upload").getByLabel("Name").fill("tiny bert");
   await page.getByRole("button", { name: "Register teacher" }).click();
-  await page.getByRole("heading", { name: "tiny bert" }).waitFor({ timeout: 90_000 });
-  await page.getByText("none: a base to fine-tune").waitFor({ timeout: 90_000 });
+  await page.getByRole("heading", { name: "tiny bert" }).waitFor({ timeout: within(90_000) });
+  await page.getByText("none: a base to fine-tune").waitFor({ timeout: within(90_000) });
   await page.getByText("bert, an encoder: classifies").waitFor();
 });
 
@@ -88,8 +88,8 @@ test("the base is fine-tuned, and its student becomes a teacher", { timeout: TIM
   await page.getByText(/No text is longer than max_length|Longer than max_length/).waitFor();
   await page.getByText("Texts per second, at the end").waitFor();
   await page.getByRole("button", { name: "Use as a teacher" }).click();
-  await page.waitForURL(/\/teachers\/tch_/, { timeout: 90_000 });
-  await page.getByText("bad, far, good").waitFor({ timeout: 90_000 });
+  await page.waitForURL(/\/teachers\/tch_/, { timeout: within(90_000) });
+  await page.getByText("bad, far, good").waitFor({ timeout: within(90_000) });
 });
 
 test("it is distilled, after a check that says what that takes", { timeout: TIMEOUT }, async () => {
@@ -107,7 +107,7 @@ test("it is distilled, after a check that says what that takes", { timeout: TIME
   await fill("max length", "8");
   await page.getByRole("button", { name: "Check only" }).click();
   const card = page.locator(".checked");
-  await card.getByText("This job would be accepted.").waitFor({ timeout: 90_000 });
+  await card.getByText("This job would be accepted.").waitFor({ timeout: within(90_000) });
   assert.match(await card.innerText(), /Time\s+about[\s\S]*Memory\s+about [\d.]+ [MG]B \(/);
   const job = await submitted();
   assert.deepEqual(job.student.options, { layers: 2, width: 8 });

@@ -7,13 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
 
-from tests.worker.support import wait_until
+from tests.slowness import within
+from tests.waiting import until
 
 COMMAND = (sys.executable, "-c", "from embedded.cli import serve; serve()")
 SHORT = {"RETORT_LEASE_SECONDS": "4", "RETORT_RENEW_SECONDS": "1", "RETORT_SWEEP_SECONDS": "1"}
@@ -43,27 +43,27 @@ class Service:
     @property
     def url(self) -> str:
         """Waits until the service says where it is."""
-        wait_until(lambda: "serves at" in self.said or self.process.poll() is not None, 120)
+        until(lambda: "serves at" in self.said or self.process.poll() is not None, 120)
         found = re.search(r"serves at (\S+)", self.said)
         assert found is not None, self.said
         return found.group(1)
 
     def client(self) -> httpx.Client:
-        client = httpx.Client(base_url=self.url, timeout=60)
-        wait_until(lambda: answers(client), 60)
+        client = httpx.Client(base_url=self.url, timeout=within(60))
+        until(lambda: answers(client), 60)
         return client
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal the service's own process and wait for its end."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(within(60))
 
     def kill(self) -> None:
         """Its trainers end by themselves: their lifeline breaks."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(60)
+            self.process.wait(within(60))
 
 
 def answers(client: httpx.Client) -> bool:
@@ -75,11 +75,18 @@ def answers(client: httpx.Client) -> bool:
 
 def wait_for(client: httpx.Client, job_id: str, seconds: float, **wanted: Any) -> dict[str, Any]:
     """Poll until the job has these values."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def look() -> dict[str, Any]:
         job: dict[str, Any] = client.get(f"/jobs/{job_id}").raise_for_status().json()
+        return job
+
+    def as_wanted() -> dict[str, Any] | None:
+        job = look()
         if all(job.get(name) == value for name, value in wanted.items()):
             return job
-        assert time.monotonic() < deadline, job
         assert job["status"] != "failed", job["error"]
-        time.sleep(0.2)
+        return None
+
+    found = until(as_wanted, seconds, look, pause=0.2)
+    assert found is not None
+    return found

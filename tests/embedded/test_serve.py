@@ -16,7 +16,7 @@ from embedded.cli import serve
 from embedded.lock import AlreadyRunning, only_one
 from tests.embedded.service import Service, wait_for
 from tests.worker.support import wait_until
-from worker.processes.survivors import survivors
+from worker.watching.survivors import survivors
 
 #: Long enough to be interrupted twice, with a checkpoint every few steps.
 JOB = {

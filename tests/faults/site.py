@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +22,9 @@ from tests.services.postgres import Postgres
 from tests.services.processes import Server
 from tests.services.redis import Redis
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
+from tests.waiting import until
+
+__all__ = ["DEFAULT", "SHORT", "Services", "Site", "pause", "until"]
 
 #: A lost worker is noticed after lease + renew + a sweep: 6 s here, where the default settings promise 90 s.
 SHORT = {
@@ -173,15 +175,6 @@ class Site(Stack):
             return max(rows, default=0)
 
         return until(newest, seconds, lambda: self.job(job_id))
-
-
-def until(found: Callable[[], Any], seconds: float, instead: Callable[[], Any] = lambda: "") -> Any:
-    """What `found` gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"it did not happen in {seconds:g} s: {instead()}"
-        time.sleep(0.03)
-    return result
 
 
 def pause(process: Server, stopped: bool) -> None:

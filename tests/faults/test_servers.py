@@ -16,6 +16,7 @@ from tests.faults.evidence import Reference, succeeded, told
 from tests.faults.site import Site, until
 from tests.integration.main_job import all_events
 from tests.services.redis import Redis
+from tests.slowness import within
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.timeout(900)]
 
@@ -49,7 +50,9 @@ def _follow(site: Site, job_id: str, seen: list[int], kill_at: int = 0) -> bool:
     stream ended by itself."""
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(seen[-1] if seen else 0)}
     try:
-        with httpx.stream("GET", f"{site.retort.url}/jobs/{job_id}/events", headers=headers, timeout=60) as stream:
+        with httpx.stream(
+            "GET", f"{site.retort.url}/jobs/{job_id}/events", headers=headers, timeout=within(60)
+        ) as stream:
             for line in stream.iter_lines():
                 if line.startswith("id:"):
                     seen.append(int(line[3:]))

@@ -16,6 +16,7 @@ from tests.services.postgres import Postgres
 from tests.services.processes import Server, free_ports
 from tests.services.redis import Redis
 from tests.services.s3 import ACCESS_KEY, S3, SECRET_KEY
+from tests.slowness import within
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,7 +80,7 @@ class Stack:
         self.postgres.drop_database(self.database_url)
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=150)
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=within(150))
 
     def _ready(self) -> bool:
         try:

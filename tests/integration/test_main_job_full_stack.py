@@ -14,7 +14,7 @@ from tests.services.postgres import Postgres
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.worker.support import wait_until
-from worker.processes.survivors import survivors
+from worker.watching.survivors import survivors
 
 LONG = {
     "recipe": "cross_entropy",

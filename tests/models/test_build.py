@@ -7,7 +7,9 @@ import timm
 import torch
 
 from distill import models
+from distill.errors import InvalidConfig
 from distill.models.build import skeleton
+from distill.models.measure import measure
 from distill.models.names import family, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
@@ -19,7 +21,7 @@ CASES = [
     ("retort:resnet18_small", {"width": 4}, 3, 20),
     ("retort:vgg11_small", {"width": 4}, 1, 32),
     ("retort:mobilenet_v2_small", {"width": 8}, 1, 32),
-    ("timm:resnet18", {"channels": [4, 8, 8, 8], "layers": [1, 1, 1, 1]}, 1, 32),
+    ("timm:resnet18", "timm:caformer_s18", {"channels": [4, 8, 8, 8], "layers": [1, 1, 1, 1]}, 1, 32),
     ("timm:vit_tiny_patch16_224", TINY, 1, 28),
     ("timm:convnext_atto", {"dims": [8, 8, 8, 8], "depths": [1, 1, 1, 1]}, 3, 32),
     ("timm:mobilenetv2_035", {}, 3, 32),
@@ -107,6 +109,62 @@ def test_pin():
     assert models.pin(Architecture(name="torchvision:vit_b_16"), 64).options == {"image_size": 64}
     given = Architecture(name="timm:vit_tiny_patch16_224", options={"img_size": 48})
     assert models.pin(given, 32) is given
+
+
+TOO_LARGE = {"timm:vit_7b_patch16_dinov3"}
+SIZED = (
+    "timm:tiny_vit_5m_224",
+    "timm:resnet18",
+    "timm:levit_128s",
+    "timm:swiftformer_xs",
+    "torchvision:resnet18",
+    "retort:resnet8",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in SIZED else pytest.mark.slow) for n in models.names()]
+)
+def test_a_size_among_the_options_is_taken_whatever_the_constructor_takes(name):
+    """The side of the input is an option of every network; constructors of networks of any size have no argument."""
+    option = {"timm": "img_size", "torchvision": "image_size"}.get(resolve(name).library)
+    if option is None:
+        with pytest.raises(InvalidConfig, match="takes no option 'img_size'"):
+            skeleton(Architecture(name=name, options={"img_size": 32}), 7)
+        return
+    own = models.preprocessing(Architecture(name=name)).size[0]
+    for size in (own, 2 * own):
+        if name in TOO_LARGE:
+            with pytest.raises(InvalidConfig, match="parameters"):
+                skeleton(Architecture(name=name, options={option: size}), 7)
+            continue
+        network = skeleton(Architecture(name=name, options={option: size}), 7)
+        assert all(parameter.is_meta for parameter in network.parameters())
+        assert models.preprocessing(Architecture(name=name, options={option: size})).size == (size, size)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("timm:resnet18", "embed_dim", 8),
+        ("torchvision:resnet18", "width_mult", 0.5),
+        ("timm:tiny_vit_5m_224", "dims", 8),
+    ],
+)
+def test_an_option_that_the_constructor_lacks_is_refused_by_name(name, option, value):
+    with pytest.raises(InvalidConfig) as caught:
+        models.build(Architecture(name=name, options={option: value}), 5)
+    assert caught.value.details == {"architecture": name, "option": option}
+    assert caught.value.message == f"{name} takes no option {option!r}."
+
+
+@pytest.mark.parametrize("options", [{}, {"img_size": 64}])
+def test_a_network_of_one_size_says_which(options):
+    """EfficientFormer takes `img_size` and ignores it: its attention is over the 49 positions of 224 x 224."""
+    with pytest.raises(InvalidConfig) as caught:
+        measure(Architecture(name="timm:efficientformer_l1", options=options), 5, image_size=64)
+    assert caught.value.details["own"] == [224, 224]
+    assert "224" in caught.value.remedy
 
 
 @pytest.mark.slow

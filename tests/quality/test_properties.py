@@ -112,6 +112,50 @@ def test_all_features_equal_separate_nothing():
     assert (quality.entropy, quality.nearest_distance, quality.efficiency) == (0, 0, 0)
 
 
+def spectral_entropy(members):
+    """By the definition, 0 ln 0 = 0."""
+    members = members.double() - members.double().mean(0)
+    shares = torch.linalg.eigvalsh(members.T @ members)
+    shares = (shares / shares.sum()).clamp(min=0)
+    return float(-torch.xlogy(shares, shares).sum())
+
+
+@pytest.mark.parametrize("dims", [1, 2, 10, 19])
+def test_fewer_dimensions_than_samples_of_a_class(dims):
+    """The published code gives H = I = 0 here, and Q = S: zeros beyond D become NaN, and the NaN becomes 0."""
+    labels = torch.arange(10).repeat_interleave(20)
+    features = torch.randn(200, dims, generator=torch.Generator().manual_seed(0))
+    quality = knowledge_quality(features, labels, 50_000)
+    expected = sum(spectral_entropy(features[labels == c]) for c in range(10)) / 10
+    assert quality.entropy == pytest.approx(expected, rel=1e-4, abs=1e-9)
+    assert (quality.entropy > 0.5) == (dims > 1)
+    assert (quality.quality > quality.separation + 0.1) == (dims > 1)
+
+
+def test_a_smaller_class_keeps_its_entropy():
+    """The published code gives 0 for every class that is smaller than the largest."""
+    features = torch.randn(95, 64, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(100)[:95] // 10
+    expected = sum(spectral_entropy(features[labels == c]) for c in range(10)) / 10
+    assert knowledge_quality(features, labels, 100).entropy == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("dead", [[3], [3, 4], [3, 25, 99], list(range(10))])
+def test_dead_samples_have_defined_values(dead):
+    """The published code gives NaN for the layer: 0 / 0 in the cosines of one sample reaches every mean."""
+    features = torch.randn(100, 64, generator=torch.Generator().manual_seed(0))
+    features[dead] = 0
+    labels = torch.arange(100) // 10
+    quality = knowledge_quality(features, labels, 100)
+    unit = torch.nn.functional.normalize(features.double(), dim=1)
+    similar = (unit @ unit.T).abs()
+    least = sum(float(similar[labels == c][:, labels == c].min()) for c in range(10)) / 10
+    assert quality.minimum_similarity == pytest.approx(least, rel=1e-4)
+    within = sum(float(similar[labels == c][:, labels == c].mean()) for c in range(10)) / 10
+    assert quality.intra == pytest.approx(within, rel=1e-4)
+    assert math.isfinite(quality.quality)
+
+
 def test_one_class_is_an_error():
     with pytest.raises(InvalidDataset, match="one class"):
         knowledge_quality(torch.randn(4, 3), torch.zeros(4, dtype=torch.long), 10)

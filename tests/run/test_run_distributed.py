@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from distill.types import TeacherInput
 from tests.run.conftest import go, spec
+from tests.slowness import within
 
 SCRIPT = """
 import sys
@@ -48,7 +49,7 @@ def test_two_processes_run_one_job(tmp_path: Path, teacher: TeacherInput) -> Non
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=200)
+            _, errors = process.communicate(timeout=within(200))
             assert process.returncode == 0, errors
     finally:
         for process in processes:

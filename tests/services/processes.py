@@ -9,13 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-START_SECONDS = 60.0
+from client.waiting import Life
+from client.waiting import until as wait_for_life
+from tests.slowness import within
+
+QUIET_SECONDS = 60.0  # in which a server that does not answer yet may do nothing
 
 
 def free_ports(count: int, below: int = 55_000) -> list[int]:
@@ -56,17 +59,15 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, answers: Callable[[], bool]) -> None:
-        """Start and wait until `answers` is true. Raises with the log when it ends or takes too long."""
+        """Start and wait until `answers` is true, as long as it works. Raises with the log when it ends or hangs."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, start_new_session=True, env=self.environment, cwd="/"
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"{self.command[0]} did not start:\n{(self.folder / 'log').read_text()[-4000:]}")
-            time.sleep(0.05)
+        life = Life(self._process, self.folder / "log")
+        if not wait_for_life(life, answers, self.command[0], print, QUIET_SECONDS):
+            self.kill()
+            raise RuntimeError(f"{self.command[0]} did not start:\n{life.tail(60)}")
 
     @property
     def pid(self) -> int:
@@ -79,7 +80,7 @@ class Server:
             return
         self._signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
+            self._process.wait(within(seconds))
         self.kill()
 
     def kill(self) -> None:

@@ -149,7 +149,7 @@ def _told(receiver: Receiver, load: Load, statuses: dict[str, str]) -> None:
     assert {job_id: receiver.ended[job_id] for job_id in statuses} == statuses
 
 
-def _report(
+def _report(  # noqa: PLR0913 - fixtures and figures
     load: Load,
     chaos: Chaos,
     trends: list[Trend],

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 
 from store.states import TERMINAL
+from tests.slowness import within
 
 #: Kind, share of the jobs, and the seed that asks `tests.soak.program` for it.
 MIX = (("tiny", 0.6, 0), ("steady", 0.28, 1), ("refused", 0.05, 2), ("crashes", 0.04, 3), ("real", 0.03, 7))
@@ -29,7 +30,7 @@ class Load(threading.Thread):
         self.answers: Counter[str] = Counter()
         self.latencies: list[float] = []
         self._urls, self._body, self._pause = urls, body, 1 / per_second
-        self._http = httpx.Client(timeout=30)
+        self._http = httpx.Client(timeout=within(30))
         self._random, self._ended = random.Random(0), threading.Event()
         self.broken: list[str] = []
 
@@ -57,7 +58,7 @@ class Load(threading.Thread):
 
     def _until_answered(self, method: str, path: str, **given: Any) -> httpx.Response | None:
         """Again after whatever a killed API leaves: no answer, half of one, 503."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + within(60)
         while time.monotonic() < deadline:
             answer = self._send(method, path, **given)
             if answer is not None and answer.status_code < 500:

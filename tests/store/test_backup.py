@@ -29,6 +29,7 @@ from store.repositories.tenants import DEFAULT_TENANT, new_key
 from store.tables import Artifact, Checkpoint, Dataset, Job, JobEvent, LogLine, Metric, Teacher, Upload, Worker
 from store.thumbnails import object_key
 from tests.services.s3 import ACCESS_KEY, SECRET_KEY
+from tests.slowness import within
 from tests.store.support import claimed, new_dataset, new_job
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -306,7 +307,7 @@ def command(name: str, *arguments: str, content: bytes = b"") -> subprocess.Comp
     program = f"from store.backup.cli import {name}; {name}()"
     return subprocess.run(
         [sys.executable, "-c", program, *arguments], input=content, capture_output=True,
-        env=kept | {"PYTHONPATH": str(ROOT)}, timeout=120,
+        env=kept | {"PYTHONPATH": str(ROOT)}, timeout=within(120),
     )  # fmt: skip
 
 
@@ -378,7 +379,7 @@ def stuck(name: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], se
             else:
                 process.stdin.write(b"\0")
                 process.stdin.flush()
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + within(30)
             while not (made := set(folder.iterdir()) - before):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -402,7 +403,7 @@ def test_a_stream_that_is_ended_leaves_nothing(small: Service, tmp_path: Path, n
         elif process.stdout is not None and process.stdin is not None:
             process.stdout.close()
             process.stdin.close()
-        code = process.wait(30)
+        code = process.wait(within(30))
     assert code == (1 if end in {signal.SIGINT, signal.SIGPIPE} else 128 + end)
     assert set(tmp_path.iterdir()) == before
 
@@ -413,7 +414,7 @@ def test_what_kill_leaves_goes_with_the_next_stream_and_no_other(small: Service,
     assert command("backup", str(kept), "--data-dir", str(tmp_path)).returncode == 0
     with stuck("backup", tmp_path) as (process, left):
         process.kill()
-        process.wait(30)
+        process.wait(within(30))
     assert all(path.exists() for path in left)
     with stuck("backup", tmp_path) as (alive, its):
         assert not any(path.exists() for path in left)
@@ -421,6 +422,6 @@ def test_what_kill_leaves_goes_with_the_next_stream_and_no_other(small: Service,
         assert all(path.exists() for path in its)
         assert alive.stdout is not None
         rest = alive.stdout.read()
-        assert alive.wait(30) == 0
+        assert alive.wait(within(30)) == 0
     assert len(rest) > 100_000
     check(kept)

@@ -18,6 +18,7 @@ from store.repositories import jobs, leases, outbox, recording, system, tenants
 from store.repositories.tenants import DEFAULT_TENANT
 from store.states import Status
 from store.tables import CachedCurve, Delivery, Job, Tenant, Webhook
+from tests.slowness import within
 from tests.store.support import claimed, new_job, read_job, statuses
 
 Work = Callable[[Session], Any]
@@ -43,7 +44,7 @@ def await_lock(database: Database) -> None:
     if database.engine.dialect.name != "postgresql":
         return
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    until = time.monotonic() + 10
+    until = time.monotonic() + within(10)
     while time.monotonic() < until:
         with database.read() as session:
             if session.scalar(text(query)):

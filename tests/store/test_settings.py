@@ -19,6 +19,7 @@ from store.repositories import leases
 from store.repositories.leases import Ending
 from store.settings import Settings, problems, read_settings
 from store.tidying import tidy
+from tests.slowness import within
 from tests.store.support import new_job
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -123,7 +124,9 @@ def test_problems_name_their_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_programs_refuse_without_a_traceback(program: list[str], name: str, value: str, tmp_path: Path) -> None:
     environment = os.environ | {f"RETORT_{name}": value, "RETORT_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, *program], capture_output=True, text=True, env=environment, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, *program], capture_output=True, text=True, env=environment, timeout=within(60)
+    )
     assert ended.returncode == 1
     assert f"RETORT_{name}" in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

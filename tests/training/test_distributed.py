@@ -13,6 +13,7 @@ import torch
 
 from distill.control import Control
 from distill.train import train
+from tests.slowness import within
 from tests.training.conftest import config, tiny_data, tiny_recipe
 from tests.training.test_resume import drain
 
@@ -104,7 +105,7 @@ def run_two(script: str, arguments: list[str]) -> None:
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=within(120))
             assert process.returncode == 0, errors
     finally:
         for process in processes:

@@ -1,4 +1,4 @@
-"""The classifier fitted anew behind the last step: against scikit-learn, at its edges, and within a run."""
+"""The classifier fitted anew after training: against scikit-learn, at its edges, and within a run."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from distill.errors import InvalidConfig
 from distill.train import Outcome, carried, train
 from distill.training import checkpoint
 from distill.types import Event
+from tests.slowness import within
 from tests.training.conftest import alone, config, tiny_data, tiny_recipe
 
 
@@ -112,7 +113,7 @@ def test_kill_9_and_resume_is_bit_identical(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert not (folder / "student.pt").exists()
-    out, _ = _start(folder, slow=0.0).communicate(timeout=60)
+    out, _ = _start(folder, slow=0.0).communicate(timeout=within(60))
     assert same(straight.state_dict(), torch.load(folder / "student.pt")), out
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,12 @@ from store.repositories.leases import Lease
 from store.settings import Settings
 from store.states import Status
 from store.tables import Attempt, Job
+from tests.slowness import within
 from tests.store.support import claimed, new_job, read_job
+from tests.waiting import until as wait_until
 from worker.jobs.supervisor import Supervisor
+
+__all__ = ["World", "program", "settings_for", "wait_until"]
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
@@ -67,7 +70,7 @@ class World:
             self.leaving.set()
             raise
         finally:
-            thread.join(30)
+            thread.join(within(30))
             assert not thread.is_alive()
 
     def ask(self, status: Status) -> None:
@@ -95,7 +98,7 @@ class World:
 
     def trainer_pid(self) -> int:
         """The number of the trainer that runs now, by its mark."""
-        from worker.processes.survivors import survivors
+        from worker.watching.survivors import survivors
 
         lease = self.job
         found = survivors(str(self.settings.scratch / self.job_id / str(lease.attempt)))
@@ -103,14 +106,7 @@ class World:
 
     def nothing_left(self) -> bool:
         """No process and no scratch folder of the job."""
-        from worker.processes.survivors import survivors
+        from worker.watching.survivors import survivors
 
         roots = [str(self.settings.scratch / self.job_id / str(attempt.number)) for attempt in self.attempts]
         return not any(survivors(root) for root in roots) and not (self.settings.scratch / self.job_id).exists()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)

@@ -17,6 +17,7 @@ from store.doorbell import CeleryDoorbell
 from store.repositories import system
 from tests.services.processes import Server, free_ports
 from tests.services.redis import Redis
+from tests.slowness import within
 from tests.store.support import migrated, new_dataset, new_job, read_job, statuses
 from tests.worker.support import wait_until
 
@@ -129,7 +130,7 @@ def test_a_pool_of_processes_is_refused(full_database: Database, tmp_path: Path)
     command = (sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--pool", "prefork")
     url = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
     run = subprocess.run(
-        command, env=environment(full_database, url, tmp_path, 1), capture_output=True, text=True, timeout=60
+        command, env=environment(full_database, url, tmp_path, 1), capture_output=True, text=True, timeout=within(60)
     )
     assert run.returncode != 0
     assert "--pool threads" in run.stdout + run.stderr

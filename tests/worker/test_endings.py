@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
+from distill.errors import KilledForMemory, OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event
 from store.repositories import jobs, resources
 from store.tables import Dataset
@@ -23,13 +23,13 @@ from worker.jobs import endings, trainer
 from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.uploading import CheckpointUploader
-from worker.processes.survivors import descendants, kill_all
+from worker.watching.survivors import descendants, kill_all
 
 
 @pytest.mark.parametrize(
     ("error", "again"),
     [
-        (errors.OutOfMemory("killed"), True),
+        (KilledForMemory("killed"), True),
         (errors.TrainerCrashed("segfault"), True),
         (errors.DiskFull("full"), True),
         (errors.StorageDown("away"), True),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.slowness import within
+
 ATTEMPTS = {
     "reads its folder": "open(folder + '/given').read()",
     "writes its folder": "open(folder + '/made', 'w').write('x')",
@@ -40,7 +42,7 @@ def test_a_process_that_has_shut_itself_in(tmp_path: Path, attempt: str) -> None
     (folder / "given").write_text("x")
     (tmp_path / "secret").write_text("x")
     command = [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / "secret"), ATTEMPTS[attempt]]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=within(60), check=False)
     got = json.loads(ended.stdout.splitlines()[0])
     if not got["landlock"] or not got["seccomp"]:
         pytest.skip(f"this kernel refuses a layer: {got['problems']}")

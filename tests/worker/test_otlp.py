@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.slowness import within
+
 service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="needs retort[otel]")
 PROGRAM = """
 import sys
@@ -47,7 +49,7 @@ def test_spans_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("RETORT_OTEL_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
     try:
-        subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=within(120))
     finally:
         server.shutdown()
         server.server_close()
@@ -68,6 +70,6 @@ def test_spans_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_collector_that_is_away_costs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETORT_OTEL_ENDPOINT", "http://127.0.0.1:1")
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM + "print('done')"], check=True, timeout=120, capture_output=True
+        [sys.executable, "-c", PROGRAM + "print('done')"], check=True, timeout=within(120), capture_output=True
     )
     assert ended.stdout == b"done\n"

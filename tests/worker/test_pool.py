@@ -19,10 +19,11 @@ from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
 from store.repositories import jobs, system
 from store.tables import Job, Worker
+from tests.slowness import within
 from tests.store.support import claimed, event_list, new_dataset, new_job, read_job, statuses
 from tests.worker.support import program, settings_for, wait_until
-from worker.processes.survivors import survivors
 from worker.slots.pool import SlotPool
+from worker.watching.survivors import survivors
 
 #: No catalogue in these tests: it costs an import of torch each.
 NO_INSPECTOR = (sys.executable, "-c", "")
@@ -154,7 +155,7 @@ def test_scratch_of_a_dead_worker_is_swept_with_its_processes(database: Database
     (left / "owner.json").write_text(json.dumps({"pid": 2**22 - 1, "started": 0}))
     orphan = subprocess.Popen(["sleep", "600"], env=os.environ | {"RETORT_RUN": str(left)}, start_new_session=True)
     with pool(database, tmp_path):
-        assert orphan.wait(20) == -9
+        assert orphan.wait(within(20)) == -9
         wait_until(lambda: not left.exists())
 
 

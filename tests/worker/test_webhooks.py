@@ -28,6 +28,7 @@ from store.repositories import outbox, webhooks
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
 from store.tables import Delivery, Webhook
+from tests.slowness import within
 from tests.store.support import migrated, new_dataset, new_job
 from tests.store.test_races import overlap
 from tests.worker.support import settings_for, wait_until
@@ -117,7 +118,7 @@ def delivering(database: Database, folder: Path, workers: int = 1, **values: Any
     finally:
         leaving.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(within(20))
             assert not thread.is_alive()
 
 

@@ -100,7 +100,7 @@ def _process_limits(limits: ConverterLimits, size: int) -> Limits:
     return Limits(
         memory_bytes=limits.memory_bytes + size,  # the file is mapped, or read, once
         cpu_seconds=int(limits.cpu_seconds + extra),
-        wall_seconds=limits.wall_seconds + extra,
+        idle_seconds=limits.idle_seconds + extra,
         file_bytes=int(min(limits.output_bytes, limits.ratio * size)) + _HEADER_BYTES,
     )
 
@@ -131,7 +131,7 @@ def _refusal(data: Any) -> InvalidTeacher:
 
 def _died(result: Result) -> NoReturn:
     log.warning("the converter ended with %s %s: %s", result.ending, result.status, result.stderr[-2000:])
-    if result.ending in ("wall", "cpu"):
+    if result.ending in ("idle", "cpu"):
         refuse("reading it took too long", ending=result.ending)
     if result.ending == "signal":
         refuse(f"reading it ended the converter with signal {-result.status}", signal=-result.status)

@@ -43,12 +43,12 @@ def _load(path: Path, found: Found, zipped: bool) -> dict[Any, Any]:
 
 
 def _write(loaded: dict[Any, Any], found: Found, out: Path) -> None:
-    plan = {name: (tensor.dtype, tensor.shape, tensor.bytes) for name, (_, tensor) in found.tensors.items()}
+    plan = {name: (tensor.dtype, tensor.shape, tensor.bytes) for name, tensor in found.tensors.items()}
     entries = lay_out(plan)
     with out.open("wb") as file:
         file.write(encode_header(entries))
         for name, (dtype, shape, begin, end) in entries.items():
-            data = _bytes(dict.__getitem__(loaded, found.tensors[name][0]), dtype, shape)
+            data = _bytes(dict.__getitem__(loaded, name), dtype, shape)
             assert data.nbytes == end - begin
             file.write(data)
 

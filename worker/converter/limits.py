@@ -12,7 +12,7 @@ class ConverterLimits:
     Bytes: `input_bytes` of the file as uploaded, `output_bytes` of all tensors together, `pickle_bytes` of one pickle,
     `index_bytes` of a shard index, `memory_bytes` of the child beyond the file itself. Counts: `tensors`, `members` of
     a container, `operations`, `depth` (open marks) and `memo` entries of a pickle, `name_length` in characters.
-    `ratio`: unpacked bytes per packed byte. Times in s; CPU and wall time grow with the file by `seconds_per_gib`.
+    `ratio`: unpacked bytes per packed byte. Times in s; CPU and idle time grow with the file by `seconds_per_gib`.
     """
 
     input_bytes: int = 64 * 2**30
@@ -30,7 +30,7 @@ class ConverterLimits:
     ratio: float = 20.0
     memory_bytes: int = 2 * 2**30
     cpu_seconds: int = 60
-    wall_seconds: float = 120.0
+    idle_seconds: float = 120.0
     seconds_per_gib: float = 30.0
 
 

@@ -32,11 +32,13 @@ from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
 from worker.transfer.fetching import Fetcher
 from worker.transfer.inputs import dataset_input
+from worker.watching.waiting import Patience
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "worker.inspecting.inspector")
 TABLES: dict[type[Teacher] | type[Dataset], str] = {Teacher: "teacher", Dataset: "dataset"}
-INSPECTION_SECONDS, TICK_SECONDS, AGAIN_SECONDS = 3600.0, 0.05, 15.0
+IDLE_SECONDS, CPU_SECONDS = 600.0, 3600.0  # in which an inspector may do nothing, and of processor time
+TICK_SECONDS, AGAIN_SECONDS = 0.05, 15.0
 
 
 class Leaving(Exception):
@@ -183,12 +185,14 @@ def run(
     (folder / REQUEST).write_text(json.dumps(request))
     own = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(folder)}
     process = TrainerProcess([*command, what], folder, child_environment(settings, own))
-    deadline = time.monotonic() + INSPECTION_SECONDS
+    patience = Patience(process.pid, IDLE_SECONDS)
     try:
         while not process.exited():
             check()
-            if time.monotonic() > deadline:
-                return _refused(Internal(f"The inspection took longer than {INSPECTION_SECONDS:.0f} s."))
+            if patience.left() <= 0:
+                return _refused(Internal(f"The inspection hung: it did nothing for {IDLE_SECONDS:.0f} s."))
+            if patience.cpu_seconds > CPU_SECONDS:
+                return _refused(Internal(f"The inspection took more than {CPU_SECONDS:.0f} s of processor time."))
             time.sleep(TICK_SECONDS)
     finally:
         process.end(0)

@@ -9,8 +9,8 @@ import signal
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from distill.errors import InvalidDataset, InvalidTeacher, RetortError, UserError
-from worker.errors import OutOfMemory, TrainerCrashed
+from distill.errors import InvalidDataset, InvalidTeacher, KilledForMemory, RetortError, UserError
+from worker.errors import TrainerCrashed
 from worker.processes.signals import name_of
 
 #: What an inspection of untrusted files refuses them with.
@@ -32,7 +32,7 @@ def explain_inspection(what: str, exit_code: int, peak_memory_bytes: int | None,
         return _REFUSALS[what](f"Reading it ended the inspection with {name_of(-exit_code)}.", _REMEDIES[what], details)
     if -exit_code == signal.SIGKILL:
         why = "The inspection was killed (SIGKILL), most often by the kernel when memory runs out."
-        return OutOfMemory(why, "Try again, or give the worker's machine more memory.", details)
+        return KilledForMemory(why, "Try again, or give the worker's machine more memory.", details)
     how = f"was ended by {name_of(-exit_code)}" if exit_code < 0 else f"ended with exit code {exit_code}"
     hint = f" Its last line: {last_line}" if last_line else ""
     return TrainerCrashed(f"The inspection {how} without an answer.{hint}", "See the worker's log.", details)
@@ -41,4 +41,4 @@ def explain_inspection(what: str, exit_code: int, peak_memory_bytes: int | None,
 def too_large(what: str) -> RetortError:
     """Python got no memory within an inspection's limit."""
     why = "Looking at this input needs more memory than an inspection may have."
-    return _REFUSALS[what](why, _REMEDIES[what]) if what in _REFUSALS else OutOfMemory(why)
+    return _REFUSALS[what](why, _REMEDIES[what]) if what in _REFUSALS else KilledForMemory(why)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from distill import tasks
 from worker.isolation import libc
 from worker.isolation.plan import Plan
 
@@ -62,6 +63,7 @@ def readable_paths(plan: Plan) -> tuple[str, ...]:
     Of the checkout only the packages: a folder beside them may hold an `.env` file.
     """
     interpreter = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(p for p in sys.path if p not in ("", plan.root))}
+    interpreter |= set(tasks.extensions())
     ours = {f"{plan.root}/{package}" for package in ("worker", "distill")}
     wanted = {*plan.read_only, *interpreter, *ours, *_SYSTEM, *_DEVICES}
     both = wanted | {os.path.realpath(path) for path in wanted}

@@ -24,16 +24,17 @@ from typing import IO, Literal
 
 from distill.errors import RetortError
 from worker.isolation.plan import LAYERS, Isolation, Plan
+from worker.watching.waiting import SAMPLE_SECONDS, Patience
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 _START = "import sys; sys.path.insert(0, sys.argv[2]); from worker.isolation.launch import main; main(sys.argv[1])"
 _ENVIRONMENT = {"LANG": "C.UTF-8", "HOME": "/", "OMP_NUM_THREADS": "1"}
-_SETUP_SECONDS = 60.0  # until the child has shut itself in: a fraction of one, unless the machine is overloaded
+_SETUP_IDLE_SECONDS = 60.0  # in which the child may do nothing before it has shut itself in
 _OUTPUT_BYTES = 2**20  # of what the child prints, that much is read
 
-Ending = Literal["exit", "signal", "wall", "cpu"]
+Ending = Literal["exit", "signal", "idle", "cpu"]
 
 
 class SandboxUnavailable(RetortError):
@@ -48,14 +49,15 @@ class Limits:
 
     `memory_bytes`: private writable memory (RLIMIT_DATA; a file that is mapped copy-on-write counts whole).
     `address_space_bytes`: RLIMIT_AS on top of that, for libraries.
-    `cpu_seconds`, `wall_seconds` (from when it is shut in): s.
+    `cpu_seconds`: of processor time, s. `idle_seconds`: in which it may do nothing, in all, from when it is shut in, s
+    (`worker.watching.waiting`): no time on the clock ends a child that works on a slow or busy machine.
     `file_bytes`: the largest file it may write. `open_files`, `threads`: counts.
     """
 
     memory_bytes: int = 2 * 2**30
     address_space_bytes: int = 16 * 2**30
     cpu_seconds: int = 120
-    wall_seconds: float = 300.0
+    idle_seconds: float = 300.0
     file_bytes: int = 2**20
     open_files: int = 128
     threads: int = 64
@@ -112,7 +114,7 @@ def run_sandboxed(
             module, tuple(arguments), str(ROOT), _absolute(read_only), _absolute(writable),
             stage, os.getpid(), pipe[1], limits.rlimits(), tuple(layers),
         )  # fmt: skip
-        status, timed_out = _run(plan, pipe[0], out, err, limits.wall_seconds)
+        status, timed_out = _run(plan, pipe[0], out, err, limits.idle_seconds)
         os.set_blocking(pipe[0], False)
         report, stdout, stderr = _read(pipe[0]), _head(out), _head(err)
     isolation = _isolation(report, timed_out, stderr)
@@ -147,26 +149,27 @@ def _absolute(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(str(path.resolve()) for path in paths)
 
 
-def _run(plan: Plan, report: int, out: IO[bytes], err: IO[bytes], wall_seconds: float) -> tuple[int, bool]:
-    """(status, whether the wall time ran out)."""
+def _run(plan: Plan, report: int, out: IO[bytes], err: IO[bytes], idle_seconds: float) -> tuple[int, bool]:
+    """(status, whether it did nothing for too long)."""
     command = [sys.executable, "-I", "-B", "-c", _START, plan.to_json(), plan.root]
     try:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_ENVIRONMENT, cwd="/",
             pass_fds=[plan.report_descriptor], start_new_session=True,
         )  # fmt: skip
-        timed_out = not _wait(child, report, wall_seconds)
+        timed_out = not _wait(child, report, idle_seconds)
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox could not be started: {error}.", "Look at the worker's log.") from error
     return _status(child.returncode), timed_out
 
 
-def _wait(child: subprocess.Popen[bytes], report: int, wall_seconds: float) -> bool:
-    """Wait for the child's end, at most `wall_seconds` after its report; then kill its group. False: time ran out."""
+def _wait(child: subprocess.Popen[bytes], report: int, idle_seconds: float) -> bool:
+    """Wait for the child's end, then kill its group. False: it did nothing for too long, before its report or after."""
     descriptor = os.pidfd_open(child.pid)
     try:
-        _ready([descriptor, report], _SETUP_SECONDS)
-        return _ready([descriptor], wall_seconds)
+        return _ready([descriptor, report], Patience(child.pid, _SETUP_IDLE_SECONDS)) and _ready(
+            [descriptor], Patience(child.pid, idle_seconds)
+        )
     finally:
         # Not reaped yet, so its group's number cannot be another's.
         with suppress(ProcessLookupError):
@@ -176,12 +179,15 @@ def _wait(child: subprocess.Popen[bytes], report: int, wall_seconds: float) -> b
         _await_group(child.pid)
 
 
-def _ready(descriptors: Sequence[int], seconds: float) -> bool:
-    """Whether one of them became readable (a process: ended) in time."""
+def _ready(descriptors: Sequence[int], patience: Patience) -> bool:
+    """Whether one of them became readable (a process: ended) before the patience was over."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    while (left := patience.left()) > 0:
+        if poll.poll(min(left, SAMPLE_SECONDS) * 1000):
+            return True
+    return False
 
 
 def _await_group(group: int, seconds: float = 2.0) -> None:
@@ -205,7 +211,7 @@ def _head(file: IO[bytes]) -> bytes:
 
 def _ending(status: int, timed_out: bool) -> Ending:
     if timed_out:
-        return "wall"
+        return "idle"
     if status == -signal.SIGXCPU:
         return "cpu"
     return "signal" if status < 0 else "exit"
@@ -214,7 +220,7 @@ def _ending(status: int, timed_out: bool) -> Ending:
 def _isolation(report: bytes, timed_out: bool, stderr: bytes) -> Isolation:
     if report:  # written as the last step before the module runs; the exit status is the module's to choose
         return Isolation.from_json(report.decode())
-    why = "it took too long" if timed_out else stderr.decode(errors="replace").strip()[-500:] or "it ended"
+    why = "it hung" if timed_out else stderr.decode(errors="replace").strip()[-500:] or "it ended"
     raise SandboxUnavailable(f"The sandbox could not be set up: {why}", "Look at the worker's log and limits.")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from distill.errors import RetortError
+from distill.errors import KilledForMemory, RetortError
 from store.repositories.leases import Ending
 from store.repositories.recording import clean
-from worker.errors import Internal, OutOfMemory, TrainerCrashed, disk_full
+from worker.errors import Internal, TrainerCrashed, disk_full
 from worker.processes.signals import name_of
 
 HANDED_OVER = Ending("queued", "handed_over")
@@ -46,7 +46,7 @@ def explain_exit(exit_code: int, peak_memory_bytes: int | None, last_line: str) 
     details = {"exit_code": exit_code, "peak_memory_bytes": peak_memory_bytes, "last_line": last_line}
     if number == signal.SIGKILL:
         peak = f" Its peak memory was {peak_memory_bytes / 2**30:.1f} GiB." if peak_memory_bytes else ""
-        return OutOfMemory(
+        return KilledForMemory(
             f"The trainer was killed (SIGKILL), most often by the kernel when memory runs out.{peak}",
             "Lower batch_size, quality_memory_bytes or cache_memory_bytes, or give the worker more memory.",
             details,

@@ -30,7 +30,8 @@ class Holding:
     """
 
     def __init__(self, settings: Settings, database: Database, lease: Lease) -> None:
-        self.lease, self.status = lease, _running()
+        self.lease = lease
+        self.status: Status = "running"
         self._settings, self._database = settings, database
         self._renewed, self._taken = time.monotonic(), False
         self._wake, self._closing = threading.Event(), False
@@ -107,10 +108,6 @@ class Holding:
     def _read(self) -> Status:
         with self._database.read() as session:
             return leases.status_of(session, self.lease)
-
-
-def _running() -> Status:
-    return "running"
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill.control import Control
-from distill.errors import RetortError
+from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event, RunSpec
-from worker.errors import Internal, OutOfDeviceMemory, OutOfMemory, disk_full
+from worker.errors import Internal, disk_full
 from worker.processes import lifeline
 
 SPEC, WORK = "spec.json", "run"
@@ -51,9 +51,9 @@ def explain(error: Exception) -> RetortError:
         return error
     remedy = "Lower batch_size, quality_memory_bytes or cache_memory_bytes."
     if isinstance(error, MemoryError):
-        return OutOfMemory("The run needed more memory than this machine has.", remedy)
+        return OutOfMemoryHost("The run needed more memory than this machine has.", remedy)
     if type(error).__name__ == "OutOfMemoryError":  # torch.cuda's, without importing torch for it
-        return OutOfDeviceMemory(f"The GPU ran out of memory: {error}", remedy)
+        return OutOfMemoryGpu(f"The GPU ran out of memory: {error}", remedy)
     return disk_full(error) or Internal(
         f"{type(error).__name__}: {error}",
         "This is a defect: the job's log has the traceback.",

@@ -12,6 +12,7 @@ from worker.processes import gpus
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR"}
+    | {"RETORT_EXTENSIONS"}  # folders of further tasks (distill.tasks): children run them too
 )
 PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TORCH", "PYTORCH_", "PYTHON",
             "TRITON_", "HIP_", "ROCR_", "HF_", "XDG_", "COVERAGE_")  # fmt: skip

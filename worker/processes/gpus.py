@@ -7,6 +7,7 @@ mask devices are named by UUID. A GPU that is divided (MIG) is no device itself:
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -14,9 +15,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 PROC = Path("/proc/driver/nvidia/gpus")
 LISTING = ("nvidia-smi", "-L")
-LISTING_SECONDS = 30.0
+LISTING_SECONDS = 120.0  # a driver that is loaded for it takes its time
 _GPU = re.compile(r"GPU \d+: .*\(UUID: (GPU-[0-9a-fA-F-]+)\)")
 _MIG = re.compile(r"\s+MIG .*\(UUID: (MIG-[0-9a-fA-F/-]+)\)")
 
@@ -63,6 +65,11 @@ def of_slot(slot: int, devices: list[str]) -> dict[str, str]:
 def _listing() -> str:
     try:
         done = subprocess.run(LISTING, capture_output=True, text=True, timeout=LISTING_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:  # no such program: no such GPU
+        return ""
+    except subprocess.TimeoutExpired:
+        log.warning(
+            "%s has not answered for %g s: GPUs go by number, divided ones (MIG) whole", LISTING[0], LISTING_SECONDS
+        )
         return ""
     return done.stdout

@@ -18,10 +18,11 @@ from typing import IO
 
 from distill.types import Event
 from worker.processes.lifeline import EVENTS_FD, ORDERS_FD
-from worker.processes.survivors import MARK, descendants, kill_all
+from worker.watching.survivors import MARK, descendants, kill_all
 
 log = logging.getLogger(__name__)
 TAIL_LINES, LINE_BYTES, EVENT_BYTES = 100, 4096, 1 << 26
+READ_SECONDS = 60.0  # for what is left in the pipes of the dead: more than 0 only where one of them does not die
 
 
 class TrainerProcess:
@@ -109,7 +110,7 @@ class TrainerProcess:
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         self.peak_memory_bytes = usage.ru_maxrss * 1024
         for reader in self._readers:
-            reader.join(5)
+            reader.join(READ_SECONDS)
         os.close(self._orders)
 
     def _read_events(self, pipe: IO[bytes]) -> None:

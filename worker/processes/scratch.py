@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import psutil
 
-from worker.processes.survivors import kill_all
+from worker.watching.survivors import kill_all
 
 log = logging.getLogger(__name__)
 OWNER = "owner.json"

@@ -61,7 +61,7 @@ async def create_job(
 
 
 @router.get("/jobs", operation_id="list_jobs", summary="List jobs", responses=documented(422))
-def list_jobs(
+def list_jobs(  # noqa: PLR0913 - FastAPI: a parameter each of the request
     context: ContextDep,
     session: ReadSession,
     tenant: TenantDep,

@@ -59,7 +59,7 @@ def seen(runs: Iterable[Run]) -> list[Seen]:
 
 def _seen(run: Run) -> Seen:
     training, dataset = run.result["training"], run.result["dataset"]
-    task = tasks.of_report(dataset)
+    task = tasks.of_result(run.result)
     spec, rules = of(task)
     fields = {name: value for name, value in run.config.items() if name in DistillConfig.model_fields}
     config = DistillConfig.model_validate(fields | {"max_steps": max(1, training["steps"])})

@@ -45,7 +45,7 @@ class Loader:
     Raises `InvalidConfig` where no batch can be made.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four by keyword: who wants plain batches names what differs
         self,
         samples: Samples,
         indices: Tensor | Sequence[int],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +17,10 @@ from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kinds import get as kind
 from distill.modalities.images.kinds._base import Items, Opened
-from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened
+from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened, peak
 from distill.types import DatasetInput
 
 SMALL_SIDE = 96
@@ -75,7 +78,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
     _check_corrupt(corrupt, sum(len(items.labels) for items in found.splits.values()), limits)
     splits = {name: scan.split() for name, scan in scans.items()}
-    notes = [*found.notes, *_corrupt_notes(corrupt)]
+    notes = [*found.notes, *_corrupt_notes(corrupt, scans, found.classes), *_range_notes(scans)]
     if "test" not in splits:
         splits = _hold_out(splits["train"])
         notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by class, seed {HOLD_OUT_SEED}.")
@@ -114,6 +117,8 @@ class _Scan:
     gray: list[bool] = field(default_factory=list)
     good: list[int] = field(default_factory=list)
     corrupt: dict[str, str] = field(default_factory=dict)
+    lost: Counter[int] = field(default_factory=Counter)  # label -> unreadable images
+    peaks: list[int] = field(default_factory=list)  # of 16-bit images
     verified: int = 0
 
     def __post_init__(self) -> None:
@@ -138,12 +143,15 @@ class _Scan:
             image, head = opened(data, name, self.limits.pixels)
             if self._budget > 0:
                 self._budget -= head.height * head.width
+                if (brightest := peak(image)) is not None:
+                    self.peaks.append(brightest)
                 self._keep(np.asarray(finished(image)), head)
                 self.verified += 1
             else:
                 self._pixels = None
         except UnreadableImage as error:
             self.corrupt[name] = str(error)
+            self.lost[int(self.items.labels[i])] += 1
             return
         self.good.append(i)
         self.digests.append(hashlib.sha256(data).digest())
@@ -192,18 +200,45 @@ def _check_corrupt(corrupt: dict[str, str], total: int, limits: Limits) -> None:
     if len(corrupt) <= limits.corrupt_fraction * total:
         return
     first = list(corrupt.items())[:10]
+    convert = f" {CONVERT}" if any("convert it" in reason for _, reason in first) else ""
     raise InvalidDataset(
         f"{len(corrupt)} of {total} images cannot be read (the first: {first[0][0]!r}, {first[0][1]}).",
-        f"Replace or remove them; up to {limits.corrupt_fraction:.1%} would be left out.",
+        f"Replace or remove them; up to {limits.corrupt_fraction:.1%} would be left out.{convert}",
         {"unreadable": len(corrupt), "images": total, "first": [{"image": n, "reason": r} for n, r in first]},
     )
 
 
-def _corrupt_notes(corrupt: dict[str, str]) -> list[str]:
+def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes: tuple[str, ...]) -> list[str]:
+    """How many images were left out, the first of them, and how many each class lost of how many."""
     if not corrupt:
         return []
     names = ", ".join(list(corrupt)[:5]) + (", ..." if len(corrupt) > 5 else "")
-    return [f"{len(corrupt)} unreadable images were left out: {names}."]
+    lost = [
+        f"{count} of {int((scan.items.labels == label).sum())} of class {classes[label]!r} in {split}"
+        for split, scan in scans.items()
+        for label, count in sorted(scan.lost.items())
+    ]
+    more = f" and of {len(lost) - 5} more classes" if len(lost) > 5 else ""
+    return [f"{len(corrupt)} unreadable images were left out: {names} ({', '.join(lost[:5])}{more})."]
+
+
+def _range_notes(scans: Mapping[str, _Scan]) -> list[str]:
+    """What was found of images with 16 bits a pixel whose values do not use them: only the upper byte is kept, so that
+    12 bits (microscopes, X-rays) would be nearly black."""
+    bits = {split: max(scan.peaks).bit_length() for split, scan in scans.items() if scan.peaks}
+    if not bits or min(bits.values()) == 16:
+        return []
+    peaks = {split: max(scan.peaks) for split, scan in scans.items() if scan.peaks}
+    wide, every = sum(len(scan.peaks) for scan in scans.values()), sum(scan.verified for scan in scans.values())
+    reach = " and ".join(f"{value:,} ({bits[split]} bits) in {split}" for split, value in peaks.items())
+    used = max(bits.values())
+    mixed = f" The other {every - wide} images have 8 bits." if every > wide else ""
+    scale = f"value * 65535 // {2**used - 1}" if len(set(bits.values())) == 1 else "each split by its own range"
+    return [
+        f"{wide} images have 16 bits a pixel, but their values reach only {reach}. Of 16 bits the upper byte is kept: "
+        f"they are read as 0 to {max(peaks.values()) >> 8} of 255, nearly black.{mixed} To use the whole range, scale "
+        f"the pixels before you upload them ({scale})."
+    ]
 
 
 def _check_classes(classes: tuple[str, ...], train: Split) -> None:

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import FORMATS, unread
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Decoders that may see untrusted bytes. EPS, which runs a program, is not among them."""
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 _TILE_SIDES = (322, 323)  # TileWidth, TileLength
 _GRAY = frozenset({"1", "L"})
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16B", "I;16L"})
@@ -76,8 +74,10 @@ def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.
         head = Head(image.height, image.width, image.mode)
     except Image.DecompressionBombError as error:
         raise _bomb(name, pixels) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(unread(data) or "its content is no image that is read") from error
     except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
-        raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
+        raise UnreadableImage(unread(data) or f"{type(error).__name__}: {error}"[:200]) from error
     if max(head.height * head.width, _tile(image)) > pixels:
         raise _bomb(name, pixels)
     if head.height == 0 or head.width == 0:
@@ -89,6 +89,16 @@ def _tile(image: Image.Image) -> int:
     """Pixels of a tile of a TIFF, 0 where it has none: one pixel may lie in a tile of gigabytes, decoded whole."""
     sides = [getattr(image, "tag_v2", {}).get(tag, 0) for tag in _TILE_SIDES]
     return prod(side if isinstance(side, int) else 0 for side in sides)
+
+
+def peak(image: Image.Image) -> int | None:
+    """The largest value of an image of 16-bit grey, None for other images. Raises `UnreadableImage`."""
+    if image.mode not in _SIXTEEN_BIT or (image.mode == "I" and image.format == "TIFF"):
+        return None
+    try:
+        return int(np.asarray(image).max())
+    except Exception as error:
+        raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
 
 
 def decode(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> Image.Image:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
+from distill.data.labelled import class_notes
 from distill.data.limits import Limits
 from distill.data.members import Parts
-from distill.data.split_names import TEST, TRAIN, VALIDATION, split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.sources import EXTENSIONS
+from distill.modalities.images.paths import File, is_junk
+from distill.modalities.images.split_folders import REMEDY, Group, divided, without_top
 
-_JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-REMEDY = "Put each class's images in a folder of its own: train/<class>/... and test/<class>/..., or <class>/..."
-SPLIT_OR_CLASS = (
-    "If they are classes, put all of them below train/ (train/<class>/...), and test images below test/; "
-    "if not, put class folders into the split's folder and leave the others out."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file's path, and the position by which its source knows it."""
-
-    parts: Parts
-    position: int
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,100 +26,63 @@ class Layout:
 
 
 def arrange(files: Iterable[File], folders: Iterable[Parts], limits: Limits) -> Layout:
-    """Find classes and splits. One folder around everything is looked through; hidden files and files that are no
-    images by their name are left out and counted. Raises `InvalidDataset` for fewer than 2 classes or an empty one."""
-    kept, notes = _images(files)
+    """Find classes and splits. Folders around everything are looked through; hidden files and files that are no images
+    are left out and counted by class. Raises `InvalidDataset` for fewer than 2 classes or an empty one."""
+    plain = [file for file in files if not is_junk(file.parts)]
     dirs = {parts for parts in folders if not is_junk(parts)}
-    kept, dirs = _without_top(kept, dirs)
-    groups, more = _splits(kept, dirs)
+    # A zip need not list its folders: one whose files are no images is empty all the same.
+    dirs |= {file.parts[:-1] for file in plain if len(file.parts) > 1}
+    groups, notes = divided(without_top(Group(plain, dirs)))
     classes = _classes(groups["train"], limits)
+    groups = {split: group if split == "train" else _inner(group, classes) for split, group in groups.items()}
     splits = {split: _labelled(split, group, classes) for split, group in groups.items()}
-    return Layout(classes, splits, (*notes, *more))
+    left_out = [note for split, group in groups.items() for note in _outside(split, group)]
+    return Layout(classes, splits, (*_others(plain, groups), *notes, *left_out, *class_notes(classes)))
 
 
-def is_junk(parts: Parts) -> bool:
-    """Hidden files, and what archivers add."""
-    return any(part.startswith(".") or part in _JUNK for part in parts)
+def _inner(group: Group, classes: Sequence[str]) -> Group:
+    """Through a folder around everything of a split (`seg_test/seg_test/...`), unless it is a class."""
+    inner = without_top(group)
+    return group if {file.parts[0] for file in group.images} & set(classes) else inner
 
 
-def _images(files: Iterable[File]) -> tuple[list[File], list[str]]:
-    kept, others = [], 0
-    for file in files:
-        if is_junk(file.parts):
-            continue
-        if PurePosixPath(file.parts[-1]).suffix.lower() in EXTENSIONS:
-            kept.append(file)
-        else:
-            others += 1
-    return kept, [f"{others} files that are no images by their name were left out."] if others else []
-
-
-def _without_top(files: list[File], folders: set[Parts]) -> tuple[list[File], set[Parts]]:
-    tops = {file.parts[0] for file in files} | {parts[0] for parts in folders if parts}
-    if len(tops) != 1 or not files or min(len(file.parts) for file in files) < 3:
-        return files, folders
-    return [File(file.parts[1:], file.position) for file in files], {parts[1:] for parts in folders}
-
-
-@dataclass(slots=True)
-class _Group:
-    files: list[File]
-    folders: set[Parts]
-
-
-def _splits(files: list[File], folders: set[Parts]) -> tuple[dict[str, _Group], list[str]]:
-    firsts = {parts[0] for parts in (*(file.parts for file in files), *folders) if parts}
-    train = _named(firsts, TRAIN)
-    if train is None:
-        return {"train": _Group(files, folders)}, []
-    if _is_class(train, firsts, files):
-        return {"train": _Group(files, folders)}, [f"The folder {train!r} was read as a class, not as a split."]
-    test, validation = _named(firsts, TEST), _named(firsts, VALIDATION)
-    held_out = test or validation
-    chosen = {"train": train} | ({"test": held_out} if held_out else {})
-    groups = {split: _below(name, files, folders) for split, name in chosen.items()}
-    ignored = sorted(firsts - set(chosen.values()))
-    return groups, [f"Not used: the folder {name!r}." for name in ignored[:5]]
-
-
-def _is_class(train: str, firsts: set[str], files: list[File]) -> bool:
-    """Whether a folder named as the training split is a class like its neighbours (car, plane, train): it has no class
-    folders, at least two neighbours hold images, and none is named after a split (**our choice** of what is beyond
-    doubt). Raises `InvalidDataset` where it is in doubt."""
-    neighbours = sorted({file.parts[0] for file in files if len(file.parts) == 2 and not split_of(file.parts[0])})
-    inner = {file.parts[1] for file in files if file.parts[0] == train and len(file.parts) > 2}
-    if not neighbours or len(inner) > 1:
-        return False
-    if not inner and len(neighbours) > 1 and sum(split_of(first) is not None for first in firsts) == 1:
-        return True
-    raise InvalidDataset(
-        f"Whether {train!r} is a split or a class is in doubt: images lie directly in "
-        f"{', '.join(map(repr, neighbours[:3]))} beside it.",
-        SPLIT_OR_CLASS,
-        {"folders": sorted(firsts)[:20]},
+def _others(files: Sequence[File], groups: Mapping[str, Group]) -> list[str]:
+    """What a report says of files that are no images: how many, and which classes lost how many of theirs."""
+    others = [file for file in files if not file.image]
+    if not others:
+        return []
+    lost = Counter(
+        f"{split}/{file.parts[0]}" if len(groups) > 1 else file.parts[0]
+        for split, group in groups.items()
+        for file in group.files
+        if not file.image and len(file.parts) > 1
     )
-
-
-def _named(firsts: set[str], names: frozenset[str]) -> str | None:
-    return next((first for first in sorted(firsts) if first.lower() in names), None)
-
-
-def _below(top: str, files: list[File], folders: set[Parts]) -> _Group:
-    return _Group(
-        [File(file.parts[1:], file.position) for file in files if file.parts[0] == top and len(file.parts) > 1],
-        {parts[1:] for parts in folders if len(parts) > 1 and parts[0] == top},
+    classes = [f"{count} of class {name!r}" for name, count in sorted(lost.items())]
+    more = [f"and of {len(classes) - SHOWN} more classes"] if len(classes) > SHOWN else []
+    rest = [f"{len(others) - lost.total()} elsewhere"] if lost and len(others) > lost.total() else []
+    where = (
+        f": {', '.join([*classes[:SHOWN], *more, *rest])}" if lost else f" (the first: {'/'.join(others[0].parts)!r})"
     )
+    return [f"{len(others)} files that are no images by their content were left out{where}."]
 
 
-def _classes(group: _Group, limits: Limits) -> tuple[str, ...]:
-    filled = {file.parts[0] for file in group.files if len(file.parts) > 1}
+def _outside(split: str, group: Group) -> list[str]:
+    loose = [file for file in group.images if len(file.parts) < 2]
+    return [f"{len(loose)} images of the split {split!r} lie in no class folder and were left out."] if loose else []
+
+
+def _classes(group: Group, limits: Limits) -> tuple[str, ...]:
+    filled = {file.parts[0] for file in group.images if len(file.parts) > 1}
     if not filled:
-        raise InvalidDataset("The dataset has no class folders with images.", REMEDY, {"images": len(group.files)})
+        what = f"The dataset has no class folders with images{_lies(group)}."
+        raise InvalidDataset(what, _remedy(group), {"images": len(group.images)})
     empty = sorted({parts[0] for parts in group.folders if parts} - filled)
     if empty:
+        held = Counter(file.parts[0] for file in group.files if len(file.parts) > 1)
+        shown = ", ".join(f"{name}: {held[name]} files, none an image" if held[name] else name for name in empty[:3])
         raise InvalidDataset(
-            f"{len(empty)} class folders hold no images ({', '.join(empty[:3])}).",
-            "Remove them or fill them.",
+            f"{len(empty)} class folders hold no images ({shown}).",
+            "Remove them or fill them with images (BMP, GIF, JPEG, PNG, PPM, TIFF, WebP, AVIF).",
             {"classes": empty[:20]},
         )
     if len(filled) < 2:
@@ -141,16 +92,33 @@ def _classes(group: _Group, limits: Limits) -> tuple[str, ...]:
     return tuple(sorted(filled))
 
 
-def _labelled(split: str, group: _Group, classes: tuple[str, ...]) -> list[tuple[File, int]]:
+def _lies(group: Group) -> str:
+    loose = sum(len(file.parts) == 1 for file in group.images)
+    where = f" in the folder {group.name!r}" if group.name else " at its top"
+    return f": {loose} images lie directly{where}" if loose else ""
+
+
+def _remedy(group: Group) -> str:
+    tables = [file for file in group.files if not file.image and file.is_table]
+    if tables and not group.images:
+        return f"The archive holds tables ({tables[0].parts[-1]}, ...) and no images: upload the tables themselves."
+    return f"{REMEDY} Or add a table with the columns file_name and label." if group.images else REMEDY
+
+
+def _labelled(split: str, group: Group, classes: tuple[str, ...]) -> list[tuple[File, int]]:
     label = {name: i for i, name in enumerate(classes)}
-    inside = [file for file in group.files if len(file.parts) > 1]
-    foreign = sorted({file.parts[0] for file in inside} - set(label))
+    inside = [file for file in group.images if len(file.parts) > 1]
+    counts = Counter(file.parts[0] for file in inside)
+    foreign = sorted(set(counts) - set(label))
     if foreign:
+        shown = ", ".join(f"{name}: {counts[name]} images" for name in foreign[:3])
         raise InvalidDataset(
-            f"Split {split!r} has classes that the training split lacks ({', '.join(foreign[:3])}).",
+            f"Split {split!r} has classes that the training split lacks ({shown}).",
             "Give every split the same class folders.",
             {"classes": foreign[:20], "split": split},
         )
     if not inside:
-        raise InvalidDataset(f"Split {split!r} holds no images in class folders.", REMEDY, {"split": split})
+        raise InvalidDataset(
+            f"Split {split!r} holds no images in class folders{_lies(group)}.", REMEDY, {"split": split}
+        )
     return sorted(((file, label[file.parts[0]]) for file in inside), key=lambda item: (item[1], item[0].parts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from distill.data.rows import RowLimits
+from distill.data.row_checks import RowLimits
 from distill.modalities.text.opening import TextSplit, open_raw_text
 from distill.modalities.text.records import Form, Kind
 from distill.modalities.text.tables import LIMITS

@@ -44,7 +44,7 @@ class TextLoader:
     `world` as in the `Loader` of images. Right padding to the batch's longest, a multiple of 8 at most `max_length`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as the loader of images
         self,
         samples: TokenSamples,
         indices: Tensor | Sequence[int],

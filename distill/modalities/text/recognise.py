@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from distill.data.columns import ANSWER, CHATS, EMBEDDED, INSTRUCTION, PAIRS, TEXT, find
 from distill.data.files import paths_of
-from distill.data.rows import FORMS, form_of
+from distill.data.tables import columns, holds_bytes
 from distill.errors import InvalidDataset
-from distill.modalities.text.records import KINDS, Kind, reader
-from distill.modalities.text.tables import columns
+from distill.modalities.text.records import Kind
+from distill.modalities.text.tables import LIMITS
 from distill.types import DatasetInput
 
 TABLES = frozenset({"table", "parquet"})
-IMAGES = frozenset({"image", "img", "image_base64", "url", "image_url", "file", "file_name", "path"})
+_IMAGES = tuple(name for name in EMBEDDED if name != "data")  # beside a text, `data` is no image
 
 
 def kind_of(dataset: DatasetInput) -> Kind | None:
-    """What a csv, jsonl or parquet is whose columns make labelled texts, pairs or instructions and hold no images, by
-    its training file; None for anything else. Raises `InvalidDataset` for files that are not there."""
+    """What a table is whose columns hold texts, pairs or instructions and no images, by its training file; None for
+    anything else. Whether they can be learnt from, their own reader says. Raises `InvalidDataset` for files that are
+    not there."""
     if dataset.kind not in TABLES | {"text"}:
         return None
     kinds = {role: _kind(path) for role, path in paths_of(dataset).items()}
@@ -32,29 +34,23 @@ def recognised(dataset: DatasetInput) -> DatasetInput:
 
 
 def as_text(dataset: DatasetInput) -> DatasetInput:
-    """The dataset with kind `text` and files whose names tell their formats."""
-    named = {role: str(_named(path)) for role, path in paths_of(dataset).items()}
-    return dataset.model_copy(update={"kind": "text", "files": named})
+    """The dataset with kind `text`."""
+    return dataset.model_copy(update={"kind": "text"})
 
 
 def _kind(path: Path) -> Kind | None:
     if path.is_dir():  # shards of images
         return None
     try:
-        names = columns(_named(path))
-        form, _ = reader(names)
-    except InvalidDataset:  # no text table: what it is instead, its own reader says
+        names = columns(path, LIMITS)
+        return None if find(names, _IMAGES) or holds_bytes(path, LIMITS) else kind_of_columns(names)
+    except InvalidDataset:  # no table: what it is instead, its own reader says
         return None
-    return KINDS[form] if IMAGES.isdisjoint(names) else None
 
 
-def _named(path: Path) -> Any:
-    """The path under a name that tells its format; an uploaded file may have none."""
-    if path.suffix.lower() in {*FORMS, ".parquet"}:
-        return path
-    with path.open("rb") as file:
-        suffix = ".parquet" if file.read(4) == b"PAR1" else f".{form_of(path)}"
-    link = path.with_name(path.name + suffix)
-    if not link.exists():
-        link.hardlink_to(path)
-    return link
+def kind_of_columns(names: Sequence[str]) -> Kind | None:
+    """What columns of these names make: conversations or instructions, texts or pairs (labelled or not), or nothing."""
+    if find(names, CHATS) or (find(names, INSTRUCTION) and find(names, ANSWER)):
+        return "generate"
+    pairs = any(all(find(names, (name,)) for name in pair) for pair in PAIRS)
+    return "classify" if pairs or find(names, TEXT) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distill.data.rows import RowLimits
+from distill.data.row_checks import RowLimits
 from distill.modalities.text.opening import RawText, TextSplit, open_raw_text
 from distill.modalities.text.records import Form
 from distill.modalities.text.tables import LIMITS

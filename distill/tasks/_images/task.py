@@ -12,8 +12,9 @@ from torch import Tensor
 
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers.forward import forward
+from distill.layers.modes import evaluating
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
-from distill.recipes._networks import evaluating
+from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe, recorded_view
 from distill.tasks._base import Split, Task
 from distill.tasks._network import Network
@@ -94,18 +95,14 @@ class ImageTask(Task):
     @torch.no_grad()
     def _check_runs(self, network: Network) -> None:
         """Raises `InvalidConfig` for a network that its own size of images is too small for, or that wants another."""
-        height, width = network.preprocessing.size
+        size = network.preprocessing.size
         try:
             with evaluating(network.module):
                 forward(network.module, network.one(torch.device("cpu")))
-        except (RuntimeError, ValueError, AssertionError) as error:
+        except FORWARD_ERRORS as error:
             if "memory" in str(error):  # `distill.run.memory_errors` knows what to say
                 raise
-            raise InvalidConfig(
-                f"{network.architecture.name} does not run on images of {height} x {width}: {str(error)[:200]}",
-                "Choose another image_size, or other options.",
-                {"field": "image_size", "value": height},
-            ) from error
+            raise unfit_size(network.architecture, size, error) from error
 
     def _teacher(self) -> Network | None:
         given = self.run.teacher

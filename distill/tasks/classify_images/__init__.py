@@ -21,7 +21,7 @@ SPEC = TaskSpec(
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
-        "CSV or JSON Lines with `image` (base64) and `label`",
+        "CSV or JSON with `image` (base64) and `label`",
     ),
     older_kind="",
 )

@@ -22,8 +22,8 @@ SPEC = TaskSpec(
     student="transformers:auto",
     needs_teacher=True,
     files=(
-        "CSV, JSON Lines or parquet of labelled texts: `text`, `label`",
-        "CSV, JSON Lines or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "
+        "CSV, JSON or parquet of labelled texts: `text`, `label`",
+        "CSV, JSON or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "
         "`question1`, `question2`)",
     ),
     teacher_files="a Hugging Face folder: one zip, or `config.json`, safetensors and `tokenizer.json` together",

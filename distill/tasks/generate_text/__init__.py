@@ -30,9 +30,10 @@ SPEC = TaskSpec(
     student="transformers:auto",
     needs_teacher=True,
     files=(
-        "CSV, JSON Lines or parquet of instructions: `instruction`, `output`, and where there is one `input`; a "
+        "CSV, JSON or parquet of instructions: `instruction`, `output`, and where there is one `input`; a "
         "`label` is optional",
-        "JSON Lines or parquet of conversations: `messages`, a list of role and content, the last by the assistant",
+        "JSON or parquet of conversations: `messages`, a list of role and content, the last by the assistant; or "
+        "ShareGPT's `conversations`",
     ),
     teacher_files="a Hugging Face folder: one zip, or `config.json`, safetensors and `tokenizer.json` together",
     student_hint="A smaller configuration of its teacher's family, with the teacher's tokenizer: give `layers` and "

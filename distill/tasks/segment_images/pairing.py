@@ -15,8 +15,7 @@ from distill.data.labelled import held_out
 from distill.data.members import Parts
 from distill.data.split_names import split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.sources import EXTENSIONS
-from distill.modalities.images.tree import File, is_junk
+from distill.modalities.images.paths import File, is_junk
 
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"})
 MASKS = frozenset({
@@ -155,7 +154,7 @@ def _lists(files: Iterable[File], read: Callable[[File], bytes]) -> Lists:
 
 
 def _place(files: Iterable[File]) -> _Placed:
-    kept = [f for f in files if not is_junk(f.parts) and PurePosixPath(f.parts[-1]).suffix.lower() in EXTENSIONS]
+    kept = [file for file in files if file.image and not is_junk(file.parts)]
     beside = any(_beside(folder) for file in kept for folder in file.parts[:-1])
     placed = _Placed()
     masks = list[tuple[str, Key, File]]()
@@ -210,10 +209,10 @@ def _role(parts: Parts, beside: bool) -> tuple[str, str, Key]:
         if not kind and lower in IMAGES | MASKS:
             kind = "image" if lower in IMAGES else "mask"
             rest = [] if lower in ("leftimg8bit", "gtfine") else rest  # their parents are called after them
+        elif not kind and (named := _beside(folder)):  # before the split: `train_labels` says one too
+            kind, split = "mask", named
         elif not split and (named := split_of(folder)):
             split = named
-        elif not kind and (named := _beside(folder)):
-            kind, split = "mask", named
         else:
             rest.append(folder)
     stem = PurePosixPath(parts[-1]).stem

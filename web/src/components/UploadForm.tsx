@@ -87,7 +87,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     event.preventDefault();
     const [first] = whole;
     if (!first) return;
-    const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson))+$/, "");
+    const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
     void send(split ? [...whole, ...test] : whole, (ids) => {
       const body = { name: called, ...(task ? { task } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
@@ -95,7 +95,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     });
   }
 
-  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson";
+  const accept = ".zip,.tar,.tgz,.tar.gz,.parquet,.csv,.tsv,.jsonl,.ndjson,.json,.gz";
   const tasks = useTasks();
   const hint = "an archive or a table; below stands which";
   return (

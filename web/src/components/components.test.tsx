@@ -72,7 +72,7 @@ test("phases: what is done, what goes on, where it ended", () => {
 
 test("a row tells the job, and its accuracy beside its teacher's", () => {
   const done = job({ status: "succeeded", finished_at: "2026-01-31T12:01:01Z", result: RESULT, labels: { team: "vision" } });
-  render(
+  show(
     <table>
       <tbody>
         <JobRow job={done} curve={undefined} names={new Map([["tch_01", "our teacher"]])} now={Date.parse("2026-01-31T13:00:00Z")} picked={false} onPick={() => {}} onChange={() => {}} />

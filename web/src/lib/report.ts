@@ -78,6 +78,8 @@ export interface TeacherFindings {
   tensors: number | null;
   dtypes: string;
   ignored: string[];
+  /** What was done to fit the file to the architecture. */
+  notes: string[];
   metadata: [string, string][];
   /** Operations of one image's forward pass, at `size`. */
   flops: number | null;
@@ -117,6 +119,7 @@ export function teacherFindings(report: Bag | null): TeacherFindings | null {
     tensors: number(report.tensors),
     dtypes: list(report.dtypes).join(", "),
     ignored: list(report.ignored).map(String),
+    notes: list(report.notes).map(String),
     metadata: Object.entries((report.metadata ?? {}) as Record<string, string>),
     flops: number(report.flops),
     size: [...list(report.image_size)].reverse().join(" × "),

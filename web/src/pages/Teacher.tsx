@@ -61,6 +61,7 @@ export function Teacher({ id }: { id: string }) {
             ["Not loaded", found?.ignored.length ? found.ignored.join(", ") : ""],
             ["Size", bytes(data.size_bytes)],
             ["Sent as", data.source?.files.map((file) => `${file.filename}, ${bytes(file.size_bytes)}`).join("; ")],
+            ["Fitted", found?.notes.join(" ")],
             ["Converted", data.source?.notes.join(" ")],
             ["Registered", clock(data.created_at)],
             ["sha256", <Digest value={data.sha256} of="the teacher" />],

@@ -76,7 +76,7 @@ test("a job whose events are gone shows the curve that is kept, and says what is
   expect(await screen.findByText("It peaks late.")).toBeTruthy();
   expect(screen.getByText("The peak.")).toBeTruthy();
   expect(screen.queryByText(/ended before a layer/)).toBeNull();
-  expect(await screen.findByText(/Loss and accuracy of the single steps are no longer kept/)).toBeTruthy();
+  expect(await screen.findByText(/The figures of the single steps are no longer kept/)).toBeTruthy();
   expect(await screen.findByText(/The log is no longer kept/)).toBeTruthy();
   expect(screen.queryByText("The trainer wrote nothing.")).toBeNull();
 });

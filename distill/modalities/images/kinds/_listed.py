@@ -1,83 +1,221 @@
-"""A table within an archive that names the archive's images and their classes."""
+"""Tables within an archive that name the archive's images and their classes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import PurePosixPath
 
-from distill.data.labelled import PATHS, Sample, class_names, columns_of, held_out, label_numbers, row_limits, samples
+from distill.data.columns import LABELS, PATHS, SPLITS, find, found
+from distill.data.labelled import (
+    Columns,
+    check_role,
+    class_names,
+    class_notes,
+    held_out,
+    label_numbers,
+    row_limits,
+    samples,
+    split_notes,
+    unused_notes,
+    with_image,
+)
 from distill.data.limits import Limits
-from distill.data.members import Parts, safe_parts
-from distill.data.rows import FORMS, read_rows, refuse
-from distill.data.split_names import split_of
+from distill.data.row_checks import Row, refuse
+from distill.data.rows import HEAD_BYTES, form_of, read_rows
+from distill.data.split_names import TRAIN, UNLABELLED, split_of
+from distill.errors import InvalidDataset
 from distill.modalities.images.kinds._members import Members, content
-from distill.modalities.images.tree import File, Layout, is_junk
+from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
+from distill.modalities.images.paths import File, is_junk
+from distill.modalities.images.tree import Layout
 
 _PATH_BYTES = 4096
-Rows = dict[str, list[tuple[File, str]]]
 
 
-def listed(members: Members, limits: Limits, part: bool = False, classes: Sequence[str] | None = None) -> Layout | None:
-    """The layout that tables describe; None where there is no table, or none with columns for image and label.
+@dataclass
+class Table:
+    """A table of the archive: the split that its name or folder says, and where its columns are; None where they name
+    no images or no classes, with `why`."""
 
-    Looked at: one table in the root (below one folder around everything), or tables there and one folder below that
-    are named, or lie in folders named, after splits. Paths count from the table's own folder. `part`: the archive is
-    one split, whatever its rows say, with the training archive's `classes` if it is the test split. Raises
-    `InvalidDataset` by row for paths that are not there.
+    file: File
+    split: str | None
+    rows: Iterator[Row] = field(default_factory=lambda: iter(()))
+    columns: Columns | None = None
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.file.parts)
+
+
+@dataclass
+class Listed:
+    """What tables say: the layout, None where they say none; `notes` on tables that were not used, and why."""
+
+    layout: Layout | None
+    notes: list[str]
+
+
+def listed(members: Members, limits: Limits, role: str = "all", classes: Sequence[str] | None = None) -> Listed:
+    """The layout that tables describe.
+
+    Looked at: tables in the root (below one folder around everything), in a folder there that has no images, or in one
+    that is named after a split. Paths count from the table's own folder, from the root, or from the folder of the
+    images; they may lack the ending. `role`: the archive is one split, and none of its rows may say another; `classes`:
+    the training archive's, where it is the test split. Raises `InvalidDataset` by row for paths that are not there.
     """
-    present = {file.parts: file for file in members.files if file.position >= 0}
-    rows: Rows = {}
-    for table, split in _tables(members.files, part):
-        for sample, file in _rows(table, members, present, limits):
-            rows.setdefault("train" if part else split or sample.split, []).append((file, sample.label))
-    return _layout(rows, limits, classes) if rows else None
+    files = NamedFiles(members.files)
+    tables = [_opened(table, members, files, limits) for table in _tables(members.files)]
+    chosen = _chosen(tables, role)
+    notes = [f"The table {table.name!r} was not used: {table.why}." for table in tables if table.why]
+    notes += [f"Not used: the table {table.name!r}." for table in tables if table.columns and table not in chosen]
+    if not chosen:
+        return Listed(None, notes)
+    return Listed(_layout(_Rows(files, role, limits).read(chosen), chosen, limits, classes, notes), [])
 
 
-def _tables(files: Iterable[File], part: bool) -> list[tuple[File, str | None]]:
+def _tables(files: Iterable[File]) -> list[Table]:
     """Tables with the split that their name or folder says."""
     plain = [file for file in files if not is_junk(file.parts)]
     tops = {file.parts[0] for file in plain}
     depth = 1 if len(tops) == 1 and all(len(file.parts) > 1 for file in plain) else 0
+    pictured = {file.parts[depth] for file in plain if file.image and len(file.parts) > depth + 1}
     found = []
     for file in plain:
-        inner, name = file.parts[depth:], PurePosixPath(file.parts[-1])
-        if name.suffix.lower() not in FORMS or len(inner) > 2 or file.position < 0:
+        inner = file.parts[depth:]
+        if not file.is_table or file.position < 0 or len(inner) > 2:
             continue
-        split = split_of(inner[0]) if len(inner) == 2 else split_of(name.stem)
-        if split or len(inner) == 1:
-            found.append((file, split))
-    named = [entry for entry in found if entry[1]]
-    if any(split == "train" for _, split in named) and not part:
+        split = (split_of(inner[0]) if len(inner) == 2 else None) or split_of(inner[-1].rpartition(".")[0])
+        if len(inner) == 1 or split_of(inner[0]) or inner[0] not in pictured:
+            found.append(Table(file, split))
+    return found
+
+
+def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits) -> Table:
+    """Read the header and first row, and find the column that names images by what the archive has."""
+    stream = io.BytesIO(content(members, table.file))
+    form = form_of(stream.getbuffer()[:HEAD_BYTES].tobytes())
+    if form != "csv" and table.file.parts[-1].lower().endswith(".json") and form == "jsonl":
+        return table  # an object of settings, as many archives have them; rows are an array
+    rows = read_rows(stream, form, row_limits(limits, _PATH_BYTES), table.name)
+    try:
+        first = next(rows, None)
+    except InvalidDataset:
+        if table.file.parts[-1].lower().endswith(".json"):
+            return table
+        raise
+    if first is None:
+        return table
+    path, label = _path_column(first, table, files), find(first, LABELS)
+    shown = ", ".join(list(first)[:10])
+    if path is None and label is not None:
+        table.why = (
+            f"its column {label!r} holds classes, but none of its columns ({shown}) names images; name one file_name"
+        )
+    elif path is not None and (columns := with_image(first, path)) is None:
+        table.why = (
+            f"its column {path!r} names images, but none is known to hold their classes ({shown}); name it label"
+        )
+    elif path is not None:
+        table.columns, table.rows = columns, chain([first], rows)
+    return table
+
+
+def _path_column(first: Row, table: Table, files: NamedFiles) -> str | None:
+    """The column of a known name whose first value names an image of the archive, else the first of a known name; where
+    there is none, any column of text that names an image."""
+    known, weak = found(first, PATHS), found(first, ("name", "id"))
+    sure, folder = [column for column in known if column not in weak], table.file.parts[:-1]
+    others = [column for column, value in first.items() if isinstance(value, str) and not value.strip().isdigit()]
+    others = [] if sure else [column for column in others if column not in (*known, *found(first, (*LABELS, *SPLITS)))]
+    return next((column for column in (*known, *others) if files.names_one(first[column], folder)), (*sure, None)[0])
+
+
+def _chosen(tables: Sequence[Table], role: str) -> list[Table]:
+    """The tables that count: those of splits, where one is of the training split; else the only one. Raises
+    `InvalidDataset` where several could be meant."""
+    usable = [table for table in tables if table.columns]
+    named = [table for table in usable if table.split]
+    if any(table.split == TRAIN for table in named) and role == "all":
         return named
-    return found if len(found) == 1 else []
+    if len(usable) > 1:
+        names = ", ".join(table.name for table in usable[:5])
+        refuse(
+            f"several tables name images and classes ({names}), none of them as the training split's",
+            "Name them train.csv and test.csv, or leave one.",
+            tables=[table.name for table in usable[:20]],
+        )
+    return usable
 
 
-def _rows(table: File, members: Members, present: dict[Parts, File], limits: Limits) -> Iterable[tuple[Sample, File]]:
-    name = "/".join(table.parts)
-    stream = io.BytesIO(content(members, table))
-    rows = read_rows(stream, FORMS[PurePosixPath(name).suffix.lower()], row_limits(limits, _PATH_BYTES))
-    first = next(rows, None)
-    columns = columns_of(first, PATHS) if first is not None else None
-    if first is None or columns is None:
-        return
-    for sample in samples(chain([first], rows), columns, name):
-        parts = (*table.parts[:-1], *safe_parts(sample.image, limits))
-        if parts not in present:
-            what = f"row {sample.number} of {name} names {sample.image[:200]!a}, which the archive does not have"
-            refuse(what, row=sample.number, member=sample.image[:200])
-        yield sample, present[parts]
+@dataclass
+class _Rows:
+    """Reads the chosen tables: split -> files with their labels."""
+
+    files: NamedFiles
+    role: str
+    limits: Limits
+    found: dict[str, list[tuple[File, str]]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def read(self, tables: Sequence[Table]) -> _Rows:
+        for table in tables:
+            self._read(table, self.role if self.role != "all" else table.split)
+        return self
+
+    def _read(self, table: Table, role: str | None) -> None:
+        assert table.columns is not None
+        for sample in samples(table.rows, table.columns, table.name):
+            said = sample.split or role or TRAIN
+            self.counts[said] += 1
+            if said == UNLABELLED:
+                continue
+            if role:
+                check_role(role, said, sample.number, table.name)
+            file = self._file(sample.image, table, said, sample.number)
+            self.found.setdefault(TRAIN if self.role != "all" else role or said, []).append((file, sample.label))
+
+    def _file(self, text: str, table: Table, split: str, number: int) -> File:
+        shown = f"row {number} of {table.name} names {text[:200]!a}, which"
+        try:
+            file = self.files.find(text, table.file.parts[:-1], split)
+        except Ambiguous as error:
+            what = f"{shown} may be {error.first!a} or {error.second!a}"
+            refuse(what, "Write the path from the table's folder.", row=number, member=text[:200])
+        if file is None:
+            remedy = "Add the image, take the row out, or write the path from the table's folder."
+            refuse(f"{shown} the archive does not have", remedy, row=number, member=text[:200])
+        return file
+
+    def left_out(self) -> list[str]:
+        """What a report says of images that no row names, and of those that rows name with several classes."""
+        labels: dict[int, set[str]] = {}
+        for file, label in chain.from_iterable(self.found.values()):
+            labels.setdefault(file.position, set()).add(label)
+        several = sum(len(names) > 1 for names in labels.values())
+        unnamed = self.files.count - len(labels)
+        notes = [f"{unnamed} images that no table names were left out."] if unnamed > 0 else []
+        return notes + ([f"{several} images are named with several classes, once in each."] if several else [])
 
 
-def _layout(rows: Rows, limits: Limits, classes: Sequence[str] | None) -> Layout:
-    if "train" not in rows:
-        refuse("its tables have no rows of the training split")
-    used = {name: split for name, split in held_out(set(rows)).items() if name in rows}
-    known = tuple(classes) if classes is not None else class_names((label for _, label in rows["train"]), limits)
-    splits = {split: _labelled(rows[name], known, split) for name, split in used.items()}
-    unused = [f"Not used: the split {name!r}." for name in sorted(set(rows) - set(used))]
-    return Layout(known, splits, ("Classes were read from the archive's table, not from its folders.", *unused))
+def _layout(
+    rows: _Rows, tables: Sequence[Table], limits: Limits, classes: Sequence[str] | None, notes: Sequence[str]
+) -> Layout:
+    found = rows.found
+    if TRAIN not in found:
+        refuse(
+            "its tables have no rows of the training split", "Write train in the split column of the rows to train on."
+        )
+    used = {name: split for name, split in held_out(found).items() if name in found}
+    known = tuple(classes) if classes is not None else class_names((label for _, label in found[TRAIN]), limits)
+    splits = {split: _labelled(found[name], known, split) for name, split in used.items()}
+    counts = {name: len(files) for name, files in found.items()} | {UNLABELLED: rows.counts[UNLABELLED]}
+    unused = dict.fromkeys(column for table in tables if table.columns for column in table.columns.unused)
+    said = [*split_notes(counts), *rows.left_out(), *unused_notes(list(unused)), *class_notes(known), *notes]
+    return Layout(known, splits, ("Classes were read from the archive's table, not from its folders.", *said))
 
 
 def _labelled(rows: list[tuple[File, str]], classes: Sequence[str], split: str) -> list[tuple[File, int]]:

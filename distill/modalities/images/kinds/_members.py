@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import HEAD_BYTES, is_image
 from distill.modalities.images.kinds._tar import TarMembers
 from distill.modalities.images.kinds._zip import ZipMembers
+from distill.modalities.images.paths import File
 from distill.modalities.images.sources import FileImages, Source, UnreadableImage
-from distill.modalities.images.tree import File
 
 
 class Members(Protocol):
     """Admitted files and folders. `source` makes images of the files at some positions; a file whose `position` is
-    negative holds neither an image nor a table and cannot be read."""
+    negative holds neither an image, a table nor a list and cannot be read."""
 
     files: list[File]
     folders: list[Parts]
@@ -41,7 +43,7 @@ def content(members: Members, file: File) -> bytes:
     try:
         return members.source([file.position]).content(0)
     except UnreadableImage as error:
-        refuse(f"{'/'.join(file.parts)} cannot be read ({error})")
+        refuse(f"{'/'.join(file.parts)} cannot be read ({error})", member="/".join(file.parts))
 
 
 class FolderMembers:
@@ -66,9 +68,15 @@ class FolderMembers:
         for name in sorted(here):
             relative = (prefix / name).as_posix()
             _check_link(self.root / relative)
-            size = (self.root / relative).stat().st_size
-            self.files.append(File(gate.file(relative, size), len(self._names)))
+            parts = gate.file(relative, (self.root / relative).stat().st_size)
+            image = is_image(name, partial(_head, self.root / relative))
+            self.files.append(File(parts, len(self._names), image))
             self._names.append(relative)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _check_link(path: Path) -> None:

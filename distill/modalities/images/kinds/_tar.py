@@ -16,13 +16,14 @@ from typing import BinaryIO
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.data.rows import FORMS
+from distill.modalities.images.formats import HEAD_BYTES, is_image
 from distill.modalities.images.pack import Pack
-from distill.modalities.images.sources import EXTENSIONS, Picked, Source, SpanImages
-from distill.modalities.images.tree import File
+from distill.modalities.images.paths import File
+from distill.modalities.images.sources import Picked, Source, SpanImages
 
 _BLOCK = 512
 _EXTENDED_BYTES = 64 * 1024
-_KEPT = EXTENSIONS | FORMS.keys() | {".txt", ".json"}
+_LISTS = frozenset({".txt", ".json"})  # names of classes, members of splits
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
@@ -37,8 +38,8 @@ class Member:
 
 
 class TarMembers:
-    """Admitted files and folders of the tar at `path`. A plain tar is read in place; of a compressed one what is read
-    is packed into memory, or into one file under `scratch` where they are many."""
+    """Admitted files and folders of the tar at `path`. A plain tar is read in place; of a compressed one the images
+    are packed into memory, or into one file under `scratch` where they are many."""
 
     def __init__(self, path: Path, limits: Limits, scratch: Path | None) -> None:
         self.files, self.folders = list[File](), list[Parts]()
@@ -55,7 +56,7 @@ class TarMembers:
         with path.open("rb") as file:
             end = path.stat().st_size
             for member in members(file, lambda count: _seek(file, count, end)):
-                if self._admit(member, gate, len(names)):
+                if self._admit(member, gate, len(names), file.read) is not None:
                     offsets.append(member.offset)
                     sizes.append(member.size)
                     names.append(member.name)
@@ -66,22 +67,26 @@ class TarMembers:
             with gzip.open(path) as file, Pack(scratch) as pack:
                 stream = _Counted(file, gate)
                 for member in members(stream, stream.skip):  # type: ignore[arg-type]
-                    if self._admit(member, gate, len(pack)) and not member.folder:
-                        pack.add(stream.exactly(member.size), member.name)
+                    head = self._admit(member, gate, len(pack), stream.exactly)
+                    if head is not None:
+                        pack.add(head + stream.exactly(member.size - len(head)), member.name)
                 stream.drain()
                 return pack.finish()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             refuse(f"its gzip stream is damaged or truncated ({error})")
 
-    def _admit(self, member: Member, gate: Gate, position: int) -> bool:
-        """Whether the member is an image, a table or a list that `position` shall stand for."""
+    def _admit(self, member: Member, gate: Gate, position: int, read: Callable[[int], bytes]) -> bytes | None:
+        """The member's first bytes, which were read, where it is an image, a table or a list that `position` shall
+        stand for; else None."""
         if member.folder:
             self.folders.append(gate.folder(member.name))
-            return False
+            return None
         parts = gate.file(member.name, member.size)
-        kept = PurePosixPath(parts[-1]).suffix.lower() in _KEPT
-        self.files.append(File(parts, position if kept else -1))
-        return kept
+        table = PurePosixPath(parts[-1]).suffix.lower() in FORMS | _LISTS
+        head = b"" if table else read(min(member.size, HEAD_BYTES))
+        image = not table and is_image(parts[-1], lambda: head)
+        self.files.append(File(parts, position if image or table else -1, image))
+        return head if image or table else None
 
 
 def is_gzip(path: Path) -> bool:

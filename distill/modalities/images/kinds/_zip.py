@@ -12,11 +12,13 @@ from typing import BinaryIO
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.errors import InvalidDataset
+from distill.modalities.images.formats import HEAD_BYTES, is_image
+from distill.modalities.images.paths import File
 from distill.modalities.images.sources import Source, ZipImages
-from distill.modalities.images.tree import File
 
 _END = b"PK\x05\x06"
 _UTF8, _UNICODE_PATH = 0x800, 0x7075
+_PACKED_HEAD = 1024  # what unpacks to the first bytes of any image
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -28,8 +30,8 @@ class ZipMembers:
         self._names: list[str] = []
         _check_directory(path, limits)
         try:
-            with zipfile.ZipFile(path) as archive:
-                self._admit(archive, Gate(limits, path.stat().st_size))
+            with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+                self._admit(archive, file, Gate(limits, path.stat().st_size))
         except InvalidDataset:
             raise
         except Exception as error:  # zipfile raises nearly anything on damaged directories, IndexError included
@@ -42,7 +44,7 @@ class ZipMembers:
         """The member's name as `zipfile` knows it."""
         return self._names[position]
 
-    def _admit(self, archive: zipfile.ZipFile, gate: Gate) -> None:
+    def _admit(self, archive: zipfile.ZipFile, file: BinaryIO, gate: Gate) -> None:
         for info in archive.infolist():
             name = _written(info)
             if info.is_dir():
@@ -50,11 +52,28 @@ class ZipMembers:
                 continue
             _check_plain(info)
             parts = gate.file(name, info.file_size, info.compress_size)
-            self.files.append(File(parts, len(self._names)))
+            image = is_image(parts[-1], lambda info=info: _head(file, info))  # type: ignore[misc]
+            self.files.append(File(parts, len(self._names), image))
             self._names.append(info.filename)
         packed = sum(info.compress_size for info in archive.infolist())
         if packed > gate.packed_bytes:
             refuse("its members overlap")
+
+
+def _head(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+    """A member's first bytes; nothing where they cannot be unpacked. `zipfile` would take 0.2 ms a member to open it,
+    ten times as long, and an archive may have millions that are no images."""
+    local = _at(file, info.header_offset, 30)
+    if local[:4] != b"PK\3\4":
+        return b""
+    skip = int.from_bytes(local[26:28], "little") + int.from_bytes(local[28:30], "little")
+    packed = _at(file, info.header_offset + 30 + skip, min(info.compress_size, _PACKED_HEAD))
+    if info.compress_type == zipfile.ZIP_STORED:
+        return packed[:HEAD_BYTES]
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, HEAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _written(info: zipfile.ZipInfo) -> str:

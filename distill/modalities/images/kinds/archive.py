@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from distill.data.files import paths_of
 from distill.data.limits import Limits
+from distill.errors import InvalidDataset
 from distill.modalities.images.kinds._base import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
-from distill.modalities.images.kinds._members import members_of
+from distill.modalities.images.kinds._members import Members, members_of
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange
 from distill.types import DatasetInput
@@ -22,9 +24,21 @@ def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
     for role, path in sorted(paths_of(dataset).items(), reverse=True):  # train before test
         members = members_of(path, limits, scratch)
         classes = layouts["train"][0].classes if role == "test" else None
-        layout = listed(members, limits, role != "all", classes) or arrange(members.files, members.folders, limits)
-        layouts[role] = (layout, members.source)
+        layouts[role] = (_layout(members, limits, role, classes), members.source)
     return from_layouts(layouts)
+
+
+def _layout(members: Members, limits: Limits, role: str, classes: tuple[str, ...] | None) -> Layout:
+    found = listed(members, limits, role, classes)
+    if found.layout is not None:
+        return found.layout
+    try:
+        layout = arrange(members.files, members.folders, limits)
+    except InvalidDataset as error:
+        notes = found.notes if any(file.image for file in members.files) else []
+        remedy = " ".join([*notes, error.remedy])  # a table that could not be used is the likelier reason
+        raise InvalidDataset(error.message, remedy, error.details) from error
+    return replace(layout, notes=(*layout.notes, *found.notes))
 
 
 ENTRY = open_archive

@@ -1,188 +1,195 @@
-"""Parquet in the Hugging Face image layout: `image` {bytes, path} and `label`."""
+"""Parquet with an image and a class in each row: `image` ({bytes, path}, as `datasets` writes it, or the encoded bytes)
+and `label`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from distill.data.columns import EMBEDDED, LABELS, find
 from distill.data.files import paths_of
-from distill.data.labelled import bad_name, ordered
+from distill.data.labelled import SplitColumns, checked_label, split_columns, unused_columns
 from distill.data.limits import Limits
-from distill.errors import DISK_FULL, InvalidDataset
-from distill.modalities.images.kinds._base import Items, Opened
+from distill.data.parquet import (
+    ParquetLimits,
+    bytes_of,
+    class_names,
+    is_bytes,
+    is_label,
+    is_string,
+    named,
+    parquet_file,
+)
+from distill.data.split_names import UNLABELLED, split_of
+from distill.errors import InvalidDataset
+from distill.modalities.images.kinds._base import Opened
+from distill.modalities.images.kinds._rows import ImageRows, opened
 from distill.modalities.images.pack import Pack
 from distill.types import DatasetInput
 
-_IMAGE = ("image", "img")
-_LABEL = ("label", "labels", "fine_label", "class")
 _ROWS = 64  # a batch is expanded in memory: a dictionary page of a few KiB can stand for as many of the largest images
-REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and an integer or text column `label`."
+REMEDY = "Write a column `image` (a struct with `bytes`, or the encoded bytes) and a column `label`."
+EMBED = (
+    "Write the images' bytes into the file: `dataset.with_format('arrow').map(datasets.table.embed_table_storage, "
+    "batched=True)` before `to_parquet`; or pack the image files and a table of their names in a zip."
+)
+
+DECODE = (
+    "If it is base64, decode it: `df['image'] = df['image'].map(base64.b64decode)`; if these are paths, pack the image "
+    "files and this table (as CSV) in a zip."
+)
 
 
 def open_parquet(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
-    """Files by role; a role's path may be a folder of shards, read in name order. Class names come from the schema's
-    `huggingface` metadata, from the labels where they are text, else they are the numbers. Numbers mean what the names
-    of their own file say: files may number the same classes differently, and the first one's order holds."""
-    splits: dict[str, Items] = {}
-    names: tuple[str, ...] | None = None
-    raw: dict[str, list[Any]] = {}
-    for role, path in paths_of(dataset).items():
-        split = "train" if role == "all" else role
-        with Pack(scratch) as pack:
-            raw[split], found = _read(path, pack, limits)
-            splits[split] = Items(pack.finish(), np.zeros(0, np.int64))
-        names = names or found
-    classes = names or _classes(raw["train"])
-    labelled = {split: Items(splits[split].images, _labels(raw[split], classes, split)) for split in splits}
-    _check_classes(classes, labelled["train"].labels, limits)
-    return Opened(classes, labelled)
+    """Files by role; a role's path may be a folder of shards, read in name order, whose names may say splits. A split
+    column divides a file that is the whole. Class names come from the schema's `huggingface` metadata, else they are
+    what the label column holds. Numbers mean what the names of their own file say: files may number the same classes
+    differently, and the first one's order holds."""
+    return opened({role: _read(path, role, limits, scratch) for role, path in paths_of(dataset).items()}, limits)
 
 
-def _refuse(what: str, **details: object) -> NoReturn:
-    raise InvalidDataset(f"The parquet file was refused: {what}.", REMEDY, details)
+def _refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
+    raise InvalidDataset(f"The parquet file was refused: {what}.", remedy, details)
 
 
-def _read(path: Path, pack: Pack, limits: Limits) -> tuple[list[Any], tuple[str, ...] | None]:
-    labels: list[Any] = []
-    names: tuple[str, ...] | None = None
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """Which columns of a file are read, and what the numbers of its labels are called. `struct`: the image column's
+    type where it is one; `whole`: the split that the file's own name says."""
+
+    image: str
+    struct: Any
+    label: str
+    names: tuple[str, ...] | None
+    split: SplitColumns | None
+    whole: str | None
+    unused: tuple[str, ...]
+
+
+def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageRows:
     shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not shards:
-        _refuse("the folder holds no *.parquet files")
-    for shard in shards:
-        try:
-            with pq.ParquetFile(shard) as file:
-                own, first = _names(file.schema_arrow), len(labels)
-                for rows in _rows(file, limits):
-                    _take(rows, pack, labels, limits)
-                    _check_ratio(pack, shards, limits)
-                if own:
-                    labels[first:] = [_named(*each, own, shard.name) for each in enumerate(labels[first:])]
-                    names = names or own
-        except (InvalidDataset, MemoryError):
-            raise
-        except Exception as error:  # Arrow's readers raise many kinds on damaged files
-            if isinstance(error, OSError) and error.errno in DISK_FULL:
-                raise
-            _refuse(f"it cannot be read ({str(error)[:200]})", file=shard.name)
-    return labels, names
-
-
-def _rows(file: Any, limits: Limits) -> Iterator[tuple[Any, Any]]:
-    meta = file.metadata
-    if meta.num_rows > limits.members:
-        _refuse(f"it has {meta.num_rows:,} rows, more than {limits.members:,}", rows=meta.num_rows)
-    sizes = [meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)]
-    if max(sizes, default=0) > limits.row_group_bytes:
-        _refuse(f"a row group has {max(sizes):,} bytes, more than {limits.row_group_bytes:,}; write smaller ones")
-    if sum(sizes) > limits.total_bytes:
-        _refuse(f"it holds {sum(sizes):,} bytes, more than {limits.total_bytes:,}")
-    columns = file.schema_arrow.names
-    image, label = _column(columns, _IMAGE), _column(columns, _LABEL)
-    kind = file.schema_arrow.field(image).type
-    leaf = f"{image}.bytes" if pa.types.is_struct(kind) else image
-    _check_types(kind, file.schema_arrow.field(label).type, image, label)
-    for batch in file.iter_batches(batch_size=_ROWS, columns=[leaf, label]):
-        column = batch.column(image)
-        yield (column.field("bytes") if pa.types.is_struct(column.type) else column), batch.column(label)
-
-
-def _column(columns: list[str], wanted: tuple[str, ...]) -> str:
-    found = next((name for name in wanted if name in columns), None)
-    if found is None:
-        _refuse(f"it has no column {wanted[0]!r} (its columns: {', '.join(columns[:10])})", columns=columns[:50])
+        _refuse("the folder holds no *.parquet files", "Name a parquet file, or a folder of them.")
+    found = ImageRows(role)
+    by_name = path.is_dir() and role == "all" and all(split_of(shard.stem) for shard in shards)
+    with Pack(scratch) as pack:
+        for shard in shards:
+            _shard(shard, split_of(shard.stem) if by_name else None, found, pack, limits)
+            _check_ratio(pack, shards, limits)
+        found.images = pack.finish()
     return found
 
 
+def _shard(path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits) -> None:
+    caps = ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)
+    with parquet_file(path, caps) as file:
+        schema = _schema(file, whole)
+        found.names, found.unused = found.names or schema.names, schema.unused
+        first = 0  # rows count within their own file
+        for batch in file.iter_batches(batch_size=_ROWS, columns=_wanted(schema)):
+            _take(batch, schema, first, found, pack, path.name, limits)
+            _check_ratio(pack, [path], limits)
+            first += len(batch)
+
+
+def _schema(file: Any, whole: str | None) -> _Schema:
+    arrow = file.schema_arrow
+    columns: list[str] = list(arrow.names)
+    image = find(columns, EMBEDDED) or _binary(arrow) or _missing("image", columns)
+    label = find([column for column in columns if column != image], LABELS) or _missing("label", columns)
+    _check_types(arrow.field(image).type, arrow.field(label).type, image, label)
+    kind = arrow.field(image).type
+    split = None if whole else split_columns(columns, _first_row(file, columns, (image, label)))
+    unused = unused_columns(columns, (image, label), split)
+    struct = kind if pa.types.is_struct(kind) else None
+    return _Schema(image, struct, label, class_names(arrow).get(label), split, whole, unused)
+
+
+def _wanted(schema: _Schema) -> list[str]:
+    split = (schema.split.name, *schema.split.flags) if schema.split else ()
+    fields = [schema.struct.field(i).name for i in range(schema.struct.num_fields)] if schema.struct else []
+    images = [f"{schema.image}.{field}" for field in fields if field in ("bytes", "path")] or [schema.image]
+    return [*images, schema.label, *(column for column in split if column)]
+
+
+def _binary(arrow: Any) -> str | None:
+    """The one column that holds bytes, whatever it is called."""
+    found = [name for name in arrow.names if is_bytes(bytes_of(arrow.field(name).type))]
+    return found[0] if len(found) == 1 else None
+
+
+def _missing(wanted: str, columns: Sequence[str]) -> NoReturn:
+    remedy = f"Name the column with the {'encoded images' if wanted == 'image' else 'classes'} {wanted!r}."
+    _refuse(f"it has no column {wanted!r} (its columns: {', '.join(columns[:10])})", remedy, columns=list(columns)[:50])
+
+
+def _first_row(file: Any, columns: Sequence[str], known: Sequence[str]) -> Mapping[str, Any]:
+    """The first row's plain values beside image and label."""
+    plain = [
+        name for name in columns if name not in known and not pa.types.is_nested(file.schema_arrow.field(name).type)
+    ]
+    batch = next(file.iter_batches(batch_size=1, columns=plain), None) if plain else None
+    rows = batch.to_pylist() if batch is not None else []
+    return rows[0] if rows else {}
+
+
 def _check_types(image: Any, label: Any, image_name: str, label_name: str) -> None:
-    binary = (pa.types.is_binary, pa.types.is_large_binary)
-    if pa.types.is_struct(image):
-        index = image.get_field_index("bytes")
-        image = image.field(index).type if index >= 0 else pa.null()
-    if not any(test(image) for test in binary):
-        _refuse(f"column {image_name!r} holds no encoded bytes")
-    if not any(test(label) for test in (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string)):
-        _refuse(f"column {label_name!r} is {label}, neither integer nor text")
+    if not is_bytes(bytes_of(image)):
+        paths = pa.types.is_struct(image) and image.get_field_index("path") >= 0
+        what = f"column {image_name!r} holds {'paths of images, ' * paths}no encoded bytes (its type is {image})"
+        _refuse(what, DECODE if is_string(image) else EMBED if pa.types.is_struct(image) else REMEDY)
+    if not is_label(label):
+        several = "; several classes a row are not learnt" if pa.types.is_nested(label) else ""
+        what = f"column {label_name!r} is {label}, neither integer nor text{several}"
+        _refuse(what, f"Write one class a row in column {label_name!r}, as a number or as text.")
 
 
-def _take(rows: tuple[Any, Any], pack: Pack, labels: list[Any], limits: Limits) -> None:
-    images, column = rows
-    if images.null_count or column.null_count:
-        missing = "images" if images.null_count else "labels"
-        _refuse(f"it has rows without {missing}, the first near row {len(labels)}", row=len(labels))
-    for data, label in zip(images, column.to_pylist(), strict=True):
-        buffer = data.as_buffer()
-        if buffer.size > limits.file_bytes:
-            _refuse(f"the image of row {len(labels)} has {buffer.size:,} bytes", row=len(labels))
-        if isinstance(label, str) and (why := bad_name(label)):
-            _refuse(f"the class of row {len(labels)} {why}", row=len(labels))
-        pack.add(buffer.to_pybytes(), f"row {len(labels)}")
-        labels.append(label)
+def _take(batch: Any, schema: _Schema, first: int, found: ImageRows, pack: Pack, file: str, limits: Limits) -> None:
+    images = batch.column(schema.image)
+    contents = images.field("bytes") if schema.struct else images
+    paths = images.field("path") if schema.struct and images.type.get_field_index("path") >= 0 else None
+    for i, row in enumerate(_plain_rows(batch, schema)):
+        number = first + i
+        split = schema.whole or (schema.split.read(row, number, file) if schema.split else None)
+        if split == UNLABELLED:
+            found.unlabelled += 1
+            continue
+        value = named(row[schema.label], schema.names, file, number) if schema.names else row[schema.label]
+        label = checked_label(value, schema.label, number, file)
+        name = f"row {number}" if found.role == "all" and not schema.whole else f"{file} row {number}"
+        pack.add(_content(contents[i], paths and paths[i], number, file, limits), name)
+        found.add(label, split, number, file)
+
+
+def _plain_rows(batch: Any, schema: _Schema) -> Iterator[dict[str, Any]]:
+    names = [name for name in batch.schema.names if name != schema.image]
+    values = [batch.column(name).to_pylist() for name in names]
+    return (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def _content(value: Any, path: Any, number: int, file: str, limits: Limits) -> bytes:
+    if not value.is_valid:
+        said = path.as_py() if path is not None else None
+        what = f"has only the path {str(said)[:200]!r} of its image, no bytes" if said else "has no image"
+        remedy = EMBED if said else "Remove the rows without an image and write the file again."
+        _refuse(f"row {number} of {file} {what}", remedy, row=number, file=file)
+    buffer = value.as_buffer()
+    if buffer.size > limits.file_bytes:
+        _refuse(f"the image of row {number} has {buffer.size:,} bytes", "Scale it down.", row=number)
+    data: bytes = buffer.to_pybytes()
+    return data
 
 
 def _check_ratio(pack: Pack, shards: list[Path], limits: Limits) -> None:
     """Dictionary encoding writes an image once however many rows have it."""
     packed = sum(shard.stat().st_size for shard in shards)
     if pack.total_bytes > limits.ratio_free_bytes and pack.total_bytes > limits.ratio * packed:
-        _refuse(f"its images have more than {limits.ratio:g} times its size", ratio=limits.ratio)
-
-
-def _names(schema: Any) -> tuple[str, ...] | None:
-    """Class names from the metadata that the `datasets` library writes; None where there are none."""
-    text = (schema.metadata or {}).get(b"huggingface", b"")
-    with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        features = json.loads(text)["info"]["features"]
-        label = next(name for name in _LABEL if name in schema.names)
-        names = features[label]["names"]
-        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-            if len(set(names)) < len(names):
-                _refuse("its metadata name a class twice", names=names[:50])
-            if why := next(filter(None, map(bad_name, names)), None):
-                _refuse(f"a class that its metadata name {why}")
-            return tuple(names)
-    return None
-
-
-def _named(row: int, label: int | str, names: tuple[str, ...], file: str) -> str:
-    if isinstance(label, str):
-        return label
-    if not 0 <= label < len(names):
-        _refuse(f"label {label} of {file} row {row} is none of its {len(names)} class names", row=row, file=file)
-    return names[label]
-
-
-def _classes(labels: list[Any]) -> tuple[str, ...]:
-    if labels and isinstance(labels[0], str):
-        return ordered(labels)
-    return tuple(str(i) for i in range(max(labels, default=-1) + 1)) if max(labels, default=0) < 10**6 else ()
-
-
-def _labels(raw: list[Any], classes: tuple[str, ...], split: str) -> np.typing.NDArray[np.int64]:
-    if not raw:
-        _refuse(f"its split {split!r} has no rows")
-    number = {name: i for i, name in enumerate(classes)}
-    labels = [number.get(label, -1) if isinstance(label, str) else label for label in raw]
-    bad = next((i for i, label in enumerate(labels) if not 0 <= label < len(classes)), None)
-    if bad is not None:
-        _refuse(f"label {str(raw[bad])[:40]!r} of {split} row {bad} is none of the {len(classes)} classes", row=bad)
-    return np.array(labels, np.int64)
-
-
-def _check_classes(classes: tuple[str, ...], labels: np.typing.NDArray[np.int64], limits: Limits) -> None:
-    if len(classes) < 2:
-        _refuse("it has fewer than 2 classes", classes=list(classes))
-    if len(classes) > limits.classes:
-        _refuse(f"it has {len(classes)} classes, more than {limits.classes}")
-    counts = np.bincount(labels, minlength=len(classes))
-    empty = [classes[i] for i in np.flatnonzero(counts == 0)]
-    if empty:
-        _refuse(f"{len(empty)} classes have no images ({', '.join(empty[:3])})", classes=empty[:20])
+        what = f"its images have more than {limits.ratio:g} times its size"
+        _refuse(what, "Write each image once.", ratio=limits.ratio)
 
 
 ENTRY = open_parquet

@@ -1,90 +1,65 @@
-"""CSV or JSON Lines with a base64 image and a class in each row."""
+"""CSV or JSON with a base64 image and a class in each row."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
-
+from distill.data.columns import EMBEDDED, LABELS, PATHS, find
 from distill.data.files import paths_of
-from distill.data.labelled import (
-    EMBEDDED,
-    LABELS,
-    Sample,
-    class_names,
-    columns_of,
-    held_out,
-    label_numbers,
-    row_limits,
-    samples,
-)
+from distill.data.labelled import Sample, columns_of, row_limits, samples
 from distill.data.limits import Limits
-from distill.data.rows import Form, form_of, read_rows, refuse
-from distill.modalities.images.kinds._base import Items, Opened
+from distill.data.row_checks import refuse
+from distill.data.split_names import UNLABELLED
+from distill.data.tables import rows_of
+from distill.modalities.images.kinds._base import Opened
+from distill.modalities.images.kinds._rows import ImageRows, opened
 from distill.modalities.images.pack import Pack
-from distill.modalities.images.sources import Picked, SpanImages
 from distill.types import DatasetInput
 
 _PREFIX = "data:image/"
 
 
 def open_table(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
-    """Files by role; a column `split` divides a file that is the whole. Images are decoded from base64 (a data URL's
+    """Files by role; a split column divides a file that is the whole. Images are decoded from base64 (a data URL's
     prefix may stand before it) into memory, or one file under `scratch`."""
-    files = {role: _read(path, role, limits, scratch) for role, path in paths_of(dataset).items()}
-    if "all" in files:
-        whole = files["all"]
-        uses = {name: [i for i, split in enumerate(whole.splits) if split == name] for name in set(whole.splits)}
-        parts = {split: whole.pick(uses[name]) for name, split in held_out(set(uses)).items() if name in uses}
-        unused = [f"Not used: the split {name!r}." for name in sorted(set(uses) - set(held_out(set(uses))))]
-    else:
-        parts, unused = {role: file.pick(range(len(file.labels))) for role, file in files.items()}, []
-    if "train" not in parts:
-        refuse("it has no rows of the training split")
-    classes = class_names(parts["train"][1], limits)
-    splits = {split: Items(images, label_numbers(labels, classes, split)) for split, (images, labels) in parts.items()}
-    return Opened(classes, splits, tuple(unused))
+    return opened({role: _read(path, role, limits, scratch) for role, path in paths_of(dataset).items()}, limits)
 
 
-@dataclass
-class _File:
-    """What was read: images, and a label and a split for each."""
-
-    labels: list[str] = field(default_factory=list)
-    splits: list[str] = field(default_factory=list)
-    images: SpanImages | None = None
-
-    def pick(self, rows: range | list[int]) -> tuple[Picked, list[str]]:
-        assert self.images is not None
-        return Picked(self.images, np.array(rows, np.int64)), [self.labels[i] for i in rows]
-
-
-def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> _File:
-    found = _File()
-    with path.open("rb") as stream, Pack(scratch) as pack:
-        for sample in _samples(stream, form_of(path), limits):
-            pack.add(_image(sample, limits), f"row {sample.number}" if role == "all" else f"{role} row {sample.number}")
-            found.labels.append(sample.label)
-            found.splits.append(sample.split)
-        found.images = pack.finish()
-    return found
-
-
-def _samples(stream: object, form: Form, limits: Limits) -> Iterator[Sample]:
-    rows = read_rows(stream, form, row_limits(limits, limits.file_bytes * 4 // 3 + 100))  # type: ignore[arg-type]
+def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageRows:
+    found, name = ImageRows(role), "the file"
+    rows = rows_of(path, row_limits(limits, limits.file_bytes * 4 // 3 + 100), name)
     first = next(rows, None)
     if first is None:
         refuse("it has no rows")
-    columns = columns_of(first, EMBEDDED)
-    if columns is None:
-        wanted = f"a column {EMBEDDED[0]!r} with base64 and one {LABELS[0]!r}"
-        refuse(f"it needs {wanted} (its columns: {', '.join(first)[:200]})", columns=list(first)[:50])
-    return samples(chain([first], rows), columns, "the file")
+    columns = columns_of(first, EMBEDDED) or _refuse_columns(list(first))
+    with Pack(scratch) as pack:
+        for sample in samples(chain([first], rows), columns, name):
+            if sample.split == UNLABELLED:
+                found.unlabelled += 1
+                continue
+            pack.add(_image(sample, limits), f"row {sample.number}" if role == "all" else f"{role} row {sample.number}")
+            found.add(sample.label, sample.split, sample.number, name)
+        found.images = pack.finish()
+    found.unused = columns.unused
+    return found
+
+
+def _refuse_columns(columns: Sequence[str]) -> NoReturn:
+    image, path, label = find(columns, EMBEDDED), find(columns, PATHS), find(columns, LABELS)
+    wanted = f"a column {EMBEDDED[0]!r} with base64 and one {LABELS[0]!r}"
+    texts = "For texts name the columns `text` and `label`."
+    if image and not label:
+        remedy = f"Name the column that holds the class `label`, beside the images in {image!r}."
+    elif path and label:
+        remedy = f"Column {path!r} only names files: pack this table and the image files in one zip. {texts}"
+    else:
+        remedy = f"Name the columns `image` (the encoded image in base64) and `label`. {texts}"
+    refuse(f"it needs {wanted} (its columns: {', '.join(columns)[:200]})", remedy, columns=list(columns)[:50])
 
 
 def _image(sample: Sample, limits: Limits) -> bytes:
@@ -92,9 +67,10 @@ def _image(sample: Sample, limits: Limits) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        refuse(f"the image of row {sample.number} is no base64", row=sample.number)
+        remedy = "Write the encoded image (the bytes of a PNG or JPEG file) in base64, or pack image files in a zip."
+        refuse(f"the image of row {sample.number} is no base64", remedy, row=sample.number)
     if len(data) > limits.file_bytes:
-        refuse(f"the image of row {sample.number} has {len(data):,} bytes", row=sample.number)
+        refuse(f"the image of row {sample.number} has {len(data):,} bytes", "Scale it down.", row=sample.number)
     return data
 
 

@@ -1,0 +1,139 @@
+"""Every task of the registry, and one that lives in these tests alone, goes the same way."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill import recipes, tasks
+from distill.control import Control
+from distill.student import load_student
+from distill.tasks.inspection import inspect, task_of
+from distill.training import checkpoint
+from distill.types import Event
+from tests.run.test_run_distributed import SCRIPT
+from tests.tasks.house import House, go
+
+OWN = "regress_images"
+TASKS = sorted({*tasks.names(), OWN})
+Get = Callable[[str], House]
+
+
+def events_of(kind: str, events: list[Event]) -> list[dict[str, Any]]:
+    return [event.data for event in events if event.kind == kind]
+
+
+def pairs() -> list[Any]:
+    offered = {name: getattr(_spec(name), "recipes", ()) or recipes.names() for name in TASKS}
+    return [
+        pytest.param(name, recipe, marks=pytest.mark.xdist_group(f"house-{name}"))
+        for name in TASKS
+        for recipe in offered[name]
+        if recipe in recipes.names()
+    ]
+
+
+def _spec(name: str) -> Any:
+    return None if name == OWN else tasks.spec(name)
+
+
+each = pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(f"house-{n}")) for n in TASKS])
+
+
+@each
+def test_specification_and_answer_agree(name: str, house: Get, tmp_path: Path) -> None:
+    """What API and dashboard are told is what the loop does."""
+    made = house(name)
+    assert task_of(made.dataset) == name
+    spec = tasks.spec(name)
+    task = tasks.get(name)(made.spec(recipe="cross_entropy"), tmp_path)
+    assert (task.answer.primary, task.answer.higher_is_better) == (spec.primary.name, spec.primary.higher_is_better)
+    assert task.answer.loss_name == spec.loss
+    assert name in tasks.accepting(made.student.name)
+    assert inspect(made.dataset)["task"] == name
+    assert json.loads(json.dumps(spec.to_dict()))["name"] == name
+
+
+@pytest.mark.parametrize(("name", "recipe"), pairs())
+def test_every_recipe_makes_the_whole_way(name: str, recipe: str, house: Get, tmp_path: Path) -> None:
+    """Accumulated batches and averaged weights too; the student loads again and answers."""
+    made, spec = house(name), tasks.spec(name)
+    events = go(made.spec(recipe=recipe, gradient_accumulation=2, ema_decay=0.9), tmp_path)
+    assert events[-1].kind == "done"
+    folder = tmp_path / "artifacts"
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["task"], report["metrics"][0]["name"]) == (name, spec.primary.name)
+    for metric in spec.metrics[:1]:
+        for column in ("student", "teacher"):
+            assert report[column] is None or metric.value(report[column]) is not None
+    split = {event["split"]: event["values"] for event in events_of("metrics", events)}
+    assert {spec.primary.name, "loss"} <= set(split["validation"]) & set(split["test"])
+    assert spec.loss in split["train"]
+    assert report["training"]["validation"] == pytest.approx(split["validation"][spec.primary.name])
+    text = (folder / "report.md").read_text()
+    assert spec.primary.label in text
+    assert recipe in (folder / "README.md").read_text()
+    student = load_student(next(folder.glob("student.[sz]*")))
+    assert made.ask(student) == made.ask(student)
+
+
+@each
+def test_a_run_that_is_handed_over_ends_as_the_undisturbed_one(name: str, house: Get, tmp_path: Path) -> None:
+    made = house(name)
+    go(made.spec(recipe="feature_logit", epochs=2), tmp_path / "whole")
+    control, seen = Control(), []
+    from distill.run import run
+
+    for event in run(made.spec(recipe="feature_logit", epochs=2), tmp_path / "part", control):
+        seen.append(event)
+        if event.kind == "metrics":
+            control.handover = True
+    assert seen[-1].kind != "done"
+    last = events_of("checkpoint", seen)[-1]["path"]
+    events = go(made.spec(recipe="feature_logit", epochs=2, resume_from=last), tmp_path / "rest")
+    assert events[-1].kind == "done"
+    reports = [json.loads((tmp_path / f / "artifacts" / "report.json").read_text()) for f in ("whole", "rest")]
+    assert reports[0]["digests"] == reports[1]["digests"]
+
+
+@each
+def test_two_processes_are_one(name: str, house: Get, tmp_path: Path) -> None:
+    """Within rounding: one optimiser step of a small rate on whole batches, without statistics of a batch's share."""
+    given = house(name).spec(recipe="cross_entropy", max_steps=2, learning_rate=1e-3)
+    go(given, tmp_path / "one")
+    (tmp_path / "spec.json").write_text(given.model_dump_json())
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    shared = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    arguments = [sys.executable, "-c", SCRIPT, str(tmp_path / "spec.json"), str(tmp_path / "two")]
+    processes = [
+        subprocess.Popen(arguments, env=shared | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    try:
+        for process in processes:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+    one, two = (_weights(tmp_path / folder / "checkpoints") for folder in ("one", "two"))
+    assert one.keys() == two.keys()
+    for key, value in one.items():
+        torch.testing.assert_close(two[key].float(), value.float(), rtol=2e-2, atol=3e-3)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = checkpoint.read(checkpoint.existing(folder)[-1])["recipe"]
+    return found

@@ -1,0 +1,1 @@
+"""Which processes are ours, and whether they still do anything."""
