@@ -48,7 +48,8 @@ class _Misfit(InvalidTeacher):
 class CheckpointReport:
     """A checkpoint that fits. `architecture` has the image size pinned where shapes depend on it; `ignored` names
     tensors that are not loaded (auxiliary heads of GoogLeNet, Inception v3, FCN and DeepLab, counters of profilers,
-    what lies beside the network); `parameters` are the network's; `notes` says what was done to fit it, in sentences."""
+    what lies beside the network); `parameters` are the network's; `notes` says what was done to fit it, in
+    sentences."""
 
     architecture: Architecture
     num_classes: int

@@ -82,8 +82,9 @@ def _tagged() -> frozenset[str]:
 
 def is_dense(name: Name) -> bool:
     """Whether the network answers for every pixel: (n, c, h, w) -> logits (n, C, h', w')."""
-    known = {"torchvision": _segmenters, "retort": lambda: {FPN}, "transformers": lambda: {segformer.NAME}}
-    return name.library in known and name.name in known[name.library]()
+    if name.library == "torchvision":
+        return name.name in _segmenters()
+    return name.name == {"retort": FPN, "transformers": segformer.NAME}.get(name.library)
 
 
 @cache

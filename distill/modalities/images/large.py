@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -131,6 +131,15 @@ def shared_memory_fits(wanted: tuple[Preprocessing, ...], batch: int, workers: i
         return True  # no such folder: another kind of system, whose shared memory has no such cap
 
 
+class Shown(Protocol):
+    """What worker processes are asked for: by (epoch, sample), one array for each of `wanted` and whatever else a batch
+    has of the sample; an error of ours as a value."""
+
+    @property
+    def wanted(self) -> tuple[Preprocessing, ...]: ...
+    def __getitem__(self, key: Key) -> tuple[NDArray[Any], ...] | RetortError: ...
+
+
 class _Batches:
     """What the DataLoader iterates: replaced before every epoch."""
 
@@ -147,7 +156,7 @@ class _Batches:
 class LargeImages:
     """Batches of views in the order asked for; worker processes are started once and kept until `close`."""
 
-    def __init__(self, views: Views, workers: int) -> None:
+    def __init__(self, views: Shown, workers: int) -> None:
         self._batches = _Batches()
         self._views, self._workers = views, workers
         self._loader: DataLoader[Any] | None = None
@@ -175,7 +184,7 @@ class LargeImages:
     def _started(self, batch: int) -> DataLoader[Any]:
         copied = not shared_memory_fits(self._views.wanted, batch, self._workers)
         return DataLoader(
-            self._views,
+            self._views,  # type: ignore[arg-type]  # any map from key to sample is one
             batch_sampler=self._batches,
             num_workers=self._workers,
             multiprocessing_context="spawn",

@@ -44,15 +44,11 @@ class MaskAnswer(Answer):
 
     def loss(self, compared: Compared) -> Tensor:
         """Mean over the labelled pixels of -ln softmax(logits)[label], nats; 0 without any, with a gradient of 0."""
-        if not len(compared.labels):
-            return compared.outputs.float().sum()
-        return cross_entropy(compared.outputs, compared.labels)
+        return cross_entropy(compared.outputs, compared.labels) if len(compared.labels) else nothing(compared)
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """Mean over the labelled pixels; 0 without any."""
-        if not len(compared.labels):
-            return compared.outputs.float().sum()
-        return super().divergence(compared, distance)
+        return super().divergence(compared, distance) if len(compared.labels) else nothing(compared)
 
     def weight(self, labels: Tensor) -> Tensor:
         return (labels >= 0).sum()
@@ -65,6 +61,12 @@ class MaskAnswer(Answer):
         found = sums["confusion"]
         ious = intersection_over_union(found.diagonal(), found.sum(1), found.sum(0))
         return {"mean_iou": float(mean_iou(ious)), "pixel_accuracy": float(found.diagonal().sum()) / count}
+
+
+def nothing(compared: Compared) -> Tensor:
+    """0, with a gradient of 0 to every output: the loss of a batch without a labelled pixel."""
+    outputs: Tensor = compared.outputs
+    return outputs.float().sum()
 
 
 def pixels(logits: Tensor, labelled: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def show(image: Image.Image, frame: Frame, how: Preprocessing) -> NDArray[np.uin
     if (height, width) != how.size:
         mean = [round(255 * value) for value in how.mean]
         colour = tuple(mean) if image.mode == "RGB" and len(mean) == 3 else round(sum(mean) / len(mean))
-        canvas = Image.new(image.mode, how.size[::-1], colour)  # type: ignore[arg-type]
+        canvas = Image.new(image.mode, how.size[::-1], colour)
         canvas.paste(image, (left, top))
         image = canvas
     if frame.mirrored:

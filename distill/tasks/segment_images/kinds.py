@@ -42,20 +42,22 @@ class Opened:
 def open_pairs(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
     """Open without extracting. Raises `InvalidDataset`."""
     if dataset.kind == "parquet":
-        splits, legend = open_parquet(paths_of(dataset), limits, scratch)
-        return Opened({split: Pairs(*sources) for split, sources in splits.items()}, legend)
+        found = open_parquet(paths_of(dataset), limits, scratch)
+        return Opened({split: Pairs(*sources) for split, sources in found.items()}, None)
     if dataset.kind not in FILES:
         raise InvalidDataset(
             f"A dataset of kind {dataset.kind!r} holds no masks.", "Give an archive, a folder or a parquet file."
         )
     roles = {role: members_of(path, limits, scratch) for role, path in sorted(paths_of(dataset).items(), reverse=True)}
-    found = {role: _pairing(members, role != "all") for role, members in roles.items()}
+    pairings = {role: _pairing(members, role != "all") for role, members in roles.items()}
     splits: dict[str, Pairs] = {}
-    for role, pairing in found.items():
+    for role, pairing in pairings.items():
         splits |= _splits(role, pairing, roles[role])
     legend, notes = _legend(roles.get("all") or roles["train"])
-    unmasked = tuple(path for pairing in found.values() for path in pairing.unmasked)
-    return Opened(splits, legend, unmasked, (*notes, *(note for pairing in found.values() for note in pairing.notes)))
+    unmasked = tuple(path for pairing in pairings.values() for path in pairing.unmasked)
+    return Opened(
+        splits, legend, unmasked, (*notes, *(note for pairing in pairings.values() for note in pairing.notes))
+    )
 
 
 def _pairing(members: Members, part: bool) -> Pairing:

@@ -61,7 +61,8 @@ class Legend:
         places = np.searchsorted(keys, found).clip(max=len(keys) - 1)
         if (foreign := keys[places] != found).any():
             refuse_values(name, found[foreign], coloured, self)
-        return np.array([known[key] for key in keys.tolist()], np.int16)[places]
+        classes: NDArray[np.int16] = np.array([known[key] for key in keys.tolist()], np.int16)[places]
+        return classes
 
     def coloured(self) -> tuple[Colour, ...]:
         """A colour for every class: the dataset's own, else that of PASCAL VOC's colour map, whose black is left to a

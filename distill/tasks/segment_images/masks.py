@@ -28,11 +28,10 @@ class Mask:
         """The values that are there, ascending, and how many pixels have each."""
         if self.coloured or self.values.max(initial=0) > 65535 or self.values.min(initial=0) < 0:
             values, counts = np.unique(self.values, return_counts=True)
-        else:  # a tenth of the time of a sort
-            counts = np.bincount(self.values.ravel())
-            values = np.flatnonzero(counts)
-            counts = counts[values]
-        return values.astype(np.int32), counts.astype(np.int64)
+            return values.astype(np.int32), counts.astype(np.int64)
+        every = np.bincount(self.values.ravel())  # a tenth of the time of a sort
+        there = np.flatnonzero(every)
+        return there.astype(np.int32), every[there].astype(np.int64)
 
 
 def read_mask(data: bytes, name: str, colours: bool = False, pixels: int = DEFAULT.pixels) -> Mask:

@@ -110,7 +110,8 @@ def strata(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n, C) pixels by class -> (n,) for stratified splits: the class of each image that the fewest images have (**our
     choice**: an image has many classes, and a split that holds the rare ones holds the common ones too)."""
     images = (pixels > 0).sum(0)
-    return np.where(pixels > 0, images, np.iinfo(np.int64).max).argmin(1).astype(np.int64)
+    rarest: NDArray[np.int64] = np.where(pixels > 0, images, np.iinfo(np.int64).max).argmin(1).astype(np.int64)
+    return rarest
 
 
 def digest(legend: Legend, splits: dict[str, Split]) -> str:

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distill.data.limits import Limits
-from distill.errors import DISK_FULL, InvalidDataset
+from distill.data.parquet import ParquetLimits, bytes_of, is_bytes, parquet_file
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Source
-from distill.tasks.segment_images.legend import Legend, refuse
+from distill.tasks.segment_images.legend import refuse
 
 IMAGE = ("image", "img", "pixel_values")
 MASK = ("annotation", "mask", "label", "labels", "segmentation", "segmentation_mask", "seg_map")
@@ -32,24 +32,17 @@ def has_masks(path: Path) -> bool:
 
 def open_parquet(
     paths: Mapping[str, Path], limits: Limits, scratch: Path | None
-) -> tuple[dict[str, tuple[Source, Source]], Legend | None]:
-    """Images and masks by split; a role's path may be a folder of shards, read in name order. The files name no
-    classes. Raises `InvalidDataset`."""
+) -> dict[str, tuple[Source, Source]]:  # fmt: skip
+    """Images and masks by split; a role's path may be a folder of shards, read in name order. Raises
+    `InvalidDataset`."""
     found = {}
     for role, path in paths.items():
         with Pack(scratch) as images, Pack(scratch) as masks:
-            try:
-                for shard in _shards(path):
-                    _read(shard, images, masks, limits)
-                    _check_ratio(images.total_bytes + masks.total_bytes, path, limits)
-            except (InvalidDataset, MemoryError):
-                raise
-            except Exception as error:  # Arrow's readers raise many kinds on damaged files
-                if isinstance(error, OSError) and error.errno in DISK_FULL:
-                    raise
-                refuse(f"the parquet file cannot be read ({str(error)[:200]})", file=path.name)
+            for shard in _shards(path):
+                _read(shard, images, masks, limits)
+                _check_ratio(images.total_bytes + masks.total_bytes, path, limits)
             found["train" if role == "all" else role] = (images.finish(), masks.finish())
-    return {split: found[split] for split in sorted(found, reverse=True)}, None
+    return {split: found[split] for split in sorted(found, reverse=True)}
 
 
 def _shards(path: Path) -> list[Path]:
@@ -58,22 +51,12 @@ def _shards(path: Path) -> list[Path]:
 
 def _column(schema: Any, wanted: tuple[str, ...]) -> str | None:
     """The first of the names whose column holds encoded bytes."""
-    for name in wanted:
-        if name in schema.names and _encoded(schema.field(name).type):
-            return name
-    return None
-
-
-def _encoded(kind: Any) -> bool:
-    if pa.types.is_struct(kind):
-        index = kind.get_field_index("bytes")
-        kind = kind.field(index).type if index >= 0 else pa.null()
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return next((n for n in wanted if n in schema.names and is_bytes(bytes_of(schema.field(n).type))), None)
 
 
 def _read(shard: Path, images: Pack, masks: Pack, limits: Limits) -> None:
-    with pq.ParquetFile(shard) as file:
-        for image, mask in _rows(file, limits):
+    with parquet_file(shard, ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)) as file:
+        for image, mask in _rows(file):
             row = len(images)
             if image is None or mask is None:
                 refuse(f"row {row} has no {'image' if image is None else 'mask'}", row=row)
@@ -83,13 +66,8 @@ def _read(shard: Path, images: Pack, masks: Pack, limits: Limits) -> None:
             masks.add(mask, f"the mask of row {row}")
 
 
-def _rows(file: Any, limits: Limits) -> Iterator[tuple[bytes | None, bytes | None]]:
-    meta, schema = file.metadata, file.schema_arrow
-    sizes = [meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)]
-    if meta.num_rows > limits.members or sum(sizes) > limits.total_bytes:
-        refuse(f"the parquet file has {meta.num_rows:,} rows of {sum(sizes):,} bytes, which is too much")
-    if max(sizes, default=0) > limits.row_group_bytes:
-        refuse(f"a row group has {max(sizes):,} bytes, more than {limits.row_group_bytes:,}; write smaller ones")
+def _rows(file: Any) -> Iterator[tuple[bytes | None, bytes | None]]:
+    schema = file.schema_arrow
     image, mask = _column(schema, IMAGE), _column(schema, MASK)
     if image is None or mask is None:
         refuse(f"the parquet file needs columns `image` and `annotation` or `mask` (its columns: {schema.names[:10]})")

@@ -53,7 +53,8 @@ class RegionView(FeatureView):
 def _of_one(feature: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
     """Feature (c, h', w'), mask (h, w), kept (C) -> (k, c)."""
     classes = torch.nonzero(kept)[:, 0]
-    share = F.adaptive_avg_pool2d((mask == classes[:, None, None]).float(), feature.shape[-2:]).flatten(1)
+    size = (feature.shape[-2], feature.shape[-1])
+    share = F.adaptive_avg_pool2d((mask == classes[:, None, None]).float(), size).flatten(1)
     weights = share / share.sum(1, keepdim=True)
     return (weights @ feature.float().flatten(1).T).to(feature.dtype)
 
@@ -66,7 +67,8 @@ def as_map(feature: Tensor, size: Size) -> Tensor:
         return layout.as_map(feature)
     tokens = layout.as_tokens(feature)
     height, width = grid_of(tokens.shape[1], size)
-    return tokens[:, tokens.shape[1] - height * width :].movedim(-1, 1).unflatten(-1, (height, width))
+    placed = tokens[:, tokens.shape[1] - height * width :].movedim(-1, 1)
+    return placed.reshape(*placed.shape[:2], height, width)
 
 
 def grid_of(tokens: int, size: Size) -> Size:

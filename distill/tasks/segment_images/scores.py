@@ -40,9 +40,8 @@ def weights(images: int) -> Tensor:
 def interval(images: int, figure: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """95 % percentile interval (Efron 1979) of a figure of n images: `figure(w)` maps weights (r, n) to values (r,). A
     bootstrap over images, since the pixels of one image are no independent samples."""
-    drawn = weights(images)
-    rows = max(1, _BLOCK // max(1, images))
-    values = torch.cat([figure(part) for part in drawn.split(rows)])
+    drawn, rows = weights(images), max(1, _BLOCK // max(1, images))
+    values = torch.cat([figure(drawn[start : start + rows]) for start in range(0, len(drawn), rows)])
     low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
     return low, high
 
