@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -52,6 +53,7 @@ def create_app(
         lifespan=_lifespan,
         responses=openapi.COMMON,
         redirect_slashes=False,
+        openapi_url=None,  # FastAPI's own makes the document in the event loop, which takes a second
         docs_url=None,  # FastAPI's own come from a CDN
         redoc_url=None,
     )
@@ -72,5 +74,6 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
+    current_default_thread_limiter().total_tokens = context.lanes.threads
     await run_in_threadpool(context.prepare)
     yield

@@ -45,8 +45,12 @@ class Registry:
     def parameters(self, name: str) -> dict[str, dict[str, Any]]:
         """The entry's `PARAMETERS`: parameter name -> JSON Schema property with default and description. Imports
         nothing."""
-        found: dict[str, dict[str, Any]] = source_constants.constant(self._file(name), "PARAMETERS", {})
+        found: dict[str, dict[str, Any]] = self.constant(name, "PARAMETERS", {})
         return found
+
+    def constant(self, name: str, attribute: str, default: Any) -> Any:
+        """A literal constant of the entry's module, `default` where it has none. Imports nothing."""
+        return source_constants.constant(self._file(name), attribute, default)
 
     def flag(self, name: str, attribute: str, default: bool) -> bool:
         """A literal class attribute of the entry's class (`needs_teacher`), its own or inherited; `default` where it

@@ -28,17 +28,22 @@ def serve(**options: Any) -> None:
     from embedded.lock import AlreadyRunning, only_one
     from embedded.service import PortTaken, listen, url_of
     from embedded.service import serve as run
+    from worker.errors import IsolationUnavailable
+    from worker.isolation.required import demanded
 
     settings = _settings({name: value for name, value in options.items() if value is not None})
     logs.install(settings)
     tracing.start(settings, "retort")
     signal.signal(signal.SIGTERM, _leave)
     try:
+        demanded(settings)
         listener = listen(settings.host, settings.port)
         with only_one(settings.data_dir, f"{url_of(listener)}, process {os.getpid()}"), suppress(KeyboardInterrupt):
             run(settings, listener, lambda line: click.echo(line))
     except (AlreadyRunning, PortTaken) as error:
         raise click.ClickException(str(error)) from error
+    except IsolationUnavailable as error:
+        raise click.ClickException(f"{error.message} {error.remedy}") from error
 
 
 def _settings(options: dict[str, Any]) -> Settings:

@@ -12,12 +12,19 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from store.answering import connection_class
+
 FRESH_SECONDS = 0.2
+#: Longest wait for one answer of a server where nobody waits for an answer of ours: some deletions take minutes.
+ANSWER_SECONDS = 300.0
+#: Longest wait for a free connection of the pool, which is as large as all that use it at once.
+POOL_SECONDS = 5.0
+IDLE_MILLISECONDS = 60_000
 DEADLOCK, MIGRATION_TRIES = "40P01", 10
 #: The database did not answer (or is locked): the same transaction may work later.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -25,11 +32,16 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
 class Database:
-    """A pool of connections to one URL. `write()` and `read()` are the two kinds of transaction."""
+    """A pool of connections to one URL. `write()` and `read()` are the two kinds of transaction.
 
-    def __init__(self, url: str) -> None:
+    No answer of a server is awaited for more than `answer_seconds` (None: five minutes); after that a call raises
+    `OperationalError`. Where it is given, the server itself ends statements that take so long, and transactions that
+    stand still for longer: their locks keep others waiting.
+    """
+
+    def __init__(self, url: str, answer_seconds: float | None = None) -> None:
         self.url = url
-        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _server_engine(url)
+        self.engine = _sqlite_engine(url) if url.startswith("sqlite") else _server_engine(url, answer_seconds)
         self._reading = _reader(self.engine)
 
     @contextmanager
@@ -77,13 +89,38 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def _server_engine(url: str) -> Engine:
+def _server_engine(url: str, limit_seconds: float | None) -> Engine:
+    answer_seconds = limit_seconds or ANSWER_SECONDS
     # Without time limits of its own a connection to a machine that vanished blocks for a quarter of an hour.
-    limits = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
-    engine = create_engine(url, pool_size=10, max_overflow=20, pool_recycle=1800, connect_args=limits)
+    connecting = max(2, min(10, int(answer_seconds)))  # libpq takes 1 for 2
+    limits = {"connect_timeout": connecting, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
+    engine = create_engine(
+        url, pool_size=10, max_overflow=20, pool_timeout=POOL_SECONDS, pool_recycle=1800, connect_args=limits
+    )
+    connections = connection_class(answer_seconds)
+    event.listen(engine, "do_connect", lambda _dialect, _record, given, named: connections.connect(*given, **named))
+    event.listen(engine, "handle_error", _away_if_read_only)
+    if limit_seconds is not None:
+        event.listen(engine, "connect", lambda connection, _record: _limit(connection, limit_seconds))
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _ping_idle)
     return engine
+
+
+def _away_if_read_only(context: ExceptionContext) -> None:
+    """A server that takes no writes (a standby, a disk that is filling) is away for them: psycopg's error is of a kind
+    that is no use to try again."""
+    error = context.original_exception
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        raise OperationalError(context.statement, None, error) from error
+
+
+def _limit(connection: Any, seconds: float) -> None:
+    """The server's own limits, a little shorter than ours: a connection on which it keeps them can be used again."""
+    milliseconds = int(seconds * 900)
+    connection.execute(f"SET statement_timeout = {milliseconds}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {max(milliseconds, IDLE_MILLISECONDS)}")
+    connection.commit()
 
 
 def _reader(engine: Engine) -> Engine:
@@ -113,7 +150,8 @@ def _sqlite_engine(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    sizes = {"pool_size": 10, "max_overflow": 30, "pool_timeout": POOL_SECONDS} if path and path != ":memory:" else {}
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, **sizes)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

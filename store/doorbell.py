@@ -6,25 +6,27 @@ Ring only after commit. A ring never raises: a job is in the database, and the s
 from __future__ import annotations
 
 import logging
+import queue
 import threading
+from contextlib import suppress
 from typing import Literal, Protocol
 
 from celery import Celery
 from kombu import Exchange
 from kombu.common import Broadcast
-from kombu.exceptions import OperationalError
 
 from store.settings import Settings
 
 log = logging.getLogger(__name__)
 Noun = Literal["job", "teacher", "dataset"]
 TASK = "retort.wake"
+MOST_WAITING, IDLE_SECONDS = 1000, 10.0
 EVERYBODY = Exchange("retort.doorbell", type="fanout")
 
 
 class Doorbell(Protocol):
     def ring(self, noun: Noun, resource_id: str) -> None:
-        """Wake a worker for this resource. Never raises, returns within seconds."""
+        """Wake a worker for this resource. Never raises, returns at once."""
 
 
 class InProcessDoorbell:
@@ -52,18 +54,54 @@ class InProcessDoorbell:
 
 
 class CeleryDoorbell:
-    """A Celery message that carries only an id, to every worker that listens now."""
+    """A Celery message that carries only an id, to every worker that listens now.
+
+    One thread of its own rings, one ring after the other: a Redis that is silent for seconds holds up rings and nobody
+    who asks for one. When one fails, those that wait behind it are dropped too: the sweep finds what they were for.
+    """
 
     def __init__(self, redis_url: str) -> None:
         self.app = celery_app(redis_url)
+        self._waiting: queue.Queue[tuple[Noun, str]] = queue.Queue(MOST_WAITING)
+        self._starting = threading.Lock()
+        self._ringer: threading.Thread | None = None
 
     def ring(self, noun: Noun, resource_id: str) -> None:
+        try:
+            self._waiting.put_nowait((noun, resource_id))
+        except queue.Full:
+            log.warning(
+                "doorbell for %s %s not rung: %d wait; the next sweep finds it", noun, resource_id, MOST_WAITING
+            )
+        with self._starting:
+            if self._ringer is None:
+                self._ringer = threading.Thread(target=self._run, name="doorbell", daemon=True)
+                self._ringer.start()
+
+    def _run(self) -> None:
+        """Ring until nothing was to ring for a while."""
+        while True:
+            try:
+                self._send(*self._waiting.get(timeout=IDLE_SECONDS))
+            except queue.Empty:
+                with self._starting:
+                    if self._waiting.empty():
+                        self._ringer = None
+                        return
+
+    def _send(self, noun: Noun, resource_id: str) -> None:
         try:
             self.app.send_task(
                 TASK, args=(noun, resource_id), ignore_result=True, retry=False, exchange=EVERYBODY, declare=[EVERYBODY]
             )
-        except (OperationalError, OSError) as error:
+        except Exception as error:  # of kombu, redis or the socket; whatever it is, it must not end the thread
             log.warning("doorbell for %s %s not rung (%s); the next sweep finds it", noun, resource_id, error)
+            self._drop()
+
+    def _drop(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
 
 
 def celery_app(redis_url: str) -> Celery:

@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
+from distill.encodings import is_utf8, other_encoding, remedy
+
 Format = Literal["zip", "tar", "parquet", "csv", "jsonl", "json"]
 Kind = Literal["archive", "parquet", "table"]
 KINDS: dict[Format, Kind] = {
@@ -24,9 +26,7 @@ _GZIP = b"\x1f\x8b"
 _TAR_MAGIC_AT = 257
 _DELIMITERS = ",;\t"
 _ARRAY = re.compile(r"\s*\[\s*[{\]]")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _UTF8_MARK = b"\xef\xbb\xbf"
-_WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def detect(path: Path) -> Format | None:
@@ -37,11 +37,16 @@ def detect(path: Path) -> Format | None:
         return classify(head, file.read(TAIL_BYTES))
 
 
+def head_of(path: Path) -> bytes:
+    """A file's first bytes, for `why_not`."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
 def classify(head: bytes, tail: bytes) -> Format | None:
     """The format of a file with these first and last bytes, or None for none that we take. Of what gzip has packed, the
-    beginning is unpacked: a table, or else taken for a tar. A table is text that begins with an object, an array of
-    objects, or a line that has a delimiter in it; text in another encoding than UTF-8 is taken too, for the inspection
-    says what to do about it."""
+    beginning is unpacked: a table, or else taken for a tar. A table is UTF-8 that begins with an object, an array of
+    objects, or a line that has a delimiter in it."""
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
     if head.startswith(b"PAR1") and tail == b"PAR1":
@@ -77,13 +82,14 @@ def _table(head: bytes) -> Format | None:
 
 
 def _text(head: bytes) -> str | None:
-    """The beginning as text, in UTF-8 or else as Windows reads it; None for what is none."""
-    for mark, encoding in _WIDE.items():
-        if head.startswith(mark):
-            return head[len(mark) :].decode(encoding, errors="ignore")
-    if len(head) > 3 and (not any(head[1:64:2]) or not any(head[0:64:2])):  # UTF-16 without a mark
-        return head.decode("utf-16-le" if not any(head[1:64:2]) else "utf-16-be", errors="ignore")
-    if _CONTROL.search(head):
+    """The beginning as text; a character that the cut has split is let go. None for what is none."""
+    if b"\0" in head or not is_utf8(head):
         return None
-    text = head.removeprefix(_UTF8_MARK).decode("utf-8", errors="replace")
-    return text if "\ufffd" not in text[:-3] else head.decode("cp1252", errors="replace")
+    return head.removeprefix(_UTF8_MARK).decode("utf-8", errors="ignore")
+
+
+def why_not(head: bytes) -> tuple[str, str]:
+    """What a file is of which `classify` knows no format, and the remedy."""
+    if encoding := other_encoding(head):
+        return f"is text in {encoding}, not in UTF-8", remedy(encoding)
+    return f"is not {KNOWN}", "Send one of these (docs/datasets.md)."

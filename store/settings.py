@@ -33,6 +33,13 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite in data_dir.")
     redis_url: str = Field("", description="Celery broker URL. Empty: in-process doorbell (embedded only).")
 
+    database_answer_seconds: float = Field(
+        10, ge=1, le=MOST_SECONDS, description="Longest that the API waits for one answer of a database server."
+    )
+    s3_answer_seconds: float = Field(
+        20, ge=1, le=MOST_SECONDS, description="Longest that the API waits for the S3 server's next byte."
+    )
+
     s3_endpoint: str = Field("", description="URL of the S3 server as API and workers reach it. Empty: a folder.")
     s3_public_endpoint: str = Field("", description="URL of the same server as clients reach it. Empty: no redirects.")
     s3_bucket: str = "retort"
@@ -70,6 +77,9 @@ class Settings(BaseSettings):
     )
 
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
+    require_isolation: bool = Field(
+        False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
+    )
     lease_seconds: float = Field(
         60, gt=0, le=MOST_SECONDS, description="A worker silent for this long has lost its job."
     )

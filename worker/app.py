@@ -16,6 +16,8 @@ from store.database import Database
 from store.doorbell import TASK, celery_app
 from store.objects import open_store
 from store.settings import read_settings
+from worker.errors import IsolationUnavailable
+from worker.isolation.required import demanded
 from worker.slots.pool import SlotPool
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,10 @@ class Slots(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
         kind = getattr(worker.pool_cls, "__module__", str(worker.pool_cls))
         if "prefork" in kind:
             raise SystemExit("The slots live in the worker's own process: start it with --pool threads (or solo).")
+        try:
+            demanded(settings)
+        except IsolationUnavailable as error:
+            raise SystemExit(f"{error.message} {error.remedy}") from error
 
     def start(self, worker: Any) -> None:
         database = Database(settings.resolved_database_url)

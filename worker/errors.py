@@ -48,6 +48,13 @@ def disk_full(error: BaseException) -> DiskFull | None:
     return None
 
 
+class IsolationUnavailable(RetortError):
+    """The machine does not isolate trainers, and the operator demands it (RETORT_REQUIRE_ISOLATION)."""
+
+    code = "isolation_unavailable"
+    retryable = True  # another worker's machine may
+
+
 class MaxRuntimeExceeded(UserError):
     """The job's own time limit, or the service's, and nothing to keep."""
 

@@ -87,7 +87,9 @@ OPERATIONS: Mapping[str, Codes] = {
     "create_api_key": {403: ("not_operator",), 409: ("keyless",)},
     "revoke_api_key": {409: ("own_key",)},
     "set_tenant_quotas": {403: ("not_operator",)},
-    "create_webhook": {403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:]},
+    "create_webhook": {
+        403: ("quota_exceeded",), 422: _URLS, 500: _URLS[1:], 503: ("resolver_unavailable",),
+    },
     "redeliver_webhook": {409: ("webhook_disabled",)}, "test_webhook": {409: ("webhook_disabled",)},
     "get_metrics": {403: ("not_operator",)},
     "get_job_q_curve": {404: ("no_q_curve",), 409: ("q_curve_empty",)},

@@ -11,11 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.errors import problems
+from api.errors.bodies import unreadable
 from api.errors.problems import FieldError, Problem
 from distill.errors import RetortError
 from store.objects import ObjectMissing, StorageUnavailable
@@ -82,7 +84,8 @@ def _missing(error: ObjectMissing) -> Problem:
 
 @problem_of.register(OperationalError)
 @problem_of.register(InterfaceError)
-def _database(error: OperationalError | InterfaceError) -> Problem:
+@problem_of.register(PoolTimeout)
+def _database(error: OperationalError | InterfaceError | PoolTimeout) -> Problem:
     log.warning("database: %s", error)
     return _unavailable("database", "database_unavailable")
 
@@ -176,7 +179,7 @@ def respond(instance: str, error: Exception) -> JSONResponse:
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
-    answer = respond(request.url.path, error)
+    answer = respond(request.url.path, unreadable(error, request.headers) or error)
     if answer.status_code == 405:
         document = await run_in_threadpool(request.app.openapi)  # made when it is first asked for
         answer.headers["Allow"] = ", ".join(allowed(document, request.url.path))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import logging
 import math
 import time
 from dataclasses import dataclass
@@ -9,17 +12,17 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.concurrency import run_in_threadpool
 
-from api.errors.problems import Forbidden, TooManyRequests, Unauthorized
+from api.errors.problems import Forbidden, TooManyRequests, Unauthorized, Unavailable
 from api.middleware.guard import SAFE
 from api.state.context import Context
 from api.state.deps import ContextDep
+from store.database import AWAY
 from store.repositories import tenants
-from store.tables import ApiKey
 
+log = logging.getLogger(__name__)
 Scope = Literal["read", "write", "admin", "metrics"]
-NOTE_SECONDS = 60.0
+NOTE_SECONDS, NOTING_SECONDS = 60.0, 0.5
 #: What a scope allows besides itself.
 IMPLIED: dict[str, frozenset[str]] = {
     "read": frozenset({"read"}),
@@ -69,9 +72,12 @@ async def _known(context: Context, credentials: HTTPAuthorizationCredentials | N
     if credentials is None:
         raise _unauthorized("This service needs an API key.")
     hashed = tenants.key_hash(credentials.credentials)
-    found: Caller | None = context.known_keys.get(hashed) or await run_in_threadpool(_look_up, context, hashed)
+    found: Caller | None = context.known_keys.get(hashed)
     if found is None:
-        raise _unauthorized("This API key is unknown or has expired.")
+        found = await context.lanes.keys.run(_look_up, context, hashed)
+        if found is None:
+            raise _unauthorized("This API key is unknown or has expired.")
+        await _note_use(context, str(found.key_id))
     _check_rate(context, str(found.key_id))
     return found
 
@@ -82,7 +88,6 @@ def _look_up(context: Context, hashed: str) -> Caller | None:
         key = tenants.find_key(session, hashed)
     if key is None:
         return None
-    _note_use(context, key)
     found = Caller(key.tenant_id, key.id, frozenset(key.scopes.split(",")))
     context.known_keys.put(hashed, found)
     return found
@@ -141,11 +146,23 @@ def _check_rate(context: Context, key_id: str) -> None:
         raise TooManyRequests(detail, remedy, code="rate_limited", headers=headers, details=details)
 
 
-def _note_use(context: Context, key: ApiKey) -> None:
-    """At most one write a minute and key: a read must not cost a write."""
+async def _note_use(context: Context, key_id: str) -> None:
+    """At most one write a minute and key: a read must not cost a write. Nor must it wait for one for long, or fail with
+    it: a lock that somebody holds, or a database that takes no writes, would stop every reader."""
     now = time.monotonic()
-    if now - context.noted_keys.get(key.id, -NOTE_SECONDS) < NOTE_SECONDS:
+    if now - context.noted_keys.get(key_id, -NOTE_SECONDS) < NOTE_SECONDS:
         return
-    context.noted_keys[key.id] = now  # two threads at once cost one write more, no lock is worth that
-    with context.database.write() as session:
-        tenants.note_key_use(session, key.id)
+    context.noted_keys[key_id] = now
+    noting = asyncio.create_task(_write_use(context, key_id), context=contextvars.Context())
+    await asyncio.wait([noting], timeout=NOTING_SECONDS)
+
+
+async def _write_use(context: Context, key_id: str) -> None:
+    def write() -> None:
+        with context.database.write() as session:
+            tenants.note_key_use(session, key_id)
+
+    try:
+        await context.lanes.writing.run(write)
+    except (*AWAY, Unavailable) as error:
+        log.warning("the use of %s is not noted: %s", key_id, str(error).partition("\n")[0])

@@ -15,9 +15,11 @@ from starlette.datastructures import Headers
 
 from api.errors.problems import PreconditionFailed, RangeNotSatisfiable
 from api.http.negotiation import matches
+from api.state.lanes import Lane
 from store.objects import ObjectMissing, ObjectStore
 
 PRESIGNED_SECONDS = 300
+BODY_SECONDS = 30.0  # an answer that has begun waits so long for a store that answers nobody
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.IGNORECASE)
 
 
@@ -48,7 +50,7 @@ def still_there(look: Callable[[], object]) -> Iterator[None]:
         raise
 
 
-def respond(objects: ObjectStore, file: StoredFile, headers: Headers, redirect: bool) -> Response:
+def respond(objects: ObjectStore, storing: Lane, file: StoredFile, headers: Headers, redirect: bool) -> Response:
     """200, 206, 304 or 307. Raises `PreconditionFailed` (412) and `RangeNotSatisfiable` (416)."""
     required = headers.get("if-match")
     if required is not None and required.strip() != "*" and file.etag not in _tags(required):
@@ -59,15 +61,15 @@ def respond(objects: ObjectStore, file: StoredFile, headers: Headers, redirect: 
         url = objects.presigned(file.object_key, file.filename, file.media_type, PRESIGNED_SECONDS)
         if url is not None:
             return RedirectResponse(url, 307, _validators(file) | {"Cache-Control": "no-store"})
-    return _stream(objects, file, _wanted(headers, file))
+    return _stream(objects, storing, file, _wanted(headers, file))
 
 
-def _stream(objects: ObjectStore, file: StoredFile, wanted: tuple[int, int] | None) -> Response:
+def _stream(objects: ObjectStore, storing: Lane, file: StoredFile, wanted: tuple[int, int] | None) -> Response:
     start, end = wanted or (0, file.size_bytes)
     headers = _validators(file) | _content_headers(file) | {"Content-Length": str(end - start)}
     if wanted is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
-    body = objects.read(file.object_key, start, end)
+    body = storing.each(objects.read(file.object_key, start, end), BODY_SECONDS)
     return StreamingResponse(body, 206 if wanted else 200, headers, file.media_type)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from api.errors import problems
@@ -103,12 +105,20 @@ def _schema(what: What) -> dict[str, Any]:
 def install(app: FastAPI) -> None:
     """Replace the app's OpenAPI generator by one that knows problem documents."""
 
+    making = threading.Lock()
+
     def generate() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+        with making:
+            if app.openapi_schema is None:
+                app.openapi_schema = _document(app)
         return app.openapi_schema
 
     app.openapi = generate  # type: ignore[method-assign]
+
+    def openapi_document() -> JSONResponse:
+        return JSONResponse(app.openapi())
+
+    app.add_api_route("/openapi.json", openapi_document, methods=["GET"], include_in_schema=False)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
+from api.errors.bodies import compressed
 from api.errors.problems import BadRequest, TooLarge, UnsupportedMediaType
 from api.http.auth import TenantDep
 from api.state.deps import ContextDep
@@ -60,6 +61,9 @@ class Upload:
 def _receiver(repeated: bool) -> Callable[[Request, ContextDep, TenantDep], AsyncIterator[Upload]]:
     async def receive(request: Request, context: ContextDep, tenant: TenantDep) -> AsyncIterator[Upload]:
         """Read the body; its files are gone when the endpoint returns. The key is checked before the first byte is."""
+        packed = compressed(request.headers)
+        if packed is not None:
+            raise packed
         media, options = parse_options_header(request.headers.get("content-type", ""))
         if media == b"application/json":
             yield Upload(json=await _json(request))
@@ -214,7 +218,7 @@ class _Form:
 
     def _end(self) -> None:
         if self._file is None:
-            self._upload.fields[self._name] = self._value.decode("utf-8", "replace")
+            self._upload.fields[self._name] = self._text()
             return
         size, path = self._file.tell(), self._folder / f"part{self._parts}"
         self._file.close()
@@ -225,6 +229,12 @@ class _Form:
         else:
             self._upload.files[self._name] = file
 
+    def _text(self) -> str:
+        try:
+            return self._value.decode()
+        except UnicodeDecodeError as error:
+            raise _malformed(f"the field {self._name!r} is not UTF-8", "Encode the form's fields as UTF-8.") from error
+
     def _on_end(self) -> None:
         self._complete = True
 
@@ -234,5 +244,5 @@ class _Form:
         return TooLarge(detail, remedy, details={"max_upload_bytes": self._max_bytes})
 
 
-def _malformed(what: str) -> BadRequest:
-    return BadRequest(f"The multipart body cannot be read: {what}.", "Send it complete.", code="malformed_multipart")
+def _malformed(what: str, remedy: str = "Send it complete.") -> BadRequest:
+    return BadRequest(f"The multipart body cannot be read: {what}.", remedy, code="malformed_multipart")

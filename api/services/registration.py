@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from fastapi import Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from api.errors.problems import Conflict, Forbidden, InternalError, NotFound, Problem, Unprocessable
 from api.http.forms import invalid
@@ -129,9 +128,9 @@ async def settled(
             return find(session, table, tenant, resource_id)
 
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
-    row = await waiting.until(look, lambda found: found.status != "inspecting", seconds)
+    row = await waiting.until(context.lanes.reading, look, lambda found: found.status != "inspecting", seconds)
     if row.status == "invalid":
-        await run_in_threadpool(_discard, context, table, tenant, resource_id)
+        await context.lanes.storing.run(_discard, context, table, tenant, resource_id)
         raise refusal(row)
     return row
 
@@ -175,7 +174,7 @@ def delete(work: Work, table: type[Resource], tenant: str, resource_id: str) -> 
     idempotency.release(work.session, tenant, row.id)
     uploads.forget(work.session, row.id)
     work.session.delete(row)
-    work.after_commit(lambda: remove(work.context.objects, keys))
+    work.remove_after_commit(lambda: remove(work.context.objects, keys))
 
 
 def unchanged(

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from api.state.lanes import Lane
 
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 0.5
 
 
-async def until(look: Callable[[], T], done: Callable[[T], bool], seconds: float) -> T:
-    """Call `look` (in a thread) until `done` says yes to its value or the time is over; the last value."""
+async def until(lane: Lane, look: Callable[[], T], done: Callable[[T], bool], seconds: float) -> T:
+    """Call `look` (with a place in the lane) until `done` says yes to its value or the time is over; the last value."""
     deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_SECONDS
     while True:
-        value = await run_in_threadpool(look)
+        value = await lane.run(look)
         left = deadline - time.monotonic()
         if done(value) or left <= 0:
             return value

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from api.state.exposition import Exposition
+from api.state.lanes import Lanes
 from api.state.limiting import Limiter
+from api.state.readiness import Readiness
 from api.state.watching import Watch
 from store.database import Database
 from store.doorbell import Doorbell, open_doorbell
@@ -86,6 +88,8 @@ class Context:
     limiter: Limiter
     watch: Watch
     exposition: Exposition
+    readiness: Readiness
+    lanes: Lanes
     in_flight: InFlight = field(default_factory=InFlight)
     known_keys: Memory = field(default_factory=lambda: Memory(KEY_SECONDS))  # key's hash -> Caller
     noted_keys: dict[str, float] = field(default_factory=dict)  # key's id -> when its use was last written down
@@ -111,15 +115,20 @@ def open_context(
 ) -> Context:
     """A context; what is None is opened from the settings."""
     settings = settings or Settings()
-    database = database or Database(settings.resolved_database_url)
+    database = database or Database(settings.resolved_database_url, settings.database_answer_seconds)
+    objects = objects or open_store(settings, settings.s3_answer_seconds)
+    doorbell = doorbell or open_doorbell(settings)
+    lanes = Lanes()
     return Context(
         settings,
         database,
-        objects or open_store(settings),
-        doorbell or open_doorbell(settings),
+        objects,
+        doorbell,
         limiter=Limiter(settings.rate_limit_per_second, settings.rate_limit_burst),
-        watch=Watch(database),
+        watch=Watch(database, lanes.reading),
         exposition=Exposition(database, settings.lease_seconds),
+        readiness=Readiness(database, objects, doorbell),
+        lanes=lanes,
     )
 
 

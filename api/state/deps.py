@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
+from api.errors.problems import Unavailable
 from api.state.context import Context
+
+log = logging.getLogger(__name__)
 
 
 async def get_context(request: Request) -> Context:
@@ -20,13 +26,29 @@ async def get_context(request: Request) -> Context:
 ContextDep = Annotated[Context, Depends(get_context)]
 
 
-def read_session(context: ContextDep) -> Iterator[Session]:
-    with context.database.read() as session:
+async def read_session(context: ContextDep) -> AsyncIterator[Session]:
+    async with context.lanes.reading.place(), contextmanager_in_threadpool(context.database.read()) as session:
         yield session
 
 
 # FastAPI runs a yield-dependency's exit after the response unless its scope is the function's.
 ReadSession = Annotated[Session, Depends(read_session, scope="function")]
+
+
+async def _reading(context: ContextDep) -> AsyncIterator[None]:
+    async with context.lanes.reading.place():
+        yield
+
+
+async def _storing(context: ContextDep) -> AsyncIterator[None]:
+    async with context.lanes.storing.place():
+        yield
+
+
+#: For endpoints that open their transactions themselves: a place among those that wait for the database.
+Reading = Annotated[None, Depends(_reading, scope="function")]
+#: For endpoints that call the object store, whatever else they do: a place among those that wait for it.
+Storing = Annotated[None, Depends(_storing, scope="function")]
 
 
 @dataclass
@@ -36,20 +58,35 @@ class Work:
     context: Context
     session: Session
     _after: list[Callable[[], None]] = field(default_factory=list)
+    _removals: list[Callable[[], None]] = field(default_factory=list)
 
     def after_commit(self, action: Callable[[], None]) -> None:
+        """For what waits for nobody."""
         self._after.append(action)
 
-    def finish(self) -> None:
+    def remove_after_commit(self, action: Callable[[], None]) -> None:
+        """For objects whose rows are gone with the commit. They stay, as orphans, where the store does not answer."""
+        self._removals.append(action)
+
+    async def finish(self) -> None:
+        if self._after:
+            await run_in_threadpool(self._act)
+        for removal in self._removals:
+            try:
+                await self.context.lanes.storing.run(removal)
+            except Unavailable as error:
+                log.warning("objects of deleted rows are removed later: %s", error)
+
+    def _act(self) -> None:
         for action in self._after:
             action()
 
 
-def write_work(context: ContextDep) -> Iterator[Work]:
-    with context.database.write() as session:
+async def write_work(context: ContextDep) -> AsyncIterator[Work]:
+    async with context.lanes.writing.place(), contextmanager_in_threadpool(context.database.write()) as session:
         work = Work(context, session)
         yield work
-    work.finish()
+    await work.finish()
 
 
 WorkDep = Annotated[Work, Depends(write_work, scope="function")]

@@ -13,8 +13,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors.problems import Unavailable
+from api.state.lanes import Lane
 from store.database import Database
 from store.repositories import figures, tallies
 from store.repositories.figures import Figures
@@ -41,10 +44,19 @@ class Exposition:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._own)
 
-    def text(self) -> bytes:
-        """The text format. A database that is away is a figure too, not a failure."""
+    async def asked(self, lane: Lane) -> bytes:
+        """`text`, with a place in the lane for the database's figures."""
+        try:
+            found = await lane.run(self.figures)
+        except Unavailable as error:
+            log.warning("no figures: %s", error)
+            found = None
+        return await run_in_threadpool(self.text, found)
+
+    def text(self, found: Figures | None) -> bytes:
+        """The text format. A database that is away (None) is a figure too, not a failure."""
         registry = CollectorRegistry()
-        registry.register(_Store(self._figures()))
+        registry.register(_Store(found))
         shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
         if shared:
             MultiProcessCollector(registry, shared)  # type: ignore[no-untyped-call]
@@ -52,7 +64,7 @@ class Exposition:
             registry.register(self._own)
         return generate_latest(registry)
 
-    def _figures(self) -> Figures | None:
+    def figures(self) -> Figures | None:
         try:
             with self._database.read() as session:
                 return figures.read(session, self._silent_seconds)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 
+from api.errors.problems import Unavailable
+from api.state.lanes import Lane
 from store.database import AWAY, Database
 from store.tables import Job
 
@@ -56,8 +57,8 @@ class Watched:
 class Watch:
     """Looks while somebody watches. One a process; its task lives in the loop of whoever watches."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, lane: Lane) -> None:
+        self._database, self._lane = database, lane
         self._jobs: dict[str, Watched] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -84,8 +85,8 @@ class Watch:
 
     async def _compare(self, ids: list[str]) -> None:
         try:
-            found: dict[str, Version] | None = await run_in_threadpool(self._versions, ids)
-        except AWAY:
+            found: dict[str, Version] | None = await self._lane.run(self._versions, ids)
+        except (*AWAY, Unavailable):
             found = None
         for job_id in ids:
             watched = self._jobs.get(job_id)

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, NoReturn
 
 from distill.data.row_checks import RowLimits, refuse
+from distill.encodings import WINDOWS, marked, remedy
 
 BOM = codecs.BOM_UTF8
-_WIDE = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
-_SAVE = "Save it as UTF-8 (Excel: the file type 'CSV UTF-8'; or: iconv -f {} -t UTF-8 OLD > NEW) and upload it again."
 
 
 class Lines:
@@ -36,7 +35,7 @@ class Lines:
             raw = raw.removeprefix(BOM)
         if b"\0" in raw:
             what = f"line {self.number} of {self._name} holds NUL bytes (is it UTF-16?)"
-            refuse(what, _SAVE.format("UTF-16"), line=self.number)
+            refuse(what, remedy("UTF-16"), line=self.number)
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -67,7 +66,7 @@ class Pieces:
         self._total += len(raw)
         check_total(self._total, self._limits, self._name)
         if b"\0" in raw:
-            refuse(f"{self._name} holds NUL bytes (is it UTF-16?)", _SAVE.format("UTF-16"))
+            refuse(f"{self._name} holds NUL bytes (is it UTF-16?)", remedy("UTF-16"))
         try:
             return self._decoder.decode(raw, final=not raw)
         except UnicodeDecodeError as error:
@@ -81,14 +80,13 @@ def check_total(total: int, limits: RowLimits, name: str) -> None:
 
 def refuse_wide(head: bytes, name: str) -> None:
     """Raise `InvalidDataset` for a byte order mark of UTF-16 or UTF-32."""
-    found = next((encoding for mark, encoding in _WIDE.items() if head.startswith(mark)), None)
-    if found:
+    if found := marked(head):
         what = f"{name} is in {found} (Excel's 'Unicode text', Notepad's 'Unicode'), not in UTF-8"
-        refuse(what, _SAVE.format(found), encoding=found)
+        refuse(what, remedy(found), encoding=found)
 
 
 def refuse_bytes(raw: bytes, at: int, where: str, **details: object) -> NoReturn:
     """Say which bytes are not UTF-8 and how Windows' code page 1252, the usual other encoding, reads them."""
     near = raw[max(0, at - 12) : at + 12].decode("cp1252", errors="replace").strip()
     what = f"{where} is not UTF-8; in Windows-1252 (Excel's plain 'CSV') it reads {near!r}"
-    refuse(what, _SAVE.format("CP1252"), encoding="cp1252", **details)
+    refuse(what, remedy(WINDOWS), encoding=WINDOWS, **details)

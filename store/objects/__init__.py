@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from store.objects.base import ObjectInfo, ObjectMissing, ObjectStore, Part, StorageUnavailable
 from store.objects.folder import FolderStore
+from store.objects.http import ANSWER_SECONDS
 from store.objects.s3 import S3Store
 from store.settings import Settings
 
@@ -19,8 +20,9 @@ __all__ = [
 ]
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """The store that the settings name. Makes its folder or bucket if it is not there."""
+def open_store(settings: Settings, answer_seconds: float = ANSWER_SECONDS) -> ObjectStore:
+    """The store that the settings name. Makes its folder or bucket if it is not there. A server's next byte is awaited
+    for `answer_seconds` at most."""
     if not settings.s3_endpoint:
         return FolderStore(settings.data_dir.absolute() / "objects")
     return S3Store(
@@ -30,4 +32,5 @@ def open_store(settings: Settings) -> ObjectStore:
         region=settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key.get_secret_value(),
+        answer_seconds=answer_seconds,
     )

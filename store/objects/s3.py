@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import cached_property, wraps
+from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
 from store.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMissing, StorageUnavailable, describe
+from store.objects.http import ANSWER_SECONDS, connections
 from store.objects.s3_parts import S3Parts
 
 P = ParamSpec("P")
@@ -43,7 +44,7 @@ def _translated(method: Callable[P, R]) -> Callable[P, R]:
 
 class S3Store:
     """One bucket. `public_endpoint` is only signed for, never called: clients reach the server by it. `make`: make the
-    bucket if it is not there; not for others' buckets."""
+    bucket if it is not there; not for others' buckets. `answer_seconds`: longest wait for the server's next byte."""
 
     def __init__(
         self,
@@ -54,25 +55,29 @@ class S3Store:
         access_key: str,
         secret_key: str,
         make: bool = True,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        self.bucket, self._make = bucket, make
-        self._client = _client(endpoint, region, access_key, secret_key)
-        self._public = _client(public_endpoint, region, access_key, secret_key) if public_endpoint else None
-        self.parts = S3Parts(bucket, self._usable, self._public)
+        self.bucket, self._missing = bucket, make
+        http = connections(answer_seconds)
+        self._client = _client(endpoint, region, access_key, secret_key, http)
+        self._public = _client(public_endpoint, region, access_key, secret_key, http) if public_endpoint else None
+        self.parts = S3Parts(bucket, self._usable, self._public, http)
 
     @_translated
     def _usable(self) -> Minio:
         return self._ready
 
-    @cached_property
+    @property
     def _ready(self) -> Minio:
-        """The client, once the bucket is known to exist: a store that is down at start costs no restart."""
-        if self._make and not self._client.bucket_exists(bucket_name=self.bucket):
+        """The client, once the bucket is known to exist: a store that is down at start costs no restart. Without a
+        lock (`cached_property` has one in Python 3.11): callers of a silent server would wait one behind the other."""
+        if self._missing and not self._client.bucket_exists(bucket_name=self.bucket):
             try:
                 self._client.make_bucket(bucket_name=self.bucket)
             except S3Error as error:
                 if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                     raise
+        self._missing = False
         return self._client
 
     @_translated
@@ -131,20 +136,15 @@ class S3Store:
         self._ready.bucket_exists(bucket_name=self.bucket)
 
 
-def _client(endpoint: str, region: str, access_key: str, secret_key: str) -> Minio:
+def _client(endpoint: str, region: str, access_key: str, secret_key: str, http: urllib3.PoolManager) -> Minio:
     url = urlsplit(endpoint)
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=5, read=60),
-        maxsize=16,
-        retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504)),
-    )
     return Minio(
         endpoint=url.netloc,
         access_key=access_key,
         secret_key=secret_key,
         secure=url.scheme == "https",
         region=region,
-        http_client=pool,
+        http_client=http,
     )
 
 

@@ -18,8 +18,10 @@ from minio import Minio
 from urllib3.exceptions import HTTPError
 
 from store.objects.base import ObjectMissing, Part, StorageUnavailable
+from store.objects.http import CONNECT_SECONDS
 
-REQUEST_SECONDS = 300
+REQUEST_SECONDS = 300  # that a signature holds
+JOIN_SECONDS = 300.0  # joining thousands of parts takes a server its time
 _GONE = frozenset({"NoSuchUpload", "NoSuchKey"})
 
 
@@ -36,13 +38,10 @@ class S3Parts:
 
     page = 1000  # parts of one ListParts answer: what S3 gives at most
 
-    def __init__(self, bucket: str, ready: Callable[[], Minio], public: Minio | None) -> None:
-        self._bucket, self._ready, self._public = bucket, ready, public
-        self._http = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=5, read=300),  # joining thousands of parts takes a server its time
-            maxsize=16,
-            retries=urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504)),
-        )
+    def __init__(
+        self, bucket: str, ready: Callable[[], Minio], public: Minio | None, http: urllib3.PoolManager
+    ) -> None:
+        self._bucket, self._ready, self._public, self._http = bucket, ready, public, http
 
     def begin(self, key: str) -> str:
         answer = self._call("POST", key, {"uploads": ""})
@@ -70,7 +69,7 @@ class S3Parts:
             ElementTree.SubElement(part, "PartNumber").text = str(number)
             ElementTree.SubElement(part, "ETag").text = etag
         body = ElementTree.tostring(root)
-        answer = self._call("POST", key, {"uploadId": handle}, body, {"Content-Type": "application/xml"})
+        answer = self._call("POST", key, {"uploadId": handle}, body, {"Content-Type": "application/xml"}, JOIN_SECONDS)
         if _tag(answer) == "Error":  # S3 says 200 before it knows how the joining ends
             raise StorageUnavailable(f"S3 could not join the parts of {key}: {_text(answer, 'Code')}")
 
@@ -99,11 +98,20 @@ class S3Parts:
             marker = _text(answer, "NextPartNumberMarker", "0")
 
     def _call(
-        self, method: str, key: str, query: dict[str, str], body: Any = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        key: str,
+        query: dict[str, str],
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        seconds: float | None = None,
     ) -> ElementTree.Element:
+        limit: dict[str, Any] = (
+            {} if seconds is None else {"timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds)}
+        )
         try:
             url = self._signed(self._ready(), method, key, query, REQUEST_SECONDS)
-            answer = self._http.request(method, url, body=body, headers=headers or {})
+            answer = self._http.request(method, url, body=body, headers=headers or {}, **limit)
         except (HTTPError, OSError) as error:
             raise StorageUnavailable(f"S3 did not answer: {error}") from error
         if answer.status < 300:

@@ -6,11 +6,13 @@ tries dies, the message is due again by itself.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
@@ -29,12 +31,21 @@ KEPT_TRIES = 20
 _NO_SYNC = {"synchronize_session": False}
 
 
+class Waiting(NamedTuple):
+    """A message that may be tried, and whose it is."""
+
+    id: str
+    webhook_id: str
+    tenant_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """A message taken for one try, and where it goes."""
 
     id: str
     webhook_id: str
+    tenant_id: str
     url: str
     secret: str
     payload: dict[str, Any]
@@ -60,17 +71,30 @@ def add(session: Session, webhook_id: str, kind: str, data: dict[str, Any]) -> D
     return row
 
 
-def due(session: Session, limit: int = 20) -> list[tuple[str, str]]:
-    """Messages that may be tried now, each with its webhook: the oldest of each, so that none floods or is flooded."""
+def due(session: Session, limit: int = 20, busy: Mapping[str, str] | None = None) -> list[Waiting]:
+    """Messages that may be tried now: the oldest of each webhook, and tenant by tenant in turns, so that nobody's
+    webhooks flood or are flooded. `busy`: webhooks with a try on its way, which are left out, each with its tenant,
+    whose turns these have been."""
+    busy = busy or {}
+    free = [Webhook.id.not_in(list(busy))] if busy else []
     oldest = (
-        select(func.min(Delivery.id), Delivery.webhook_id)
+        select(
+            func.min(Delivery.id).label("id"),
+            Delivery.webhook_id,
+            Webhook.tenant_id,
+            func.min(Delivery.next_at).label("since"),
+        )
         .join(Webhook, Webhook.id == Delivery.webhook_id)
-        .where(Delivery.status == "pending", Delivery.next_at <= db_now(), Webhook.enabled.is_(True))
-        .group_by(Delivery.webhook_id)
-        .order_by(func.min(Delivery.next_at))
-        .limit(limit)
+        .where(Delivery.status == "pending", Delivery.next_at <= db_now(), Webhook.enabled.is_(True), *free)
+        .group_by(Delivery.webhook_id, Webhook.tenant_id)
+        .subquery()
     )
-    return [(row[0], row[1]) for row in session.execute(oldest)]
+    place = func.row_number().over(partition_by=oldest.c.tenant_id, order_by=(oldest.c.since, oldest.c.id))
+    held = [(oldest.c.tenant_id == tenant, count) for tenant, count in Counter(busy.values()).items()]
+    turn = place + (case(*held, else_=0) if held else 0)
+    columns = (oldest.c.id, oldest.c.webhook_id, oldest.c.tenant_id)
+    found = session.execute(select(*columns).order_by(turn, oldest.c.since, oldest.c.id).limit(limit))
+    return [Waiting(*row) for row in found]
 
 
 def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
@@ -84,7 +108,7 @@ def take(session: Session, message_id: str, hold_seconds: float) -> Due | None:
     hook = None if row is None else session.get(Webhook, row.webhook_id)
     if row is None or hook is None:
         return None
-    return Due(message_id, hook.id, hook.url, hook.secret, row.payload, row.tries, row.next_at)
+    return Due(message_id, hook.id, hook.tenant_id, hook.url, hook.secret, row.payload, row.tries, row.next_at)
 
 
 def note(session: Session, taken: Due, status: str, result: dict[str, Any], wait_seconds: float = 0.0) -> bool:

@@ -18,7 +18,7 @@ from store.objects import FolderStore
 from store.settings import Settings
 from tests.api.documented import hold
 from tests.api.driver import Driver, Inspector
-from tests.api.off_loop import OffLoopDoorbell, OffLoopStore, watched
+from tests.api.off_loop import OffLoopDoorbell, OffLoopStore, Serving, watched
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -59,7 +59,9 @@ def doorbell() -> InProcessDoorbell:
 
 @pytest.fixture
 def app(settings: Settings, database: Database, objects: FolderStore, doorbell: InProcessDoorbell) -> FastAPI:
-    return create_app(settings, database, objects, doorbell)
+    app = create_app(settings, database, objects, doorbell)
+    app.add_middleware(Serving)
+    return app
 
 
 @pytest.fixture

@@ -44,6 +44,14 @@ def test_other_files_are_refused_at_once(client: TestClient, content: bytes) -> 
     assert pointers(problem(answer, 422, "invalid_dataset")) == {"/train"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_text_in_another_encoding_is_refused_at_once_by_its_name(client: TestClient, encoding: str) -> None:
+    answer = client.post("/datasets", files={"train": ("a.csv", "text,label\ncaf\u00e9,a\n".encode(encoding))})
+    found = problem(answer, 422, "invalid_dataset")
+    assert "UTF-8" in found["remedy"]
+    assert {"cp1252": "CP1252"}.get(encoding, encoding[:6].upper()) in found["detail"]
+
+
 class TestReferences:
     @pytest.fixture
     def settings(self, tmp_path: Path) -> Settings:

@@ -68,7 +68,7 @@ def test_counters_outlive_what_they_counted(service: Service) -> None:
     found = scrape(service)
     assert found["retort_attempts_total", (("code", ""), ("outcome", "succeeded"))] == 1
     again = Exposition(service.database, 60)  # another process
-    assert b'retort_attempts_total{code="",outcome="succeeded"} 1.0' in again.text()
+    assert b'retort_attempts_total{code="",outcome="succeeded"} 1.0' in again.text(again.figures())
 
 
 def test_requests_are_timed_by_route_not_by_id(service: Service) -> None:
@@ -93,7 +93,8 @@ def test_an_empty_service_has_figures(service: Service) -> None:
 
 def test_a_database_that_is_away_is_a_figure(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'empty.db'}")  # never migrated
-    text = Exposition(database, 60).text().decode()
+    exposition = Exposition(database, 60)
+    text = exposition.text(exposition.figures()).decode()
     database.close()
     assert parsed(text)["retort_database_up", ()] == 0
     assert "retort_jobs{" not in text

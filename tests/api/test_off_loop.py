@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
+from api.state.lanes import Lanes
 from store.database import Database
 from store.objects import FolderStore
-from tests.api.off_loop import OffLoopDoorbell
+from tests.api.off_loop import OffLoopDoorbell, serving
 
 
 @pytest.mark.parametrize("part", ["doorbell", "database", "objects"])
@@ -28,3 +30,29 @@ def test_a_blocking_call_in_the_loop_is_an_error(
     calls[part]()
     with pytest.raises(AssertionError, match="blocks the event loop"):
         asyncio.run(blocking())
+
+
+@pytest.mark.parametrize("part", ["database", "objects"])
+def test_a_request_outside_its_lane_is_an_error(part: str, database: Database, objects: FolderStore) -> None:
+    call: Callable[[], object] = database.ping if part == "database" else lambda: list(objects.keys(""))
+    lanes = Lanes()
+
+    async def in_lane() -> None:
+        await lanes.storing.run(call)
+
+    with serving():
+        asyncio.run(in_lane())
+        with pytest.raises(AssertionError, match="without a place"):
+            call()
+
+
+def test_the_store_within_a_transaction_is_an_error(database: Database, objects: FolderStore) -> None:
+    lanes = Lanes()
+
+    def both() -> None:
+        with database.read() as session:
+            session.execute(text("SELECT 1"))
+            objects.ping()
+
+    with serving(), pytest.raises(AssertionError, match="within a transaction"):
+        asyncio.run(lanes.storing.run(both))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from api.errors.problems import RangeNotSatisfiable
 from api.http.files import StoredFile, respond
+from api.state.lanes import Lanes
 from distill.types import Event
 from store.objects import ObjectMissing, ObjectStore
 from tests.api.checks import pointers, problem
@@ -269,11 +270,11 @@ def test_a_store_that_clients_reach_serves_its_files_itself() -> None:
     from starlette.datastructures import Headers
 
     store: ObjectStore = PublicStore()  # type: ignore[assignment]
-    answer = respond(store, FILE, Headers({}), redirect=True)
+    answer = respond(store, Lanes().storing, FILE, Headers({}), redirect=True)
     assert answer.status_code == 307
     assert answer.headers["location"].startswith("https://store.example/jobs/a?")
     with pytest.raises(ObjectMissing):
-        respond(store, FILE, Headers({}), redirect=False)
+        respond(store, Lanes().storing, FILE, Headers({}), redirect=False)
 
 
 @given(first=st.integers(0, 4000), length=st.integers(0, 4000), suffix=st.booleans())
@@ -289,9 +290,9 @@ def test_any_range_is_a_slice_or_unsatisfiable(driver: Driver, first: int, lengt
     expected = WEIGHTS[-length:] if suffix and length else b"" if suffix else WEIGHTS[first : first + length + 1]
     if not expected:
         with pytest.raises(RangeNotSatisfiable):
-            respond(driver.objects, file, Headers({"range": header}), redirect=True)
+            respond(driver.objects, Lanes().storing, file, Headers({"range": header}), redirect=True)
         return
-    answer = respond(driver.objects, file, Headers({"range": header}), redirect=True)
+    answer = respond(driver.objects, Lanes().storing, file, Headers({"range": header}), redirect=True)
     assert answer.status_code == 206
     assert answer.headers["content-length"] == str(len(expected))
     start = answer.headers["content-range"].split()[1].split("-")[0]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from store.database import Database
+from store.repositories.system import register_worker
 from store.settings import Settings
-from store.tables import Tenant
+from store.tables import Tenant, Worker
 from tests.api.driver import Driver
 
 
@@ -31,6 +33,17 @@ def test_storage_by_kind(client: TestClient, driver: Driver, database: Database)
     with database.write() as session:
         session.query(Tenant).update({"max_stored_bytes": 1000})
     assert client.get("/system").json()["storage"]["max_bytes"] == 1000
+
+
+@pytest.mark.parametrize(
+    "told", [None, {"complete": False, "trainers": "seccomp", "problems": ["landlock: this kernel has no Landlock"]}]
+)
+def test_what_holds_a_workers_trainers(client: TestClient, database: Database, told: dict[str, Any] | None) -> None:
+    info = {"cpus": 2} | ({"isolation": told} if told else {})
+    with database.write() as session:
+        register_worker(session, Worker(id="wrk_1", hostname="h", pid=1, slots=1, info=info))
+    (worker,) = client.get("/system").json()["workers"]
+    assert (worker["isolation"], worker["info"]) == (told, {"cpus": 2})
 
 
 def test_by_default_no_dataset_is_fetched(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, update
 
 from api.state import watching
+from api.state.lanes import Lanes
 from api.state.watching import Watch
 from store.database import Database
 from store.repositories import events, jobs
@@ -60,7 +61,7 @@ def test_events_progress_and_states_are_told(database: Database, job_id: str) ->
         with database.write() as session:
             jobs.delete(session, job_id)
 
-    watch = Watch(database)
+    watch = Watch(database, Lanes().reading)
     for change in (append, progress, delete):
         seen = version(database, job_id)
         assert asyncio.run(told(watch, job_id, seen, change)) < 4
@@ -69,12 +70,12 @@ def test_events_progress_and_states_are_told(database: Database, job_id: str) ->
 
 def test_what_was_not_seen_is_told_at_once(database: Database, job_id: str) -> None:
     seen = (0, "queued", None)
-    assert asyncio.run(told(Watch(database), job_id, seen, None)) < 1
+    assert asyncio.run(told(Watch(database, Lanes().reading), job_id, seen, None)) < 1
 
 
 def test_nothing_new_ends_with_the_time(database: Database, job_id: str) -> None:
     async def wait() -> None:
-        with Watch(database).job(job_id) as watched:
+        with Watch(database, Lanes().reading).job(job_id) as watched:
             await watched.differs(version(database, job_id), 0.6)
 
     asyncio.run(wait())
@@ -85,7 +86,7 @@ def test_many_watchers_cost_as_many_looks_as_one(database: Database) -> None:
     event.listen(database.engine, "before_cursor_execute", lambda *given: looks.append(given[2]))
 
     async def watchers() -> None:
-        watch = Watch(database)
+        watch = Watch(database, Lanes().reading)
         seen = {job_id: version(database, job_id) for job_id in ids}
         looks.clear()
 
@@ -101,7 +102,7 @@ def test_many_watchers_cost_as_many_looks_as_one(database: Database) -> None:
 
 def test_a_database_that_is_away_wakes_everybody(database: Database, job_id: str) -> None:
     async def wait() -> float:
-        watch, loop = Watch(database), asyncio.get_running_loop()
+        watch, loop = Watch(database, Lanes().reading), asyncio.get_running_loop()
         seen = version(database, job_id)
         with watch.job(job_id) as watched:
             waiting = asyncio.create_task(watched.differs(seen, 30))

@@ -148,7 +148,7 @@ def test_an_epoch_left_early_does_not_leak_into_the_next(large):
 def test_without_room_in_shared_memory_the_batches_are_the_same(large, monkeypatch):
     here = Loader(large, range(8), 2, COLOUR, seed=1)
     there = Loader(large, range(8), 2, COLOUR, seed=1, workers=1)
-    monkeypatch.setattr("distill.modalities.images.large.shared_memory_fits", lambda *_: False)
+    monkeypatch.setattr("distill.modalities.images.large.shares_memory", lambda *_: False)
     assert all(same(a, b) for a, b in zip(here.epoch(0), there.epoch(0), strict=True))
     there.close()
 

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import tempfile
 import unicodedata
 from decimal import Decimal
@@ -30,7 +31,7 @@ from distill.errors import InvalidDataset
 from distill.modalities.images import inspect
 from distill.modalities.text import inspect_text, recognised
 from distill.types import DatasetInput
-from store.formats import KINDS, detect
+from store.formats import KINDS, detect, head_of, why_not
 from tests.data.files import image_bytes
 
 N = 20
@@ -324,10 +325,13 @@ def test_other_encodings_are_named_with_what_to_do(encoding: str, word: str, for
         "jsonl": '{"label": "a", "text":"café"}\n{"text": "thé", "label": "b"}\n',
     }
     (tmp_path / "x").write_bytes(texts[form].encode(encoding))
-    kind = KINDS[detect(tmp_path / "x") or "zip"] if encoding != "utf-32" else "table"
     with pytest.raises(InvalidDataset, match=word if form == "csv" else "UTF|NUL") as caught:
-        inspect(recognised(DatasetInput(kind=kind, name="x", files={"all": str(tmp_path / "x")})))
+        inspect(recognised(DatasetInput(kind="table", name="x", files={"all": str(tmp_path / "x")})))
     assert "UTF-8" in caught.value.remedy
+    assert detect(tmp_path / "x") is None
+    what, remedy = why_not(head_of(tmp_path / "x"))
+    assert re.search("text in (UTF|CP1252)", what)
+    assert "UTF-8" in remedy
 
 
 @pytest.mark.parametrize(

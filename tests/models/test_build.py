@@ -21,7 +21,7 @@ CASES = [
     ("retort:resnet18_small", {"width": 4}, 3, 20),
     ("retort:vgg11_small", {"width": 4}, 1, 32),
     ("retort:mobilenet_v2_small", {"width": 8}, 1, 32),
-    ("timm:resnet18", "timm:caformer_s18", {"channels": [4, 8, 8, 8], "layers": [1, 1, 1, 1]}, 1, 32),
+    ("timm:resnet18", {"channels": [4, 8, 8, 8], "layers": [1, 1, 1, 1]}, 1, 32),
     ("timm:vit_tiny_patch16_224", TINY, 1, 28),
     ("timm:convnext_atto", {"dims": [8, 8, 8, 8], "depths": [1, 1, 1, 1]}, 3, 32),
     ("timm:mobilenetv2_035", {}, 3, 32),

@@ -45,7 +45,7 @@ def take(database: Database, message_id: str, hold_seconds: float = 60) -> Due |
 
 def due(database: Database) -> list[str]:
     with database.read() as session:
-        return [message_id for message_id, _ in outbox.due(session)]
+        return [waiting.id for waiting in outbox.due(session)]
 
 
 def test_every_change_of_status_leaves_a_message(database: Database) -> None:
@@ -112,7 +112,23 @@ def test_each_webhook_has_one_message_due_at_a_time(database: Database) -> None:
     for _ in range(5):
         new_job(database, dataset_id)
     with database.read() as session:
-        assert sorted(webhook_id for _, webhook_id in outbox.due(session)) == sorted([first, second])
+        assert sorted(waiting.webhook_id for waiting in outbox.due(session)) == sorted([first, second])
+
+
+def test_tenants_take_turns(database: Database) -> None:
+    """However many webhooks one has and however old its messages are; whose tries are on their way comes later."""
+    with database.write() as session:
+        session.add(Tenant(id="tnt_other", name="other"))
+    many = [hook(database) for _ in range(5)]
+    new_job(database)
+    other = hook(database, tenant="tnt_other")
+    with database.write() as session:
+        outbox.add(session, other, "job.queued", {})
+        assert [waiting.tenant_id for waiting in outbox.due(session, 2)] == [DEFAULT_TENANT, "tnt_other"]
+        (first,) = outbox.due(session, 1, {many[0]: DEFAULT_TENANT})
+        assert (first.webhook_id, first.tenant_id) == (other, "tnt_other")
+        busy = {many[0]: DEFAULT_TENANT, other: "tnt_other"}
+        assert sorted(waiting.webhook_id for waiting in outbox.due(session, 9, busy)) == sorted(many[1:])
 
 
 def test_a_failed_try_waits_and_the_log_keeps_the_last_few(database: Database) -> None:

@@ -149,4 +149,4 @@ def test_a_message_sent_again_while_its_last_try_fails_is_due(database: Database
     with database.read() as session:
         row = session.get_one(Delivery, message_id)
         assert (row.status, row.tries, row.finished_at) == ("pending", 0, None)
-        assert [found for found, _ in outbox.due(session)] == [message_id]
+        assert [waiting.id for waiting in outbox.due(session)] == [message_id]

@@ -54,8 +54,8 @@ def test_all_is_well(settings: Settings, database: Database) -> None:
     findings = found(settings)
     assert bad(findings) == set()
     assert set(findings) == {
-        "settings", "data disk", "scratch disk", "devices", "doorbell", "objects", "database", "migrations", "clock",
-        "workers", "leases", "queue", "webhooks", "orphans",
+        "settings", "data disk", "scratch disk", "devices", "isolation", "doorbell", "objects", "database",
+        "migrations", "clock", "workers", "leases", "queue", "webhooks", "orphans",
     }  # fmt: skip
     assert findings["workers"].message == "1 with 2 slots, 0 busy"
     assert list((settings.data_dir / "objects").rglob("probe*")) == []

@@ -80,3 +80,15 @@ def test_the_trainers_environment_has_the_slots_own_device(monkeypatch: pytest.M
     given = [slot_environment(settings, slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)]
     assert given == [ONE, TWO, ONE]
     assert gpus.visible() == [ONE, TWO]
+
+
+@pytest.mark.parametrize(("driver", "there", "made"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_device_files_are_made_before_a_trainer_needs_them(
+    tmp_path: Path, driver: bool, there: bool, made: bool
+) -> None:
+    device, mark = tmp_path / "nvidia-uvm", tmp_path / "called"
+    if there:
+        device.touch()
+    gpus.make_devices(tmp_path if driver else tmp_path / "none", device, ("touch", str(mark)))
+    assert mark.exists() == made
+    gpus.make_devices(tmp_path, device, (str(tmp_path / "no such program"),))  # without the tool nothing happens

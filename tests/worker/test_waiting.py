@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from store.settings import Settings
@@ -64,6 +65,7 @@ def test_a_process_that_stands_still_uses_its_patience_up_and_no_more() -> None:
 def test_time_in_which_nobody_looked_counts_for_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that slept: the clock went on, nobody else did."""
     with running(SLEEPS) as process:
+        until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_SLEEPING)
         patience = Patience(process.pid, 100)
         now = time.monotonic
         monkeypatch.setattr(time, "monotonic", lambda: now() + 3600)

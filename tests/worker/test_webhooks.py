@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,19 +21,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from store import signing
+from store import egress, signing
 from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
 from store.repositories import outbox, webhooks
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
-from store.tables import Delivery, Webhook
+from store.tables import Dataset, Delivery, Tenant, Webhook
 from tests.slowness import within
 from tests.store.support import migrated, new_dataset, new_job
 from tests.store.test_races import overlap
 from tests.worker.support import settings_for, wait_until
-from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, Deliverer, note, wait_seconds
+from worker.webhooks.deliverer import JITTER, LONGEST_SECONDS, MOST_OF_ONE, Deliverer, note, wait_seconds
 from worker.webhooks.sending import Try
 
 SECRET = signing.new_secret()
@@ -122,8 +123,8 @@ def delivering(database: Database, folder: Path, workers: int = 1, **values: Any
             assert not thread.is_alive()
 
 
-def hook(database: Database, url: str, events: str = "*") -> str:
-    row = Webhook(id=new_id("whk"), tenant_id=DEFAULT_TENANT, url=url, events=events, secret=SECRET)
+def hook(database: Database, url: str, events: str = "*", tenant: str = DEFAULT_TENANT) -> str:
+    row = Webhook(id=new_id("whk"), tenant_id=tenant, url=url, events=events, secret=SECRET)
     with database.write() as session:
         session.add(row)
     return row.id
@@ -232,6 +233,64 @@ def test_who_is_slow_delays_nobody_else(database: Database, tmp_path: Path, rece
         with delivering(database, tmp_path):
             wait_until(lambda: len(fast.got) == 5)
             assert len(receiver.got) <= 2
+
+
+def other_tenant(database: Database) -> tuple[str, str]:
+    """A tenant, and a data set of its own."""
+    tenant, dataset = new_id("tnt"), new_id("dst")
+    with database.write() as session:
+        session.add(Tenant(id=tenant, name=tenant))
+        session.flush()
+        session.add(Dataset(id=dataset, tenant_id=tenant, name="d", kind="named", status="ready"))
+    return tenant, dataset
+
+
+@pytest.mark.parametrize("dead", [20, 60])
+def test_endpoints_that_never_answer_delay_no_other_tenant(any_database: Database, tmp_path: Path, dead: int) -> None:
+    """As many as a tenant may have, and more. The other's messages come while those tries are on their way and none of
+    them has ended."""
+    tenant, dataset = other_tenant(any_database)
+    with socket.create_server(("127.0.0.1", 0), backlog=dead) as silent, Receiver().listening() as fast:
+        for _ in range(dead):
+            hook(any_database, f"http://127.0.0.1:{silent.getsockname()[1]}", tenant=tenant)
+        new_job(any_database, dataset, tenant_id=tenant)
+        with delivering(any_database, tmp_path, webhook_timeout_seconds=60):
+            wait_until(lambda: sum(row.tries for row in deliveries(any_database)) >= MOST_OF_ONE)
+            hook(any_database, fast.url)
+            for number in range(3):
+                new_job(any_database)
+                wait_until(lambda number=number: len(fast.got) == number + 1)  # type: ignore[misc]
+            wait_until(lambda: sum(row.status == "delivered" for row in deliveries(any_database)) == 3)
+            still = [row for row in deliveries(any_database) if row.status == "pending"]
+            assert [row.log for row in still] == [{}] * dead
+        assert sum(row.tries for row in still) == MOST_OF_ONE
+
+
+def test_a_silent_server_of_names_delays_nobody_else(
+    database: Database, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lookups are calls of the C library: nothing ends them but their own patience."""
+    plain, ended = socket.getaddrinfo, threading.Event()
+
+    def silent(host: Any, *arguments: Any, **named: Any) -> Any:
+        if host == "silent.example":
+            ended.wait(60)
+            raise socket.gaierror("nobody answered")
+        return plain(host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(egress, "RESOLVE_SECONDS", 60)
+    tenant, dataset = other_tenant(database)
+    for _ in range(20):
+        hook(database, "https://silent.example", tenant=tenant)
+    new_job(database, dataset, tenant_id=tenant)
+    hook(database, receiver.url)
+    with delivering(database, tmp_path, webhook_timeout_seconds=60):
+        wait_until(lambda: sum(row.tries for row in deliveries(database)) >= MOST_OF_ONE)
+        new_job(database)
+        wait_until(lambda: len(receiver.got) == 1)
+        assert not any(row.log for row in deliveries(database) if row.status == "pending")
+        ended.set()
 
 
 def test_gone_disables_at_once(database: Database, tmp_path: Path, receiver: Receiver) -> None:

@@ -26,6 +26,7 @@ def run(settings: Settings | None = None) -> list[Finding]:
 def _all(settings: Settings) -> Iterator[Finding]:
     yield from machine.disks(settings)
     yield from work.devices(settings)
+    yield from machine.isolation(settings)
     yield from _made("doorbell", partial(servers.redis, settings))
     yield from _made("objects", partial(servers.objects, settings))
     opened = Database(settings.resolved_database_url)

@@ -1,4 +1,4 @@
-"""Checks of this machine: room on its disks."""
+"""Checks of this machine: room on its disks, and whether it isolates trainers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from store.settings import Settings
 from worker.doctor.report import Finding, fail, ok, warn
+from worker.isolation.required import REMEDY, survey
 
 GIB = 2**30
 TIGHT_BYTES, FULL_BYTES = 10 * GIB, GIB
@@ -18,6 +19,16 @@ def disks(settings: Settings) -> Iterator[Finding]:
     """Data and scratch, which may be two disks."""
     for name, folder in (("data disk", settings.data_dir.absolute()), ("scratch disk", settings.scratch)):
         yield _disk(name, folder)
+
+
+def isolation(settings: Settings) -> Iterator[Finding]:
+    """Of this machine, if it is a worker's."""
+    held = survey(settings)
+    if held.complete:
+        yield ok("isolation", f"trainers are held by {held.summary()}")
+    else:
+        said = f"trainers are not isolated: held by {held.summary()}"
+        yield (fail if settings.require_isolation else warn)("isolation", said, REMEDY)
 
 
 def _disk(name: str, folder: Path) -> Finding:

@@ -10,7 +10,7 @@ from typing import Any
 from distill.errors import InvalidDataset
 from store import references
 from store.database import Database
-from store.formats import KINDS, KNOWN, Format, detect
+from store.formats import KINDS, Format, detect, head_of, why_not
 from store.objects import ObjectStore
 from store.repositories import resources
 from store.settings import Settings
@@ -61,7 +61,8 @@ def _fetch(settings: Settings, file: dict[str, Any], path: Path, check: Check, r
         )
     found = detect(path)
     if found is None:
-        raise InvalidDataset(f"What {file['url']} serves is not {KNOWN}.", "Name a file of one of these kinds.")
+        what, remedy = why_not(head_of(path))
+        raise InvalidDataset(f"What {file['url']} serves {what}.", remedy)
     return {"size_bytes": info.size_bytes, "sha256": info.sha256, "format": found}
 
 

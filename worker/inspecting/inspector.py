@@ -24,6 +24,7 @@ from distill.types import Architecture, DatasetInput
 from worker.errors import Internal, disk_full
 from worker.inspecting.verdicts import too_large
 from worker.isolation.inside import shut_in
+from worker.isolation.required import NAMED_SETS
 
 REQUEST, ANSWER, CONVERTED = "request.json", "answer.json", "converted"
 UNPACKED, THUMBNAILS, MODEL_ZIP = "unpacked", "thumbnails.webp", "model.zip"
@@ -82,7 +83,7 @@ def kept_as_folder(request: dict[str, Any]) -> bool:
 def readable(request: dict[str, Any]) -> list[str]:
     """What lies outside the folder and may be read: the named sets, for a request that names one."""
     named = request.get("kind") == "named"
-    return [os.environ.get("RETORT_DATA_DIR", ""), str(Path("data").absolute()), "/usr/share/datasets"] if named else []
+    return os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
 
 
 def explain(error: Exception, what: str) -> RetortError:

@@ -22,14 +22,15 @@ def shut_in(read_only: Sequence[str], writable: Sequence[str]) -> Isolation:
 
     Call before other threads exist. What the kernel refuses is in the result's `problems`: nothing is raised.
     """
-    readable = readable_paths(_plan(read_only, writable))
+    readable = readable_paths(plan_of(read_only, writable))
     libc.no_new_privileges()
     isolation = _tried(Isolation(), "capabilities", lambda: _dropped(Isolation()))
     isolation = _tried(isolation, "landlock", lambda: _landlocked(isolation, readable, writable))
     return _tried(isolation, "seccomp", lambda: _filtered(isolation))
 
 
-def _plan(read_only: Sequence[str], writable: Sequence[str]) -> Plan:
+def plan_of(read_only: Sequence[str], writable: Sequence[str]) -> Plan:
+    """A plan that says what may be read and written, and nothing else."""
     paths = tuple(str(Path(path).resolve()) for path in read_only if path)
     return Plan("", (), str(ROOT), paths, tuple(writable), "", 0, -1, {})
 
@@ -47,7 +48,8 @@ def _dropped(before: Isolation) -> Isolation:
 
 
 def _landlocked(before: Isolation, readable: Sequence[str], writable: Sequence[str]) -> Isolation:
-    return replace(before, landlock=landlock.restrict(readable, writable, [str(ROOT)]))
+    rules = landlock.Rules(tuple(readable), tuple(writable), listed=(str(ROOT),))
+    return replace(before, landlock=landlock.restrict(rules))
 
 
 def _filtered(before: Isolation) -> Isolation:

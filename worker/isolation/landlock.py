@@ -10,15 +10,20 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from worker.isolation import libc
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # the same numbers on every architecture
 _VERSION_QUERY = 1
-_WRITE_FILE, _READ_FILE, _READ_FOLDER, _REMOVE_FILE, _MAKE_FILE = 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 8
-_TRUNCATE = 1 << 14
-_FILES_ONLY = (1 << 0) | _WRITE_FILE | _READ_FILE | _TRUNCATE | (1 << 15)  # rights that a file's rule may hold
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER, _REMOVE_FILE, _MAKE_FILE = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 8
+_REMOVE_FOLDER, _MAKE_FOLDER, _REFER = 1 << 4, 1 << 7, 1 << 13
+_TRUNCATE, _CONTROL_DEVICE = 1 << 14, 1 << 15
+_FILES_ONLY = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _CONTROL_DEVICE  # rights that a file's rule may hold
+_READ = _READ_FILE | _READ_FOLDER
+_WRITE = _READ | _WRITE_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE
+SIGNALS_SCOPED = 6  # from this ABI on signals reach only processes that are held by the same rules
 _RIGHTS_BY_ABI = (0, 13, 14, 15, 15, 16)  # how many bits of filesystem rights each ABI knows
 
 
@@ -37,32 +42,53 @@ def handled_rights(version: int) -> int:
     return (1 << _RIGHTS_BY_ABI[min(version, len(_RIGHTS_BY_ABI) - 1)]) - 1
 
 
-def restrict(read_only: Iterable[str], writable: Iterable[str], listed: Iterable[str] = ()) -> int:
-    """Allow reading below `read_only`, reading and writing below `writable`, names only below `listed`, nothing else.
-    Returns the ABI used.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a process may still do with the file system and TCP. Paths that do not exist are left out.
 
-    Raises `OSError` where the kernel has no Landlock. Nothing may be executed, linked or renamed across folders, and
-    no device or socket made. Call after `no_new_privileges`; paths that do not exist are left out.
+    `read_only`: read below. `writable`: read, write, make and remove files below. `workspaces`: the same, and make and
+    remove folders and move files between them. `listed`: names only. `devices`: read, write and control (ioctl).
+    `programs`: execute. `tcp`: whether TCP stays open. Nothing else: no symbolic link, socket, pipe or device is made.
+    """
+
+    read_only: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    workspaces: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    tcp: bool = False
+
+    def granted(self) -> Iterator[tuple[tuple[str, ...], int]]:
+        """Paths with their rights, as bits."""
+        yield self.read_only, _READ
+        yield self.writable, _WRITE
+        yield self.workspaces, _WRITE | _MAKE_FOLDER | _REMOVE_FOLDER | _REFER
+        yield self.listed, _READ_FOLDER
+        yield self.devices, _READ | _WRITE_FILE | _CONTROL_DEVICE
+        yield self.programs, _EXECUTE | _READ
+
+
+def restrict(rules: Rules) -> int:
+    """Give up all that `rules` do not name. Returns the ABI used.
+
+    Raises `OSError` where the kernel has no Landlock. Call after `no_new_privileges`, before other threads exist.
     """
     version = abi()
     if not version:
         raise OSError(errno.ENOSYS, "this kernel has no Landlock")
-    ruleset = _ruleset(version)
-    read = _READ_FILE | _READ_FOLDER
+    ruleset = _ruleset(version, rules.tcp)
     try:
-        _allow(ruleset, read_only, read)
-        _allow(ruleset, listed, _READ_FOLDER)
-        _allow(
-            ruleset, writable, (read | _WRITE_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE) & handled_rights(version)
-        )
+        for paths, rights in rules.granted():
+            _allow(ruleset, paths, rights & handled_rights(version))
         libc.syscall(_RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)
     return version
 
 
-def _ruleset(version: int) -> int:
-    network, scopes = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
+def _ruleset(version: int, tcp: bool) -> int:
+    network, scopes = (3 if version >= 4 and not tcp else 0), (3 if version >= SIGNALS_SCOPED else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     attributes = struct.pack("QQQ", handled_rights(version), network, scopes)[:size]
     return libc.syscall(_CREATE, attributes, size, 0)

@@ -7,12 +7,11 @@ import resource
 import runpy
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import NoReturn
 
 from worker.isolation import landlock, libc, namespaces, seccomp
+from worker.isolation.libc import tasks_of_user
 from worker.isolation.plan import Isolation, Plan
 
 
@@ -38,7 +37,7 @@ def _shut_in(plan: Plan) -> Isolation:
     libc.die_with_parent()
     if os.getppid() != plan.parent:
         os._exit(1)
-    readable, tasks = namespaces.readable_paths(plan), _tasks_of_user()
+    readable, tasks = namespaces.readable_paths(plan), tasks_of_user()
     isolation = _enter_namespaces(plan, readable) if "namespaces" in plan.layers else Isolation()
     libc.no_new_privileges()
     isolation = _drop_capabilities(isolation)
@@ -90,15 +89,6 @@ def _drop_capabilities(isolation: Isolation) -> Isolation:
     return replace(isolation, no_capabilities=True)
 
 
-def _tasks_of_user() -> int:
-    """Threads that this user runs: outside a user namespace the kernel counts them all against RLIMIT_NPROC."""
-    count, user = 0, os.getuid()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            count += len(list((folder / "task").iterdir())) if folder.stat().st_uid == user else 0
-    return count
-
-
 def _set_rlimits(plan: Plan, isolation: Isolation, others: int) -> Isolation:
     for name, (soft, hard) in plan.rlimits.items():
         number = getattr(resource, f"RLIMIT_{name}")
@@ -113,7 +103,8 @@ def _set_rlimits(plan: Plan, isolation: Isolation, others: int) -> Isolation:
 def _landlock(plan: Plan, readable: tuple[str, ...], isolation: Isolation) -> Isolation:
     try:
         # The import system lists the folder of our packages.
-        return replace(isolation, landlock=landlock.restrict(readable, plan.writable, [plan.root]))
+        rules = landlock.Rules(readable, plan.writable, listed=(plan.root,))
+        return replace(isolation, landlock=landlock.restrict(rules))
     except OSError as error:
         return replace(isolation, problems=(*isolation.problems, f"landlock: {error.strerror}"))
 

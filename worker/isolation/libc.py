@@ -1,10 +1,12 @@
-"""The few libc calls that Python 3.11 does not offer. Each raises `OSError` with the kernel's errno."""
+"""The few calls of libc and kernel that Python 3.11 does not offer. Each raises `OSError` with the kernel's errno."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+from contextlib import suppress
+from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -58,3 +60,12 @@ def drop_capabilities() -> None:
     """Empty effective, permitted and inheritable sets: root is then a user like others, even outside a namespace."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+
+
+def tasks_of_user() -> int:
+    """Threads that this user runs: outside a user namespace the kernel counts them all against RLIMIT_NPROC."""
+    count, user = 0, os.getuid()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            count += len(list((folder / "task").iterdir())) if folder.stat().st_uid == user else 0
+    return count

@@ -43,16 +43,19 @@ class Plan:
 class Isolation:
     """What holds the child. `namespaces` names those entered; `landlock` is the kernel's ABI version, 0 for none.
 
-    `problems` says, layer by layer, why one that was asked for is missing.
+    `problems` says, layer by layer, why one that was asked for is missing. `exposed`: folders of the service's data
+    that lie within what must be readable.
     """
 
     namespaces: tuple[str, ...] = ()
     own_root: bool = False
+    own_shared_memory: bool = False
     landlock: int = 0
     seccomp: bool = False
     no_capabilities: bool = False
     rlimits: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
 
     @property
     def no_network(self) -> bool:
@@ -68,15 +71,22 @@ class Isolation:
         """`execve` is refused: by seccomp, or by Landlock, which grants execution to no file."""
         return self.seccomp or self.landlock > 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether a trainer can neither read what is not its job's nor speak to anybody."""
+        return self.landlock > 0 and self.seccomp and not self.exposed
+
     def has(self, layer: str) -> bool:
         return bool({"namespaces": self.namespaces, "landlock": self.landlock, "seccomp": self.seccomp}[layer])
 
     def summary(self) -> str:
         """One line for the log."""
         got = [*(f"{name} namespace" for name in self.namespaces)]
-        got += ["own root"] * self.own_root + [f"landlock {self.landlock}"] * bool(self.landlock)
+        got += ["own root"] * self.own_root + ["own shared memory"] * self.own_shared_memory
+        got += [f"landlock {self.landlock}"] * bool(self.landlock)
         got += ["seccomp"] * self.seccomp + ["no capabilities"] * self.no_capabilities
-        return ", ".join([*got, f"rlimits {' '.join(self.rlimits)}"]) + "".join(f"; {why}" for why in self.problems)
+        got += [f"rlimits {' '.join(self.rlimits)}"] * bool(self.rlimits)
+        return (", ".join(got) or "nothing") + "".join(f"; {why}" for why in self.problems)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -30,7 +30,7 @@ from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
 from worker.jobs.memory import MemoryGauge
 from worker.jobs.trainer import SPEC
-from worker.jobs.uploading import CheckpointUploader, upload_artifact
+from worker.jobs.uploading import CheckpointUploader, own_file, upload_artifact
 from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
@@ -194,7 +194,8 @@ class Attempt:
         elif event.kind == "failed":
             self._failure = event.data
         elif event.kind == "artifact":
-            self._artifacts[str(event.data["name"])] = event.data
+            path = str(own_file(self._folder, str(event.data["path"])))
+            self._artifacts[str(event.data["name"])] = event.data | {"path": path}
         elif event.kind == "checkpoint":
             self._save(event.data, uploader)
         else:

@@ -1,11 +1,14 @@
 """The trainer process: `python -m worker.jobs.trainer FOLDER` runs FOLDER/spec.json and speaks JSON lines.
 
-It has no credentials and knows neither database nor object store. SIGTERM keeps its default action, so it ends at once
+It has no credentials and knows neither database nor object store, and before it loads anything it gives up all of the
+machine but its job's files (`worker.isolation.confinement`). SIGTERM keeps its default action, so it ends at once
 (status -15) even inside a long kernel; SIGUSR1 is `stop` and SIGUSR2 `handover`, as the worker says them by pipe.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 import traceback
@@ -16,19 +19,24 @@ from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event, RunSpec
 from worker.errors import Internal, disk_full
+from worker.isolation.confinement import confine, of_job
+from worker.isolation.plan import Isolation
+from worker.isolation.required import NAMED_SETS, check
 from worker.processes import lifeline
 
-SPEC, WORK = "spec.json", "run"
+SPEC, WORK, INPUTS = "spec.json", "run", "inputs"
 
 
 def main(arguments: list[str]) -> int:
     """0: done or handed over; 1: a `failed` event was said."""
-    say, control = lifeline.speaker(), Control()
-    lifeline.hold(control)
+    folder, say, control = Path(arguments[0]), lifeline.speaker(), Control()
+    isolation = shut_in(folder)
+    lifeline.hold(control)  # a thread: what comes before holds it as well
     signal.signal(signal.SIGUSR1, lambda *_: lifeline.obey(control, "stop"))
     signal.signal(signal.SIGUSR2, lambda *_: lifeline.obey(control, "handover"))
     try:
-        _run(Path(arguments[0]), control, say)
+        check(isolation)
+        _run(folder, control, say)
     except Exception as error:
         traceback.print_exc()
         say(Event("failed", explain(error).to_dict()))
@@ -36,11 +44,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def shut_in(folder: Path) -> Isolation:
+    """Give up all but the job's folder and, for a named dataset, the folders of such sets."""
+    named = json.loads((folder / SPEC).read_text())["dataset"]["kind"] == "named"
+    sets = os.environ.get(NAMED_SETS, "").split(os.pathsep) if named else []
+    isolation = confine(of_job(folder, (WORK, INPUTS), sets))
+    sys.stderr.write(f"held by {isolation.summary()}\n")
+    return isolation
+
+
 def _run(folder: Path, control: Control, say: Callable[[Event], None]) -> None:
     from distill.run import run  # torch comes with it, after the pipes are held
 
     spec = RunSpec.model_validate_json((folder / SPEC).read_text())
-    (folder / WORK).mkdir(exist_ok=True)
     for event in run(spec, folder / WORK, control):
         say(event)
 

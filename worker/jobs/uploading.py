@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -63,6 +64,16 @@ def _put_verified(
         pause = min(pause * 2, 15.0)
 
 
+def own_file(folder: Path, said: str) -> Path:
+    """The file of the attempt's folder that a trainer names. Raises `PermissionError` for any other: a trainer that a
+    hostile input has taken over must not have us store what it cannot read itself."""
+    path = Path(said)
+    real = path.resolve()
+    if path.is_symlink() or not real.is_relative_to(folder.resolve()) or (real.exists() and not real.is_file()):
+        raise PermissionError(errno.EPERM, "not a file of this job", said)
+    return real
+
+
 @dataclass(frozen=True, slots=True)
 class _Saved:
     path: Path
@@ -88,7 +99,7 @@ class CheckpointUploader:
 
     def submit(self, data: dict[str, Any], said: int) -> None:
         """Take over a complete file: a hard link keeps it when the trainer removes its own name for it."""
-        source = Path(data["path"])
+        source = own_file(self._folder, data["path"])
         link = self._folder / f"upload-{data['step']}{source.suffix}"
         link.unlink(missing_ok=True)
         link.hardlink_to(source)

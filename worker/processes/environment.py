@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from distill.modalities.images import sets
 from store.settings import Settings
+from worker.isolation.required import NAMED_SETS, REQUIRED
 from worker.processes import gpus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,11 +23,14 @@ THREADS = "OMP_NUM_THREADS"
 
 
 def child_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
-    """The kept part of `os.environ`, our own code on the path, the folder in which named datasets lie, and `extra`."""
+    """The kept part of `os.environ`, our own code on the path, where named datasets lie, and `extra`."""
     kept = {name: value for name, value in os.environ.items() if _harmless(name)}
     path = [str(ROOT), *filter(None, [kept.get("PYTHONPATH")])]
     own = {"PYTHONPATH": os.pathsep.join(path), "RETORT_DATA_DIR": str(settings.data_dir.absolute())}
-    return kept | own | {"PYTHONUNBUFFERED": "1"} | dict(extra)
+    own |= {NAMED_SETS: os.pathsep.join(map(str, sets.folders(settings.data_dir)))}
+    own |= {REQUIRED: "1"} if settings.require_isolation else {}
+    # Without PYTHONSAFEPATH the folder that the worker was started in would come before all others.
+    return kept | own | {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"} | dict(extra)
 
 
 def slot_environment(settings: Settings, slot: int) -> dict[str, str]:

@@ -11,12 +11,15 @@ import logging
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 PROC = Path("/proc/driver/nvidia/gpus")
+DEVICE = Path("/dev/nvidia-uvm")
+MAKER = ("nvidia-modprobe", "-u", "-c", "0")
 LISTING = ("nvidia-smi", "-L")
 LISTING_SECONDS = 120.0  # a driver that is loaded for it takes its time
 _GPU = re.compile(r"GPU \d+: .*\(UUID: (GPU-[0-9a-fA-F-]+)\)")
@@ -59,6 +62,14 @@ def listed(text: str) -> list[str]:
 def of_slot(slot: int, devices: list[str]) -> dict[str, str]:
     """The environment that gives a slot its own device; more slots than devices share them in turn."""
     return {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {}
+
+
+def make_devices(proc: Path = PROC, device: Path = DEVICE, maker: Sequence[str] = MAKER) -> None:
+    """Have the driver's own tool make CUDA's device files where there are none yet: a trainer, which may not start
+    set-user-id programs, cannot."""
+    if proc.is_dir() and not device.exists():
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(maker, capture_output=True, timeout=LISTING_SECONDS, check=False)
 
 
 @cache

@@ -17,6 +17,7 @@ from store.objects import ObjectStore, StorageUnavailable
 from store.repositories import leases, system
 from store.settings import Settings
 from store.tables import Worker
+from worker.isolation.required import survey
 from worker.processes import gpus, scratch
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,10 @@ class Housekeeping:
             system.remove_worker(session, self._worker_id)
 
     def _row(self) -> Worker:
+        held = survey(self._settings)
+        isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems)}
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+        info["isolation"] = isolation
         return Worker(
             id=self._worker_id,
             hostname=socket.gethostname(),

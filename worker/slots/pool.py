@@ -19,7 +19,7 @@ from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
-from worker.processes import scratch
+from worker.processes import gpus, scratch
 from worker.processes.environment import slot_environment
 from worker.slots.housekeeping import Housekeeping
 from worker.slots.tidier import Tidier
@@ -68,6 +68,7 @@ class SlotPool:
     def start(self) -> None:
         """Remove what an earlier worker on this scratch folder left, and begin. Returns at once."""
         scratch.sweep(self._settings.scratch)
+        gpus.make_devices()
         for thread in self._threads:
             thread.start()
         self._tidier.start()

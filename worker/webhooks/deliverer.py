@@ -6,6 +6,9 @@ import asyncio
 import logging
 import random
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,7 +22,8 @@ from worker.webhooks.sending import Try, send
 
 log = logging.getLogger(__name__)
 POLL_SECONDS, AWAY_SECONDS = 1.0, 2.0
-SIDE_BY_SIDE = 16
+SIDE_BY_SIDE, MOST_OF_ONE = 16, 12  # tries at once, and of one tenant: the rest is free when another has a message
+RESOLVERS = 4 * SIDE_BY_SIDE  # a lookup of a silent server of names may outlive four tries
 HOLD_SECONDS = 30.0  # beyond a try's own limit: then whoever held the message is dead
 GROWTH, LONGEST_SECONDS, JITTER = 3.0, 6 * 3600.0, 0.2
 
@@ -30,6 +34,8 @@ class Deliverer:
     def __init__(self, settings: Settings, database: Database, leaving: threading.Event) -> None:
         self._settings, self._database, self._leaving = settings, database, leaving
         self._flying: dict[str, asyncio.Task[None]] = {}  # webhook -> the one try that goes on for it
+        self._tenants: dict[str, str] = {}  # of those webhooks
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")  # apart from the threads that use the database
 
     def run(self) -> None:
         asyncio.run(self._serve())
@@ -48,35 +54,42 @@ class Deliverer:
         for task in self._flying.values():
             task.cancel()
         await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def _round(self) -> None:
         """Start what is due, then wait for the first to end or for the next look."""
         for taken in await asyncio.to_thread(self._take_due):
             task = asyncio.create_task(self._deliver(taken))
-            self._flying[taken.webhook_id] = task
-            task.add_done_callback(lambda _, webhook_id=taken.webhook_id: self._flying.pop(webhook_id, None))  # type: ignore[misc]
+            self._flying[taken.webhook_id], self._tenants[taken.webhook_id] = task, taken.tenant_id
+            task.add_done_callback(partial(self._landed, taken.webhook_id))
         if self._flying:
             await asyncio.wait(self._flying.values(), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(POLL_SECONDS)
 
+    def _landed(self, webhook_id: str, _task: object) -> None:
+        self._flying.pop(webhook_id, None)
+        self._tenants.pop(webhook_id, None)
+
     def _take_due(self) -> list[Due]:
-        room = SIDE_BY_SIDE - len(self._flying)
+        busy = dict(self._tenants)
+        room = SIDE_BY_SIDE - len(busy)
         if room <= 0:
             return []
         with self._database.read() as session:
-            waiting = outbox.due(session, SIDE_BY_SIDE * 2)
-        free = [message_id for message_id, webhook_id in waiting if webhook_id not in self._flying]
+            waiting = outbox.due(session, SIDE_BY_SIDE * 2, busy)
         hold = self._settings.webhook_timeout_seconds + HOLD_SECONDS
-        taken = []
-        for message_id in free[:room]:
-            with self._database.write() as session:
-                due = outbox.take(session, message_id, hold)
-            taken += [due] if due else []
+        shares, taken = Counter(busy.values()), list[Due]()
+        for message in waiting:
+            if len(taken) < room and shares[message.tenant_id] < MOST_OF_ONE:
+                with self._database.write() as session:
+                    due = outbox.take(session, message.id, hold)
+                taken += [due] if due else []
+                shares[message.tenant_id] += bool(due)
         return taken
 
     async def _deliver(self, due: Due) -> None:
-        done, entry = await send(self._settings, due, self._trust)
+        done, entry = await send(self._settings, due, self._trust, self._resolvers)
         try:
             await asyncio.to_thread(self._note, due, done, entry)
         except AWAY as error:  # it is due again when the hold is over: twice, not never

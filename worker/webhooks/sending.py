@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,13 +46,14 @@ class Try:
         return {"at": at, "seconds": round(seconds, 3)} | facts
 
 
-async def send(settings: Settings, due: Due, trust: ssl.SSLContext) -> tuple[Try, dict[str, Any]]:
-    """Try once; how it went, and the line for the log. Raises nothing that the other end can cause."""
+async def send(settings: Settings, due: Due, trust: ssl.SSLContext, resolvers: Executor) -> tuple[Try, dict[str, Any]]:
+    """Try once; how it went, and the line for the log. Raises nothing that the other end can cause. Names are resolved
+    in `resolvers`: a server of names that is silent holds its thread for longer than the try."""
     started, clock = datetime.now(UTC), time.monotonic()
     try:
         # Over everything, the resolver and the last byte included: an endpoint that drips holds nobody up.
         async with asyncio.timeout(settings.webhook_timeout_seconds):
-            done = await _post(settings, due, trust)
+            done = await _post(settings, due, trust, resolvers)
     except TimeoutError:
         done = Try(None, f"no complete answer within {settings.webhook_timeout_seconds:g} s")
     except (UrlRefused, NameNotResolved) as error:
@@ -61,8 +63,9 @@ async def send(settings: Settings, due: Due, trust: ssl.SSLContext) -> tuple[Try
     return done, done.entry(started, time.monotonic() - clock)
 
 
-async def _post(settings: Settings, due: Due, trust: ssl.SSLContext) -> Try:
-    target = await asyncio.to_thread(resolve_and_pin, due.url, settings.webhook_policy)
+async def _post(settings: Settings, due: Due, trust: ssl.SSLContext, resolvers: Executor) -> Try:
+    loop = asyncio.get_running_loop()
+    target = await loop.run_in_executor(resolvers, resolve_and_pin, due.url, settings.webhook_policy)
     body = json.dumps(due.payload, separators=(",", ":")).encode()
     headers = {"content-type": "application/json", "user-agent": "Retort-Webhooks/1", "accept-encoding": "identity"}
     headers |= signing.headers(due.secret, due.id, int(time.time()), body)

@@ -13,7 +13,8 @@ from api.http.openapi import Responses, documented
 from api.resources.artifacts import service
 from api.resources.artifacts.schemas import ArtifactList
 from api.resources.jobs.service import find
-from api.state.deps import ContextDep
+from api.state.context import Context
+from api.state.deps import ContextDep, ReadSession, Storing
 from store.repositories import jobs
 
 router = APIRouter(tags=["results"])
@@ -51,10 +52,9 @@ def _file_responses(content: dict[str, Any]) -> Responses:
     summary="Files of a job",
     responses=documented(404),
 )
-def list_job_artifacts(context: ContextDep, tenant: TenantDep, job_id: str) -> ArtifactList:
+def list_job_artifacts(session: ReadSession, tenant: TenantDep, job_id: str) -> ArtifactList:
     """Everything the job made, with sizes and digests."""
-    with context.database.read() as session:
-        rows = jobs.artifacts(session, find(session, tenant, job_id).id)
+    rows = jobs.artifacts(session, find(session, tenant, job_id).id)
     return ArtifactList(items=[service.shown(row) for row in rows])
 
 
@@ -66,17 +66,26 @@ def list_job_artifacts(context: ContextDep, tenant: TenantDep, job_id: str) -> A
     responses=_file_responses(ANY),
 )
 def download_job_artifact(
-    request: Request, context: ContextDep, tenant: TenantDep, job_id: str, name: str, redirect: Redirect = True
+    request: Request,
+    context: ContextDep,
+    tenant: TenantDep,
+    place: Storing,
+    job_id: str,
+    name: str,
+    redirect: Redirect = True,
 ) -> Response:
     """The file, streamed. Takes `Range` with `If-Range`; `ETag` is its sha256, `Repr-Digest` the same."""
+    return _download(request, context, tenant, job_id, name, redirect)
 
+
+def _download(request: Request, context: Context, tenant: str, job_id: str, name: str, redirect: bool) -> Response:
     def look() -> StoredFile:
         with context.database.read() as session:
             return service.stored(session, tenant, job_id, name)
 
     file = look()
     with still_there(look):
-        return respond(context.objects, file, request.headers, redirect)
+        return respond(context.objects, context.lanes.storing, file, request.headers, redirect)
 
 
 @router.get(
@@ -87,13 +96,13 @@ def download_job_artifact(
     responses=_file_responses(BINARY),
 )
 def download_job_student(
-    request: Request, context: ContextDep, tenant: TenantDep, job_id: str, redirect: Redirect = True
+    request: Request, context: ContextDep, tenant: TenantDep, place: Storing, job_id: str, redirect: Redirect = True
 ) -> Response:
     """The distilled student's weights as safetensors; the job's `student` names its architecture. Of a language model
     its Hugging Face folder as a zip."""
     with context.database.read() as session:
         name = service.student_name(session, tenant, job_id)
-    return download_job_artifact(request, context, tenant, job_id, name, redirect)
+    return _download(request, context, tenant, job_id, name, redirect)
 
 
 @router.get(
@@ -107,6 +116,7 @@ def download_job_report(
     request: Request,
     context: ContextDep,
     tenant: TenantDep,
+    place: Storing,
     job_id: str,
     accept: Accept = None,
     format: Annotated[Literal["md", "json"] | None, Query(description="Instead of Accept.")] = None,
@@ -114,6 +124,6 @@ def download_job_report(
 ) -> Response:
     """Teacher, student and comparison on the untouched test set, as Markdown or JSON."""
     name = f"report.{format}" if format else service.REPORTS[best(accept, list(service.REPORTS))]
-    answer = download_job_artifact(request, context, tenant, job_id, name, redirect)
+    answer = _download(request, context, tenant, job_id, name, redirect)
     answer.headers["Vary"] = "Accept"
     return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import TenantDep
 from api.http.negotiation import Accept, best
@@ -12,6 +13,7 @@ from api.http.openapi import documented
 from api.resources.curves import service
 from api.resources.curves.schemas import CurveOut
 from api.state.deps import ContextDep
+from store.tables import Job
 
 router = APIRouter(tags=["results"])
 MEDIA = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
@@ -27,7 +29,7 @@ TEXT: dict[str, Any] = {"schema": {"type": "string"}}
         404, 406, 409, 422, also={200: {"content": {media: TEXT for name, media in MEDIA.items() if name != "json"}}}
     ),
 )
-def get_job_q_curve(
+async def get_job_q_curve(
     context: ContextDep,
     tenant: TenantDep,
     job_id: str,
@@ -37,9 +39,14 @@ def get_job_q_curve(
     """How much knowledge each of the teacher's layers holds. Fills layer by layer while the job is `scoring`; JSON,
     CSV, or a picture of S, I, E and Q with the chosen layers."""
     media = MEDIA[format] if format else best(accept, list(MEDIA.values()))
-    with context.database.read() as session:
-        job, points = service.load(session, tenant, job_id)
+
+    def load() -> tuple[Job, list[dict[str, Any]]]:
+        with context.database.read() as session:
+            return service.load(session, tenant, job_id)
+
+    job, points = await context.lanes.reading.run(load)
     if media == MEDIA["json"]:
         return service.shown(job, points)
     headers = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
-    return Response(service.drawn(service.curve(job, points), media), media_type=media, headers=headers)
+    picture = await run_in_threadpool(service.drawn, service.curve(job, points), media)
+    return Response(picture, media_type=media, headers=headers)

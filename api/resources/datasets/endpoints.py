@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import TenantDep
 from api.http.files import respond, still_there
@@ -24,7 +23,7 @@ from api.resources.datasets.schemas import (
 )
 from api.services import registration
 from api.services.registered import Kind, add_routes
-from api.state.deps import ContextDep
+from api.state.deps import ContextDep, Storing
 from store.tables import Dataset
 from store.thumbnails import MEDIA_TYPE
 
@@ -61,7 +60,7 @@ async def register_dataset(
     A worker reads it through once; the answer waits for that (`Prefer: wait=N`). Data that cannot be used is answered
     with 422, which says why, and nothing of it is kept.
     """
-    made, replay = await run_in_threadpool(service.register, context, tenant, upload, key)
+    made, replay = await context.lanes.storing.run(service.register, context, tenant, upload, key)
     row = await registration.settled(context, Dataset, tenant, made, prefer)
     registration.answered(response, row, prefer, replay)
     return service.shown(row)
@@ -82,7 +81,9 @@ add_routes(router, Kind(Dataset, service.shown, DatasetOut, DatasetPage, finds=F
         304: {"description": "Not modified since the answer with that ETag."},
     },
 )
-def get_dataset_thumbnails(context: ContextDep, tenant: TenantDep, request: Request, dataset_id: str) -> Response:
+def get_dataset_thumbnails(
+    context: ContextDep, tenant: TenantDep, place: Storing, request: Request, dataset_id: str
+) -> Response:
     """One WebP picture: a row for each of the first 50 classes, with its first 8 training images as square tiles."""
 
     def look() -> Dataset:
@@ -91,4 +92,4 @@ def get_dataset_thumbnails(context: ContextDep, tenant: TenantDep, request: Requ
 
     sheet = service.sheet(look())
     with still_there(look):
-        return respond(context.objects, sheet, request.headers, redirect=False)
+        return respond(context.objects, context.lanes.storing, sheet, request.headers, redirect=False)

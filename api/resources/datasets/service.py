@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from difflib import get_close_matches
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -31,7 +32,7 @@ from distill import tasks
 from distill.errors import UnknownName
 from store import references
 from store.egress import UrlRefused
-from store.formats import HEAD_BYTES, KINDS, KNOWN, TAIL_BYTES, Format, classify, detect
+from store.formats import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect, head_of, why_not
 from store.ids import new_id
 from store.repositories import system
 from store.tables import Dataset
@@ -60,7 +61,9 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     _check_task(form.task)
     only(upload.files, ROLES)
     files = _by_role(upload.files, "file")
-    formats = {role: _known(role, "file", file.filename, detect(file.path)) for role, file in files.items()}
+    formats = {}
+    for role, file in files.items():
+        formats[role] = _known(role, "file", file, detect(file.path), partial(head_of, file.path))
     kind = _kind(formats)
     hashed = request_hash("/datasets", [form.model_dump(), {role: file.sha256 for role, file in files.items()}])
     name = form.name or next(iter(files.values())).filename
@@ -76,7 +79,9 @@ def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: 
             for role, value in given.items()
         }
     files = _by_role(found, "upload")
-    formats = {role: _known(role, "upload", file.filename, _stored(context, file)) for role, file in files.items()}
+    formats = {}
+    for role, file in files.items():
+        formats[role] = _known(role, "upload", file, _stored(context, file), partial(_head, context, file))
     row = _row(tenant, body.name or next(iter(files.values())).filename, _kind(formats), body)
     for role, file in files.items():
         _add_file(row, role, formats[role], file.object_key, file.size_bytes, str(file.sha256), file.filename)
@@ -107,10 +112,15 @@ def _allowed(context: Context, url: str, pointer: str) -> references.Reference:
 
 
 def _stored(context: Context, file: StoredUpload) -> Format | None:
-    def read(start: int, end: int) -> bytes:
-        return b"".join(context.objects.read(file.object_key, max(start, 0), min(end, file.size_bytes)))
+    return classify(_head(context, file), _part(context, file, file.size_bytes - TAIL_BYTES, file.size_bytes))
 
-    return classify(read(0, HEAD_BYTES), read(file.size_bytes - TAIL_BYTES, file.size_bytes))
+
+def _head(context: Context, file: StoredUpload) -> bytes:
+    return _part(context, file, 0, HEAD_BYTES)
+
+
+def _part(context: Context, file: StoredUpload, start: int, end: int) -> bytes:
+    return b"".join(context.objects.read(file.object_key, max(start, 0), min(end, file.size_bytes)))
 
 
 def register_named(context: Context, tenant: str, body: NamedDataset, key: Key) -> tuple[str, bool]:
@@ -180,11 +190,13 @@ def _by_role(given: Mapping[str, T], whole: str) -> dict[str, T]:
     return {"all" if name == whole else name: file for name, file in given.items()}
 
 
-def _known(role: str, whole: str, filename: str, found: Format | None) -> Format:
+def _known(
+    role: str, whole: str, file: ReceivedFile | StoredUpload, found: Format | None, head: Callable[[], bytes]
+) -> Format:
     if found is None:
         pointer = f"/{whole}" if role == "all" else f"/{role}"
-        message = f"{filename or 'The file'} is not {KNOWN}."
-        raise invalid(pointer, message, "Send one of these (docs/datasets.md).", "invalid_dataset")
+        what, remedy = why_not(head())
+        raise invalid(pointer, f"{file.filename or 'The file'} {what}.", remedy, "invalid_dataset")
     return found
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import TenantDep
 from api.http.negotiation import Accept, best
@@ -57,7 +56,7 @@ async def list_job_events(
     every 15 s and ends behind the event that ends the job. A browser that reconnects then gets 204, which stops it."""
     after = max(cursor, int(last_event_id or 0))
     if best(accept, ["application/json", SSE]) == SSE:
-        first = await run_in_threadpool(look, context, tenant, job_id, after)
+        first = await context.lanes.reading.run(look, context, tenant, job_id, after)
         if first.ended_at(after):
             return Response(status_code=204)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -67,7 +66,7 @@ async def list_job_events(
         with context.database.read() as session:
             return service.event_page(session, find(session, tenant, job_id).id, after, limit)
 
-    return await run_in_threadpool(page)
+    return await context.lanes.reading.run(page)
 
 
 @router.get(

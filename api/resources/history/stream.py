@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
 from api.resources.history import service as history
 from api.resources.history.schemas import EventOut
@@ -61,7 +60,7 @@ async def _messages(
 ) -> AsyncIterator[str]:
     progress, spoken = None, time.monotonic()
     while not await request.is_disconnected():
-        found = await run_in_threadpool(look, context, tenant, job_id, after)
+        found = await context.lanes.reading.run(look, context, tenant, job_id, after)
         lines = [_numbered(each) for each in found.events]
         if found.progress not in (None, progress) and found.status not in TERMINAL:
             progress = found.progress

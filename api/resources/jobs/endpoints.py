@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
-from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import TenantDep
 from api.http.forms import labels_filter
@@ -53,7 +52,7 @@ async def create_job(
     if dry_run:
         response.status_code = 200
         return await service.dry_run(context, tenant, body, dataset, prefer)
-    job, replay = await run_in_threadpool(service.submit, context, tenant, body, dataset, key)
+    job, replay = await context.lanes.writing.run(service.submit, context, tenant, body, dataset, key)
     response.headers["Location"] = job.links["self"]
     if replay:
         response.headers["Idempotency-Replayed"] = "true"
@@ -102,10 +101,10 @@ async def get_job(
         with context.database.read() as session:
             return service.shown(session, context.settings, service.find(session, tenant, job_id))
 
-    job, seconds = await run_in_threadpool(look), wait_seconds(prefer)
+    job, seconds = await context.lanes.reading.run(look), wait_seconds(prefer)
     if seconds and tags.seen(if_none_match, job) and job.status not in TERMINAL:
         seen = tags.course(job)
-        job = await waiting.until(look, lambda now: tags.course(now) != seen, seconds)
+        job = await waiting.until(context.lanes.reading, look, lambda now: tags.course(now) != seen, seconds)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:g}"
     return tagged(job, response, if_none_match, tags.tag_of(job))

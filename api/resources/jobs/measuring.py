@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.validation import Plan
@@ -22,15 +21,15 @@ async def answers(context: Context, plan: Plan, config: DistillConfig, seconds: 
     """What workers have counted of the plan's networks, by `student` and `teacher`; asks them for what is missing and
     waits for it, if any worker is there to ask. Raises `Unprocessable` for a student that cannot be built."""
     wanted = questions(plan, config)
-    if await run_in_threadpool(_ask, context, wanted):
+    if await context.lanes.writing.run(_ask, context, wanted):
 
         def look() -> dict[str, Any]:
             with context.database.read() as session:
                 return _known(session, wanted)
 
-        found = await waiting.until(look, lambda known: len(known) == len(wanted), seconds)
+        found = await waiting.until(context.lanes.reading, look, lambda known: len(known) == len(wanted), seconds)
     else:
-        found = await run_in_threadpool(_look, context, wanted)
+        found = await context.lanes.reading.run(_look, context, wanted)
     _refuse(found)
     return found
 
@@ -46,7 +45,7 @@ def _known(session: Session, wanted: dict[str, Question]) -> dict[str, Any]:
 
 
 def _ask(context: Context, wanted: dict[str, Question]) -> bool:
-    """Whether somebody was asked who may answer, and rung for. Not in the event loop: a ring may take seconds."""
+    """Whether somebody was asked who may answer, and rung for."""
     with context.database.write() as session:
         missing = wanted.keys() - _known(session, wanted).keys()
         asked = bool(missing) and bool(system.live_workers(session, LIVE_SECONDS))

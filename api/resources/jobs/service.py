@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from api.errors.problems import Conflict, FieldError, NotFound, Unprocessable
 from api.http.idempotency import replayed, request_hash
@@ -52,7 +51,7 @@ async def dataset_id(context: Context, tenant: str, body: JobCreate, prefer: str
     """The id behind the body's dataset; a named set is registered and inspected if it was not yet."""
     if not isinstance(body.dataset, NamedReference):
         return body.dataset
-    made = await run_in_threadpool(_named, context, tenant, body.dataset.named)
+    made = await context.lanes.writing.run(_named, context, tenant, body.dataset.named)
     row = await registration.settled(context, Dataset, tenant, made, prefer)
     if row.status != "ready":
         detail = f"The data set {row.name!r} is still being inspected as {row.id}."
@@ -101,10 +100,10 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
             _max_runtime(context.settings, body)
             return plan
 
-    plan = await run_in_threadpool(look)
+    plan = await context.lanes.reading.run(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
     found = await measuring.answers(context, plan, body.config, seconds)
-    return await run_in_threadpool(_dry_run, context, body, dataset, plan, found)
+    return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
 
 
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
@@ -156,7 +155,7 @@ def cancel(work: Work, tenant: str, job_id: str) -> Job:
     job = locked(work.session, tenant, job_id)
     keys = jobs.object_keys(work.session, job.id)
     if jobs.request_cancel(work.session, job) == "cancelled" and keys:  # at once: no worker removes its files
-        work.after_commit(lambda: _remove(work.context, job.id, keys))
+        work.remove_after_commit(lambda: _remove(work.context, job.id, keys))
     _ring(work, job)
     return job
 
@@ -222,7 +221,7 @@ def delete(work: Work, tenant: str, job_id: str, cancel_first: bool) -> Job | No
     keys = jobs.object_keys(work.session, job.id)
     idempotency.release(work.session, tenant, job.id)
     jobs.delete(work.session, job.id)
-    work.after_commit(lambda: _remove(work.context, job.id, keys))
+    work.remove_after_commit(lambda: _remove(work.context, job.id, keys))
     return None
 
 

@@ -10,6 +10,19 @@ from pydantic import Field
 from api.http.schemas import ResponseModel
 
 
+class WorkerIsolation(ResponseModel):
+    """What holds the trainers of a worker, which load files of strangers."""
+
+    complete: bool = Field(
+        description="Whether a trainer can neither read what is not its job's nor speak to the network.",
+        examples=[True],
+    )
+    trainers: str = Field(
+        description="The layers that hold it, and what is wrong.", examples=["landlock 7, seccomp, no capabilities"]
+    )
+    problems: list[str] = Field(description="Layers that the machine refuses, with the reason.", examples=[[]])
+
+
 class WorkerOut(ResponseModel):
     """A worker that was heard of lately."""
 
@@ -17,6 +30,7 @@ class WorkerOut(ResponseModel):
     hostname: str = Field(examples=["gpu-1"])
     slots: int = Field(description="Trainers side by side.", examples=[1])
     info: dict[str, Any] = Field(examples=[{"device": "cpu"}])
+    isolation: WorkerIsolation | None = Field(None, description="Null: the worker has not said.")
     started_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
     heartbeat_at: datetime = Field(examples=["2026-01-31T12:00:00Z"])
 

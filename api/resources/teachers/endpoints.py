@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from starlette.concurrency import run_in_threadpool
 
 from api.http.auth import TenantDep
 from api.http.idempotency import IdempotencyKeyDep
@@ -61,7 +60,7 @@ async def register_teacher(
 
     A language model is a Hugging Face folder, as a zip or file by file, with the architecture `transformers:auto`.
     """
-    made, replay = await run_in_threadpool(service.register, context, tenant, upload, key)
+    made, replay = await context.lanes.storing.run(service.register, context, tenant, upload, key)
     row = await registration.settled(context, Teacher, tenant, made, prefer)
     registration.answered(response, row, prefer, replay)
     return service.shown(row)

@@ -14,7 +14,7 @@ from api.http.paging import Cursor, Limit, NumberCursor, encode
 from api.http.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
 from api.resources.uploads import service
 from api.resources.uploads.schemas import PartOut, PartPage, UploadCreate, UploadOut, UploadPage
-from api.state.deps import ContextDep, ReadSession, WorkDep
+from api.state.deps import ContextDep, ReadSession, Storing, WorkDep
 from store.repositories import uploads
 
 router = APIRouter(tags=["uploads"])
@@ -30,7 +30,12 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="Part number.", exampl
     responses=documented(403, 413, 415, 422, 429),
 )
 def create_upload(
-    context: ContextDep, tenant: TenantDep, key: IdempotencyKeyDep, body: UploadCreate, response: Response
+    context: ContextDep,
+    tenant: TenantDep,
+    key: IdempotencyKeyDep,
+    place: Storing,
+    body: UploadCreate,
+    response: Response,
 ) -> UploadOut:
     """For files too large for one request: send the parts in any order, as often as it takes, then complete it, then
     register the teacher or dataset with `{"upload": id}`. An upload that nobody touches expires."""
@@ -69,7 +74,7 @@ def get_upload(
     responses=documented(404, 409, 422),
 )
 def list_upload_parts(
-    context: ContextDep, caller: CallerDep, upload_id: str, cursor: NumberCursor, limit: Limit = 100
+    context: ContextDep, caller: CallerDep, place: Storing, upload_id: str, cursor: NumberCursor, limit: Limit = 100
 ) -> PartPage:
     """Every part with its place in the file, whether it has arrived, and where to PUT it: for the first time or to go
     on after an interruption."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from api.errors.bodies import compressed
 from api.errors.problems import BadRequest, Unprocessable
 from api.http.uploads import BLOCK_BYTES
 
@@ -19,6 +20,9 @@ _DIGEST = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]{44}):\s*(?=,|$)")
 async def receive(request: Request, path: Path, size_bytes: int) -> None:
     """Write the body to `path`. Raises `BadRequest` unless it has exactly `size_bytes`, and `Unprocessable` when it is
     not what its `Content-Digest` (RFC 9530) says."""
+    packed = compressed(request.headers)
+    if packed is not None:
+        raise packed
     _check_length(request.headers.get("content-length"), size_bytes)
     digest, total, block = hashlib.sha256(), 0, bytearray()
     with path.open("wb") as file:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from fastapi import Request
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from api.errors.problems import Conflict, NotFound, TooLarge
 from api.http.auth import Caller
@@ -153,7 +152,7 @@ def _part(context: Context, row: Upload, cut: Layout, number: int, received: boo
 
 async def put_part(context: Context, tenant: str, upload_id: str, number: int, request: Request) -> PartOut:
     """Take one part through the API. The request is judged before its first byte is read."""
-    row = await run_in_threadpool(look, context, tenant, upload_id)
+    row = await context.lanes.reading.run(look, context, tenant, upload_id)
     cut = Layout(row.size_bytes, row.part_bytes)
     _check_open(row)
     if not 1 <= number <= cut.count:
@@ -161,8 +160,8 @@ async def put_part(context: Context, tenant: str, upload_id: str, number: int, r
     async with scratch(context.settings) as folder:
         path = folder / "part"
         await receiving.receive(request, path, cut.size(number))
-        await run_in_threadpool(_store, context, row, number, path)
-    return await run_in_threadpool(_part, context, row, cut, number, True)
+        await context.lanes.storing.run(_store, context, row, number, path)
+    return await context.lanes.storing.run(_part, context, row, cut, number, True)
 
 
 def _store(context: Context, row: Upload, number: int, path: Path) -> None:
@@ -184,15 +183,17 @@ def _check_open(row: Upload) -> None:
 
 async def complete(context: Context, tenant: str, upload_id: str, seconds: float) -> Upload:
     """Join and verify; the row once that has ended, or when the time is over. Completing again is no error."""
-    row = await run_in_threadpool(look, context, tenant, upload_id)
-    future = await run_in_threadpool(_begin, context, row)
+    row = await context.lanes.reading.run(look, context, tenant, upload_id)
+    future = await context.lanes.writing.run(_begin, context, row)
     if future is not None:
         done, _ = await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
         with suppress(LeaseLost):  # another request has taken it over
             for task in done:
                 task.result()
-        return await run_in_threadpool(look, context, tenant, upload_id)
-    row = await waiting.until(lambda: look(context, tenant, upload_id), lambda r: r.status != "completing", seconds)
+        return await context.lanes.reading.run(look, context, tenant, upload_id)
+    row = await waiting.until(
+        context.lanes.reading, lambda: look(context, tenant, upload_id), lambda r: r.status != "completing", seconds
+    )
     if row.status == "open":
         raise StorageUnavailable("joining was interrupted")
     if row.status == "failed":
@@ -225,7 +226,7 @@ def abort(work: Work, tenant: str, upload_id: str) -> None:
             f"The upload cannot be removed: {what}.", "Delete what it became, or try again.", code="upload_in_use"
         )
     idempotency.release(work.session, tenant, row.id)
-    work.after_commit(lambda: _remove(work.context, row.id))
+    work.remove_after_commit(lambda: _remove(work.context, row.id))
 
 
 def _remove(context: Context, upload_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
@@ -38,13 +38,9 @@ async def create_webhook(
 ) -> WebhookCreated:
     """The answer is the only place where the secret is ever shown. The URL must be https and lead to a public address,
     unless the operator allows more."""
-    await run_in_threadpool(service.check_url, context, body.url)
-
-    def make() -> WebhookCreated:
-        with contextmanager(write_work)(context) as work:
-            return service.create(work, tenant, body)
-
-    made = await run_in_threadpool(make)
+    await context.lanes.resolving.run(service.check_url, context, body.url)
+    async with asynccontextmanager(write_work)(context) as work:
+        made = await run_in_threadpool(service.create, work, tenant, body)
     response.headers["Location"] = f"/webhooks/{made.id}"
     response.headers["Cache-Control"] = "no-store"
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -102,7 +103,7 @@ def _view(image: Image.Image, box: Box, wanted: Preprocessing, mirrored: bool) -
 class Collate:
     """Stack views; grey ones become colour where a neighbour has colour. The first error stands for its batch.
 
-    `copied`: give NumPy arrays, which travel through a pipe, where shared memory is too small for tensors.
+    `copied`: give NumPy arrays, which travel through a pipe, where tensors cannot travel as shared memory.
     """
 
     copied: bool = False
@@ -122,9 +123,14 @@ def _stack(views: tuple[Pixels, ...]) -> Pixels:
     return np.stack([np.broadcast_to(view, (most, *view.shape[1:])) for view in views])
 
 
-def shared_memory_fits(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -> bool:
-    """Whether /dev/shm holds twice the batches in flight (containers often have 64 MiB there)."""
+def shares_memory(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -> bool:
+    """Whether batches may travel as shared memory: their descriptors need Unix sockets, which a process that is held
+    by seccomp may not have, and /dev/shm must hold twice the batches in flight (containers often have 64 MiB there)."""
     one = 3 * batch * sum(how.size[0] * how.size[1] for how in wanted)
+    try:
+        socket.socket(socket.AF_UNIX).close()
+    except OSError:
+        return False
     try:
         return shutil.disk_usage("/dev/shm").free > 2 * one * workers * _PREFETCH  # noqa: S108
     except OSError:
@@ -182,7 +188,7 @@ class LargeImages:
         self._loader = None
 
     def _started(self, batch: int) -> DataLoader[Any]:
-        copied = not shared_memory_fits(self._views.wanted, batch, self._workers)
+        copied = not shares_memory(self._views.wanted, batch, self._workers)
         return DataLoader(
             self._views,  # type: ignore[arg-type]  # any map from key to sample is one
             batch_sampler=self._batches,

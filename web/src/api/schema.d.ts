@@ -1723,7 +1723,7 @@ export interface components {
             learning_rate: number | "auto";
             /**
              * Fit Head
-             * @description Fit the classifier anew, behind the last step, on the finished backbone's features.
+             * @description Fit the classifier anew, after training, on the finished backbone's features.
              * @default auto
              */
             fit_head: boolean | "auto";
@@ -3615,6 +3615,30 @@ export interface components {
             items: components["schemas"]["WebhookOut"][];
         };
         /**
+         * WorkerIsolation
+         * @description What holds the trainers of a worker, which load files of strangers.
+         */
+        WorkerIsolation: {
+            /**
+             * Complete
+             * @description Whether a trainer can neither read what is not its job's nor speak to the network.
+             * @example true
+             */
+            complete: boolean;
+            /**
+             * Trainers
+             * @description The layers that hold it, and what is wrong.
+             * @example landlock 7, seccomp, no capabilities
+             */
+            trainers: string;
+            /**
+             * Problems
+             * @description Layers that the machine refuses, with the reason.
+             * @example []
+             */
+            problems: string[];
+        };
+        /**
          * WorkerOut
          * @description A worker that was heard of lately.
          */
@@ -3644,6 +3668,8 @@ export interface components {
             info: {
                 [key: string]: unknown;
             };
+            /** @description Null: the worker has not said. */
+            isolation?: components["schemas"]["WorkerIsolation"] | null;
             /**
              * Started At
              * Format: date-time

@@ -24,7 +24,7 @@ _CLASSES = (
     "Bag",
     "Ankle boot",
 )
-_FOLDERS = ("fashion-mnist", "FashionMNIST/raw", "/usr/share/datasets/fashion-mnist")
+FOLDERS = ("fashion-mnist", "FashionMNIST/raw", "/usr/share/datasets/fashion-mnist")
 REMEDY = (
     "Install Debian's dataset-fashion-mnist, or put the four IDX files of torchvision's FashionMNIST download under "
     "RETORT_DATA_DIR/FashionMNIST/raw."
@@ -34,7 +34,7 @@ _MOST_BYTES = 2**28
 
 def read() -> NamedSet:
     """From the four IDX files, gzipped or not."""
-    folder = find_folder("fashion-mnist", _FOLDERS, "train-images-idx3-ubyte", REMEDY)
+    folder = find_folder("fashion-mnist", FOLDERS, "train-images-idx3-ubyte", REMEDY)
     splits = {}
     for split, prefix in (("train", "train"), ("test", "t10k")):
         pixels = read_idx(folder / f"{prefix}-images-idx3-ubyte", dimensions=3)

@@ -1,0 +1,86 @@
+"""Whether this machine isolates trainers: tried in a process of its own, and demanded where the operator says so.
+
+Trainers import it, so it imports nothing of the store.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from worker.errors import IsolationUnavailable
+from worker.isolation.confinement import confine, exposing, of_job
+from worker.isolation.plan import Isolation
+
+if TYPE_CHECKING:
+    from store.settings import Settings
+
+REQUIRED, NAMED_SETS = "RETORT_REQUIRE_ISOLATION", "RETORT_NAMED_SETS"
+"""What a trainer is told by its environment: whether to refuse work where it is not isolated, and the folders of this
+machine's named sets."""
+
+REMEDY = (
+    "Run workers on Linux 5.13 or newer with Landlock, in a container whose seccomp profile lets Landlock's calls "
+    "through (Docker 23 and newer do), and keep RETORT_DATA_DIR out of Python's folders; or unset "
+    "RETORT_REQUIRE_ISOLATION."
+)
+_SECONDS = 120.0  # for Python to start and say so; the process is waited for no longer, dead or alive
+
+
+def check(isolation: Isolation) -> None:
+    """Raise `IsolationUnavailable` where this trainer is not isolated and must be."""
+    if os.environ.get(REQUIRED) == "1":
+        demand(isolation)
+
+
+def demand(isolation: Isolation) -> None:
+    """Raise `IsolationUnavailable` unless a trainer is isolated."""
+    if not isolation.complete:
+        why = "; ".join(isolation.problems) or isolation.summary()
+        raise IsolationUnavailable(f"Trainers are not isolated here: {why}.", REMEDY, {"achieved": isolation.summary()})
+
+
+def demanded(settings: Settings) -> None:
+    """Raise `IsolationUnavailable` where a worker with these settings must not start."""
+    if settings.require_isolation:
+        demand(survey(settings))
+
+
+def survey(settings: Settings) -> Isolation:
+    """What holds a trainer of a worker with these settings. Tried once a process."""
+    return exposing(_tried(), (settings.data_dir.absolute(), settings.scratch))
+
+
+@cache
+def _tried() -> Isolation:
+    command = [sys.executable, "-P", "-m", "worker.isolation.required"]
+    path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]))
+    environment = {name: value for name, value in os.environ.items() if name != "RETORT_DATA_DIR"}
+    try:
+        environment |= {"PYTHONPATH": path}
+        done = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=_SECONDS)
+        return Isolation.from_json(done.stdout.decode())
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return Isolation(problems=(f"could not be tried: {error}",))
+
+
+def main() -> None:
+    """Be confined as a trainer is, in a folder of its own, and print what holds."""
+    with tempfile.TemporaryDirectory(prefix="retort-survey-") as root:
+        child = os.fork()  # the folder is not the confined process's to remove
+        if child == 0:
+            folder = Path(root) / "job" / "1"
+            folder.mkdir(parents=True)
+            sys.stdout.write(confine(of_job(folder, ())).to_json())
+            sys.stdout.flush()
+            os._exit(0)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+if __name__ == "__main__":
+    main()
