@@ -148,7 +148,8 @@ class Architecture(Model):
     @property
     def language(self) -> bool:
         """Whether this is a language model: files in the Hugging Face layout, and not one file of weights."""
-        return self.name.startswith(LANGUAGE)
+        answered = [tasks.spec(name) for name in tasks.accepting(self.name)]
+        return any(task.modality == "texts" for task in answered)
 
     name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
     options: dict[str, bool | int | float | str | list[int]] = Field(
