@@ -22,8 +22,13 @@ DEPTHS = '''
 """Pictures with depths."""
 from dataclasses import replace
 from distill.tasks.classify_images import SPEC as CLASSES
+<<<<<<< HEAD
 SPEC = replace(CLASSES, name="depths", title="Depths", architectures=("torchvision:depth_",), older_kind=None,
                files=("zip with `images/` and `depths/`",))
+=======
+SPEC = replace(CLASSES, name="masks", title="Masks", architectures=("torchvision:regnet_",), older_kind=None,
+               files=("zip with `images/` and `outlines/`",))
+>>>>>>> main
 '''
 INSPECT = """
 import zipfile
@@ -34,7 +39,11 @@ def recognise(dataset):
         return Likeness.NO
     with zipfile.ZipFile(next(iter(dataset.files.values()))) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
+<<<<<<< HEAD
     return Likeness.SURE if {"images", "depths"} <= tops else Likeness.NO
+=======
+    return Likeness.SURE if {"images", "outlines"} <= tops else Likeness.NO
+>>>>>>> main
 
 def inspect(dataset, room):
     return {"classes": ["sky", "road"], "counts": {"train": [1, 1], "test": [1, 1]}}
@@ -78,10 +87,17 @@ def test_files_tell_their_task(tmp_path: Path) -> None:
     assert inspect(DatasetInput(kind="named", name="digits"))["task"] == "classify_images"
 
 
+<<<<<<< HEAD
 def test_what_is_sure_goes_before_what_may_be(depths: str, tmp_path: Path) -> None:
     """A zip of images and depths would make two classes, were nobody surer."""
     data = archive(tmp_path / "m.zip", ("images", "depths"))
     assert inspect(data)["task"] == depths
+=======
+def test_what_is_sure_goes_before_what_may_be(masks: str, tmp_path: Path) -> None:
+    """A zip of images and masks would make two classes, were nobody surer."""
+    data = archive(tmp_path / "m.zip", ("images", "outlines"))
+    assert inspect(data)["task"] == masks
+>>>>>>> main
     assert task_of(archive(tmp_path / "c.zip", ("cat", "dog"))) == "classify_images"
 
 
