@@ -121,11 +121,12 @@ def test_files_of_two_tasks_alike_must_be_told(depths: str, tmp_path: Path, monk
     assert task_of(data.model_copy(update={"task": depths})) == depths
 
 
-def test_what_no_task_takes_and_what_is_no_task() -> None:
+def test_what_no_task_takes_and_what_is_no_task(tmp_path: Path) -> None:
     with pytest.raises(UnknownName):
         task_of(DatasetInput(kind="named", name="digits", task="sort_pebbles"))
+    (tmp_path / "t.csv").write_text(UNKNOWN)
     with pytest.raises(InvalidDataset, match="of no task"):
-        task_of(DatasetInput(kind="text", name="t", files={"all": __file__}))
+        task_of(DatasetInput(kind="text", name="t", files={"all": str(tmp_path / "t.csv")}))
 
 
 def test_named_sets_have_their_task(depths: str) -> None:
