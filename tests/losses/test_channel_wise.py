@@ -32,7 +32,7 @@ def naive(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> f
 def test_against_the_slow_reference(temperature: float) -> None:
     torch.manual_seed(0)
     student, teacher = 5 * torch.randn(2, 3, 4, 6), 5 * torch.randn(2, 3, 4, 6)
-    got = ChannelWise(temperature)(channel_rows(student), channel_rows(teacher))
+    got = ChannelWise.at(temperature)(channel_rows(student), channel_rows(teacher))
     assert float(got) == pytest.approx(naive(student, teacher, temperature), rel=1e-5)
 
 
