@@ -28,9 +28,14 @@ class ChannelWise(FeatureLoss):
     needs_projector: ClassVar[bool] = True
     by_channel: ClassVar[bool] = True
 
-    def __init__(self, temperature: float = TEMPERATURE) -> None:
-        super().__init__()
-        self.temperature = temperature
+    temperature: float = TEMPERATURE
+
+    @classmethod
+    def at(cls, temperature: float) -> ChannelWise:
+        """With another T than the paper's 4."""
+        made = cls()
+        made.temperature = temperature
+        return made
 
     def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
         if student.shape != teacher.shape or student.shape[1] == 1:

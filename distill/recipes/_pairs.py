@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,6 +26,7 @@ class Pair(nn.Module):
         super().__init__()
         self.student, self.teacher = Layout(student), Layout(teacher)
         self.common = CommonResolution(self.student, self.teacher)
+        check_positions(loss, self.common)
         project = loss.needs_projector
         self.project, self.by_channel, self.grid = project, loss.by_channel, grid
         self.same_width = project and self.student.channels == self.teacher.channels
@@ -54,6 +56,29 @@ class Pair(nn.Module):
         pooled, target = self.common.match(self.common.student(student), target)
         projected = self.projector(pooled)
         return (channel_rows(projected), channel_rows(target)) if self.by_channel else rows(projected, target)
+
+
+def check_positions(loss: FeatureLoss, common: CommonResolution) -> None:
+    """Raise `InvalidConfig` for a loss over the positions of a map where a pair of layers has but one."""
+    if not loss.by_channel or math.prod(common.size) > 1:
+        return
+    student, teacher = list(common.student_layout.shape), list(common.teacher_layout.shape)
+    raise InvalidConfig(
+        f"{type(loss).__name__} compares the positions of maps, and a pair of layers has but one: {student} and "
+        f"{teacher}.",
+        "Choose layers that keep height and width (name them, or use another selection), or another feature loss.",
+        {"student": student, "teacher": teacher},
+    )
+
+
+def compared_rows(loss: FeatureLoss, student: Tensor, target: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+    """A projected student feature and its target, of one shape where the loss needs a projector, as the matrices that
+    the loss compares."""
+    if loss.by_channel:
+        return channel_rows(student), channel_rows(target)
+    if loss.needs_projector:
+        return student.flatten(1), target.flatten(1)
+    return grid_rows(student, grid), grid_rows(target, grid)
 
 
 def rows(student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

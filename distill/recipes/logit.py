@@ -65,7 +65,7 @@ class Logit(Recipe):
                 "Leave logit_loss out.",
                 {"parameter": "logit_loss", "value": logit_loss},
             )
-        self.channels = ChannelWise(temperature) if logit_loss == "channel_wise" else None
+        self.channels = ChannelWise.at(temperature) if logit_loss == "channel_wise" else None
         self.temperature, self.logit_weight = temperature, logit_weight
         self.cross_entropy_weight, self.reverse = cross_entropy_weight, direction == "reverse"
 

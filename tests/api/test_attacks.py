@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_twenty_at_one_job_leave_a_history_that_the_table_allows(service: Servic
         ).all()
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     course = [row.data["status"] for row in rows if row.kind == "status"]
-    for before, after in zip(course, course[1:], strict=False):
+    for before, after in pairwise(course):
         assert after in TRANSITIONS[before], course
     assert service.client.get(f"/jobs/{job_id}").json()["status"] == course[-1]
 

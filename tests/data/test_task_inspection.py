@@ -22,8 +22,8 @@ MASKS = '''
 """Pictures with masks."""
 from dataclasses import replace
 from distill.tasks.classify_images import SPEC as CLASSES
-SPEC = replace(CLASSES, name="masks", title="Masks", architectures=("torchvision:fcn_",), older_kind=None,
-               files=("zip with `images/` and `masks/`",))
+SPEC = replace(CLASSES, name="masks", title="Masks", architectures=("torchvision:regnet_",), older_kind=None,
+               files=("zip with `images/` and `outlines/`",))
 '''
 INSPECT = """
 import zipfile
@@ -34,7 +34,7 @@ def recognise(dataset):
         return Likeness.NO
     with zipfile.ZipFile(next(iter(dataset.files.values()))) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    return Likeness.SURE if {"images", "masks"} <= tops else Likeness.NO
+    return Likeness.SURE if {"images", "outlines"} <= tops else Likeness.NO
 
 def inspect(dataset, room):
     return {"classes": ["sky", "road"], "counts": {"train": [1, 1], "test": [1, 1]}}
@@ -80,7 +80,7 @@ def test_files_tell_their_task(tmp_path: Path) -> None:
 
 def test_what_is_sure_goes_before_what_may_be(masks: str, tmp_path: Path) -> None:
     """A zip of images and masks would make two classes, were nobody surer."""
-    data = archive(tmp_path / "m.zip", ("images", "masks"))
+    data = archive(tmp_path / "m.zip", ("images", "outlines"))
     assert inspect(data)["task"] == masks
     assert task_of(archive(tmp_path / "c.zip", ("cat", "dog"))) == "classify_images"
 

@@ -302,7 +302,7 @@ def test_shapes_that_are_no_matrices_of_the_same_rows(
 def test_mse_of_different_widths_asks_for_a_projector() -> None:
     with pytest.raises(InvalidConfig, match="equal widths") as error:
         losses.get("mse")()(torch.zeros(4, 3), torch.zeros(4, 5))
-    assert "procrustes" in error.value.remedy
+    assert "projector" in error.value.remedy
 
 
 @pytest.mark.parametrize("name", losses.names())

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.answers import logits_of
-from distill.export._base import Context, Graph, class_section, share_in_words
+from distill.export import Context, Graph, class_section, share_in_words
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.segment_images.legend import Colour
 from distill.tasks.segment_images.scores import REPLICATES

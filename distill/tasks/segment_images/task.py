@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.data.plan import Plan
-from distill.export._base import Context
+from distill.export import Context
 from distill.quality import Marked
 from distill.statistics import Difference
 from distill.tasks._base import Groups, Report, Split
