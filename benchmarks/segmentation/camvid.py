@@ -25,6 +25,7 @@ COMMON = {"augmentation": "crop_flip", "image_size": 192, "batch_size": 8, "devi
 TEACHER = {"name": "retort:fpn", "options": {"backbone": "resnet18", "width": 64}}
 STUDENT = {"name": "retort:fpn", "options": {"backbone": "mobilenetv3_small_050", "width": 32}}
 DECODER = {"layers": 1, "teacher_layers": ["decoder"], "student_layers": ["decoder"]}
+KEYS = ("mean_iou", "pixel_accuracy")
 ARMS: dict[str, dict[str, Any]] = {
     "cross_entropy": {"recipe": "cross_entropy"},
     "feature_only, channel_wise": {
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     given = parser.parse_args()
     service = Service(given.url, "camvid")
-    text = table(given, *study(given, service))
+    text = table(given, service, *study(given, service))
     print(text)
     if given.markdown:
         given.markdown.write_text(text)
@@ -97,7 +98,7 @@ def ready(service: Service, path: str) -> str:
     return str(found["id"])
 
 
-def table(given: argparse.Namespace, trained: Any, finished: dict[str, list[Any]]) -> str:
+def table(given: argparse.Namespace, service: Service, trained: Any, finished: dict[str, list[Any]]) -> str:
     teacher = trained["result"]["student"]
     some = next(iter(finished.values()))[0]
     student = some["result"]["student"]
@@ -105,15 +106,15 @@ def table(given: argparse.Namespace, trained: Any, finished: dict[str, list[Any]
     lines = [
         "# CamVid, through the API",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, `python -m benchmarks.segmentation.camvid`, "
+        f"{datetime.now(UTC):%Y-%m-%d}, table written at commit {commit}, `python -m benchmarks.segmentation.camvid`, "
         f"{platform.machine()}, {os.cpu_count()} cores shared with others, one thread a job, two jobs at a time. 367 "
         "training images (a tenth of them validation) and 233 test images of 480 x 360, seen by the networks as "
         "192 x 192 and scored at their own size; 11 classes, void left out; random initial weights; `crop_flip`, "
         f"batch 8, the default learning rate. Teacher: FPN on resnet18, {teacher['parameters']:,} parameters, "
         f"{trained['progress']['total_steps']} steps in bf16, one seed. Student: FPN on mobilenetv3_small_050, "
         f"{student['parameters']:,} parameters, {some['progress']['total_steps']} steps in fp32, seeds 0 to "
-        f"{given.seeds - 1}. Mean and sample deviation over seeds, of the final network. Published on these splits, "
-        "after far longer training: SegNet 55.6, ENet 51.3.",
+        f"{given.seeds - 1}. Mean and sample deviation over seeds, of the final network. Published on these splits: "
+        "SegNet 55.6, ENet 51.3.",
         "",
         "| network | mean IoU, % | sd | pixel accuracy, % | each seed's mean IoU, % |",
         "|---|---|---|---|---|",
@@ -125,21 +126,25 @@ def table(given: argparse.Namespace, trained: Any, finished: dict[str, list[Any]
         f"| class | teacher | {' | '.join(finished)} |",
         "|---|---|" + "---|" * len(finished),
     ]
-    columns = [trained, *(jobs[0] for jobs in finished.values())]
-    lines += [f"| {name} | " + " | ".join(_iou(job, name) for job in columns) + " |" for name in teacher["per_class"]]
+    first = [trained, *(jobs[0] for jobs in finished.values())]
+    columns = [_ious(job["result"]["student"]["confusion"]) for job in first]
+    names = service.get(f"/datasets/{trained['dataset']}")["report"]["classes"]
+    lines += [f"| {name} | {' | '.join(row)} |" for name, row in zip(names, zip(*columns, strict=True), strict=True)]
     return "\n".join([*lines, ""])
 
 
 def _row(name: str, jobs: list[Any]) -> str:
-    values, pixels = ([100 * job["result"]["student"][key]["value"] for job in jobs] for key in ("mean_iou", "pixel_accuracy"))  # fmt: skip
+    values, pixels = ([100 * job["result"]["student"][key]["value"] for job in jobs] for key in KEYS)
     spread = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
     each = ", ".join(f"{value:.2f}" for value in values)
     return f"| {name} | {statistics.mean(values):.2f} | {spread} | {statistics.mean(pixels):.2f} | {each} |"
 
 
-def _iou(job: Any, name: str) -> str:
-    value = job["result"]["student"]["per_class"][name]["value"]
-    return "-" if value is None else f"{100 * value:.1f}"
+def _ious(confusion: list[list[int]]) -> list[str]:
+    """IoU of each class in %, from pixels by class of the mask (rows) and of the network (columns)."""
+    columns = list(zip(*confusion, strict=True))
+    unions = [sum(row) + sum(columns[c]) - row[c] for c, row in enumerate(confusion)]
+    return [f"{100 * row[c] / unions[c]:.1f}" if unions[c] else "-" for c, row in enumerate(confusion)]
 
 
 if __name__ == "__main__":
