@@ -48,7 +48,7 @@ def test_built_checked_loaded_and_looked_into(name: str, tmp_path: Path) -> None
     assert all(layer.shape[0] != 5 for layer in layers)
     assert tasks.accepting(architecture.name) == ("segment_images",)
     assert is_dense(resolve(architecture.name))
-    assert not architecture.language
+    assert tasks.container(architecture.name) == "weights"
     assert models.preprocessing(architecture, native_size=(64, 96)).size == (64, 96)
 
 
