@@ -17,6 +17,7 @@ from distill.control import Control
 from distill.run import run
 from distill.safetensors_header import read_header
 from distill.student import load_student
+from distill.tasks.segment_images.examples import GAP, SIDE, TITLE
 from distill.types import DatasetInput, Event, RunSpec, TeacherInput
 from tests.segmentation.shapes import CLASSES, FPN, archive, files, picture, run_spec
 
@@ -95,6 +96,12 @@ def test_the_report(distilled: tuple[Path, list[Event]]) -> None:
         assert words in text
     assert "Wilson" not in text
     assert "mean IoU" in (artifacts / "README.md").read_text()
+
+
+def test_test_images_are_shown_side_by_side(distilled: tuple[Path, list[Event]]) -> None:
+    sheet = Image.open(distilled[0] / "examples.webp")
+    assert sheet.size == (4 * (160 + GAP), TITLE + 4 * (SIDE + GAP))  # image, truth, teacher, student of 4 images
+    assert any(event.kind == "artifact" and event.data["name"] == "examples.webp" for event in distilled[1])
 
 
 def test_the_student_answers_as_the_report_says(distilled: tuple[Path, list[Event]], tmp_path: Path) -> None:

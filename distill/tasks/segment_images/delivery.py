@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.answers import logits_of
-from distill.export import Context, Graph, class_section, share_in_words
+from distill.export import Artifact, Context, Graph, class_section, share_in_words
 from distill.tasks._images.delivery import PictureDelivery
+from distill.tasks.segment_images.examples import Example, draw
 from distill.tasks.segment_images.legend import Colour
 from distill.tasks.segment_images.scores import REPLICATES
 
+EXAMPLES = "examples.webp"
 MOST_CLASSES = 40  # in the report's matrix: more columns than that nobody reads
 _USE = """from distill.student import load_student
 
@@ -42,9 +45,10 @@ class Flat(nn.Module):
 
 @dataclass(frozen=True)
 class MaskContext(Context):
-    """`palette`: a colour a class."""
+    """`palette`: a colour a class; `shown`: makes the test images that are drawn."""
 
     palette: Sequence[Colour] = ()
+    shown: Callable[[], Sequence[Example]] = tuple
 
 
 class MaskDelivery(PictureDelivery):
@@ -80,6 +84,12 @@ classes' numbers, in the dataset's colours. `student.json` has the same, machine
 {how.size[1]}). `report.md` compares the student with its teacher and says how it was trained.
 
 {class_section(context)}"""
+
+    def examples(self, context: Context, folder: Path) -> list[Artifact]:
+        assert isinstance(context, MaskContext)
+        path = folder / EXAMPLES
+        draw(context.shown(), context.palette, path)
+        return [Artifact(EXAMPLES, path, "image/webp")]
 
     def graph(self, context: Context) -> Graph:
         how = context.preprocessing

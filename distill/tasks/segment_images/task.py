@@ -22,10 +22,11 @@ from distill.tasks.segment_images import SPEC
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery
 from distill.tasks.segment_images.evaluate import Masks, difference, figures, predict
+from distill.tasks.segment_images.examples import IMAGES, Example
 from distill.tasks.segment_images.loader import MaskLoader, Seeing, check_augmentation
 from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
 from distill.tasks.segment_images.samples import Samples, open_dataset
-from distill.tasks.segment_images.student import load_segmenter
+from distill.tasks.segment_images.student import Segmenter, load_segmenter
 from distill.training.data import Order, Source
 from distill.types import RunSpec
 
@@ -121,7 +122,24 @@ class SegmentImages(ImageTask):
     def context(self, network: Network, report: Report) -> Context:
         plain = super().context(network, report)
         given = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        return MaskContext(**given, palette=self.dataset.palette)
+        return MaskContext(**given, palette=self.dataset.palette, shown=self._shown)
+
+    def _shown(self) -> list[Example]:
+        """Test images at even distances, with what teacher and student say of them."""
+        test: Samples = self.dataset.test
+        places = np.linspace(0, len(self.splits.test) - 1, min(IMAGES, len(self.splits.test))).round().astype(int)
+        networks = {"teacher": self.teacher, "student": self.student}
+        segmenters = {name: self._segmenter(network) for name, network in networks.items() if network is not None}
+        pairs = [test.pair(int(self.splits.test[place])) for place in places]
+        return [
+            Example(image, {"truth": truth} | {name: s.predict(image).classes for name, s in segmenters.items()})
+            for image, truth in pairs
+        ]
+
+    def _segmenter(self, network: Network) -> Segmenter:
+        """The network as it answers one picture after another, on the CPU."""
+        module = network.module.cpu().eval()
+        return Segmenter(module, network.architecture, self.classes, self.dataset.palette, network.preprocessing)
 
     @staticmethod
     def load_student(path: Path) -> Any:

@@ -26,6 +26,7 @@ export const isFolder = (tasks: Task[], architecture: string): boolean => accept
 export const studentFile = (tasks: Task[], job: Pick<Job, "student">): string => (isFolder(tasks, job.student.name) ? "student.zip" : "student.safetensors");
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+export const sampleOf = (task: Task | undefined): string => task?.sample ?? "sample";
 export const samplesOf = (task: Task | undefined): string => task?.samples ?? "samples";
 
 /** The names of several tasks in a sentence. */
