@@ -79,6 +79,9 @@ def test_every_recipe_makes_the_whole_way(name: str, recipe: str, house: Get, tm
     assert {spec.primary.name, "loss"} <= set(split["validation"]) & set(split["test"])
     assert spec.loss in split["train"]
     assert report["training"]["validation"] == pytest.approx(split["validation"][spec.primary.name])
+    result = events_of("result", events)[-1]
+    assert spec.primary.name in result["student"]
+    assert not {"per_class", "confusion"} & set(result["student"])  # they grow with the classes; the report has them
     text = (folder / "report.md").read_text()
     assert spec.primary.label in text
     assert recipe in (folder / "README.md").read_text()
