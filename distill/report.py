@@ -41,15 +41,14 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def verdict(difference: Difference | None, label: str, metric: Metric | None = None) -> dict[str, Any]:
+def verdict(
+    difference: Difference | None, label: str, metric: Metric | None = None, distilled: bool = True
+) -> dict[str, Any]:
     """Whether the student beats the comparison, plainly. `difference`: of the primary `metric` (unnamed: a share of
-    which more is better). `beats`: True, False, or None where it cannot be said."""
+    which more is better). `beats`: True, False, or None where it cannot be said. `distilled`: whether a teacher taught
+    the student."""
     if difference is None:
-        text = (
-            "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
-            "job as the comparison, to see what distillation bought."
-        )
-        return {"beats": None, "text": text, "difference": None}
+        return {"beats": None, "text": _ALONE if distilled else _BASELINE, "difference": None}
     better = metric is None or metric.higher_is_better
     share = metric is None or metric.unit == "share"
     scale, digits, unit = (100, 2, " points") if share else (1, 4, "")
@@ -61,6 +60,14 @@ def verdict(difference: Difference | None, label: str, metric: Metric | None = N
     return {"beats": beats, "text": f"{text} {_ONE_SEED}", "difference": difference.to_dict()}
 
 
+_ALONE = (
+    "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
+    "job as the comparison, to see what distillation bought."
+)
+_BASELINE = (
+    "This student learned from labels alone: name it as the comparison of a distilled student that trains for the same "
+    "steps, to see what distillation buys."
+)
 _ONE_SEED = "This is one seed; other seeds move the difference further (`retort study` runs several)."
 
 

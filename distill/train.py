@@ -180,7 +180,9 @@ class _Run:
 
     def fit_head(self, parts: Parts, outcome: Outcome, leave: Callable[[], bool]) -> Generator[Event, None, Outcome]:
         """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
-        yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
+        if not self.recipe.answer.no_fit():
+            message = "Fitting the classifier on the finished backbone's features."
+            yield Event("log", {"level": "info", "message": message})
         seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
         began = time.monotonic()
         found = self._fitted(parts, seen, leave)

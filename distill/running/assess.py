@@ -55,7 +55,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "student": student,
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
-        "verdict": verdict(beside, given.label if given else "", primary),
+        "verdict": verdict(beside, given.label if given else "", primary, task.recipe.needs_teacher),
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
