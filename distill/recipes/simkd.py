@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from distill import losses
 from distill.errors import InvalidConfig
@@ -26,10 +27,13 @@ class SimKD(DetachedHead):
     """L = feature_weight * mean (proj(pool(F_s)) - pool(F_t))^2 + head_weight * CE(head(stop_gradient(F_s)), y).
 
     `feature_loss` may replace the MSE; the projector stays, since the teacher's layers stand on it.
-    Only the deepest pair of the selection is used (METHODS section 3). As published, the deployed network is the
-    student's backbone + projector + the teacher's layers after the pair: `composite_logits` gives its logits. **Our
-    choice**: the exported network is the plain student, so its own head learns beside, by cross-entropy on the
-    detached feature, and no cross-entropy reaches the backbone.
+    Only the deepest pair of the selection is used. As published (Chen et al., CVPR 2022, and the authors' code,
+    DefangChen/SimKD): between maps the projector is 1x1, 3x3, 1x1 convolutions of inner width c_t / 2, BN and ReLU
+    after each, the last too; the deployed network is the student's backbone + projector + the teacher's layers after
+    the pair. **Our choices**: the last ReLU is left out where the teacher's feature is negative anywhere on
+    `teacher_example` (linear bottlenecks, blocks of transformers), which it could never meet; tokens have a projector
+    of linear maps with nothing after the last. The plain student is exported beside the deployed network, so its own
+    head learns too, by cross-entropy on the detached feature, and no cross-entropy reaches the backbone.
     """
 
     per_token: ClassVar[bool] = False
@@ -48,8 +52,7 @@ class SimKD(DetachedHead):
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self._student_layout, self._teacher_layout = Layout(setup.student_shapes[-1]), Layout(setup.teacher_shapes[-1])
         self._common = CommonResolution(self._student_layout, self._teacher_layout)
-        channels = self._student_layout.channels, self._teacher_layout.channels
-        self.projector = three_layers(*channels, maps=self._common.maps)
+        self.projector = projector(self._common, rectified=self._is_rectified(setup.teacher_example))
         self.loss, self.grid = losses.get(feature_loss)(), grid
         check_positions(self.loss, self._common)
         self._teacher_example = setup.teacher_example
@@ -68,6 +71,11 @@ class SimKD(DetachedHead):
         head = self.answer.loss(compared)
         loss = self.feature_weight * feature + self.head_weight * head
         return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
+
+    @torch.no_grad()
+    def _is_rectified(self, example: Any) -> bool:
+        """Is the teacher's feature nowhere negative? True, as in the publication, where there is no example."""
+        return example is None or bool((self._teacher_pass(example, logits=False)[0][-1] >= 0).all())
 
     def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
         loss: Tensor = self.loss(*compared_rows(self.loss, projected, teacher, self.grid))
@@ -89,6 +97,17 @@ class SimKD(DetachedHead):
         if not self._tail:
             self._tail.append(Tail(self._frozen(), self.teacher_layers[-1], self._teacher_example))
         return self._tail[0]
+
+
+def projector(common: CommonResolution, rectified: bool) -> nn.Sequential:
+    """Three layers from the student's channels to the teacher's; between maps with BN, and ReLU if `rectified`."""
+    c_s, c_t = common.student_layout.channels, common.teacher_layout.channels
+    layers = three_layers(c_s, c_t, max(c_t // 2, 1), common.maps)
+    if common.maps:
+        layers.append(nn.BatchNorm2d(c_t))
+    if common.maps and rectified:
+        layers.append(nn.ReLU())
+    return layers
 
 
 def _deepest(setup: Setup) -> Setup:
