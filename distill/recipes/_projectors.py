@@ -63,7 +63,7 @@ def resize(feature: Tensor, own: Layout, other: Layout) -> Tensor:
     if other.is_map and own.is_map:
         return _resize_map(own.as_map(feature), other.size)
     tokens = _resize_tokens(own.as_tokens(feature), other.tokens)
-    return tokens.movedim(-1, 1).reshape(len(tokens), -1, *other.size) if other.is_map else tokens
+    return tokens.movedim(-1, 1).reshape(tokens.shape[0], -1, *other.size) if other.is_map else tokens
 
 
 def _resize_map(feature: Tensor, size: tuple[int, ...]) -> Tensor:

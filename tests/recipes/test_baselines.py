@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill import losses, recipes
-from distill.errors import InvalidConfig
 from distill.layers import capture
 from tests.recipes.nets import CLASSES, STAGES, TinyCNN, TinyViT, images, labels, pair, step
 
@@ -214,8 +214,13 @@ def test_simkd_projector_may_be_negative_where_the_teacher_is() -> None:
 @pytest.mark.parametrize("student", [TinyCNN, TinyViT])
 def test_simkd_composite_is_student_projector_and_the_teachers_tail(student: Any, teacher: Any) -> None:
     recipe = recipes.get("simkd")(pair(student(8), teacher(12, seed=1))).eval()
-    composite = recipe.composite_logits(images())
+    network = recipe.companions()["composite"]
+    composite = network(images())
     assert composite.shape == (6, CLASSES)
+    assert not any(name.startswith("student.head") for name in network.state_dict())
+    assert any(name.startswith("teacher.head") for name in network.state_dict())
+    assert not any(name.startswith("teacher.stages") for name in network.state_dict())
+    torch.testing.assert_close(copy.deepcopy(network)(images()), composite)
     if student is teacher is TinyCNN:
         projected = recipe.projector(_features(recipe.student)[-1])
         torch.testing.assert_close(composite, recipe.teacher.head(projected.mean((2, 3))))
@@ -224,11 +229,22 @@ def test_simkd_composite_is_student_projector_and_the_teachers_tail(student: Any
 def test_simkd_composite_of_a_perfect_projector_is_the_teacher() -> None:
     recipe = _build("simkd", equal=True).eval()
     recipe.projector = nn.Identity()
-    torch.testing.assert_close(recipe.composite_logits(images()), recipe.teacher(images()))
+    torch.testing.assert_close(recipe.companions()["composite"](images()), recipe.teacher(images()))
     assert step(recipe)["feature"] == 0
 
 
-def test_simkd_composite_without_a_teacher_example_says_so() -> None:
+def test_simkd_has_no_composite_without_a_teacher_example() -> None:
     recipe = recipes.get("simkd")(replace(pair(TinyCNN(8), TinyCNN(8)), teacher_example=None))
-    with pytest.raises(InvalidConfig, match="teacher example"):
-        recipe.composite_logits(images())
+    assert recipe.companions() == {}
+
+
+def test_simkd_composite_leaves_the_networks_as_they_are() -> None:
+    recipe = _build("simkd").train()
+    before = {name: value.clone() for name, value in recipe.state_dict().items()}
+    modes = {name: module.training for name, module in recipe.named_modules()}
+    recipe.companions()
+    assert all(torch.equal(value, before[name]) for name, value in recipe.state_dict().items())
+    assert {name: module.training for name, module in recipe.named_modules()} == modes
+    assert len(list(recipe.teacher.parameters())) == len(list(TinyCNN(12).parameters()))
+    assert not any(p.requires_grad for p in recipe.teacher.parameters())
+    assert all(p.requires_grad for p in recipe.student.parameters())
