@@ -96,7 +96,8 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
 
 
 def _columns(report: Report) -> dict[str, Report]:
-    return {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    own = {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    return own | report.get("companions", {})
 
 
 def _table(report: Report) -> str:

@@ -21,6 +21,7 @@ from distill.export import export
 from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
+from distill.running.companions import companion_contexts
 from distill.running.norms import high_norms, norms_of
 from distill.running.pairing import check_counts, choose, choose_evenly
 from distill.running.scoring import score_teacher
@@ -122,6 +123,7 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
     yield Event("phase", {"phase": "distilling"})
     seed_everything(session.config.seed)  # scoring may have been skipped: the draws must not depend on it
     recipe, data = build_recipe(session), task.train_data()
+    session.recipe = recipe
     for message in task.warnings():
         yield Event("log", {"level": "warning", "message": message})
     session.metrics = session.carry.get("metrics", [])
@@ -169,9 +171,10 @@ def _test_metrics(session: Session) -> Events:
     figures = (spec.primary.name, "loss")
     values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
     values |= session.task.metrics(values)
-    for name in ("teacher", "comparison"):
-        if report[name]:
-            values[f"{name}_{spec.primary.name}"] = _plain(report[name][spec.primary.name])
+    beside = {name: report[name] for name in ("teacher", "comparison")} | report["companions"]
+    for name, column in beside.items():
+        if column:
+            values[f"{name}_{spec.primary.name}"] = _plain(column[spec.primary.name])
     training = report["training"]
     data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
     session.metrics.append(data)
@@ -186,7 +189,10 @@ def _plain(figure: Any) -> float:
 def _package(session: Session) -> Events:
     task = session.task
     task.student.module.cpu()
-    context = replace(task.context(task.student, session.report), curve=session.curve, metrics=session.metrics)
+    context = replace(
+        task.context(task.student, session.report), curve=session.curve, metrics=session.metrics,
+        companions=tuple(companion_contexts(session)),
+    )  # fmt: skip
     yield from export(context, session.folder / "artifacts")
 
 
@@ -217,7 +223,8 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     def short(column: dict[str, Any] | None) -> dict[str, Any] | None:
         return column and {key: value for key, value in column.items() if key not in ("per_class", "confusion")}
 
-    columns = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
+    columns: dict[str, Any] = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
+    columns["companions"] = {name: short(column) for name, column in report["companions"].items()}
     keys = (
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
         "dataset", "digests",

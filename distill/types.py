@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from distill import tasks
 
@@ -252,6 +252,23 @@ class TeacherInput(Model):
     digest: str = Field(description="sha256 of the weights file, hex.")
 
 
+PIXEL_RANGE = (
+    "For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; "
+    "null: the upper byte is kept. Images of 8 bits are read as they are."
+)
+
+
+def _rising(between: tuple[int, int]) -> tuple[int, int]:
+    if between[0] >= between[1]:
+        raise ValueError("pixel_range is [low, high], low below high")
+    return between
+
+
+PixelRange = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=65535)], Annotated[int, Field(ge=0, le=65535)]], AfterValidator(_rising)
+]
+
+
 class DatasetInput(Model):
     """A dataset on local disk, or a named one, as a run sees it."""
 
@@ -262,6 +279,7 @@ class DatasetInput(Model):
     )
     digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
 
 
 class ComparisonInput(Model):

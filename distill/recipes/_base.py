@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -95,6 +96,16 @@ class Recipe(nn.Module):
         """What `forward` returns: the loss, its terms and the outputs, these detached."""
         detached = {name: term.detach() for name, term in terms.items()}
         return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}
+
+    def beside(self) -> nn.Module:
+        """What is trained beside the student and delivered with `companions`: its weights are averaged and kept for the
+        best student as the student's are. A module without parameters where there is no such thing."""
+        return nn.Module()
+
+    def companions(self) -> Mapping[str, nn.Module]:
+        """Further networks that the recipe's authors deploy, by name, made of the trained ones: from the student's
+        inputs to the task's outputs, in eval mode. They are evaluated and delivered beside the plain student."""
+        return {}
 
     def exported(self) -> nn.Module:
         """The plain student: exactly the architecture's own modules, so its state dict has exactly its keys."""

@@ -8,6 +8,7 @@ from typing import Any
 from distill.curve import reading
 from distill.evaluate import price
 from distill.report import SCHEMA, environment, verdict
+from distill.running.companions import companions
 from distill.running.session import Session
 from distill.tasks._base import Task
 from distill.tasks._network import Network
@@ -31,6 +32,11 @@ def assess(task: Task, network: Network, teacher: Any | None) -> tuple[Any, Repo
     return found, about | figures | price(network.module, network.one(task.device), size)
 
 
+def _companions(session: Session, taught: Any | None) -> dict[str, Report]:
+    """A column for each network that the recipe delivers beside the student."""
+    return {name: assess(session.task, network, taught)[1] for name, network in companions(session).items()}
+
+
 def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
     """Size of the weights' file as it will be packaged, its header included."""
     return task.delivery.bytes(task.context(network, {"recipe": network.recipe, "student": figures}))
@@ -42,6 +48,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
     taught, teacher = assess(task, task.teacher, None) if task.teacher else (None, None)
     found, student = assess(task, task.student, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
+    further = _companions(session, taught)
     beside = None if compared is None else task.difference(found, compared)
     primary = task.spec.primary
     return {
@@ -55,6 +62,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "student": student,
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
+        "companions": further,
         "verdict": verdict(beside, given.label if given else "", primary, task.recipe.needs_teacher),
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
@@ -66,7 +74,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
-        "notes": [*task.dataset.notes, *_notes(session, outcome)],
+        "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes],
     }
 
 

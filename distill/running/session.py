@@ -24,7 +24,8 @@ from distill.types import DistillConfig, Layer, QCurve, RunSpec
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order) and `report`."""
+    its events, in order), `report`, `companions` (networks that the recipe delivers beside the student, by name)
+    and `notes` of the evaluation."""
 
     spec: RunSpec
     folder: Path
@@ -38,6 +39,8 @@ class Session:
     resolved: dict[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, Network] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:

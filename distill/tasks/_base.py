@@ -161,11 +161,16 @@ class Task(ABC):
         """More of the report's `dataset`, once training has begun."""
         return {}
 
+    def undeliverable(self, network: Network) -> str | None:
+        """Why a network that a recipe delivers beside the student cannot be written and read back here, as the end of a
+        sentence; None where it can."""
+        return f"the task {self.spec.name} delivers plain students alone"
+
     def context(self, network: Network, report: Report) -> Context:
         """What exporters are given of a network, without curve and metrics."""
         return Context(
             network.module, network.architecture, self.classes, network.preprocessing, report, self.delivery,
-            tokens=network.tokens, native=self.native,
+            tokens=network.tokens, native=self.native, teacher=self.teacher,
         )  # fmt: skip
 
     @staticmethod

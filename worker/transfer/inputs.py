@@ -76,7 +76,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known)
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
 
 
 def known_curve(session: Session, job: Job) -> dict[str, Any] | None:

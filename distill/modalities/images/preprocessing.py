@@ -16,7 +16,8 @@ class Preprocessing:
     """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
 
     `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
-    keeps (a centre crop); images no larger than `size` are never cropped for evaluation.
+    keeps (a centre crop); images no larger than `size` are never cropped for evaluation. `pixel_range`: which values of
+    16-bit grey are the bytes 0 and 255; None: their upper byte is taken.
     """
 
     mean: tuple[float, ...]
@@ -25,6 +26,7 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     channels: int = 3
     crop: float = 1.0
+    pixel_range: tuple[int, int] | None = None
 
     def example(self, count: int) -> Tensor:
         """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""

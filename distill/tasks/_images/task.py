@@ -66,6 +66,17 @@ class ImageTask(Task):
             indices=train.tolist(),
         )
 
+    def warnings(self) -> list[str]:
+        """Networks that were trained here know how they saw 16-bit grey."""
+        own = self.run.dataset.pixel_range
+        networks = {"teacher": self.teacher, "comparison": self.comparison}
+        return [
+            f"The {name} was trained on images whose pixel_range was {_words(network.preprocessing.pixel_range)}; this "
+            f"dataset's is {_words(own)}. If both hold 16-bit images, the {name} sees other brightnesses than it knows."
+            for name, network in networks.items()
+            if network is not None and network.recipe and network.preprocessing.pixel_range != own
+        ]
+
     @property
     def native(self) -> tuple[int, int] | None:
         """(height, width) of the test images where they are evaluated as whole tensors; None where one by one."""
@@ -83,6 +94,7 @@ class ImageTask(Task):
     def make_student(self) -> tuple[Network, dict[str, str]]:
         config, given, data = self.config, self.run.student, self.dataset
         how = preprocessing(given, config.image_size, data.native_size, data.channels)
+        how = replace(how, pixel_range=self.run.dataset.pixel_range)
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
         if config.image_size == "auto" and how.size == data.native_size:
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
@@ -136,6 +148,10 @@ class ImageTask(Task):
         module = load(report.architecture, weights, report.num_classes)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
+
+
+def _words(between: tuple[int, int] | None) -> str:
+    return "not given" if between is None else f"{list(between)}"
 
 
 def _recorded(report: CheckpointReport) -> Preprocessing | None:

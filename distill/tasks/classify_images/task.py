@@ -65,6 +65,9 @@ class ClassifyImages(RowTask, ImageTask):
         source = self.plain_loader("train", sample, network)
         return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
 
+    def undeliverable(self, network: Network) -> str | None:
+        return None
+
     @staticmethod
     def load_student(path: Path) -> Any:
         return load_classifier(path)

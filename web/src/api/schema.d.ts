@@ -1497,6 +1497,12 @@ export interface components {
              */
             digest: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @example null
+             */
+            pixel_range?: number[] | null;
+            /**
              * Report
              * @description What the inspection found, with `task`: the rest is the task's own.
              * @example {
@@ -3834,6 +3840,19 @@ export interface components {
              */
             task: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -3885,6 +3904,19 @@ export interface components {
              * @default
              */
             task: string;
+            /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -5745,6 +5777,8 @@ export interface operations {
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
+                    /** @description JSON: [low, high]. For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are. */
+                    pixel_range?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
                 };
