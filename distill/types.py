@@ -264,6 +264,16 @@ class DatasetInput(Model):
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
 
 
+class TrainedRun(Model):
+    """What a finished run was, for a comparison of like with like (`distill.likeness`)."""
+
+    student: Architecture = Field(description="As its report names it, with the options that were resolved.")
+    steps: int = Field(description="Optimiser steps that it took.")
+    configuration: dict[str, Any] = Field(default_factory=dict, description="With every `auto` resolved.")
+    head_fitted: bool = Field(False, description="Whether its classifier was fitted anew after training.")
+    teacher: str = Field("", description="sha256 of its teacher's file; empty: none.")
+
+
 class ComparisonInput(Model):
     """A finished student of the same dataset to report beside this one (usually `cross_entropy`)."""
 
@@ -272,6 +282,7 @@ class ComparisonInput(Model):
     weights: str
     recipe: str
     job_id: str = ""
+    run: TrainedRun | None = Field(None, description="How it was trained; None: nothing is known of that.")
 
 
 class RunSpec(Model):
