@@ -8,8 +8,8 @@ from typing import Any
 from distill.curve import reading
 from distill.evaluate import price
 from distill.likeness import Differing, differences
-from distill.report import SCHEMA, environment
 from distill.models.options import in_full
+from distill.report import SCHEMA, environment
 from distill.running.session import Session
 from distill.tasks._base import Task
 from distill.tasks._network import Network

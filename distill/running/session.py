@@ -16,6 +16,7 @@ from distill.tasks._network import Network
 from distill.tasks.inspection import task_of
 from distill.train import carried
 from distill.training import distributed
+from distill.training.head import fits
 from distill.training.loop import Outcome
 from distill.types import DistillConfig, Layer, QCurve, RunSpec
 
@@ -44,6 +45,7 @@ class Session:
         """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
         task = open_task(spec, folder / "work")
         _ = task.student  # what cannot be built is said before any long work
+        fits(task.config.fit_head, task.answer)
         return cls(spec, folder, control, task, carried(spec.resume_from) if spec.resume_from else {})
 
     @property
