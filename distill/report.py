@@ -42,6 +42,9 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
     """The report for people; `sections`: further ones, which the task brings."""
     parts = [
         f"# {report['title']}",
+        "\n".join(
+            f"> **Warning.** {each['message']} {each['remedy']}\n" for each in report.get("warnings", [])
+        ).strip(),
         report["verdict"]["text"],
         _table(report),
         _differences(report),

@@ -107,6 +107,7 @@ EventKind = Literal[
     "progress",  # {fraction, step, total_steps, images_per_second, eta_seconds: float|null}
     "checkpoint",  # {path, step, epoch}: a file is complete on disk
     "log",  # {level, message}
+    "warning",  # {code, message, remedy, details}: the run goes on, but probably not as it was meant
     "artifact",  # {name, path, media_type}: a file is complete on disk
     "result",  # {...}: the report's summary
     "done",  # {}

@@ -69,6 +69,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
+        "warnings": session.warnings,
         "notes": [*task.dataset.notes, *_notes(session, outcome)],
     }
 

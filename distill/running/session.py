@@ -25,7 +25,7 @@ from distill.types import DistillConfig, Layer, QCurve, RunSpec
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order) and `report`."""
+    its events, in order), `warnings` (likewise) and `report`."""
 
     spec: RunSpec
     folder: Path
@@ -38,6 +38,7 @@ class Session:
     outcome: Outcome | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -139,7 +139,7 @@ def fit_head(
     X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
     the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 10 on a path to 1e-5 that
     ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
-    where none beats the trained head. `keep_accuracy`: nor where the validation accuracy would be lower, which it can be
+    where none beats the trained head. `keep_accuracy`: nor where the validation accuracy would be lower, as it can be
     of a head that has learnt from a teacher's answers, though the loss on the labels falls. No gradient leaves the
     classifier. All of it is **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
