@@ -26,6 +26,7 @@ from distill.running.norms import high_norms, norms_of
 from distill.running.pairing import check_counts, choose, choose_evenly
 from distill.running.scoring import score_teacher
 from distill.running.session import Session
+from distill.running.teacher_check import look_at_teacher
 from distill.train import train
 from distill.training import distributed
 from distill.training.loop import Outcome
@@ -79,6 +80,7 @@ def _first_line(error: BaseException) -> str:
 
 def _phases(session: Session) -> Events:
     """The phases in order; each reads the session and leaves its result there."""
+    yield from look_at_teacher(session)
     yield from _layers(session)
     if session.leaving():
         return
@@ -128,7 +130,11 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
         yield Event("log", {"level": "warning", "message": message})
     session.metrics = session.carry.get("metrics", [])
     # `metrics` grows as they come, so that every checkpoint carries those before it.
-    carry = {"curve": curve.to_dict() if curve else None, "metrics": session.metrics}
+    carry = {
+        "curve": curve.to_dict() if curve else None,
+        "metrics": session.metrics,
+        "warnings": session.warnings,
+    }
     events = train(
         recipe, data, session.config, session.folder / "checkpoints", session.control, session.spec.resume_from,
         carry=carry, norms=norms_of(session),

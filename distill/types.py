@@ -107,6 +107,7 @@ EventKind = Literal[
     "progress",  # {fraction, step, total_steps, images_per_second, eta_seconds: float|null}
     "checkpoint",  # {path, step, epoch}: a file is complete on disk
     "log",  # {level, message}
+    "warning",  # {code, message, remedy, details}: the run goes on, but probably not as it was meant
     "artifact",  # {name, path, media_type}: a file is complete on disk
     "result",  # {...}: the report's summary
     "done",  # {}
@@ -282,6 +283,16 @@ class DatasetInput(Model):
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
 
 
+class TrainedRun(Model):
+    """What a finished run was, for a comparison of like with like (`distill.likeness`)."""
+
+    student: Architecture = Field(description="As its report names it, with the options that were resolved.")
+    steps: int = Field(description="Optimiser steps that it took.")
+    configuration: dict[str, Any] = Field(default_factory=dict, description="With every `auto` resolved.")
+    head_fitted: bool = Field(False, description="Whether its classifier was fitted anew after training.")
+    teacher: str = Field("", description="sha256 of its teacher's file; empty: none.")
+
+
 class ComparisonInput(Model):
     """A finished student of the same dataset to report beside this one (usually `cross_entropy`)."""
 
@@ -290,6 +301,7 @@ class ComparisonInput(Model):
     weights: str
     recipe: str
     job_id: str = ""
+    run: TrainedRun | None = Field(None, description="How it was trained; None: nothing is known of that.")
 
 
 class RunSpec(Model):

@@ -47,14 +47,12 @@ class Recipe(nn.Module):
         parts["loss"].backward()
 
     `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
-    targets can still be cached. `labels_teach_head` is True where the exported head learns from the labels
-    alone, so that fitting it anew on them brings no other goal. `deepest` tells where the teacher may stop.
+    targets can still be cached. `deepest` tells where the teacher may stop.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()

@@ -18,7 +18,6 @@ class CrossEntropy(Recipe):
 
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup) -> None:

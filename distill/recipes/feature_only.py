@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -25,8 +25,6 @@ class FeatureOnly(DetachedHead):
     input at hand the constructor proves that, by gradients, and raises `InvalidConfig` where a connection passes the
     chosen layer by (inside a dense block).
     """
-
-    labels_teach_head: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

@@ -38,7 +38,6 @@ class SimKD(DetachedHead):
     """
 
     per_token: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

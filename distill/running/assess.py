@@ -7,14 +7,17 @@ from typing import Any
 
 from distill.curve import reading
 from distill.evaluate import price
-from distill.report import SCHEMA, environment, verdict
+from distill.likeness import Differing, differences
+from distill.models.options import in_full
+from distill.report import SCHEMA, environment
 from distill.running.companions import companions
 from distill.running.session import Session
 from distill.tasks._base import Task
 from distill.tasks._network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
-from distill.types import ComparisonInput
+from distill.types import Architecture, ComparisonInput, TrainedRun
+from distill.verdict import verdict
 
 Report = dict[str, Any]
 
@@ -63,7 +66,13 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
         "companions": further,
-        "verdict": verdict(beside, given.label if given else "", primary, task.recipe.needs_teacher),
+        "verdict": verdict(
+            beside,
+            given.label if given else "",
+            primary,
+            _differing(session, outcome, student),
+            distilled=task.recipe.needs_teacher,
+        ),  # fmt: skip
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
@@ -74,8 +83,24 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
+        "warnings": session.warnings,
         "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes],
     }
+
+
+def _differing(session: Session, outcome: Outcome, student: Report) -> list[Differing] | None:
+    """What this run and the comparison's do not have in common; None where nothing is known of the latter."""
+    theirs = session.spec.comparison.run if session.spec.comparison else None
+    if theirs is None:
+        return None
+    ours = TrainedRun(
+        student=in_full(Architecture.model_validate(student["architecture"])),
+        steps=outcome.step,
+        configuration=session.resolved["config"],
+        head_fitted=outcome.head is not None and outcome.head.fitted,
+        teacher=session.task.teacher.digest if session.task.teacher else "",
+    )
+    return differences(ours, theirs.model_copy(update={"student": in_full(theirs.student)}))
 
 
 def _training(task: Task, outcome: Outcome) -> Report:
@@ -131,6 +156,4 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
     if session.config.test_limit is not None:
         used, there = len(session.task.splits.test), len(session.task.dataset.test)
         notes.append(f"Only {used} of {there} test samples were used (test_limit).")
-    if session.spec.comparison is not None:
-        notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
     return notes

@@ -25,6 +25,7 @@ from distill.tasks._network import Network
 from distill.tasks.spec import TaskSpec
 from distill.training.data import Source, TrainData
 from distill.types import DistillConfig, Layer, RunSpec
+from distill.warned import RunWarning
 
 Split = Literal["train", "test"]
 Report = dict[str, Any]
@@ -81,6 +82,8 @@ class Task(ABC):
 
     evaluation_batch: int = 256
     """Samples of a forward pass in evaluation and scoring."""
+    checked_samples: int = 1000
+    """Held-out samples that the teacher answers before any long work."""
 
     @abstractmethod
     def __init__(self, run: RunSpec, scratch: Path) -> None: ...
@@ -118,6 +121,10 @@ class Task(ABC):
 
     def warnings(self) -> list[str]:
         """What the log should say of the data, once the training data is there."""
+        return []
+
+    def cautions(self) -> list[RunWarning]:
+        """What is probably wrong with the run, known before any long work."""
         return []
 
     def metrics(self, values: Mapping[str, float]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from distill.tasks import container, of_report
-from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput, TrainedRun
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
 from worker.errors import InputGone
@@ -127,7 +127,23 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
         weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
         recipe=other.recipe,
         job_id=other.id,
+        run=_run_of(other),
     )
+
+
+def _run_of(job: Job) -> TrainedRun | None:
+    """What a finished job was, as its result tells; None for one of a release that told too little."""
+    result, resolved = job.result or {}, job.resolved or {}
+    try:
+        return TrainedRun(
+            student=Architecture.model_validate(result["student"]["architecture"]),
+            steps=result["training"]["steps"],
+            configuration=resolved["config"],
+            head_fitted=bool((result["training"].get("head") or {}).get("fitted")),
+            teacher=result.get("digests", {}).get("teacher", ""),
+        )
+    except (KeyError, TypeError, ValueError):  # pydantic's error is a ValueError
+        return None
 
 
 def _suffixes(file: dict[str, Any]) -> str:

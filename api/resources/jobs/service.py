@@ -13,7 +13,7 @@ from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, measuring
-from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
+from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
 from api.services.registration import Key
@@ -265,6 +265,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         progress=job.progress,
         selection=job.selection,
         result=job.result,
+        warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
         not_before=job.not_before,

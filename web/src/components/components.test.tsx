@@ -114,6 +114,23 @@ test("the result card: side by side, with intervals, and as CSV", () => {
   expect(resultCsv(result, task("classify_images").metrics).split("\r\n")).toHaveLength(5);
 });
 
+test("the result card names what the comparison does not have in common", () => {
+  const differences = [
+    { field: "student", ours: { name: "retort:resnet8", options: { width: 4 } }, theirs: { name: "retort:resnet8", options: { width: 8 } } },
+    { field: "train_limit", ours: null, theirs: 100 },
+    { field: "fit_head", ours: true, theirs: false },
+  ];
+  const result = readResult({ result: { ...RESULT, verdict: { beats: null, alike: false, text: "It differs.", differences } } })!;
+  show(<ResultCard job={job({ status: "succeeded" })} result={result} />);
+  const rows = within(screen.getByRole("table", { name: "How the comparison differs" })).getAllByRole("row");
+  expect(rows.slice(1).map((row) => [...row.children].map((cell) => cell.textContent))).toEqual([
+    ["student", "retort:resnet8, width 4", "retort:resnet8, width 8"],
+    ["train limit", "none", "100"],
+    ["fit head", "yes", "no"],
+  ]);
+  expect(readResult({ result: RESULT })!.differences).toEqual([]);
+});
+
 test("a setting shows its default, its help and what is wrong with it", async () => {
   const onChange = vi.fn();
   render(<SchemaField name="batch_size" schema={{ type: "integer", default: 128, minimum: 1, description: "Images a step." }} value="" error="Too large." onChange={onChange} />);
