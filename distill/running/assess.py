@@ -72,7 +72,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
             primary,
             _differing(session, outcome, student),
             distilled=task.recipe.needs_teacher,
-        ),  # fmt: skip
+        ),
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
