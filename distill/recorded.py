@@ -11,6 +11,7 @@ from typing import Any
 from distill.errors import InvalidTeacher
 
 _INTERPOLATIONS = frozenset({"nearest", "bilinear", "bicubic"})
+_ORDERS = ("RGB", "BGR")
 _LARGEST_SIDE = 4096
 _REMEDY = "Remove the metadata entry `preprocessing`, or write it as Retort's exporter does."
 
@@ -47,6 +48,7 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
         "interpolation": data["interpolation"],
         "channels": int(data["channels"]),
         "crop": float(data["crop"]),
+        "channel_order": data.get("channel_order", "RGB"),
     }
 
 
@@ -54,6 +56,7 @@ def _sound(how: dict[str, Any]) -> bool:
     numbers = len(how["mean"]) == len(how["std"]) == how["channels"]
     numbers = numbers and all(map(isfinite, how["mean"])) and all(isfinite(value) and value > 0 for value in how["std"])
     sides = all(0 < side <= _LARGEST_SIDE for side in how["size"])
+    numbers = numbers and how["channel_order"] in _ORDERS
     return numbers and sides and how["interpolation"] in _INTERPOLATIONS and 0 < how["crop"] <= 1
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
+ChannelOrder = Literal["RGB", "BGR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Preprocessing:
     """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
 
     `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
-    keeps (a centre crop); images no larger than `size` are never cropped for evaluation.
+    keeps (a centre crop); images no larger than `size` are never cropped for evaluation. `channel_order`: of a colour
+    network's input, in which `mean` and `std` stand too.
     """
 
     mean: tuple[float, ...]
@@ -25,6 +27,16 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     channels: int = 3
     crop: float = 1.0
+    channel_order: ChannelOrder = "RGB"
+
+    def __str__(self) -> str:
+        """As the key of a Q curve has it: RGB is left out, so that curves of earlier releases are found again."""
+        return repr(self).replace(", channel_order='RGB'", "")
+
+    @property
+    def rgb_mean(self) -> tuple[float, ...]:
+        """`mean` in the order of a picture's own channels."""
+        return self.mean[::-1] if self.channel_order == "BGR" else self.mean
 
     def example(self, count: int) -> Tensor:
         """Inputs (count, c, h, w) of standard normal noise, which draw nothing from torch's global generator."""
