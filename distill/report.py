@@ -42,9 +42,7 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
     """The report for people; `sections`: further ones, which the task brings."""
     parts = [
         f"# {report['title']}",
-        "\n".join(
-            f"> **Warning.** {each['message']} {each['remedy']}\n" for each in report.get("warnings", [])
-        ).strip(),
+        _warnings(report),
         report["verdict"]["text"],
         _table(report),
         _differences(report),
@@ -58,6 +56,10 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
         "\n".join(f"* {note}" for note in report["notes"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _warnings(report: Report) -> str:
+    return "\n\n".join(f"> **Warning.** {each['message']} {each['remedy']}" for each in report.get("warnings", []))
 
 
 def _columns(report: Report) -> dict[str, Report]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from distill import tasks
 
@@ -242,6 +242,48 @@ class DistillConfig(Model):
         return value
 
 
+Mean = Annotated[float, Field(ge=-1, le=1)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class TeacherPreprocessing(Model):
+    """How a teacher of pictures was shown them when it was trained; what is left out is taken from its file's header,
+    else from the default of its architecture. x = (v / 255 - mean) / std for each channel, v the bytes."""
+
+    mean: list[Mean] | None = Field(
+        None, min_length=1, max_length=3, examples=[[0.485, 0.456, 0.406]],
+        description="Of values from 0 to 1 (of bytes: divide by 255), in the network's own order of channels; one for "
+        "grey pictures.",
+    )  # fmt: skip
+    std: list[Deviation] | None = Field(
+        None, min_length=1, max_length=3, examples=[[0.229, 0.224, 0.225]], description="Like `mean`, above 0."
+    )
+    input_size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
+        None, examples=[224], description="Pixels a side, or [height, width]."
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = Field(None, examples=["bicubic"])
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, examples=[0.875], description="Share of a larger picture's shorter side that the centre crop keeps."
+    )
+    channel_order: Literal["RGB", "BGR"] | None = Field(
+        None, examples=["RGB"], description="BGR: OpenCV's and Caffe's; the channels are exchanged for this teacher."
+    )
+
+    @model_validator(mode="after")
+    def _of_one_number_of_channels(self) -> TeacherPreprocessing:
+        counts = {len(values) for values in (self.mean, self.std) if values is not None}
+        if len(counts) > 1 or 2 in counts:
+            raise ValueError("mean and std have three values each, or one each for grey pictures")
+        if self.channel_order == "BGR" and 1 in counts:
+            raise ValueError("grey pictures have no order of channels: leave channel_order out")
+        return self
+
+    def told(self) -> dict[str, Any]:
+        """What was given, by field."""
+        return self.model_dump(exclude_none=True)
+
+
 class TeacherInput(Model):
     """A teacher on local disk, as a run sees it."""
 
@@ -251,6 +293,7 @@ class TeacherInput(Model):
         None, description="0: a language model without a classification head; null: loading the file will tell."
     )
     digest: str = Field(description="sha256 of the weights file, hex.")
+    preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
 
 
 PIXEL_RANGE = (

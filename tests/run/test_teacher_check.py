@@ -1,4 +1,4 @@
-"""A teacher that knows nothing, or knows the classes in another order, is found by its answers before anything trains."""
+"""A teacher that knows nothing, or knows the classes in another order, is found by its answers before training."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_permutation_is_found_with_its_mapping(classes: int, accuracy: float) 
     (found,) = judged(answers(accuracy, n=40 * classes, classes=classes, order=order), names)
     assert found.code == "teacher_permuted"
     assert found.details["accuracy_mapped"] > found.details["accuracy"]
-    mapping = {ours: theirs for ours, theirs in found.details["mapping"].items()}
+    mapping = found.details["mapping"]
     assert mapping == {name: names[int(order[i])] for i, name in enumerate(names[:50])}
 
 

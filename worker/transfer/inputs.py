@@ -10,7 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from distill.tasks import container, of_report
-from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput, TrainedRun
+from distill.types import (
+    Architecture,
+    ComparisonInput,
+    DatasetInput,
+    DistillConfig,
+    RunSpec,
+    TeacherInput,
+    TeacherPreprocessing,
+    TrainedRun,
+)
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
 from worker.errors import InputGone
@@ -106,6 +115,7 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
         weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
+        preprocessing=None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing),
     )
 
 

@@ -196,5 +196,6 @@ class DryRun(ResponseModel):
     student: Architecture
     teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    warnings: list[JobWarning] = Field(description="What its run would warn of, as far as inspections tell.")
     input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])
     estimates: Estimates

@@ -20,6 +20,7 @@ from api.services.registration import Key
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
+from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
@@ -115,9 +116,15 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             student=plan.student,
             teacher=body.teacher,
             dataset=dataset,
+            warnings=_cautions(plan, body.config),
             input_bytes=teacher + plan.dataset.size_bytes,
             estimates=estimating.estimates(session, plan, body.config, found),
         )
+
+
+def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
+    found = forecast(plan.task).cautions(plan.parts(config))
+    return [JobWarning.model_validate(each.to_dict()) for each in found]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:

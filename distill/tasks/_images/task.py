@@ -15,13 +15,16 @@ from distill.layers.forward import forward
 from distill.layers.modes import evaluating
 from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
-from distill.recorded import recorded_classes, recorded_recipe, recorded_view
+from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks._base import Split, Task
+from distill.tasks._image_view import NOTHING, recorded, teacher_view
 from distill.tasks._network import Network
 from distill.tasks._opening import check_networks, check_order, device_of, recipe_of, splits_of
+from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, RunSpec
+from distill.warned import RunWarning
 
 
 class ImageTask(Task):
@@ -32,6 +35,7 @@ class ImageTask(Task):
     """
 
     outputs: int
+    _assumed: RunWarning | None = None
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
@@ -44,7 +48,7 @@ class ImageTask(Task):
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
-        self.reasons = {"device": why}
+        self.reasons = {"device": why} | ({} if self.teacher is None else {"teacher_preprocessing": self._told()})
 
     @abstractmethod
     def open(self, scratch: Path) -> None:
@@ -126,25 +130,51 @@ class ImageTask(Task):
                 "Use a teacher of this dataset's classes, or the dataset of this teacher.",
                 {"teacher_classes": given.num_classes, "dataset_classes": self.outputs},
             )
-        return replace(self._loaded("Teacher", given.architecture, given.weights), digest=given.digest)
+        report = self._checked("Teacher", given.architecture, given.weights)
+        view = teacher_view(report, given.preprocessing)
+        self._assumed = assumed(view, self.dataset.native_size)
+        how = replace(self._seeing(report), **told_view(given.preprocessing or NOTHING, report.in_channels))
+        found = replace(self._loaded(report, given.weights, how), digest=given.digest)
+        if given.preprocessing is not None:
+            self._check_runs(found)
+        return found
+
+    def _told(self) -> str:
+        """How the teacher sees pictures, and who said so."""
+        assert self.run.teacher is not None
+        assert self.teacher is not None
+        given, how = self.run.teacher.preprocessing, self.teacher.preprocessing
+        said = f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told"
+        words = f"mean {list(how.mean)}, std {list(how.std)}, {how.size[0]} x {how.size[1]}, {how.channel_order}"
+        return f"{words}; {said}" + (f". {self._assumed}" if self._assumed else "")
+
+    def cautions(self) -> list[RunWarning]:
+        return [] if self._assumed is None else [self._assumed]
 
     def _comparison(self) -> Network | None:
         given = self.run.comparison
         if given is None:
             return None
         try:
-            found = self._loaded("Comparison", given.architecture, given.weights)
+            report = self._checked("Comparison", given.architecture, given.weights)
+            found = self._loaded(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:
             message = f"The comparison cannot be loaded: {error.message}"
             raise InvalidConfig(message, error.remedy, error.details) from error
         return replace(found, recipe=given.recipe or found.recipe)
 
-    def _loaded(self, who: str, architecture: Architecture, weights: str) -> Network:
+    def _checked(self, who: str, architecture: Architecture, weights: str) -> CheckpointReport:
         report = check(architecture, weights, self.outputs)
         check_order(who, recorded_classes(report.metadata), self.classes)
-        how = _recorded(report) or preprocessing(
+        return report
+
+    def _seeing(self, report: CheckpointReport) -> Preprocessing:
+        """By the file's header, else by the network's default."""
+        return recorded(report) or preprocessing(
             report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
         )
+
+    def _loaded(self, report: CheckpointReport, weights: str, how: Preprocessing) -> Network:
         module = load(report.architecture, weights, report.num_classes)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
@@ -152,12 +182,6 @@ class ImageTask(Task):
 
 def _words(between: tuple[int, int] | None) -> str:
     return "not given" if between is None else f"{list(between)}"
-
-
-def _recorded(report: CheckpointReport) -> Preprocessing | None:
-    """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
-    how = recorded_view(report.metadata, report.in_channels)
-    return None if how is None else Preprocessing(**how)
 
 
 def workers_of(samples: Any) -> int:

@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 
 import { ProblemError } from "../api/problem";
 import { readResult } from "../api/result";
-import type { Problem as ProblemData } from "../api/types";
+import type { Job, Problem as ProblemData } from "../api/types";
 import { emptyHistory } from "../live/history";
 import { job, layer, RESULT } from "../testing/samples";
 import { show, task } from "../testing/tasks";
@@ -16,6 +16,7 @@ import { JobRow } from "./JobRow";
 import { Phases, stateOf } from "./Phases";
 import { Problem } from "./Problem";
 import { ResultCard, resultCsv } from "./ResultCard";
+import { Warnings } from "./Warnings";
 import { SchemaField } from "./SchemaField";
 import { explain, Status } from "./Status";
 import { Tabs } from "./Tabs";
@@ -129,6 +130,14 @@ test("the result card names what the comparison does not have in common", () => 
     ["fit head", "yes", "no"],
   ]);
   expect(readResult({ result: RESULT })!.differences).toEqual([]);
+});
+
+test("what a run warns of is an alert with its remedy, and an older service's job has none", () => {
+  const warnings = [{ code: "teacher_near_chance", message: "The teacher is hardly better than guessing.", remedy: "Check its classes.", details: {} }];
+  const { rerender } = render(<Warnings job={job({ warnings })} />);
+  expect(screen.getByRole("alert").textContent).toBe("The teacher is hardly better than guessing. Check its classes.");
+  rerender(<Warnings job={{} as Job} />);
+  expect(screen.queryByRole("alert")).toBeNull();
 });
 
 test("a setting shows its default, its help and what is wrong with it", async () => {
