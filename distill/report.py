@@ -64,7 +64,8 @@ def _warnings(report: Report) -> str:
 
 def _columns(report: Report) -> dict[str, Report]:
     own = {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
-    return own | report.get("companions", {})
+    beside: dict[str, Report] = report.get("companions", {})
+    return own | beside
 
 
 def _table(report: Report) -> str:

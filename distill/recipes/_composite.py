@@ -146,7 +146,7 @@ def _restore(module: nn.Module) -> None:
     if _TAKEN in module.__dict__:
         for table, taken in zip(_TABLES, module.__dict__.pop(_TAKEN), strict=True):
             setattr(module, table, taken)
-        module._apply(_zeros, recurse=False)
+        module._apply(_zeros, recurse=False)  # type: ignore[no-untyped-call]
     for child in module.children():
         _restore(child)
 

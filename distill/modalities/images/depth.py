@@ -29,12 +29,14 @@ class Looked(Protocol):
 def to_bytes(values: NDArray[np.integer], between: PixelRange | None) -> NDArray[np.uint8]:
     """(h, w) of 16 bits -> uint8: round(255 (v - low) / (high - low)), values outside become 0 and 255; without a range
     the upper byte."""
-    wide = values.astype(np.int64)
+    wide: NDArray[np.int64] = values.astype(np.int64)
     if between is None:
-        return np.clip(wide >> 8, 0, 255).astype(np.uint8)
-    low, high = between
-    scaled = (2 * 255 * (wide - low) + (high - low)) // (2 * (high - low))
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+        scaled = wide >> 8
+    else:
+        low, high = between
+        scaled = (2 * 255 * (wide - low) + (high - low)) // (2 * (high - low))
+    as_bytes: NDArray[np.uint8] = scaled.clip(0, 255).astype(np.uint8)
+    return as_bytes
 
 
 def range_notes(seen: Mapping[str, Looked], between: PixelRange | None, images: int) -> list[str]:

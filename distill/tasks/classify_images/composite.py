@@ -48,13 +48,17 @@ def load_composite(said: Header, path: Path) -> Composite:
 
 def _built(said: Header) -> Composite:
     entry, outputs = json.loads(said.metadata[ENTRY]), len(said.classes)
-    given, how = Architecture(**entry["teacher"]["architecture"]), Preprocessing(**_tuples(entry["teacher"]))
-    seam = Seam(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry["seam"].items()})
+    given, how = (
+        Architecture(**entry["teacher"]["architecture"]),
+        Preprocessing(**_tuples(entry["teacher"]["preprocessing"])),
+    )
+    seam = Seam(**_tuples(entry["seam"]))
     student = build(said.architecture, outputs, said.preprocessing.channels, said.preprocessing.size)
     teacher = build(given, outputs, how.channels, how.size).requires_grad_(False).eval()
     made = Composite(student, projector(seam.common, seam.rectified), teacher, seam, how.example(2))
     return made.prune(said.preprocessing.example(2))
 
 
-def _tuples(teacher: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in teacher["preprocessing"].items()}
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists for tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
