@@ -189,6 +189,11 @@ class DistillConfig(Model):
     layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
     teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
     student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
+    teacher_classes: Literal["auto", "same", "other"] = Field(
+        "auto",
+        description="Whether the teacher's classes are the dataset's. `auto`: by number, and by names where both sides "
+        "have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.",
+    )
 
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
     quality_memory_bytes: int = Field(
@@ -255,7 +260,7 @@ class TeacherInput(Model):
     architecture: Architecture
     weights: str = Field(description="Path of a validated safetensors file; of a language model's folder or zip.")
     num_classes: int | None = Field(
-        None, description="0: a language model without a classification head; null: loading the file will tell."
+        None, description="0: a network without a classifier; null: loading the file will tell."
     )
     digest: str = Field(description="sha256 of the weights file, hex.")
 
@@ -282,11 +287,20 @@ class ComparisonInput(Model):
     job_id: str = ""
 
 
+class StartInput(Model):
+    """Weights that the student starts from: a file of its own architecture."""
+
+    label: str = Field(description="What it is, for people: `teacher tch_1`, `student of job_1`.")
+    weights: str = Field(description="Path of a safetensors file.")
+    digest: str = Field("", description="sha256 of the file, hex.")
+
+
 class RunSpec(Model):
     """Everything `distill.run.run` needs: local paths only, no credentials, no database."""
 
     config: DistillConfig
     student: Architecture
+    start: StartInput | None = Field(None, description="None: the student starts from random weights.")
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None

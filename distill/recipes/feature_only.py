@@ -27,6 +27,7 @@ class FeatureOnly(DetachedHead):
     """
 
     labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

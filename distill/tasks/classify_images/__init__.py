@@ -17,7 +17,7 @@ SPEC = TaskSpec(
     ),
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head"}),
+    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes"}),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
