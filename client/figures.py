@@ -16,7 +16,12 @@ def metrics_of(jobs: Iterable[Job], tasks: Iterable[Task]) -> list[Metric]:
     """Of all the jobs' tasks, in the tasks' order, each name and place once."""
     known = {task["name"]: task["metrics"] for task in tasks}
     wanted = [metric for job in jobs for metric in known.get(job.get("task") or "", [])]
-    return list({(metric["name"], metric["label"]): metric for metric in wanted}.values())
+    return list({_key(metric): metric for metric in wanted}.values())
+
+
+def _key(metric: Metric) -> tuple[str, str]:
+    """Two tasks may have one name for different figures: then they call them differently."""
+    return metric["name"], metric["label"]
 
 
 def columns(job: Job) -> dict[str, Mapping[str, Any]]:
@@ -25,11 +30,20 @@ def columns(job: Job) -> dict[str, Mapping[str, Any]]:
     return {name: result[name] for name in COLUMNS if result.get(name)}
 
 
-def rows(metrics: Sequence[Metric], networks: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, list[str]]]:
-    """(title, a cell a network) of every metric and cost that any of the networks has."""
-    found = [(metric["label"], [_shown(metric, column) for column in networks]) for metric in metrics]
+def rows(networks: Sequence[tuple[Job, Mapping[str, Any] | None]], tasks: list[Task]) -> list[tuple[str, list[str]]]:
+    """(title, a cell a network) of every metric and cost that any of the networks has. A network, by its job: a metric
+    is shown where the job's task has it."""
+    own = [{_key(metric) for metric in metrics_of([job], tasks)} for job, _ in networks]
+    columns = [column for _, column in networks]
+    found = [
+        (
+            metric["label"],
+            [_shown(metric, column) if _key(metric) in has else "" for column, has in zip(columns, own, strict=True)],
+        )
+        for metric in metrics_of((job for job, _ in networks), tasks)
+    ]
     for title, path in COSTS.items():
-        found.append((title, [_plain(_at(column, path)) for column in networks]))
+        found.append((title, [_plain(_at(column, path)) for column in columns]))
     return [(title, cells) for title, cells in found if any(cells)]
 
 

@@ -110,7 +110,8 @@ def _table(report: Report) -> str:
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     latency = report["student"]["latency"]
     note = f"Latency: median, {latency['threads']} threads, {latency['device']}, {latency['dtype']}."
-    return "\n".join(lines) + "\n\nIntervals are 95 % Wilson intervals on the untouched test set. " + note
+    intervals = report.get("intervals", "Wilson intervals")
+    return "\n".join(lines) + f"\n\nIntervals are 95 % {intervals} on the untouched test set. " + note
 
 
 def _titled(metric: Mapping[str, Any]) -> str:
@@ -204,11 +205,12 @@ def _per_class(report: Report) -> str:
     names = list(report["student"].get("per_class", {}))
     if not 0 < len(names) <= 100:
         return ""
-    label = report["metrics"][0]["label"]
+    label = report.get("per_class") or report["metrics"][0]["label"]
     lines = [f"## {label[:1].upper()}{label[1:]} by class", "", "| class | n | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name in names:
-        cells = [f"{100 * column['per_class'][name]['value']:.1f} %" for column in columns.values()]
+        values = [column["per_class"][name]["value"] for column in columns.values()]
+        cells = ["" if value is None else f"{100 * value:.1f} %" for value in values]
         lines.append(f"| {_cell(name)} | {report['student']['per_class'][name]['n']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -138,17 +138,9 @@ def _takes_booleans(annotation: Any) -> bool:
     return annotation in (bool, Any) or any(_takes_booleans(inner) for inner in get_args(annotation))
 
 
-LANGUAGE = "transformers:"
-
-
 class Architecture(Model):
     """A network by library and name, e.g. `timm:resnet34`, `torchvision:vgg19`, `retort:resnet8`; a language model by
     its family, `transformers:bert`, or `transformers:auto` for the one that its files name."""
-
-    @property
-    def language(self) -> bool:
-        """Whether this is a language model: files in the Hugging Face layout, and not one file of weights."""
-        return self.name.startswith(LANGUAGE)
 
     name: str = Field(min_length=1, max_length=200, examples=["retort:resnet8"])
     options: dict[str, bool | int | float | str | list[int]] = Field(

@@ -7,7 +7,7 @@ import contextvars
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import Depends, Request
@@ -40,6 +40,7 @@ class Caller:
     tenant: str
     key_id: str | None
     scopes: frozenset[str]
+    key_hash: str = field(default="", repr=False)
 
     def may(self, scope: Scope) -> bool:
         return any(scope in IMPLIED[held] for held in self.scopes)
@@ -88,9 +89,16 @@ def _look_up(context: Context, hashed: str) -> Caller | None:
         key = tenants.find_key(session, hashed)
     if key is None:
         return None
-    found = Caller(key.tenant_id, key.id, frozenset(key.scopes.split(",")))
+    found = Caller(key.tenant_id, key.id, frozenset(key.scopes.split(",")), hashed)
     context.known_keys.put(hashed, found)
     return found
+
+
+async def still_valid(context: Context, caller: Caller) -> bool:
+    """Whether the caller's key still holds: for answers that go on long after it was checked."""
+    if caller.key_id is None or context.known_keys.get(caller.key_hash) is not None:
+        return True
+    return await context.lanes.keys.run(_look_up, context, caller.key_hash) is not None
 
 
 CallerDep = Annotated[Caller, Depends(caller)]

@@ -76,6 +76,10 @@ class Watch:
             if not watched.watchers and self._jobs.get(job_id) is watched:
                 del self._jobs[job_id]
 
+    def watched(self, job_id: str) -> bool:
+        """Whether somebody watches the job now."""
+        return job_id in self._jobs
+
     async def _look(self) -> None:
         while self._jobs:
             ids = list(self._jobs)

@@ -103,7 +103,7 @@ def show(session: Session, retort: Retort, job_id: str) -> None:
     session.show(job, lambda: render.details({name: value for name, value in job.items() if name not in hidden}))
     networks = figures.columns(job)
     if networks and not session.as_json:
-        rows = figures.rows(figures.metrics_of([job], retort.tasks()), list(networks.values()))
+        rows = figures.rows([(job, column) for column in networks.values()], retort.tasks())
         session.console.print(render.figures(networks, rows))
 
 
@@ -113,8 +113,7 @@ def show(session: Session, retort: Retort, job_id: str) -> None:
 def compare(session: Session, retort: Retort, job_ids: tuple[str, ...]) -> None:
     """The students of jobs side by side. Figures compare on the same dataset only."""
     found = [retort.job(job_id) for job_id in job_ids]
-    metrics = figures.metrics_of(found, retort.tasks())
-    rows = figures.rows(metrics, [figures.columns(job).get("student") for job in found])
+    rows = figures.rows([(job, figures.columns(job).get("student")) for job in found], retort.tasks())
     session.show(found, lambda: render.figures([job["name"] or job["id"] for job in found], rows))
 
 

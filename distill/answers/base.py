@@ -30,13 +30,14 @@ class Answer(ABC):
     """How the answers of one task are read, taught and counted.
 
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
-    student is kept; `higher_is_better`: its direction. All methods leave the model's device alone: no transfer, no
-    synchronisation, unless they say so.
+    student is kept; `higher_is_better`: its direction. `maps`: whether networks give a map of logits a class, (n, C, h,
+    w). All methods leave the model's device alone: no transfer, no synchronisation, unless they say so.
     """
 
     loss_name: ClassVar[str] = "cross_entropy"
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    maps: ClassVar[bool] = False
 
     # -- training -----------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,10 @@ class Delivery(ABC):
         """Further sections of report.md, in Markdown."""
         return []
 
+    def examples(self, context: Context, folder: Path) -> list[Artifact]:
+        """Test samples with what the networks say of them; [] where the task has nothing to show."""
+        return []
+
     def graph(self, context: Context) -> Graph:
         """What an ONNX file is traced from. Raises `Skipped` where there is none."""
         raise Skipped("this task has no graph of one input and one output")

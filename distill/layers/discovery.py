@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from distill.errors import LayersNotFound
-from distill.layers.blocks import find_blocks, weighted_calls
+from distill.layers.blocks import find_blocks, is_container, weighted_calls
 from distill.layers.names import INPUT, parse, resolve
 from distill.layers.trace import ACTIVATIONS, BOUNDED, Call, Identity, trace
 from distill.types import Layer
@@ -97,11 +97,18 @@ def _headless(model: nn.Module) -> bool:
 
 
 def _without_logits(root: Call, blocks: list[Call]) -> list[Call]:
-    """A head that adds two classifiers (distilled transformers) is no block."""
-    is_vector = root.shape is not None and len(root.shape) == 1
-    return (
-        blocks[:-1] if blocks and is_vector and blocks[-1].shape == root.shape and _ends(root, blocks[-1]) else blocks
-    )
+    """A head that adds two classifiers (distilled transformers, LR-ASPP) or joins levels (SegFormer) is no block."""
+    return blocks[:-1] if blocks and _are_logits(root, blocks[-1].shape) and _ends(root, blocks[-1]) else blocks
+
+
+def _are_logits(root: Call, shape: tuple[int, ...] | None) -> bool:
+    """Whether a feature of this shape, the last that weights make, has the classes of the model's output, whose map may
+    be a larger one."""
+    if root.shape is None or shape is None:
+        return False
+    if len(root.shape) == 1:
+        return shape == root.shape
+    return len(root.shape) == len(shape) == 3 and shape[0] == root.shape[0]
 
 
 def _ends(root: Call, block: Call) -> bool:
@@ -136,15 +143,16 @@ def _is_activation(call: Call) -> bool:
     if call.ops[-1] in ACTIVATIONS - BOUNDED:
         return True
     is_leaf = not call.children and not any(True for _ in call.module.parameters())
-    is_gate = call.ops[-1] in BOUNDED and call.parent is not None and "mul" in call.parent.ops
+    user = next((ancestor for ancestor in call.ancestors if not is_container(ancestor)), None)
+    is_gate = call.ops[-1] in BOUNDED and user is not None and "mul" in user.ops
     return is_leaf and bool(BOUNDED & set(call.ops)) and not is_gate
 
 
-def _outermost(call: Call, others: list[Call]) -> Call:
-    """The largest enclosing call that returns the same tensor and holds no other layer."""
+def _outermost(call: Call, others: list[Call], before: int = 2**62) -> Call:
+    """The largest enclosing call that returns the same tensor, has ended at `before` and holds no other layer."""
     top = call
     for ancestor in call.ancestors:
-        same = ancestor.parent is not None and _same(ancestor.result, call.result)
+        same = ancestor.parent is not None and _same(ancestor.result, call.result) and ancestor.end < before
         if not same or any(c in others and c is not call for c in ancestor.descendants()):
             break
         top = ancestor
@@ -172,7 +180,7 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
     maker = min(before, key=lambda c: c.end)
     if isinstance(maker.module, DROPOUTS) and kind != "stem":
         return _entering(root, maker, kind, last_block)  # what a student in training mode should match is not dropped
-    maker = _outermost(maker, [])
+    maker = _outermost(maker, [], call.start)  # a backbone that gives all its levels ends after them
     return [Found(maker.end, maker.name, kind, maker.shape or ())]
 
 

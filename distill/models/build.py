@@ -14,8 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.models import small
-from distill.models.names import Name, resolve
+from distill.models.names import FPN, Name, is_dense, resolve
 from distill.models.options import checked
+from distill.models.segformer import segformer
 from distill.types import Architecture
 
 MAX_PARAMETERS = 6_000_000_000
@@ -31,12 +32,14 @@ Size = int | tuple[int, int] | None
 
 
 def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
-    """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes).
-    With `num_classes` 0 a timm network has no classifier and gives (n, width); other libraries have no such form.
+    """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes), or what
+    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a timm network has no
+    classifier and gives (n, width); other libraries have no such form.
 
     `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
-    `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3) are
-    not built. Draws from torch's global generator only; downloads nothing. Raises `UnknownName`, `InvalidConfig`.
+    `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3, FCN,
+    DeepLab) are not built. Draws from torch's global generator only; downloads nothing. Raises `UnknownName`,
+    `InvalidConfig`.
     """
     skeleton(architecture, num_classes, in_channels, image_size)
     return _construct(pin(architecture, image_size), num_classes, in_channels)
@@ -153,6 +156,8 @@ def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]
 def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     import torchvision.models
 
+    if is_dense(Name("torchvision", name)):
+        options = {"weights_backbone": None, **options}  # else torchvision downloads ImageNet's for it
     options = _WITH_AUXILIARY.get(name, {}) | options
     network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
     if in_channels != 3:
@@ -161,6 +166,10 @@ def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[st
 
 
 def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    if name == FPN:
+        from distill.models.fpn import fpn  # timm, which the others do without
+
+        return fpn(num_classes, in_channels, options)
     member = small.FAMILY[name]
     return member.make(num_classes, in_channels, options.get("width", member.width))
 
@@ -169,6 +178,7 @@ _CONSTRUCTORS: dict[str, Callable[[str, int, int, dict[str, Any]], nn.Module]] =
     "timm": _timm,
     "torchvision": _torchvision,
     "retort": _retort,
+    "transformers": lambda _, num_classes, in_channels, options: segformer(num_classes, in_channels, options),
 }
 
 

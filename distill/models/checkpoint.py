@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models.build import MAX_CLASSES, build, headless, pin, size_option, skeleton, unchanged_rng
 from distill.models.library_names import FAILURES, as_meta, load_by_library
-from distill.models.names import resolve
+from distill.models.names import is_dense, resolve
 from distill.models.nearest import nearest
 from distill.models.state_names import counters, known_prefixes, prefixes_of, under
 from distill.safetensors_header import Header, read_header
 from distill.types import Architecture
 
-_AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
+_AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits|aux_classifier)\.")
 _COUNTER = ".num_batches_tracked"
 _PROBES = (7, 11)
 _HEAD = re.compile(r"head|classif|fc|linear|logits")
@@ -47,8 +47,9 @@ class _Misfit(InvalidTeacher):
 @dataclass(frozen=True, slots=True)
 class CheckpointReport:
     """A checkpoint that fits. `architecture` has the image size pinned where shapes depend on it; `ignored` names
-    tensors that are not loaded (auxiliary heads of GoogLeNet and Inception v3, counters of profilers, what lies beside
-    the network); `parameters` are the network's; `notes` says what was done to fit it, in sentences."""
+    tensors that are not loaded (auxiliary heads of GoogLeNet, Inception v3, FCN and DeepLab, counters of profilers,
+    what lies beside the network); `parameters` are the network's; `notes` says what was done to fit it, in
+    sentences."""
 
     architecture: Architecture
     num_classes: int
@@ -231,7 +232,8 @@ def _report(
 
 
 def _auxiliary(architecture: Architecture, names: Iterable[str]) -> set[str]:
-    if resolve(architecture.name).name.partition(".")[0] not in {"googlenet", "inception_v3"}:
+    name = resolve(architecture.name)
+    if name.name.partition(".")[0] not in {"googlenet", "inception_v3"} and not is_dense(name):
         return set()
     return {name for name in names if _AUXILIARY.search(name)}
 

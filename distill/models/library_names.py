@@ -1,7 +1,7 @@
 """Older names and layouts of a library's own checkpoints, read by the library's own code.
 
 timm: the `checkpoint_filter_fn` beside the network. torchvision: the renames of its weights (DenseNet), and those that
-modules do in `load_state_dict` themselves (ViT's MLP, MNASNet).
+modules do in `load_state_dict` themselves (ViT's MLP, MNASNet). transformers: the renames between its releases.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from distill.layers.forward import tensors
 from distill.models.names import Name
+from distill.models.segformer import renaming
 
 _FILTERS = ("checkpoint_filter_fn", "checkpoint_filter_fn_classifier", "_filter_fn", "_filter_torchvision_pretrained")
 FAILURES = (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, ArithmeticError)
@@ -37,6 +38,9 @@ def load_by_library(name: Name, network: nn.Module, state: Mapping[str, Tensor])
 def _renamed(name: Name, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if name.library == "timm":
         return _timm(name, network, state)
+    if name.library == "transformers":
+        names = renaming(network)
+        return {names(key): tensor for key, tensor in state.items()}
     return _torchvision(name, state) if name.library == "torchvision" else state
 
 

@@ -11,10 +11,12 @@ from functools import cache
 from typing import Literal
 
 from distill.errors import UnknownName
-from distill.models import small
+from distill.models import segformer, small
 
-Library = Literal["timm", "torchvision", "retort"]
-LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort")
+Library = Literal["timm", "torchvision", "retort", "transformers"]
+LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort", "transformers")
+FPN = "fpn"
+"""`retort:fpn`, our network for masks (`distill.models.fpn`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,18 @@ def _listed(library: Library) -> frozenset[str]:
     if library == "torchvision":
         import torchvision.models
 
-        return frozenset(torchvision.models.list_models(module=torchvision.models))
-    return frozenset(small.FAMILY)
+        return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters()
+    if library == "retort":
+        return frozenset({*small.FAMILY, FPN})
+    return frozenset({segformer.NAME} if segformer.available() else ())
+
+
+@cache
+def _segmenters() -> frozenset[str]:
+    """torchvision's networks for masks."""
+    import torchvision.models
+
+    return frozenset(torchvision.models.list_models(module=torchvision.models.segmentation))
 
 
 @cache
@@ -68,17 +80,24 @@ def _tagged() -> frozenset[str]:
     return frozenset(timm.list_models(pretrained=True))
 
 
+def is_dense(name: Name) -> bool:
+    """Whether the network answers for every pixel: (n, c, h, w) -> logits (n, C, h', w')."""
+    if name.library == "torchvision":
+        return name.name in _segmenters()
+    return name.name == {"retort": FPN, "transformers": segformer.NAME}.get(name.library)
+
+
 @cache
 def names() -> tuple[str, ...]:
-    """Every architecture as `library:name`, sorted within timm, torchvision, retort."""
+    """Every architecture as `library:name`, sorted within timm, torchvision, retort, transformers."""
     return tuple(f"{library}:{name}" for library in LIBRARIES for name in sorted(_listed(library)))
 
 
 def catalogue() -> list[dict[str, str]]:
-    """`{"name": "timm:resnet34", "library": "timm", "family": "resnet"}` for every classifier there is.
+    """`{"name": "timm:resnet34", "library": "timm", "family": "resnet"}` for every network of images there is.
 
     The family is the library's own module. Instantiates nothing: a few milliseconds after the libraries' import.
-    torchvision's detection, segmentation, video and quantised models are left out: they do not classify images.
+    torchvision's detection, video and quantised models are left out: no task here takes them.
     """
     return [{"name": name, "library": name.partition(":")[0], "family": family(name)} for name in names()]
 
@@ -86,6 +105,8 @@ def catalogue() -> list[dict[str, str]]:
 def family(text: str) -> str:
     """The module in the architecture's library that defines it, e.g. `vision_transformer`."""
     name = resolve(text)
+    if name.library == "transformers" or name.name == FPN:
+        return name.name
     if name.library == "retort":
         return small.FAMILY[name.name].family
     if name.library == "timm":

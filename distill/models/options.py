@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from distill.errors import InvalidConfig
-from distill.models.names import Library, Name
+from distill.errors import InvalidConfig, UnknownName
+from distill.models.names import FPN, Library, Name, is_dense, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,31 @@ class Choice:
         return "one of " + ", ".join(map(repr, self.values))
 
 
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A name that timm has, with or without its library."""
+
+    def accepts(self, value: Any) -> bool:
+        try:
+            return isinstance(value, str) and len(value) <= 200 and resolve(_timm(value)).library == "timm"
+        except UnknownName:
+            return False
+
+    def __str__(self) -> str:
+        return "the name of a timm network, for example resnet18"
+
+
+def _timm(name: str) -> str:
+    return name if name.startswith("timm:") else f"timm:{name}"
+
+
+Kind = Number | Choice | Backbone
 _WIDTH, _WIDTHS = Number(1, 8192), Number(1, 8192, many=True)
 _DEPTH, _DEPTHS = Number(1, 128), Number(1, 128, many=True)
 _HEADS, _RATE = Number(1, 128, many=True), Number(0, 0.95, whole=False)
 _RATIO, _SIZE, _FLAG = Number(0.05, 16, whole=False), Number(1, 4096), Choice((False, True))
 
-ALLOWED: Mapping[Library, Mapping[str, Number | Choice]] = MappingProxyType(
+ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     {
         "timm": {
             "channels": _WIDTHS,
@@ -92,25 +111,46 @@ ALLOWED: Mapping[Library, Mapping[str, Number | Choice]] = MappingProxyType(
             "zero_init_residual": _FLAG,
         },
         "retort": {"width": Number(1, 1024)},
+        "transformers": {
+            "depths": _DEPTHS,
+            "hidden_sizes": _WIDTHS,
+            "num_attention_heads": _HEADS,
+            "sr_ratios": Number(1, 64, many=True),
+            "mlp_ratios": Number(1, 16, many=True),
+            "decoder_hidden_size": _WIDTH,
+            "hidden_dropout_prob": _RATE,
+            "attention_probs_dropout_prob": _RATE,
+            "classifier_dropout_prob": _RATE,
+            "drop_path_rate": _RATE,
+        },
     }
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
+OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType({FPN: {"backbone": Backbone(), "width": Number(1, 1024)}})
+"""The same for networks that have options of their own."""
+
+
+def allowed(name: Name) -> Mapping[str, Kind]:
+    """The network's options and what each may be."""
+    if name.library == "torchvision" and is_dense(name):
+        return {}  # torchvision's take none of its classifiers' options
+    return OWN[name.name] if name.library == "retort" and name.name in OWN else ALLOWED[name.library]
 
 
 def checked(name: Name, options: Mapping[str, Any]) -> dict[str, Any]:
     """`options` as given, if each is allowed for the library and within its range. Raises `InvalidConfig`."""
-    allowed = ALLOWED[name.library]
+    known = allowed(name)
     for option, value in options.items():
-        if option not in allowed:
+        if option not in known:
             raise InvalidConfig(
                 f"{name} takes no option {option!r}.",
-                f"Options of {name.library}: {', '.join(sorted(allowed))}.",
+                f"Options of {name}: {', '.join(sorted(known)) or 'none'}.",
                 {"architecture": str(name), "option": option},
             )
-        if not allowed[option].accepts(value):
+        if not known[option].accepts(value):
             raise InvalidConfig(
                 f"Option {option!r} of {name} cannot be {str(value)[:100]}.",
-                f"Give {allowed[option]}.",
+                f"Give {known[option]}.",
                 {"architecture": str(name), "option": option},
             )
     return dict(options)

@@ -6,12 +6,15 @@ from typing import Literal
 
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
-from distill.models.names import Name, resolve
+from distill.models import segformer
+from distill.models.names import FPN, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 
 SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
+DENSE = 256
+"""The same of `retort:fpn`."""
 
 
 def preprocessing(
@@ -22,8 +25,9 @@ def preprocessing(
 ) -> Preprocessing:
     """The network's preprocessing: timm's pretrained configuration, torchvision's weights, ours.
 
-    Size: `image_size`, else the options' own, else for small-image networks (`retort:`) the dataset's `native_size`
-    (32 where that is None, at least what the network's pooling needs) and for the others what they were trained with.
+    Size: `image_size`, else the options' own, else for small-image networks (`retort:`) and networks that answer for
+    every pixel the dataset's `native_size` (at least what the network's pooling needs), and where that is None, and for
+    the others, what they were trained with (32 for small-image networks).
     Raises `InvalidConfig` for a given size below that. Networks of other than 3 `channels` get
     the mean of the three means and stds for each (**our choice**).
     """
@@ -47,14 +51,14 @@ def _size(
         return (wanted, wanted)
     if isinstance(option, int):
         return (option, option)
-    if name.library == "retort" and native is not None:
+    if native is not None and (name.library == "retort" or is_dense(name)):
         height, width = (native, native) if isinstance(native, int) else native
         return (max(height, _smallest(name)), max(width, _smallest(name)))
     return base.size
 
 
 def _smallest(name: Name) -> int:
-    return FAMILY[name.name].smallest if name.library == "retort" else 1
+    return FAMILY[name.name].smallest if name.name in FAMILY and name.library == "retort" else 1
 
 
 def _check_size(name: Name, side: int) -> None:
@@ -91,7 +95,8 @@ def _torchvision(name: Name) -> Preprocessing:
     import torchvision.models
 
     transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
-    side, resized = transform.crop_size[0], transform.resize_size[0]
+    resized = transform.resize_size[0]
+    side = resized if is_dense(name) else transform.crop_size[0]  # masks are not cropped
     mean, std = tuple(transform.mean), tuple(transform.std)
     if name.name in _NORMALISE_THEMSELVES:
         mean = std = (0.5,) * 3
@@ -100,12 +105,18 @@ def _torchvision(name: Name) -> Preprocessing:
     )
 
 
-def _retort(_: Name) -> Preprocessing:
+def _retort(name: Name) -> Preprocessing:
+    if name.name == FPN:  # a backbone of timm's: ImageNet's numbers, which nearly all of them have
+        return Preprocessing(segformer.MEAN, segformer.STD, (DENSE, DENSE))
     # Fixed numbers and not the dataset's own, so that a student needs no statistics beside it (our choice).
     return Preprocessing((0.5,) * 3, (0.25,) * 3, (SMALL, SMALL))
 
 
-_BASES = {"timm": _timm, "torchvision": _torchvision, "retort": _retort}
+def _transformers(_: Name) -> Preprocessing:
+    return Preprocessing(segformer.MEAN, segformer.STD, (segformer.SIDE, segformer.SIDE))
+
+
+_BASES = {"timm": _timm, "torchvision": _torchvision, "retort": _retort, "transformers": _transformers}
 
 
 def _interpolation(text: str) -> Interpolation:

@@ -20,6 +20,7 @@ Where the published code of arXiv 2511.14981 gives NaN, or 0 in place of a NaN, 
 from distill.data.splits import stratified_sample
 from distill.quality.key import digest
 from distill.quality.metric import KnowledgeQuality, knowledge_quality
+from distill.quality.passes import Marked
 from distill.quality.scoring import score
 
-__all__ = ["KnowledgeQuality", "digest", "knowledge_quality", "score", "stratified_sample"]
+__all__ = ["KnowledgeQuality", "Marked", "digest", "knowledge_quality", "score", "stratified_sample"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,14 +19,16 @@ class Pair(nn.Module):
     """Makes one student and one teacher feature comparable: one row a sample in each of two matrices.
 
     For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels; for
-    losses without a projector each becomes `grid_rows`.
+    losses without a projector each becomes `grid_rows`. A loss `by_channel` gets one row a channel of a sample.
     """
 
-    def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], project: bool, grid: int) -> None:
+    def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], loss: FeatureLoss, grid: int) -> None:
         super().__init__()
         self.student, self.teacher = Layout(student), Layout(teacher)
         self.common = CommonResolution(self.student, self.teacher)
-        self.project, self.grid = project, grid
+        check_positions(loss, self.common)
+        project = loss.needs_projector
+        self.project, self.by_channel, self.grid = project, loss.by_channel, grid
         self.same_width = project and self.student.channels == self.teacher.channels
         self.projector = self._projector() if project else nn.Identity()
 
@@ -51,7 +54,31 @@ class Pair(nn.Module):
         if not self.project:
             return grid_rows(self.student.canonise(student), self.grid), target
         pooled, target = self.common.match(self.common.student(student), target)
-        return rows(self.projector(pooled), target)
+        projected = self.projector(pooled)
+        return (channel_rows(projected), channel_rows(target)) if self.by_channel else rows(projected, target)
+
+
+def check_positions(loss: FeatureLoss, common: CommonResolution) -> None:
+    """Raise `InvalidConfig` for a loss over the positions of a map where a pair of layers has but one."""
+    if not loss.by_channel or math.prod(common.size) > 1:
+        return
+    student, teacher = list(common.student_layout.shape), list(common.teacher_layout.shape)
+    raise InvalidConfig(
+        f"{type(loss).__name__} compares the positions of maps, and a pair of layers has but one: {student} and "
+        f"{teacher}.",
+        "Choose layers that keep height and width (name them, or use another selection), or another feature loss.",
+        {"student": student, "teacher": teacher},
+    )
+
+
+def compared_rows(loss: FeatureLoss, student: Tensor, target: Tensor, grid: int) -> tuple[Tensor, Tensor]:
+    """A projected student feature and its target, of one shape where the loss needs a projector, as the matrices that
+    the loss compares."""
+    if loss.by_channel:
+        return channel_rows(student), channel_rows(target)
+    if loss.needs_projector:
+        return student.flatten(1), target.flatten(1)
+    return grid_rows(student, grid), grid_rows(target, grid)
 
 
 def rows(student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,6 +87,11 @@ def rows(student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if student.dim() == 4 and student.is_contiguous(memory_format=torch.channels_last):
         student, target = student.movedim(1, -1), target.movedim(1, -1)
     return student.flatten(1), target.flatten(1)
+
+
+def channel_rows(canonical: Tensor) -> Tensor:
+    """(n, c, h, w) or tokens (n, t, c) -> (n c, positions): one row a channel of a sample."""
+    return (canonical.flatten(2) if canonical.dim() == 4 else canonical.movedim(-1, 1)).flatten(0, 1)
 
 
 class FeaturePairs(nn.Module):
@@ -123,7 +155,7 @@ class FeaturePairs(nn.Module):
 
 def _pairs(setup: Setup, loss: FeatureLoss, grid: int) -> nn.ModuleList:
     shapes = zip(setup.student_shapes, setup.teacher_shapes, strict=True)
-    return nn.ModuleList(Pair(s, t, loss.needs_projector, grid) for s, t in shapes)
+    return nn.ModuleList(Pair(s, t, loss, grid) for s, t in shapes)
 
 
 def _pooled(prefix: str, pairs: nn.ModuleList, features: Sequence[Tensor]) -> dict[str, Tensor]:

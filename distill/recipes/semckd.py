@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +14,8 @@ from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import FeatureRecipe
-from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._pairs import check_positions, compared_rows
 from distill.recipes._projectors import three_layers
 from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
 
@@ -66,6 +68,8 @@ class SemCKD(FeatureRecipe):
         students, self._teachers = _layouts(setup.student_shapes), _layouts(setup.teacher_shapes)
         canonical = [teacher.canonical for teacher in self._teachers]
         self._resolutions = [[CommonResolution(s, t) for t in canonical] for s in students]
+        for resolution in chain.from_iterable(self._resolutions):
+            check_positions(self.loss, resolution)
         self._keep = [_largest([row[t] for row in self._resolutions]) for t in range(len(canonical))]
         rows = self._resolutions if self.loss.needs_projector else []
         self.projectors = nn.ModuleList(nn.ModuleList(map(_projector, row)) for row in rows)
@@ -115,13 +119,8 @@ class SemCKD(FeatureRecipe):
             own = self.projectors[s][t](own)  # type: ignore[index]
         if isinstance(self.loss, losses.get("mse")):
             return (own.float() - target.float()).square().flatten(1).mean(1)
-        value: Tensor = self.loss(*self._rows(own, target))
+        value: Tensor = self.loss(*compared_rows(self.loss, own, target, self.grid))
         return value.expand(len(own))
-
-    def _rows(self, own: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        if self.loss.needs_projector:
-            return own.flatten(1), target.flatten(1)
-        return grid_rows(own, self.grid), grid_rows(target, self.grid)
 
 
 def _layouts(shapes: tuple[tuple[int, ...], ...]) -> list[Layout]:

@@ -13,7 +13,8 @@ from distill.parameters import validated
 from distill.recipes._base import Setup
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._pairs import check_positions, compared_rows
 from distill.recipes._projectors import resize, three_layers
 from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT
 from distill.recipes._tail import Tail
@@ -51,6 +52,7 @@ class SimKD(DetachedHead):
         channels = self._student_layout.channels, self._teacher_layout.channels
         self.projector = three_layers(*channels, maps=self._common.maps)
         self.loss, self.grid = losses.get(feature_loss)(), grid
+        check_positions(self.loss, self._common)
         self._teacher_example = setup.teacher_example
         self._tail: list[Tail] = []  # built on first use; a list, so that its shadow is no submodule
         check_nothing_bypasses(_deepest(setup))
@@ -69,10 +71,7 @@ class SimKD(DetachedHead):
         return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
 
     def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
-        if self.loss.needs_projector:
-            loss: Tensor = self.loss(projected.flatten(1), teacher.flatten(1))
-        else:
-            loss = self.loss(grid_rows(projected, self.grid), grid_rows(teacher, self.grid))
+        loss: Tensor = self.loss(*compared_rows(self.loss, projected, teacher, self.grid))
         return loss
 
     def composite_logits(self, student_input: Any) -> Tensor:

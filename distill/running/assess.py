@@ -49,6 +49,8 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
         "task": task.spec.name,
         "metrics": [metric.to_dict() for metric in task.spec.metrics],
+        "per_class": task.spec.per_class,
+        "intervals": task.intervals,
         "recipe": task.config.recipe,
         "student": student,
         "teacher": teacher,

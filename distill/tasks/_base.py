@@ -61,10 +61,12 @@ class Task(ABC):
     A subclass's constructor opens what `run` names below `scratch` and checks that it fits together, before any long
     work: it sets the attributes below and raises `UnknownName`, `InvalidConfig`, `InvalidDataset`, `InvalidTeacher`.
     `run`: with every `auto` that the data decide still in it; `reasons`: why, by field. `classes`: names by number, ()
-    where the task has none. Networks are on `device`.
+    where the task has none. Networks are on `device`. `intervals`: of which kind the figures' intervals are, for
+    people.
     """
 
     spec: ClassVar[TaskSpec]
+    intervals: ClassVar[str] = "Wilson intervals"
     delivery: ClassVar[Delivery]
     answer: Answer
     run: RunSpec

@@ -12,12 +12,16 @@ from distill.data.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
+from distill.models.names import resolve
 from distill.parameters import check as check_parameters
 from distill.recipes._base import Recipe
+from distill.tasks import accepting
+from distill.tasks import spec as specification
 from distill.tasks._base import Splits
+from distill.tasks.spec import TaskSpec
 from distill.training import distributed
 from distill.training.data import Order
-from distill.types import DistillConfig, RunSpec
+from distill.types import Architecture, DistillConfig, RunSpec
 
 
 def recipe_of(run: RunSpec) -> type[Recipe]:
@@ -41,6 +45,33 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
                 {"field": name, "named": len(layers), "layers": config.layers},
             )
     return recipe
+
+
+def check_networks(spec: TaskSpec, run: RunSpec) -> None:
+    """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
+    does not offer; `UnknownName`."""
+    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison}
+    for noun, one in given.items():
+        named = one if isinstance(one, Architecture) or one is None else one.architecture
+        if named is None or spec.name in (answered := _answered(named.name)):
+            continue
+        titles = " and ".join(specification(name).title for name in answered) or "no task"
+        raise InvalidConfig(
+            f"The dataset is for {spec.title}, the {noun} {named.name} for {titles}.",
+            f"Use a network whose name begins with {' or '.join(spec.architectures)}.",
+            {"field": noun, "value": named.name, "task": spec.name},
+        )
+    if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
+        raise InvalidConfig(
+            f"{spec.title} does not offer the recipe {run.config.recipe}.",
+            f"Use one of {', '.join(name for name in recipes.names() if spec.offers(name))}.",
+            {"field": "recipe", "value": run.config.recipe, "task": spec.name},
+        )
+
+
+def _answered(name: str) -> tuple[str, ...]:
+    """The tasks of networks of this name, with or without its library. Raises `UnknownName`."""
+    return accepting(name) or accepting(str(resolve(name)))
 
 
 def device_of(config: DistillConfig) -> tuple[torch.device, str]:

@@ -60,8 +60,9 @@ class TaskSpec:
 
     `name`: the folder's. `modality`: what goes in. `metrics`: rows of report and dashboard in order; the first is the
     primary one, by which the best student is kept. `loss`: what the task's own loss on the labels is called in metrics.
-    `per_class`: the metric whose values by class a report holds under `per_class`; empty: none. `settings`: fields of
-    `DistillConfig` that not every task has and this one has. `recipes`: those that it offers; empty: all.
+    `per_class`: what the values by class that a report holds under `per_class` are called; empty: there are none.
+    `settings`: fields of `DistillConfig` that not every task has and this one has. `recipes`: those that it offers;
+    empty: all.
 
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.

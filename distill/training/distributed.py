@@ -82,17 +82,23 @@ def total(values: Tensor) -> Tensor:
 def average_gradients(gradients: Sequence[Tensor], share: int | Tensor) -> None:
     """Replace every gradient by its mean over all predictions of the step: one all-reduce of one flat tensor.
 
-    `share`: this process's predictions in the step, by which its gradients are weighted.
+    `share`: this process's predictions in the step, by which its gradients are weighted. Without any prediction in any
+    process the mean is 0.
     """
     if world() == 1:
         return
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients]) * share
     flat = total(torch.cat([flat, torch.as_tensor(share, dtype=flat.dtype, device=flat.device).view(1)]))
-    offset = 0
+    offset, predictions = 0, at_least_one(flat[-1])
     for gradient in gradients:
         size = gradient.numel()
-        gradient.copy_((flat[offset : offset + size] / flat[-1]).view_as(gradient))
+        gradient.copy_((flat[offset : offset + size] / predictions).view_as(gradient))
         offset += size
+
+
+def at_least_one(count: int | Tensor) -> int | Tensor:
+    """A count to divide by: 0 / 0 shall be 0."""
+    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)
 
 
 def synced_batch_norm() -> AbstractContextManager[Any]:

@@ -187,7 +187,8 @@ class Loop:
     # -- work ---------------------------------------------------------------------------------------------------
 
     def _step(self, group: list[Any]) -> None:
-        """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`."""
+        """One step on the gradient of the whole group: each batch's loss, a mean, counts by its `weight`. A group that
+        weighs nothing has a gradient of 0."""
         self.optimizer.zero_grad(set_to_none=True)
         weights = [self.answer.weight(batch.labels) for batch in group]
         self.share = sum(weights)
@@ -195,7 +196,7 @@ class Loop:
             targets = self.parts.targets(batch)
             with self.mode.autocast(self.device), distributed.synced_batch_norm():
                 parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
-            (parts["loss"] / (self.share / own)).backward()
+            (parts["loss"] * (own / distributed.at_least_one(self.share))).backward()
             self.meter.add(parts, batch.labels)
         self.images += sum(len(batch.labels) for batch in group)
         self._update()

@@ -45,15 +45,17 @@ class Meter:
             return {}
         flat = [value.reshape(-1) for value in sums.values()]
         count = torch.as_tensor(self._count, dtype=torch.double, device=flat[0].device).view(1)
-        counted = total(torch.cat([*flat, count])).cpu()
-        parts = torch.split(counted[:-1], [len(value) for value in flat])
-        found = {name: part.view(sums[name].shape) for name, part in zip(sums, parts, strict=True)}
-        names, number = tuple(self._losses), float(counted[-1])
+        *values, number = total(torch.cat([*flat, count])).tolist()
+        shapes = {name: value.shape for name, value in self._figures.items()}
+        means = {name: value / (number or 1) for name, value in zip(self._losses, values, strict=False)}
+        parts = torch.split(
+            torch.tensor(values[len(means) :], dtype=torch.double), [shape.numel() for shape in shapes.values()]
+        )
+        found = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
         self._losses, self._figures, self._count = {}, {}, 0
         if number == 0:
             return {}
-        losses = {name: float(found.pop(name) / number) for name in names}
-        return losses | self.answer.values(found, number)
+        return means | self.answer.values(found, number)
 
 
 def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     (built / "assets").mkdir(parents=True)
     (built / "index.html").write_text(INDEX)
     (built / "assets" / "index-abc.js").write_text(SCRIPT)
-    (built / "assets" / "index-abc.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
+    (built / "assets" / "index-abc.js.gz").write_bytes(gzip.compress(SCRIPT.encode(), mtime=0))
     (tmp_path / "secret.txt").write_text("not yours")
     return built
 

@@ -233,7 +233,7 @@ def test_every_table_that_is_offered_is_read(form: str, packed: bool, tmp_path: 
         "json": json.dumps(rows),
     }[form].encode()
     name = f"Reviews.{form.upper()}{'.gz' if packed else ''}"
-    write_folder(tmp_path, {name: gzip.compress(made) if packed else made, "dataset_info.json": b'{"a": 1}'})
+    write_folder(tmp_path, {name: gzip.compress(made, mtime=0) if packed else made, "dataset_info.json": b'{"a": 1}'})
     with folders.dataset_files(tmp_path) as found:
         assert found == {"file": tmp_path / name}
         kind = KINDS[detect(found["file"]) or "zip"]

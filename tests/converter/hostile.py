@@ -136,7 +136,6 @@ PICKLES: dict[str, Callable[[Path], bytes]] = {
     "name_with_a_newline": lambda c: dump({"a\nb": tensor()}),
     "name_that_is_reserved": lambda c: dump({"__metadata__": tensor()}),
     "name_of_a_megabyte": lambda c: dump({"a" * 2**20: tensor()}),
-    "name_that_is_only_a_prefix": lambda c: dump({"module.": tensor()}),
     "wrapped_without_end": lambda c: dump({"model": {"model": {"model": {"model": {"w": tensor()}}}}}),
 }
 """Pickles to put into either container."""

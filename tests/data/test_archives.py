@@ -229,7 +229,7 @@ def test_tar_a_folder_of_exabytes(tmp_path, size, packed):
     block[148:156] = b"%06o\0 " % sum(block)
     rest = write_tar(tmp_path / "rest", tree()).read_bytes()
     path = tmp_path / "a.tar"
-    path.write_bytes(gzip.compress(block + rest) if packed else block + rest)
+    path.write_bytes(gzip.compress(block + rest, mtime=0) if packed else block + rest)
     refused(path, "truncated")
 
 
@@ -323,13 +323,13 @@ def test_gzip_bomb_in_padding(tmp_path):
         info = tarfile.TarInfo("readme.txt")
         info.size = 60 * 2**20
         file.addfile(info, io.BytesIO(bytes(60 * 2**20)))
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(buffer.getvalue()))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
     refused(tmp_path / "a.tar.gz")
 
 
 def test_a_byte_that_changed_where_nothing_else_would_notice(tmp_path):
     write_tar(tmp_path / "a.tar", tree())
-    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes(), compresslevel=0))
+    content = bytearray(gzip.compress((tmp_path / "a.tar").read_bytes(), compresslevel=0, mtime=0))
     content[-30] ^= 1  # in the zeros behind the last member
     (tmp_path / "a.tar.gz").write_bytes(content)
     refused(tmp_path / "a.tar.gz", "damaged")

@@ -55,7 +55,7 @@ def write(path: Path, rows: Rows, form: str) -> Path:
         data = (json.dumps(rows, indent=1) if form.startswith("json.") or form == "json" else "".join(
             json.dumps(row) + "\n" for row in rows
         )).encode()  # fmt: skip
-    path.write_bytes(gzip.compress(data) if form.endswith(".gz") else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if form.endswith(".gz") else data)
     return path
 
 

@@ -18,12 +18,12 @@ from tests.data.files import image_bytes
 TEXTS = "text,label\n" + "".join(f"it {verb} at once {i},{verb}\n" for i in range(10) for verb in ("broke", "held"))
 ASKED = "instruction,output\n" + "".join(f"Name bird {i}.,A wren {i}.\n" for i in range(10))
 UNKNOWN = "colour,weight\nred,1\nblue,2\n"
-MASKS = '''
-"""Pictures with masks."""
+DEPTHS = '''
+"""Pictures with depths."""
 from dataclasses import replace
 from distill.tasks.classify_images import SPEC as CLASSES
-SPEC = replace(CLASSES, name="masks", title="Masks", architectures=("torchvision:fcn_",), older_kind=None,
-               files=("zip with `images/` and `masks/`",))
+SPEC = replace(CLASSES, name="depths", title="Depths", architectures=("torchvision:depth_",), older_kind=None,
+               files=("zip with `images/` and `depths/`",))
 '''
 INSPECT = """
 import zipfile
@@ -34,7 +34,7 @@ def recognise(dataset):
         return Likeness.NO
     with zipfile.ZipFile(next(iter(dataset.files.values()))) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
-    return Likeness.SURE if {"images", "masks"} <= tops else Likeness.NO
+    return Likeness.SURE if {"images", "depths"} <= tops else Likeness.NO
 
 def inspect(dataset, room):
     return {"classes": ["sky", "road"], "counts": {"train": [1, 1], "test": [1, 1]}}
@@ -45,16 +45,16 @@ def named():
 
 
 @pytest.fixture
-def masks(tmp_path: Path) -> Iterator[str]:
+def depths(tmp_path: Path) -> Iterator[str]:
     """One more folder of tasks, as `RETORT_EXTENSIONS` names it."""
-    folder = tmp_path / "more" / "tasks" / "masks"
+    folder = tmp_path / "more" / "tasks" / "depths"
     folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(MASKS)
+    (folder / "__init__.py").write_text(DEPTHS)
     (folder / "inspect.py").write_text(INSPECT)
     tasks.__path__.append(str(folder.parent))
-    yield "masks"
+    yield "depths"
     tasks.__path__.remove(str(folder.parent))
-    for name in [name for name in sys.modules if name.startswith("distill.tasks.masks")]:
+    for name in [name for name in sys.modules if name.startswith("distill.tasks.depths")]:
         del sys.modules[name]
 
 
@@ -78,10 +78,10 @@ def test_files_tell_their_task(tmp_path: Path) -> None:
     assert inspect(DatasetInput(kind="named", name="digits"))["task"] == "classify_images"
 
 
-def test_what_is_sure_goes_before_what_may_be(masks: str, tmp_path: Path) -> None:
-    """A zip of images and masks would make two classes, were nobody surer."""
-    data = archive(tmp_path / "m.zip", ("images", "masks"))
-    assert inspect(data)["task"] == masks
+def test_what_is_sure_goes_before_what_may_be(depths: str, tmp_path: Path) -> None:
+    """A zip of images and depths would make two classes, were nobody surer."""
+    data = archive(tmp_path / "m.zip", ("images", "depths"))
+    assert inspect(data)["task"] == depths
     assert task_of(archive(tmp_path / "c.zip", ("cat", "dog"))) == "classify_images"
 
 
@@ -105,37 +105,38 @@ def test_files_of_another_task_than_asked_for_are_refused_by_name(
     assert tasks.spec(task).files[0] in caught.value.remedy
 
 
-def test_masks_are_no_classes_even_where_classes_are_asked_for(masks: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidDataset, match="Masks"):
-        task_of(archive(tmp_path / "m.zip", ("images", "masks"), "classify_images"))
+def test_depths_are_no_classes_even_where_classes_are_asked_for(depths: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset, match="Depths"):
+        task_of(archive(tmp_path / "m.zip", ("images", "depths"), "classify_images"))
 
 
-def test_files_of_two_tasks_alike_must_be_told(masks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_of_two_tasks_alike_must_be_told(depths: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from distill.tasks.inspection import Likeness
 
-    monkeypatch.setattr(tasks.part(masks, "inspect"), "recognise", lambda _: Likeness.MAYBE)
+    monkeypatch.setattr(tasks.part(depths, "inspect"), "recognise", lambda _: Likeness.MAYBE)
     data = archive(tmp_path / "c.zip", ("cat", "dog"))
     with pytest.raises(InvalidDataset) as caught:
         task_of(data)
-    assert caught.value.details == {"found": ["classify_images", masks]}
-    assert task_of(data.model_copy(update={"task": masks})) == masks
+    assert caught.value.details == {"found": ["classify_images", depths]}
+    assert task_of(data.model_copy(update={"task": depths})) == depths
 
 
-def test_what_no_task_takes_and_what_is_no_task() -> None:
+def test_what_no_task_takes_and_what_is_no_task(tmp_path: Path) -> None:
     with pytest.raises(UnknownName):
         task_of(DatasetInput(kind="named", name="digits", task="sort_pebbles"))
+    (tmp_path / "t.csv").write_text(UNKNOWN)
     with pytest.raises(InvalidDataset, match="of no task"):
-        task_of(DatasetInput(kind="text", name="t", files={"all": __file__}))
+        task_of(DatasetInput(kind="text", name="t", files={"all": str(tmp_path / "t.csv")}))
 
 
-def test_named_sets_have_their_task(masks: str) -> None:
+def test_named_sets_have_their_task(depths: str) -> None:
     sets = {entry["name"]: entry["task"] for entry in named_sets()}
-    assert sets["streets"] == masks
+    assert sets["streets"] == depths
     assert sets["digits"] == "classify_images"
 
 
-def test_a_longer_prefix_takes_a_family_out_of_a_library(masks: str) -> None:
-    assert tasks.accepting("torchvision:fcn_resnet50") == (masks,)
+def test_a_longer_prefix_takes_a_family_out_of_a_library(depths: str) -> None:
+    assert tasks.accepting("torchvision:depth_resnet50") == (depths,)
     assert tasks.accepting("torchvision:resnet50") == ("classify_images",)
     assert tasks.accepting("nowhere:net") == ()
     assert (tasks.container("transformers:bert"), tasks.container("nowhere:net")) == ("folder", "weights")

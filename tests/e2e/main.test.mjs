@@ -168,7 +168,7 @@ test("a distillation is watched: the Q curve fills in, is chosen from, read, wal
   assert.equal(png.subarray(1, 4).toString(), "PNG");
   const csv = String(await saved(() => card.getByRole("button", { name: "CSV" }).click()));
   assert.equal(csv.trim().split("\n").length, 1 + curve.layers.length);
-  await page.getByText("Test accuracy").waitFor();
+  await page.getByRole("rowheader", { name: /^Accuracy/ }).waitFor();
 });
 
 test("jobs are listed live, searched, and compared", async () => {
@@ -181,7 +181,7 @@ test("jobs are listed live, searched, and compared", async () => {
   await page.getByRole("button", { name: "Compare" }).click();
   await page.getByRole("heading", { name: "Settings that differ" }).waitFor();
   const table = String(await saved(() => page.getByRole("button", { name: "CSV" }).click()));
-  assert.match(table, /Test accuracy/);
+  assert.match(table, /Accuracy/);
 });
 
 test("cancelling asks first, says what it does, and ends the job", { timeout: TIMEOUT }, async () => {

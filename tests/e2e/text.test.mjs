@@ -85,7 +85,7 @@ test("the base is fine-tuned, and its student becomes a teacher", { timeout: TIM
   const tuned = await submitted();
   assert.ok(tuned.result.student.accuracy.value > 0.7, JSON.stringify(tuned.result.student.accuracy));
   await page.getByText("12 test texts are also among the training texts").waitFor();
-  await page.getByText(/No text is longer than max_length|Longer than max_length/).waitFor();
+  await page.getByText(/None of the texts is longer than max_length|Longer than max_length/).waitFor();
   await page.getByText("Texts per second, at the end").waitFor();
   await page.getByRole("button", { name: "Use as a teacher" }).click();
   await page.waitForURL(/\/teachers\/tch_/, { timeout: within(90_000) });
@@ -122,7 +122,7 @@ test("it is distilled, after a check that says what that takes", { timeout: TIME
 test("a decoder has its own figures, and no curve where nothing has classes", { timeout: TIMEOUT }, async () => {
   const id = await distilDecoder(service);
   await open(`/jobs/${id}`);
-  for (const row of ["Next-token accuracy", "Perplexity", "ROUGE-L", "Generation"]) await page.getByRole("rowheader", { name: new RegExp(`^${row}`) }).waitFor();
+  for (const row of ["Accuracy of the answers' tokens", "Perplexity of the answers", "ROUGE-L of greedy answers", "Tokens/s, generating"]) await page.getByRole("rowheader", { name: new RegExp(`^${row}`) }).waitFor();
   await page.getByText(/^There is no Q curve: the dataset has no classes/).waitFor();
   await page.getByText(/^even depths, because there is no Q curve/).waitFor();
   await page.getByText("Perplexity of the answers, in validation").first().waitFor();

@@ -48,7 +48,7 @@ class Stack:
             "RETORT_S3_SECRET_KEY": SECRET_KEY,
             "RETORT_S3_BUCKET": self.s3.new_bucket(),
             "RETORT_INSPECT_WAIT_SECONDS": "120",
-            "RETORT_LEASE_SECONDS": "6",
+            "RETORT_LEASE_SECONDS": f"{within(6):g}",
             "RETORT_RENEW_SECONDS": "1",
             "RETORT_SWEEP_SECONDS": "2",
         }

@@ -54,8 +54,8 @@ def lines(rows: list[dict[str, Any]]) -> bytes:
         csv(",text,label", [f"{i},{row}" for i, row in enumerate(TWO)]),
         csv("text,label,,,", [f"{row},,," for row in TWO]),
         csv("url,text,label,path", [f"http://x,{row},p" for row in TWO]),
-        gzip.compress(csv("text,label", TWO)),
-        gzip.compress(lines([{"text": row, "label": "ab"[i % 2]} for i, row in enumerate(TWO)])),
+        gzip.compress(csv("text,label", TWO), mtime=0),
+        gzip.compress(lines([{"text": row, "label": "ab"[i % 2]} for i, row in enumerate(TWO)]), mtime=0),
         json.dumps([{"text": row, "label": "ab"[i % 2]} for i, row in enumerate(TWO)], indent=4).encode(),
     ],
 )  # fmt: skip
@@ -95,7 +95,7 @@ def test_conversations(layout: str, column: str, turns: list[dict[str, str]], tm
     rows = [{"id": str(i), column: turns} for i in range(N)]
     data = {
         "lines": lines(rows), "array": json.dumps(rows).encode(), "indented": json.dumps(rows, indent=2).encode(),
-        "gz": gzip.compress(lines(rows)), "parquet": b"",
+        "gz": gzip.compress(lines(rows), mtime=0), "parquet": b"",
     }[layout]  # fmt: skip
     if layout == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "made")

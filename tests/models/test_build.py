@@ -115,6 +115,7 @@ TOO_LARGE = {"timm:vit_7b_patch16_dinov3"}
 SIZED = (
     "timm:tiny_vit_5m_224",
     "timm:resnet18",
+    "timm:caformer_s18",
     "timm:levit_128s",
     "timm:swiftformer_xs",
     "torchvision:resnet18",

@@ -207,3 +207,11 @@ def test_no_architecture_is_named_where_none_fits(tmp_path: Path) -> None:
     with pytest.raises(InvalidTeacher) as caught:
         models.check(Architecture(name="timm:resnet18"), path)
     assert "fits" not in caught.value.details
+
+
+@pytest.mark.parametrize("name", ["module.", "module._orig_mod."])
+def test_a_name_that_is_only_a_prefix_fits_nothing(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({name: torch.ones(3)}, path)
+    with pytest.raises(InvalidTeacher):
+        models.check(Architecture(name="retort:resnet8"), path)

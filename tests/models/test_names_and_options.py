@@ -56,11 +56,12 @@ def test_unknown_name_suggests():
 def test_catalogue():
     rows = models.catalogue()
     assert [row["name"] for row in rows] == list(models.names())
-    assert {row["library"] for row in rows} == {"timm", "torchvision", "retort"}
+    assert {row["library"] for row in rows} == {"timm", "torchvision", "retort", "transformers"}
     by_name = {row["name"]: row["family"] for row in rows}
     assert by_name["timm:vit_tiny_patch16_224"] == "vision_transformer"
     assert by_name["torchvision:vgg19"] == "vgg"
-    assert "torchvision:fcn_resnet50" not in by_name
+    assert by_name["torchvision:fcn_resnet50"] == "fcn"
+    assert "torchvision:fasterrcnn_resnet50_fpn" not in by_name
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,17 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from distill import recipes
+from distill.answers import ClassAnswer
 from distill.control import Control
 from distill.models import build
+from distill.tasks.generate_text.answer import TokenAnswer
 from distill.train import train
 from distill.training import checkpoint
 from distill.training.data import Order
 from distill.training.head import Rows, _fit, _Problem, _Score, classifier_of, fit_head, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
-from tests.training.conftest import CLASSES, TinyBatch, alone, config, network, tiny_data
+from tests.training.conftest import CLASSES, alone, config, network, tiny_data
 from tests.training.test_resume import drain, same
 
 NEVER = lambda: False  # noqa: E731
@@ -155,19 +156,8 @@ def test_without_one_linear_classifier_nothing_is_fitted(made: nn.Module) -> Non
 
 def test_a_decoders_output_layer_is_no_classifier() -> None:
     """Its logits are rows of one linear layer too, but what they predict are tokens."""
-
-    class Answers:
-        batches_per_epoch = 1
-
-        def epoch(self, epoch: int, start: int = 0) -> Iterator[TinyBatch]:
-            index = torch.arange(2)
-            yield TinyBatch(index, torch.tensor([[-100, 1, 2], [-100, 2, 0]]), torch.randn(2, 4), None)
-
-    made = nn.Linear(4, 3)
-    told = fit_head(made, Answers(), Answers(), Mode(), lambda head: 2)
-    assert told is not None
-    assert not told.fitted
-    assert "tokens" in told.reason
+    assert ClassAnswer().no_fit() == ""
+    assert "tokens" in TokenAnswer().no_fit()
 
 
 def test_squeezenet_classifies_by_a_convolution() -> None:
@@ -230,7 +220,7 @@ def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
     assert outcome.head is not None
     assert outcome.head.fitted
     assert outcome.validation == outcome.head.accuracy_after
-    assert outcome.head.accuracy_before == without.validation_accuracy
+    assert outcome.head.accuracy_before == without.validation
     assert 0 < outcome.head.seconds < outcome.seconds
     one, other = plain.exported().state_dict(), fitted.exported().state_dict()
     assert [key for key in one if not torch.equal(one[key], other[key])] == ["8.weight", "8.bias"]

@@ -65,7 +65,7 @@ def test_handover_and_resume_is_bit_identical(tmp_path: Path, variant: str, at: 
     _, resumed = drain(train(second, data, settings, tmp_path / "b", Control(), resume=newest))
 
     assert same(straight.state_dict(), second.state_dict())
-    assert (whole.step, whole.validation_accuracy) == (resumed.step, resumed.validation_accuracy)
+    assert (whole.step, whole.validation) == (resumed.step, resumed.validation)
 
 
 def test_handover_at_every_step_is_bit_identical(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_server_that_is_not_there(here: Settings, tmp_path: Path, web: Web) ->
 
 def test_caps(web: Web, tmp_path: Path) -> None:
     settings = settings_for(tmp_path, **HERE, max_upload_bytes=1000)
-    packed = gzip.compress(bytes(100_000))
+    packed = gzip.compress(bytes(100_000), mtime=0)
     web.answers = {
         "/said": says(b"x", Content_Length="2000"),
         "/unsaid": says(bytes(100_000), Content_Length=""),

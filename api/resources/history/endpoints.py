@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.http.auth import TenantDep
+from api.http.auth import CallerDep, TenantDep
 from api.http.negotiation import Accept, best
 from api.http.openapi import documented
 from api.http.paging import Limit, NumberCursor, number
@@ -45,7 +45,7 @@ LastEventId = Annotated[
 async def list_job_events(
     request: Request,
     context: ContextDep,
-    tenant: TenantDep,
+    caller: CallerDep,
     job_id: str,
     cursor: NumberCursor,
     limit: Limit = 100,
@@ -56,15 +56,15 @@ async def list_job_events(
     every 15 s and ends behind the event that ends the job. A browser that reconnects then gets 204, which stops it."""
     after = max(cursor, int(last_event_id or 0))
     if best(accept, ["application/json", SSE]) == SSE:
-        first = await context.lanes.reading.run(look, context, tenant, job_id, after)
+        first = await context.lanes.reading.run(look, context, caller.tenant, job_id, after)
         if first.ended_at(after):
             return Response(status_code=204)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream(request, context, tenant, job_id, after), media_type=SSE, headers=headers)
+        return StreamingResponse(stream(request, context, caller, job_id, after), media_type=SSE, headers=headers)
 
     def page() -> EventPage:
         with context.database.read() as session:
-            return service.event_page(session, find(session, tenant, job_id).id, after, limit)
+            return service.event_page(session, find(session, caller.tenant, job_id).id, after, limit)
 
     return await context.lanes.reading.run(page)
 

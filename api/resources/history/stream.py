@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Request
 
+from api.http.auth import Caller, still_valid
 from api.resources.history import service as history
 from api.resources.history.schemas import EventOut
 from api.resources.jobs import service
@@ -45,22 +46,22 @@ def look(context: Context, tenant: str, job_id: str, after: int) -> Look:
         return Look([history.event(row) for row in rows], job.progress, job.status, job.event_seq)
 
 
-async def stream(request: Request, context: Context, tenant: str, job_id: str, after: int) -> AsyncIterator[str]:
-    """Everything after `after`, then what comes; ends behind the event that ends the job.
+async def stream(request: Request, context: Context, caller: Caller, job_id: str, after: int) -> AsyncIterator[str]:
+    """Everything after `after`, then what comes; ends behind the event that ends the job, and with the caller's key.
 
     Besides the numbered events there is `progress` without an id: the latest only, and not repeated on resume.
     """
     with context.watch.job(job_id) as watched:
-        async for text in _messages(request, context, tenant, job_id, after, watched):
+        async for text in _messages(request, context, caller, job_id, after, watched):
             yield text
 
 
 async def _messages(
-    request: Request, context: Context, tenant: str, job_id: str, after: int, watched: Watched
+    request: Request, context: Context, caller: Caller, job_id: str, after: int, watched: Watched
 ) -> AsyncIterator[str]:
     progress, spoken = None, time.monotonic()
-    while not await request.is_disconnected():
-        found = await context.lanes.reading.run(look, context, tenant, job_id, after)
+    while await still_valid(context, caller) and not await request.is_disconnected():
+        found = await context.lanes.reading.run(look, context, caller.tenant, job_id, after)
         lines = [_numbered(each) for each in found.events]
         if found.progress not in (None, progress) and found.status not in TERMINAL:
             progress = found.progress

@@ -6,7 +6,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from distill.modalities.images.crops import Box, centre_box, random_box
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import Samples, to_array, to_tensor
 
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -81,7 +81,7 @@ def _resized(image: Image.Image, box: Box, wanted: Preprocessing) -> Image.Image
     height, width = wanted.size
     if image.size == (width, height) and box == (0.0, 0.0, float(width), float(height)):
         return image
-    return image.resize((width, height), _RESAMPLING[wanted.interpolation], box=box)
+    return image.resize((width, height), RESAMPLING[wanted.interpolation], box=box)
 
 
 def evaluation_view(image: Image.Image, wanted: Preprocessing) -> Pixels:
@@ -137,6 +137,15 @@ def shares_memory(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -
         return True  # no such folder: another kind of system, whose shared memory has no such cap
 
 
+class Shown(Protocol):
+    """What worker processes are asked for: by (epoch, sample), one array for each of `wanted` and whatever else a batch
+    has of the sample; an error of ours as a value."""
+
+    @property
+    def wanted(self) -> tuple[Preprocessing, ...]: ...
+    def __getitem__(self, key: Key) -> tuple[NDArray[Any], ...] | RetortError: ...
+
+
 class _Batches:
     """What the DataLoader iterates: replaced before every epoch."""
 
@@ -153,7 +162,7 @@ class _Batches:
 class LargeImages:
     """Batches of views in the order asked for; worker processes are started once and kept until `close`."""
 
-    def __init__(self, views: Views, workers: int) -> None:
+    def __init__(self, views: Shown, workers: int) -> None:
         self._batches = _Batches()
         self._views, self._workers = views, workers
         self._loader: DataLoader[Any] | None = None
@@ -181,7 +190,7 @@ class LargeImages:
     def _started(self, batch: int) -> DataLoader[Any]:
         copied = not shares_memory(self._views.wanted, batch, self._workers)
         return DataLoader(
-            self._views,
+            self._views,  # type: ignore[arg-type]  # any map from key to sample is one
             batch_sampler=self._batches,
             num_workers=self._workers,
             multiprocessing_context="spawn",

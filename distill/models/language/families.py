@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import UnknownName
-from distill.types import LANGUAGE
 
-PREFIX = LANGUAGE
+PREFIX = "transformers:"
 SAME = "auto"
 """`transformers:auto`: the teacher's family."""
 

@@ -18,7 +18,7 @@ from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe, recorded_view
 from distill.tasks._base import Split, Task
 from distill.tasks._network import Network
-from distill.tasks._opening import check_order, device_of, recipe_of, splits_of
+from distill.tasks._opening import check_networks, check_order, device_of, recipe_of, splits_of
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, RunSpec
@@ -34,6 +34,7 @@ class ImageTask(Task):
     outputs: int
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
+        check_networks(self.spec, run)
         self.run, self.recipe = run, recipe_of(run)
         self.device, why = device_of(run.config)
         self.open(scratch)

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from distill.tasks._image_networks import catalogue_of, examine, measure
+from distill.tasks.classify_images import SPEC
 
-from distill.anatomy import anatomy
-from distill.models import catalogue as classifiers
-from distill.models import check
-from distill.models.measure import measure as measured
-from distill.recorded import recorded_view
-from distill.tasks.networks import Sent
-from distill.types import Architecture
+__all__ = ["catalogue", "examine", "measure"]
 
 
 def catalogue() -> list[dict[str, str]]:
-    return classifiers()
-
-
-def examine(architecture: Architecture, sent: Sent) -> dict[str, Any]:
-    report = check(architecture, str(sent.path))
-    recorded_view(report.metadata, report.in_channels)  # every run of it would refuse the same
-    found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
-    return found | report.to_dict()
-
-
-def measure(question: dict[str, Any]) -> dict[str, Any]:
-    architecture = Architecture.model_validate(question["architecture"])
-    return asdict(measured(**question | {"architecture": architecture}))
+    return catalogue_of(SPEC.name)

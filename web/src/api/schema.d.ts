@@ -1022,7 +1022,7 @@ export interface paths {
         };
         /**
          * Is the process alive?
-         * @description For restarts: answers as long as the process does. Needs no key.
+         * @description For restarts: answers as long as the process does, whatever it waits for. Needs no key.
          */
         get: operations["get_livez"];
         put?: never;
@@ -1042,7 +1042,7 @@ export interface paths {
         };
         /**
          * Can the service serve?
-         * @description For load balancers: 200 when database and object store answer, else 503. Needs no key.
+         * @description For load balancers: 200 when database and object store answer within a few seconds, else 503. Needs no key.
          */
         get: operations["get_readyz"];
         put?: never;
@@ -9993,7 +9993,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "database_unavailable" | "storage_unavailable";
+                        code?: "database_unavailable" | "storage_unavailable" | "resolver_unavailable";
                     };
                 };
             };

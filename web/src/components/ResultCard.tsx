@@ -19,13 +19,16 @@ interface RowOf {
 }
 
 /** The task's metrics, then what every network costs. `sample`: what costs are told for. */
-export function rowsOf(metrics: Metric[], sample = "sample"): RowOf[] {
+const rowsOf = (metrics: Metric[], sample?: string): RowOf[] => [...metrics.map(metricRow), ...costRows(sample)];
+
+export function metricRow(metric: Metric): RowOf {
+  const found = (column: Column): Share | null => figureAt(column, metric);
+  return { name: capital(metric.label), note: metric.note ? (column) => noteOf(column, metric) : undefined, value: (column) => shown(metric, found(column)?.value), range: found, bound: metric.unit === "share" ? (value) => (100 * value).toFixed(1) : figure };
+}
+
+export function costRows(sample = "sample"): RowOf[] {
   const one = ({ tokens }: Column): string => `one ${sample}${tokens === null ? "" : ` of ${tokens} tokens`}`;
   return [
-    ...metrics.map((metric): RowOf => {
-      const found = (column: Column): Share | null => figureAt(column, metric);
-      return { name: capital(metric.label), note: metric.note ? (column) => noteOf(column, metric) : undefined, value: (column) => shown(metric, found(column)?.value), range: found, bound: metric.unit === "share" ? (value) => (100 * value).toFixed(1) : figure };
-    }),
     { name: "Parameters", value: (c) => short(c.parameters) },
     { name: "FLOPs", note: (c) => `${one(c)}, multiply-add = 2`, value: (c) => short(c.flops) },
     { name: "Size on disk", value: (c) => bytes(c.bytes) },

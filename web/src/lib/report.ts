@@ -4,6 +4,12 @@ type Bag = Record<string, unknown>;
 export interface DatasetFindings {
   classes: string[];
   counts: { split: string; counts: number[] }[];
+  /** Samples that have each class; of samples with several classes these are more than there are samples. */
+  byClass: { split: string; counts: number[] }[];
+  /** Each class's share of what is labelled in the training samples (pixels); empty where samples have one class each. */
+  shares: number[];
+  /** The share of pixels without a class in the training samples; null where there is no such thing. */
+  unlabelled: number | null;
   sizes: string;
   modes: string;
   corrupt: number;
@@ -30,11 +36,14 @@ const text = (value: unknown): string => (typeof value === "string" ? value : ""
 
 export function datasetFindings(report: Bag | null): DatasetFindings | null {
   if (!report) return null;
-  const counts = Object.entries(bag(report.counts)).map(([split, each]) => ({ split, counts: list(each).map(Number) }));
+  const counts = bySplit(report.counts);
   const found = textFindings(report);
   return {
     classes: list(report.classes).map(String),
     counts,
+    byClass: report.images_with ? bySplit(report.images_with) : counts,
+    shares: list(bag(report.pixel_shares).train).map(Number),
+    unlabelled: number(bag(report.unlabelled).train),
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,
@@ -44,6 +53,8 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     text: found,
   };
 }
+
+const bySplit = (value: unknown): { split: string; counts: number[] }[] => Object.entries(bag(value)).map(([split, each]) => ({ split, counts: list(each).map(Number) }));
 
 export const total = (counts: number[]): number => counts.reduce((a, b) => a + b, 0);
 

@@ -26,6 +26,7 @@ export const isFolder = (tasks: Task[], architecture: string): boolean => accept
 export const studentFile = (tasks: Task[], job: Pick<Job, "student">): string => (isFolder(tasks, job.student.name) ? "student.zip" : "student.safetensors");
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+export const sampleOf = (task: Task | undefined): string => task?.sample ?? "sample";
 export const samplesOf = (task: Task | undefined): string => task?.samples ?? "samples";
 
 /** The names of several tasks in a sentence. */
@@ -81,8 +82,13 @@ export function shown(metric: Metric, value: number | null | undefined): string 
   return metric.unit === "per_second" ? `${value < 100 ? figure(value, 3) : count(value)} /s` : figure(value);
 }
 
+const alike = (one: Metric, other: Metric): boolean => one.name === other.name && one.label === other.label;
+
 /** Of all tasks of these jobs, each metric once. */
 export function metricsOf(tasks: Task[], jobs: Pick<Job, "task">[]): Metric[] {
   const wanted = jobs.flatMap(({ task }) => named(tasks, task)?.metrics ?? []);
-  return wanted.filter((metric, at) => wanted.findIndex(({ name, label }) => name === metric.name && label === metric.label) === at);
+  return wanted.filter((metric, at) => wanted.findIndex((each) => alike(each, metric)) === at);
 }
+
+/** Whether the job's task has the metric: another's may have the same key and mean something else. */
+export const has = (tasks: Task[], { task }: Pick<Job, "task">, metric: Metric): boolean => named(tasks, task)?.metrics.some((each) => alike(each, metric)) ?? false;

@@ -9,7 +9,7 @@ import { build, EMPTY, pairs, withOption } from "./draft";
 import { chosen, suggested, trouble } from "./folder";
 import { classWords, datasetFindings, teacherFindings } from "./report";
 import { ask, parse } from "./schema";
-import { accepting, capital, chosenTasks, metricsOf, misfits, ofTeacher, samplesOf, settingsFor, shown, studentFile, tasksOf } from "./tasks";
+import { accepting, capital, chosenTasks, has, metricsOf, misfits, ofTeacher, samplesOf, settingsFor, shown, studentFile, tasksOf } from "./tasks";
 
 const file = (name: string): File => new File(["x"], name);
 const names = (files: File[]): string[] => files.map(({ name }) => name);
@@ -98,9 +98,15 @@ describe("what a job is for", () => {
     expect(Object.keys(settingsFor(Object.fromEntries(each.settings.map((name) => [name, {}])), TASKS, [each]))).toEqual(each.settings);
   });
 
+  test("a metric of another task is another metric, whatever its key", () => {
+    const jobs = [job({ task: "classify_images" }), job({ task: "generate_text" })];
+    const found = metricsOf(TASKS, jobs).map((metric) => [metric.label, jobs.map((each) => has(TASKS, each, metric))]);
+    expect(Object.fromEntries(found)).toMatchObject({ accuracy: [true, false], "accuracy of the answers' tokens": [false, true], loss: [true, true] });
+  });
+
   test("a longer prefix takes a family out of a library", () => {
-    const masks = { ...task("classify_images"), name: "masks", architectures: ["torchvision:fcn_"] };
-    expect(accepting([...TASKS, masks], "torchvision:fcn_resnet50")).toEqual([masks]);
+    const masks = { ...task("classify_images"), name: "masks", architectures: ["torchvision:masking_"] };
+    expect(accepting([...TASKS, masks], "torchvision:masking_resnet50")).toEqual([masks]);
     expect(accepting([...TASKS, masks], "torchvision:resnet50")).toEqual([task("classify_images")]);
   });
 });

@@ -4,14 +4,14 @@ import { api, unwrap } from "../api/client";
 import { loadCurve } from "../api/curve";
 import { asProblem } from "../api/problem";
 import { type Column, figureAt, readResult, studentOf, teacherOf } from "../api/result";
-import type { Curve, Job, Task } from "../api/types";
+import type { Curve, Job, Metric, Task } from "../api/types";
 import { type Overlay, OverlayChart } from "../charts/OverlayChart";
 import { FIELDS, type Field } from "../charts/QCurvePicture";
 import { Icon } from "../components/Icon";
 import { JobPicker } from "../components/JobPicker";
 import { Card, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
-import { rowsOf } from "../components/ResultCard";
+import { costRows, metricRow } from "../components/ResultCard";
 import { Status } from "../components/Status";
 import { useSay, useTry } from "../components/Toasts";
 import { usePoll } from "../hooks/usePoll";
@@ -21,7 +21,7 @@ import { copy, save } from "../lib/download";
 import { bare, MISSING, words } from "../lib/format";
 import { title } from "../lib/jobs";
 import { settings, shownValue } from "../lib/settings";
-import { metricsOf, shown } from "../lib/tasks";
+import { has, metricsOf, shown } from "../lib/tasks";
 import { Link, navigate, usePlace } from "../router";
 
 interface Compared {
@@ -130,13 +130,16 @@ function rows(jobs: Job[], tasks: Task[]): string[][] {
   const primary = metrics.filter((metric) => tasks.some((task) => task.metrics[0] === metric));
   const students: (Column | undefined)[] = jobs.map((job) => studentOf(readResult(job)));
   const teachers = jobs.map((job) => teacherOf(readResult(job)));
+  const figures = (metric: Metric, columns: (Column | undefined)[]): string[] =>
+    columns.map((column, at) => (has(tasks, jobs[at]!, metric) ? shown(metric, figureAt(column, metric)?.value) : MISSING));
   return [
     ["Status", ...jobs.map((job) => job.status)],
     ["Recipe", ...jobs.map((job) => words(job.recipe))],
     ["Student", ...jobs.map((job) => bare(job.student.name))],
     ["Layers chosen by", ...jobs.map((job) => String(job.selection?.rule ?? MISSING))],
-    ...rowsOf(metrics).map((row) => [row.name, ...students.map((column) => (column ? row.value(column) : MISSING))]),
-    ...primary.map((metric) => [`Teacher's ${metric.label}`, ...teachers.map((column) => shown(metric, figureAt(column, metric)?.value))]),
+    ...metrics.map((metric) => [metricRow(metric).name, ...figures(metric, students)]),
+    ...costRows().map((row) => [row.name, ...students.map((column) => (column ? row.value(column) : MISSING))]),
+    ...primary.map((metric) => [`Teacher's ${metric.label}`, ...figures(metric, teachers)]),
   ];
 }
 

@@ -11,9 +11,9 @@ import { Tiles } from "../components/Tiles";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
-import { bytes, clock, count } from "../lib/format";
+import { bytes, clock, count, percent } from "../lib/format";
 import { type DatasetFindings, datasetFindings, total } from "../lib/report";
-import { capital, named, samplesOf } from "../lib/tasks";
+import { capital, named, sampleOf, samplesOf } from "../lib/tasks";
 import { Link, navigate } from "../router";
 
 export function Dataset({ id }: { id: string }) {
@@ -50,7 +50,7 @@ export function Dataset({ id }: { id: string }) {
       {data.error && <ErrorNote error={data.error} />}
       {found && <Twins found={found} samples={samples} />}
       <Overview dataset={data} found={found} task={task} />
-      {found && found.classes.length > 0 && <Classes found={found} samples={samples} sheet={data.thumbnails} />}
+      {found && found.classes.length > 0 && <Classes found={found} task={task} sheet={data.thumbnails} />}
       {found?.text && <TextCards text={found.text} />}
       {found && <Concerns found={found} />}
     </Page>
@@ -86,22 +86,23 @@ function fileWords(file: Record<string, unknown>): string {
 
 const DRAWN = 200;
 
-function Classes({ found, samples, sheet }: { found: DatasetFindings; samples: string; sheet: DatasetData["thumbnails"] }) {
+function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; sheet: DatasetData["thumbnails"] }) {
   const picture = usePicture(sheet?.href ?? null);
-  const train = found.counts.find(({ split }) => split === "train")?.counts ?? [];
-  const most = Math.max(1, ...found.counts.flatMap(({ counts }) => counts));
+  const train = found.byClass.find(({ split }) => split === "train")?.counts ?? [];
+  const most = Math.max(1, ...found.byClass.flatMap(({ counts }) => counts));
   return (
-    <Card title={`${capital(samples)} by class`} aside={found.counts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
+    <Card title={`${capital(samplesOf(task))} by class`} aside={found.byClass.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
       <table className="bars">
         <thead className="visually-hidden">
           <tr>
             <th scope="col">Class</th>
             {sheet && <th scope="col">Examples</th>}
-            {found.counts.map(({ split }) => (
+            {found.byClass.map(({ split }) => (
               <th key={split} scope="col">
                 {split}
               </th>
             ))}
+            {found.shares.length > 0 && <th scope="col">share of labelled pixels</th>}
           </tr>
         </thead>
         <tbody>
@@ -109,16 +110,23 @@ function Classes({ found, samples, sheet }: { found: DatasetFindings; samples: s
             <tr key={name}>
               <th scope="row">{name}</th>
               {sheet && <td className="examples">{picture && <Tiles sheet={sheet} picture={picture} row={at} name={name} images={train[at] ?? 0} />}</td>}
-              {found.counts.map(({ split, counts }, which) => (
+              {found.byClass.map(({ split, counts }, which) => (
                 <td key={split} className="amounts">
                   <span className={`amount series-${which}`} style={{ width: `${(72 * (counts[at] ?? 0)) / most}%` }} aria-hidden="true" />
                   {count(counts[at])}
                 </td>
               ))}
+              {found.shares.length > 0 && <td title="Share of the labelled training pixels">{percent(found.shares[at] ?? 0, 1)}</td>}
             </tr>
           ))}
         </tbody>
       </table>
+      {found.shares.length > 0 && (
+        <p className="muted small">
+          A {sampleOf(task)} counts in each of its classes. The last column is a class&apos;s share of the labelled training pixels
+          {found.unlabelled ? `; ${percent(found.unlabelled, 1)} of all have no class` : ""}.
+        </p>
+      )}
       {sheet && found.classes.length > sheet.rows && <p className="muted small">Examples of the first {sheet.rows} classes.</p>}
       {found.classes.length > DRAWN && <p className="muted small">The first {DRAWN} of {count(found.classes.length)} classes.</p>}
     </Card>

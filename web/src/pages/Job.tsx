@@ -13,6 +13,7 @@ import { Phases } from "../components/Phases";
 import { Problem } from "../components/Problem";
 import { ResultCard } from "../components/ResultCard";
 import { explain, Status } from "../components/Status";
+import { TestedCard } from "../components/TestedCard";
 import { TrainingCharts } from "../components/TrainingCharts";
 import { Vitals } from "../components/Vitals";
 import { useKeptCurve } from "../hooks/useKeptCurve";
@@ -71,6 +72,7 @@ export function Job({ id }: { id: string }) {
       <Phases job={job} history={history} scores={scores && (kept.pending || !unscored(history))} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
+      {result && job.finished_at && <TestedCard job={job} />}
       <Vitals job={job} live={live} />
       {scores && <CurveCard job={job} history={history} kept={kept} />}
       <TrainingCharts job={job} history={history} version={live.version} />

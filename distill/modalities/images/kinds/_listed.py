@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Protocol
 
 from distill.data.columns import LABELS, PATHS, SPLITS, find, found
 from distill.data.labelled import (
@@ -28,20 +27,12 @@ from distill.data.row_checks import Row, refuse
 from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
+from distill.modalities.images.kinds._members import Members, content
 from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
-from distill.modalities.images.sources import Source, UnreadableImage
 from distill.modalities.images.tree import Layout
 
 _PATH_BYTES = 4096
-
-
-class Members(Protocol):
-    """An archive's admitted files."""
-
-    files: list[File]
-
-    def source(self, positions: list[int]) -> Source: ...
 
 
 @dataclass
@@ -105,11 +96,11 @@ def _tables(files: Iterable[File]) -> list[Table]:
 
 def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits) -> Table:
     """Read the header and first row, and find the column that names images by what the archive has."""
-    content = _content(table, members)
-    form = form_of(content.getbuffer()[:HEAD_BYTES].tobytes())
+    stream = io.BytesIO(content(members, table.file))
+    form = form_of(stream.getbuffer()[:HEAD_BYTES].tobytes())
     if form != "csv" and table.file.parts[-1].lower().endswith(".json") and form == "jsonl":
         return table  # an object of settings, as many archives have them; rows are an array
-    rows = read_rows(content, form, row_limits(limits, _PATH_BYTES), table.name)
+    rows = read_rows(stream, form, row_limits(limits, _PATH_BYTES), table.name)
     try:
         first = next(rows, None)
     except InvalidDataset:
@@ -141,13 +132,6 @@ def _path_column(first: Row, table: Table, files: NamedFiles) -> str | None:
     others = [column for column, value in first.items() if isinstance(value, str) and not value.strip().isdigit()]
     others = [] if sure else [column for column in others if column not in (*known, *found(first, (*LABELS, *SPLITS)))]
     return next((column for column in (*known, *others) if files.names_one(first[column], folder)), (*sure, None)[0])
-
-
-def _content(table: Table, members: Members) -> io.BytesIO:
-    try:
-        return io.BytesIO(members.source([table.file.position]).content(0))
-    except UnreadableImage as error:
-        refuse(f"{table.name} cannot be read ({error})", "Pack the archive again.")
 
 
 def _chosen(tables: Sequence[Table], role: str) -> list[Table]:

@@ -23,6 +23,7 @@ from distill.modalities.images.sources import Picked, Source, SpanImages
 
 _BLOCK = 512
 _EXTENDED_BYTES = 64 * 1024
+_LISTS = frozenset({".txt", ".json"})  # names of classes, members of splits
 _REGULAR = frozenset({b"0", b"\0", b"7"})
 
 
@@ -75,13 +76,13 @@ class TarMembers:
             refuse(f"its gzip stream is damaged or truncated ({error})")
 
     def _admit(self, member: Member, gate: Gate, position: int, read: Callable[[int], bytes]) -> bytes | None:
-        """The member's first bytes, which were read, where it is an image or a table that `position` shall stand for;
-        else None."""
+        """The member's first bytes, which were read, where it is an image, a table or a list that `position` shall
+        stand for; else None."""
         if member.folder:
             self.folders.append(gate.folder(member.name))
             return None
         parts = gate.file(member.name, member.size)
-        table = PurePosixPath(parts[-1]).suffix.lower() in FORMS
+        table = PurePosixPath(parts[-1]).suffix.lower() in FORMS | _LISTS
         head = b"" if table else read(min(member.size, HEAD_BYTES))
         image = not table and is_image(parts[-1], lambda: head)
         self.files.append(File(parts, position if image or table else -1, image))

@@ -11,8 +11,7 @@ from distill.data.limits import Limits
 from distill.errors import InvalidDataset
 from distill.modalities.images.kinds._base import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
-from distill.modalities.images.kinds._tar import TarMembers
-from distill.modalities.images.kinds._zip import ZipMembers
+from distill.modalities.images.kinds._members import Members, members_of
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange
 from distill.types import DatasetInput
@@ -23,13 +22,13 @@ def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
     classes counts before class folders."""
     layouts: dict[str, tuple[Layout, Callable[[list[int]], Source]]] = {}
     for role, path in sorted(paths_of(dataset).items(), reverse=True):  # train before test
-        members = _members(path, limits, scratch)
+        members = members_of(path, limits, scratch)
         classes = layouts["train"][0].classes if role == "test" else None
         layouts[role] = (_layout(members, limits, role, classes), members.source)
     return from_layouts(layouts)
 
 
-def _layout(members: ZipMembers | TarMembers, limits: Limits, role: str, classes: tuple[str, ...] | None) -> Layout:
+def _layout(members: Members, limits: Limits, role: str, classes: tuple[str, ...] | None) -> Layout:
     found = listed(members, limits, role, classes)
     if found.layout is not None:
         return found.layout
@@ -40,12 +39,6 @@ def _layout(members: ZipMembers | TarMembers, limits: Limits, role: str, classes
         remedy = " ".join([*notes, error.remedy])  # a table that could not be used is the likelier reason
         raise InvalidDataset(error.message, remedy, error.details) from error
     return replace(layout, notes=(*layout.notes, *found.notes))
-
-
-def _members(path: Path, limits: Limits, scratch: Path | None) -> ZipMembers | TarMembers:
-    with path.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
-    return ZipMembers(path, limits) if is_zip else TarMembers(path, limits, scratch)
 
 
 ENTRY = open_archive

@@ -1,0 +1,1 @@
+"""Semantic segmentation, studied through the HTTP API."""

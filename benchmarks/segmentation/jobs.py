@@ -1,0 +1,50 @@
+"""Jobs of a study, ordered from a running service over HTTP and found again by their labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+
+OVER = ("succeeded", "failed", "cancelled")
+
+
+class Service:
+    """A service at `url`; `study`: the label that its jobs carry, so that none is ordered twice."""
+
+    def __init__(self, url: str, study: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=300)
+        self.study = study
+
+    def get(self, path: str) -> Any:
+        return self.http.get(path).raise_for_status().json()
+
+    def post(self, path: str, **more: Any) -> Any:
+        answer = self.http.post(path, **more)
+        if answer.is_error:
+            raise SystemExit(f"POST {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+    def until(self, path: str, over: Iterable[str] = OVER, pause: float = 3) -> Any:
+        while (found := self.get(path))["status"] not in over:
+            time.sleep(pause)
+        return found
+
+    def named(self, kind: str, name: str) -> Any | None:
+        return next((item for item in self.get(f"/{kind}?limit=100")["items"] if item["name"] == name), None)
+
+    def job(self, arm: str, seed: int, body: dict[str, Any]) -> str:
+        """The id of the job with these labels, ordered if it is not there yet."""
+        labels = {"study": self.study, "arm": arm.replace(", ", "-"), "seed": str(seed)}
+        for item in self.get("/jobs?limit=100")["items"]:
+            if item["labels"] == labels and item["status"] not in ("failed", "cancelled"):
+                return str(item["id"])
+        return str(self.post("/jobs", json=body | {"labels": labels, "name": f"{arm}, seed {seed}"})["id"])
+
+    def succeeded(self, job: str) -> Any:
+        found = self.until(f"/jobs/{job}")
+        if found["status"] != "succeeded":
+            raise SystemExit(f"{job} is {found['status']}: {found['error']}")
+        return found

@@ -1,0 +1,57 @@
+"""Each channel's map as a distribution over positions: where the teacher looks, and not how strongly."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill.errors import InvalidConfig
+from distill.objectives.features import FeatureLoss
+
+PARAMETERS: dict[str, dict[str, Any]] = {}
+TEMPERATURE = 4.0
+
+
+class ChannelWise(FeatureLoss):
+    """T^2 / (n c) sum over samples and channels of KL( softmax(teacher / T) || softmax(student / T) ), the softmax over
+    the positions of one channel's map: channel-wise distillation (Shu et al. 2021, arXiv 2011.13256, equations 2, 3).
+
+    student, teacher (n c, p): a row is one channel of one sample, p positions. >= 0, nats times T^2 = 16. The student
+    is first projected to the teacher's channels; a constant added to a channel changes nothing. Without rows or columns
+    it is 0; features whose squared norm overflows give NaN, so that divergence is seen (**our choices**). Agrees with
+    the authors' `CriterionCWD(norm_type="channel", divergence="kl", temperature=4)`. Raises `InvalidConfig` for
+    different shapes, and for maps of a single position, whose only distribution is no knowledge.
+    """
+
+    needs_projector: ClassVar[bool] = True
+    by_channel: ClassVar[bool] = True
+
+    temperature: float = TEMPERATURE
+
+    @classmethod
+    def at(cls, temperature: float) -> ChannelWise:
+        """With another T than the paper's 4."""
+        made = cls()
+        made.temperature = temperature
+        return made
+
+    def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
+        if student.shape != teacher.shape or student.shape[1] == 1:
+            raise InvalidConfig(
+                f"channel_wise compares maps of one size with more than one position, not {tuple(student.shape)} and "
+                f"{tuple(teacher.shape)} (channels, positions).",
+                "Choose layers that keep height and width, or another feature loss.",
+                {"student": list(student.shape), "teacher": list(teacher.shape)},
+            )
+        if mask is not None:
+            student, teacher = student[mask], teacher[mask]
+        if not student.numel():
+            return student.sum()
+        log_p, log_q = (F.log_softmax(rows / self.temperature, dim=1) for rows in (teacher, student))
+        energy = (student.detach().square().sum() + teacher.detach().square().sum()) * 0  # NaN where it overflows
+        return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * self.temperature**2 + energy
+
+
+ENTRY = ChannelWise

@@ -1,0 +1,81 @@
+"""`retort:fpn`: any timm backbone under a light feature pyramid that names the class of every pixel.
+
+Lin et al. 2017, "Feature Pyramid Networks", and of Kirillov et al. 2019 ("Panoptic FPN") the sum of all levels. Light:
+one 1x1 convolution a level, one 3x3 convolution on the finest.
+
+State dict: `backbone.*` (timm's own names under `features_only`), `decoder.lateral.L.{weight,bias}`,
+`decoder.smooth.{conv,norm}.*`, `head.{weight,bias}`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distill.errors import InvalidConfig
+from distill.models.small import ConvNormAct
+
+BACKBONE, WIDTH = "resnet18", 64
+FINEST = 4
+"""Stride of the finest level that is used, where the backbone has one so fine."""
+
+
+class Decoder(nn.Module):
+    """Levels (n, c_l, h_l, w_l), the finest first -> (n, width, h_0, w_0).
+
+    p_L = lateral_L(x_L),  p_l = lateral_l(x_l) + upsampled(p_{l+1}),  out = smooth(p_0); bilinear upsampling.
+    """
+
+    def __init__(self, channels: list[int], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.smooth = ConvNormAct(width, width)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        *finer, x = (lateral(level) for lateral, level in zip(self.lateral, levels, strict=True))
+        for level in reversed(finer):
+            x = level + F.interpolate(x, size=level.shape[-2:], mode="bilinear", align_corners=False)
+        smooth: Tensor = self.smooth(x)
+        return smooth
+
+
+class FPN(nn.Module):
+    """(n, in_channels, h, w) -> logits (n, num_classes, h, w), bilinearly upsampled from the finest level.
+
+    Everything passes `decoder`'s output, so a recipe whose head learns from detached features distils up to it.
+    """
+
+    def __init__(self, backbone: nn.Module, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.decoder = Decoder(backbone.feature_info.channels(), width)  # type: ignore[operator, union-attr]
+        self.head = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.head(self.decoder(self.backbone(x)))
+        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64). Raises
+    `InvalidConfig` for a backbone that gives no feature maps."""
+    import timm  # here: names.py says why
+
+    name = options.get("backbone", BACKBONE).removeprefix("timm:")
+    try:
+        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels)
+        strides = backbone.feature_info.reduction()
+        levels = [i for i, stride in enumerate(strides) if stride >= FINEST]
+        if levels and len(levels) < len(strides):
+            backbone = timm.create_model(
+                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels
+            )
+    except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
+        raise InvalidConfig(
+            f"The backbone timm:{name} gives no feature maps: {str(error)[:200]}",
+            "Choose a convolutional network, a Swin or a plain vision transformer.",
+            {"option": "backbone", "value": name},
+        ) from error
+    return FPN(backbone, num_classes, options.get("width", WIDTH))

@@ -1,0 +1,45 @@
+"""One class a pixel."""
+
+from distill.tasks.spec import Metric, TaskSpec
+
+SPEC = TaskSpec(
+    name="segment_images",
+    title="Semantic segmentation",
+    summary="Pictures with a mask of classes each; the student names the class of every pixel.",
+    modality="images",
+    sample="image",
+    samples="images",
+    metrics=(
+        Metric("mean_iou", "mean IoU", "share", higher_is_better=True, interval=True),
+        Metric("pixel_accuracy", "pixel accuracy", "share", higher_is_better=True, interval=True),
+        Metric("agreement", "pixels that agree with teacher", "share", higher_is_better=True, interval=True),
+        Metric("loss", "loss", "nats", higher_is_better=False),
+    ),
+    architectures=(
+        "torchvision:fcn_",
+        "torchvision:deeplabv3_",
+        "torchvision:lraspp_",
+        "retort:fpn",
+        "transformers:segformer",
+    ),
+    per_class="IoU",
+    settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    recipes=(
+        "blockwise_logit",
+        "cross_entropy",
+        "feature_logit",
+        "feature_only",
+        "logit",
+        "logit_standardized",
+        "similarity_preserving",
+    ),
+    student="retort:fpn",
+    files=(
+        "a zip, tar, tar.gz or folder with `images/` beside `masks/` of the same names, also below `train/`, `val/`, "
+        "`test/`; VOC's, Cityscapes' and CamVid's layouts",
+        "parquet with columns `image` and `annotation` or `mask`",
+        "masks are PNG: 8 or 16 bits, palette, or colours; 255 stands for no class",
+        "`classes.txt`, `label_colors.txt` or `classes.json` names the classes",
+    ),
+    student_hint="`retort:fpn` takes any timm network as its option `backbone`.",
+)

@@ -1,0 +1,81 @@
+"""One class a pixel: cross-entropy, mean IoU and pixel accuracy over the pixels that have a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill.answers import Answer, Compared, Distance, logits_of
+from distill.errors import InvalidConfig
+from distill.objectives.logits import cross_entropy
+from distill.tasks.segment_images.scores import intersection_over_union, mean_iou
+
+
+class MaskAnswer(Answer):
+    """Logits (n, C, h', w'), labels (n, h, w) int64, below 0 where a pixel has no class.
+
+    Logits are enlarged or reduced to the labels' h x w, bilinearly. A row is a labelled pixel: a pixel without a class
+    teaches nothing, neither by a label nor by the teacher's logits (**our choice**). Finding the labelled pixels waits
+    for the device, once a batch and network.
+    """
+
+    primary: ClassVar[str] = "mean_iou"
+    maps: ClassVar[bool] = True
+
+    def compare(self, output: Any, labels: Tensor, targets: Mapping[str, Tensor] | None = None) -> Compared:
+        """`outputs` (m, C) of the m labelled pixels in reading order, `labels` (m,), the teacher's `logits` likewise.
+        Raises `InvalidConfig` for logits or labels of another task."""
+        logits, targets = logits_of(output), dict(targets or {})
+        if labels.dim() != 3 or logits.dim() != 4:
+            raise InvalidConfig(
+                f"A network for masks has logits (n, classes, h, w) and labels (n, h, w), not {tuple(logits.shape)} "
+                f"and {tuple(labels.shape)}.",
+                "Use a network that names the class of every pixel, such as retort:fpn or torchvision:fcn_resnet50.",
+                {"logits": list(logits.shape), "labels": list(labels.shape)},
+            )
+        labelled = labels >= 0
+        if "logits" in targets:
+            targets["logits"] = pixels(targets["logits"], labelled)
+        return Compared(pixels(logits, labelled), labels[labelled], targets)
+
+    def loss(self, compared: Compared) -> Tensor:
+        """Mean over the labelled pixels of -ln softmax(logits)[label], nats; 0 without any, with a gradient of 0."""
+        return cross_entropy(compared.outputs, compared.labels) if len(compared.labels) else nothing(compared)
+
+    def divergence(self, compared: Compared, distance: Distance) -> Tensor:
+        """Mean over the labelled pixels; 0 without any."""
+        return super().divergence(compared, distance) if len(compared.labels) else nothing(compared)
+
+    def weight(self, labels: Tensor) -> Tensor:
+        return (labels >= 0).sum()
+
+    def figures(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`confusion` (C, C): pixels by their class (rows) and by what was said of them."""
+        return {"confusion": confusion(outputs.detach().argmax(1), labels[labels >= 0], outputs.shape[1]).double()}
+
+    def values(self, sums: Mapping[str, Tensor], count: float) -> dict[str, float]:
+        found = sums["confusion"]
+        ious = intersection_over_union(found.diagonal(), found.sum(1), found.sum(0))
+        return {"mean_iou": float(mean_iou(ious)), "pixel_accuracy": float(found.diagonal().sum()) / count}
+
+
+def nothing(compared: Compared) -> Tensor:
+    """0, with a gradient of 0 to every output: the loss of a batch without a labelled pixel."""
+    outputs: Tensor = compared.outputs
+    return outputs.float().sum()
+
+
+def pixels(logits: Tensor, labelled: Tensor) -> Tensor:
+    """Logits (n, C, h', w') at the pixels that `labelled` (n, h, w) marks, bilinearly resized: (m, C)."""
+    if logits.shape[-2:] != labelled.shape[-2:]:
+        logits = F.interpolate(logits, size=labelled.shape[-2:], mode="bilinear", align_corners=False)
+    return logits.permute(0, 2, 3, 1)[labelled]
+
+
+def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """(C, C) int64: how many of the pixels (m,) of class i (row) were said to be of class j (column)."""
+    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)

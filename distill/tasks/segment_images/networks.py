@@ -1,0 +1,12 @@
+"""Networks for masks of torchvision, transformers and Retort: one file of weights each."""
+
+from __future__ import annotations
+
+from distill.tasks._image_networks import catalogue_of, examine, measure
+from distill.tasks.segment_images import SPEC
+
+__all__ = ["catalogue", "examine", "measure"]
+
+
+def catalogue() -> list[dict[str, str]]:
+    return catalogue_of(SPEC.name)

@@ -1,0 +1,285 @@
+"""From a `DatasetInput` to splits whose images and masks have been looked at. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.data import stratify
+from distill.data.labelled import check_together
+from distill.data.limits import DEFAULT, Limits
+from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
+from distill.errors import InvalidDataset
+from distill.modalities.images.sources import Picked, Source, UnreadableImage, finished, opened
+from distill.tasks.segment_images.kinds import Opened, Pairs, open_pairs
+from distill.tasks.segment_images.legend import (
+    Colour,
+    Legend,
+    check_count,
+    refuse,
+    refuse_values,
+    unnamed,
+    unpacked,
+    with_palette,
+)
+from distill.tasks.segment_images.masks import Masks, read_mask
+from distill.tasks.segment_images.pairing import some
+from distill.types import DatasetInput
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Readable pairs: (height, width) (n, 2), whether the image is grey (n), labelled pixels by class (n, C), pixels
+    without a class (n), sha256 of each image with its mask."""
+
+    images: Source
+    masks: Masks
+    sizes: NDArray[np.int64]
+    gray: NDArray[np.bool_]
+    pixels: NDArray[np.int64]
+    unlabelled: NDArray[np.int64]
+    digests: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def pick(self, indices: NDArray[np.int64]) -> Split:
+        """Some of the samples, in the order of `indices`."""
+        return Split(
+            Picked(self.images, indices), Masks(Picked(self.masks.source, indices), self.masks.legend),
+            self.sizes[indices], self.gray[indices], self.pixels[indices], self.unlabelled[indices],
+            [self.digests[i] for i in indices],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An opened dataset without torch. `corrupt`, `other_size`: image -> why it was left out; `unmasked`: images
+    without a mask; `verified`: how many images were decoded and not only had their headers read."""
+
+    name: str
+    legend: Legend
+    train: Split
+    test: Split
+    digest: str
+    notes: tuple[str, ...]
+    corrupt: dict[str, str]
+    other_size: dict[str, str]
+    unmasked: tuple[str, ...]
+    verified: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.legend.classes
+
+
+def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> Raw:
+    """Open, look at every pair, leave out what cannot be read, masks of another size than their image (both together
+    within `limits.corrupt_fraction`) and images without a labelled pixel, hold out a test split where there is none
+    (20 %, seed 0, stratified by `strata`). Everything left out is named in the notes.
+
+    Every mask is decoded, in every run: its values are checked, its pixels counted. Raises `InvalidDataset`.
+    """
+    found = open_pairs(dataset, limits, scratch)
+    scans = {name: _Scan(pairs, limits, found.legend) for name, pairs in found.splits.items()}
+    _check_left_out(scans, limits)
+    legend = _legend(found, scans)
+    check_together(legend.classes)
+    splits, bare = {}, list[str]()
+    for name, scan in scans.items():
+        splits[name], empty = scan.split(legend, name)
+        bare += empty
+    notes = [*found.notes, *(legend.notes if found.legend is None else ()), *_notes(scans, bare)]
+    if "test" not in splits:
+        splits = _hold_out(splits["train"])
+        notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by rarest class, seed {HOLD_OUT_SEED}.")
+    notes += _nowhere(legend, splits)
+    return Raw(
+        dataset.name, legend, splits["train"], splits["test"], digest(legend, splits), tuple(notes),
+        _merged(scan.corrupt for scan in scans.values()), _merged(scan.other_size for scan in scans.values()),
+        found.unmasked, sum(scan.verified for scan in scans.values()),
+    )  # fmt: skip
+
+
+def strata(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, C) pixels by class -> (n,) for stratified splits: the class of each image that the fewest images have (**our
+    choice**: an image has many classes, and a split that holds the rare ones holds the common ones too)."""
+    images = (pixels > 0).sum(0)
+    rarest: NDArray[np.int64] = np.where(pixels > 0, images, np.iinfo(np.int64).max).argmin(1).astype(np.int64)
+    return rarest
+
+
+def digest(legend: Legend, splits: dict[str, Split]) -> str:
+    """sha256, hex, over the classes, what values mean, and per split in order every image with its mask."""
+    meaning = [legend.classes, sorted(legend.values.items()), sorted(legend.colours.items())]
+    whole = hashlib.sha256(b"retort masks 1\n" + json.dumps(meaning).encode())
+    for name in sorted(splits):
+        whole.update(f"\n{name} {len(splits[name])}\n".encode())
+        whole.update(b"".join(splits[name].digests))
+    return whole.hexdigest()
+
+
+@dataclass
+class _Scan:
+    """One pass over a split's pairs. `values`: of each good mask (coloured, values, how many pixels have each)."""
+
+    pairs: Pairs
+    limits: Limits
+    legend: Legend | None
+    good: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    gray: list[bool] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    values: list[tuple[bool, NDArray[np.int32], NDArray[np.int64]]] = field(default_factory=list)
+    palette: tuple[Colour, ...] | None = None
+    corrupt: dict[str, str] = field(default_factory=dict)
+    other_size: dict[str, str] = field(default_factory=dict)
+    verified: int = 0
+
+    def __post_init__(self) -> None:
+        self._budget = self.limits.verify_pixels
+        for i in range(len(self.pairs.images)):
+            try:
+                self._one(i)
+            except UnreadableImage as error:
+                self.corrupt[self.pairs.images.name(i)] = str(error)
+
+    def _one(self, i: int) -> None:
+        name, data = self.pairs.images.name(i), self.pairs.images.content(i)
+        image, head = opened(data, name, self.limits.pixels)
+        if self._budget > 0:
+            self._budget -= head.height * head.width
+            finished(image)
+            self.verified += 1
+        mask_name = self.pairs.masks.name(i)
+        try:
+            encoded = self.pairs.masks.content(i)
+            mask = read_mask(encoded, mask_name, bool(self.legend and self.legend.colours), self.limits.pixels)
+        except UnreadableImage as error:
+            raise UnreadableImage(f"its mask {mask_name!r}: {error}") from error
+        if mask.values.shape != (head.height, head.width):
+            height, width = mask.values.shape
+            self.other_size[name] = f"{head.height} x {head.width}, its mask {height} x {width}"
+            return
+        self.good.append(i)
+        self.sizes.append((head.height, head.width))
+        self.gray.append(head.gray)
+        self.digests.append(hashlib.sha256(hashlib.sha256(data).digest() + encoded).digest())
+        self.values.append((mask.coloured, *mask.counts()))
+        self.palette = self.palette or mask.palette
+
+    def split(self, legend: Legend, name: str) -> tuple[Split, list[str]]:
+        """The split, and images left out since no pixel of theirs has a class."""
+        pixels, unlabelled = self._counted(legend)
+        kept = np.flatnonzero(pixels.sum(1) > 0)
+        bare = [self.pairs.images.name(self.good[i]) for i in np.flatnonzero(pixels.sum(1) == 0)]
+        if not len(kept):
+            refuse(f"no image of the split {name!r} has a labelled pixel", split=name)
+        good = np.array(self.good, np.int64)
+        whole = Split(
+            Picked(self.pairs.images, good), Masks(Picked(self.pairs.masks, good), legend),
+            np.array(self.sizes, np.int64), np.array(self.gray, np.bool_), pixels, unlabelled, self.digests,
+        )  # fmt: skip
+        return (whole if not bare else whole.pick(kept)), bare
+
+    def _counted(self, legend: Legend) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pixels by class (n, C) and without one (n)."""
+        pixels = np.zeros((len(self.good), len(legend.classes)), np.int64)
+        unlabelled = np.zeros(len(self.good), np.int64)
+        for row, (coloured, values, counts) in enumerate(self.values):
+            name = self.pairs.masks.name(self.good[row])
+            known = legend.colours if coloured else legend.values
+            if not set(values.tolist()) <= set(known):
+                self._by_palette(row, legend, name, pixels, unlabelled)
+                continue
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                number = known[value]
+                if number < 0:
+                    unlabelled[row] += count
+                else:
+                    pixels[row, number] += count
+        return pixels, unlabelled
+
+    def _by_palette(
+        self, row: int, legend: Legend, name: str, pixels: NDArray[np.int64], unlabelled: NDArray[np.int64]
+    ) -> None:
+        """Count a mask whose values are not known: a palette mask may be read by its colours; others are refused."""
+        coloured, values, counts = self.values[row]
+        if coloured or not legend.colours:
+            known = set(legend.colours if coloured else legend.values)
+            foreign = np.isin(values, list(known), invert=True)
+            refuse_values(name, np.repeat(values[foreign], counts[foreign].clip(max=10**6)), coloured, legend)
+        numbers = Masks(self.pairs.masks, legend).classes(self.good[row])
+        pixels[row] = np.bincount(numbers[numbers >= 0], minlength=len(legend.classes))
+        unlabelled[row] = int((numbers < 0).sum())
+
+
+def _legend(found: Opened, scans: dict[str, _Scan]) -> Legend:
+    palette = scans["train"].palette
+    if found.legend is not None:
+        return with_palette(found.legend, palette)
+    coloured = [scan for scan in scans.values() if any(each[0] for each in scan.values)]
+    if coloured:
+        which = next(i for i, each in enumerate(coloured[0].values) if each[0])
+        name = coloured[0].pairs.masks.name(coloured[0].good[which])
+        first = unpacked(int(coloured[0].values[which][1][0]))
+        refuse(f"{name} is coloured ({first} among others) and no file says what the colours mean", mask=name)
+    values = {int(value) for scan in scans.values() for each in scan.values for value in each[1]}
+    if not values:
+        check_count(0)
+    return with_palette(unnamed(values), palette)
+
+
+def _check_left_out(scans: dict[str, _Scan], limits: Limits) -> None:
+    left = _merged([*(scan.corrupt for scan in scans.values()), *(scan.other_size for scan in scans.values())])
+    total = sum(len(scan.pairs.images) for scan in scans.values())
+    if len(left) <= limits.corrupt_fraction * total:
+        return
+    sizes = sum(len(scan.other_size) for scan in scans.values())
+    first = list(left.items())[:10]
+    raise InvalidDataset(
+        f"Of {total} images, {len(left) - sizes} cannot be read and {sizes} have a mask of another size (the first: "
+        f"{first[0][0]!r}, {first[0][1]}).",
+        f"Replace or remove them; up to {limits.corrupt_fraction:.1%} would be left out.",
+        {
+            "images": total, "unreadable": len(left) - sizes, "other_size": sizes,
+            "first": [{"image": name, "reason": reason} for name, reason in first],
+        },
+    )  # fmt: skip
+
+
+def _notes(scans: dict[str, _Scan], bare: list[str]) -> list[str]:
+    corrupt = list(_merged(scan.corrupt for scan in scans.values()))
+    sizes = list(_merged(scan.other_size for scan in scans.values()))
+    told = (
+        (corrupt, "unreadable images were left out"),
+        (sizes, "images with a mask of another size were left out"),
+        (bare, "images without a labelled pixel were left out"),
+    )
+    return [f"{len(names)} {what}: {some(names)}." for names, what in told if names]
+
+
+def _nowhere(legend: Legend, splits: dict[str, Split]) -> list[str]:
+    """Classes that no pixel of a split has."""
+    return [
+        f"No {split} pixel has the class{'es' if len(names) > 1 else ''} {some(names)}: "
+        + ("it cannot be learnt." if split == "train" else "left out of the mean IoU.")
+        for split in ("train", "test")
+        if (names := [legend.classes[i] for i in np.flatnonzero(splits[split].pixels.sum(0) == 0)])
+    ]
+
+
+def _hold_out(train: Split) -> dict[str, Split]:
+    kept, held_out = stratify.split(strata(train.pixels), HOLD_OUT, HOLD_OUT_SEED)
+    if not len(held_out):
+        refuse("they leave no image for a test split; give more images, or a split of their own")
+    return {"train": train.pick(kept), "test": train.pick(held_out)}
+
+
+def _merged(parts: object) -> dict[str, str]:
+    return {name: reason for part in parts for name, reason in part.items()}  # type: ignore[attr-defined]

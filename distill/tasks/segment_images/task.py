@@ -1,0 +1,149 @@
+"""Semantic segmentation as a run drives it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.data.plan import Plan
+from distill.export import Context
+from distill.quality import Marked
+from distill.statistics import Difference
+from distill.tasks._base import Groups, Report, Split
+from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks._network import Network
+from distill.tasks._opening import share_of
+from distill.tasks.segment_images import SPEC
+from distill.tasks.segment_images.answer import MaskAnswer
+from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery
+from distill.tasks.segment_images.evaluate import Masks, difference, figures, predict
+from distill.tasks.segment_images.examples import IMAGES, Example
+from distill.tasks.segment_images.loader import MaskLoader, Seeing, check_augmentation
+from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
+from distill.tasks.segment_images.samples import Samples, open_dataset
+from distill.tasks.segment_images.student import Segmenter, load_segmenter
+from distill.training.data import Order, Source
+from distill.types import RunSpec
+
+EVALUATION_BATCH = 8
+"""Images of one size that are evaluated at once; of different sizes one by one."""
+
+
+class SegmentImages(ImageTask):
+    """One class a pixel. Training and validation compare at the student's input size, the test at each image's own."""
+
+    spec = SPEC
+    intervals = "bootstrap intervals over images"
+    delivery = MaskDelivery(SPEC.name, SPEC.primary.name)
+    regions: Regions | None = None
+
+    def __init__(self, run: RunSpec, scratch: Path) -> None:
+        check_augmentation(run.config.augmentation)
+        super().__init__(run, scratch)
+
+    def open(self, scratch: Path) -> None:
+        self.dataset = open_dataset(self.run.dataset, scratch=scratch)
+        self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
+        self.answer = MaskAnswer()
+
+    def strata(self, split: Split) -> Tensor:
+        found: Tensor = getattr(self.dataset, split).strata
+        return found
+
+    def loader(self, indices: Tensor, order: Order) -> Source:
+        data: Samples = self.dataset.train
+        plan = Plan(
+            len(indices), share_of(order), self.config.seed, order.shuffle, order.drop_last, order.rank, order.world
+        )
+        teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        augmentation = self.config.augmentation if order.augment else "none"
+        seeing = Seeing(self.student.preprocessing, teacher, augmentation)
+        return MaskLoader(data, indices, plan, seeing, order.device, workers_of(data))
+
+    def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
+        return self._plain(split, indices, network, own_size=True)
+
+    def _plain(self, split: Split, indices: Tensor, network: Network, own_size: bool) -> Source:
+        samples: Samples = getattr(self.dataset, split)
+        batch = EVALUATION_BATCH if not own_size or samples.uniform_size else 1
+        plan = Plan(len(indices), batch, 0, shuffle=False, drop_last=False)
+        seeing = Seeing(network.preprocessing, own_size=own_size)
+        return MaskLoader(samples, indices, plan, seeing, self.device, workers_of(samples))
+
+    # -- scoring ------------------------------------------------------------------------------------------------------
+
+    def groups(self, network: Network) -> Groups | str:
+        """One row a region: see `distill.tasks.segment_images.regions`."""
+        size, train = network.preprocessing.size, self.splits.train
+        shapes = [layer.shape for layer in self.layers(network)]
+        split, config = self.dataset.train.split, self.config
+        pixels, unlabelled = split.pixels[train.numpy()], split.unlabelled[train.numpy()]
+        found = choose(pixels, unlabelled, coarsest(shapes, size), config.quality_samples, config.seed)
+        self.regions = found
+        classes, labels = np.unique(found.labels, return_inverse=True)
+        if len(classes) < 2:
+            return "fewer than two classes have a region as large as a cell of the teacher's coarsest map"
+        sample = train[torch.from_numpy(found.images)]
+        source, kept = self._plain("train", sample, network, own_size=False), torch.from_numpy(found.kept)
+        row = {position: i for i, position in enumerate(sample.tolist())}
+
+        def batches() -> Any:
+            for batch in source.epoch(0):
+                rows = [row[position] for position in batch.host_index.tolist()]
+                yield Marked(batch.student, {"mask": batch.labels, "kept": kept[rows].to(self.device)})
+
+        return Groups(sample, torch.from_numpy(labels), len(classes), batches, RegionView(size))
+
+    def about_data(self) -> Report:
+        if self.regions is None:
+            return {}
+        return {"regions": len(self.regions.labels), "regions_left_out": self.regions.left_out}
+
+    # -- evaluation ---------------------------------------------------------------------------------------------------
+
+    def predict(self, network: Network) -> Masks:
+        return predict(network.module, self.test_source(network), len(self.classes), self.device)
+
+    def figures(self, network: Network, found: Masks, teacher: Any | None) -> Report:
+        return figures(found, self.classes, teacher)
+
+    def difference(self, first: Masks, second: Masks) -> Difference:
+        return difference(first, second)
+
+    @property
+    def native(self) -> tuple[int, int] | None:
+        return None
+
+    def context(self, network: Network, report: Report) -> Context:
+        plain = super().context(network, report)
+        given = {each.name: getattr(plain, each.name) for each in fields(plain)}
+        return MaskContext(**given, palette=self.dataset.palette, shown=self._shown)
+
+    def _shown(self) -> list[Example]:
+        """Test images at even distances, with what teacher and student say of them."""
+        test: Samples = self.dataset.test
+        places = np.linspace(0, len(self.splits.test) - 1, min(IMAGES, len(self.splits.test))).round().astype(int)
+        networks = {"teacher": self.teacher, "student": self.student}
+        segmenters = {name: self._segmenter(network) for name, network in networks.items() if network is not None}
+        pairs = [test.pair(int(self.splits.test[place])) for place in places]
+        return [
+            Example(image, {"truth": truth} | {name: s.predict(image).classes for name, s in segmenters.items()})
+            for image, truth in pairs
+        ]
+
+    def _segmenter(self, network: Network) -> Segmenter:
+        """The network as it answers one picture after another, on the CPU."""
+        module = network.module.cpu().eval()
+        return Segmenter(module, network.architecture, self.classes, self.dataset.palette, network.preprocessing)
+
+    @staticmethod
+    def load_student(path: Path) -> Any:
+        return load_segmenter(path)
+
+
+ENTRY = SegmentImages

@@ -1,0 +1,158 @@
+"""Every layout of images and masks gives the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from distill.tasks.inspection import task_of
+from distill.tasks.segment_images.opening import Raw, open_raw
+from distill.tasks.segment_images.pairing import is_paired
+from distill.types import DatasetInput
+from tests.data.files import tree, write_folder, write_tar, write_zip
+from tests.segmentation.shapes import CLASSES, picture, png
+
+TRAIN, TEST = range(4), range(10, 12)
+Files = dict[str, bytes]
+NAMES = {"classes.txt": "\n".join(CLASSES).encode()}
+
+
+def laid(image: str, mask: str, splits: dict[str, str] | None = None) -> Files:
+    """`image` and `mask` are paths with `{split}` and `{stem}`."""
+    splits = splits or {"train": "train", "test": "test"}
+    found: Files = {}
+    for split, numbers in (("train", TRAIN), ("test", TEST)):
+        for i in numbers:
+            rgb, classes = picture(i)
+            found[image.format(split=splits[split], stem=f"{i:03d}")] = png(rgb)
+            found[mask.format(split=splits[split], stem=f"{i:03d}")] = png(classes, palette=i % 2 == 0)
+    return found
+
+
+def voc() -> Files:
+    top = "VOCdevkit/VOC2012"
+    found = laid(f"{top}/JPEGImages/{{stem}}.png", f"{top}/SegmentationClass/{{stem}}.png")
+    lists = {"train": TRAIN, "val": TEST}
+    for name, numbers in lists.items():
+        found[f"{top}/ImageSets/Segmentation/{name}.txt"] = "".join(f"{i:03d}\n" for i in numbers).encode()
+    found[f"{top}/ImageSets/Segmentation/trainval.txt"] = b"000\n001\n"
+    return found | {f"{top}/Annotations/000.xml": b"<annotation/>"}
+
+
+def cityscapes() -> Files:
+    image = "leftImg8bit_trainvaltest/leftImg8bit/{split}/aachen/{stem}_leftImg8bit.png"
+    mask = "gtFine_trainvaltest/gtFine/{split}/aachen/{stem}_gtFine_labelIds.png"
+    found = laid(image, mask, {"train": "train", "test": "val"})
+    colours = {path.replace("labelIds", "color"): data for path, data in found.items() if "labelIds" in path}
+    return found | colours | {"gtFine_trainvaltest/gtFine/train/aachen/000_gtFine_polygons.json": b"{}"}
+
+
+LAYOUTS: dict[str, Callable[[], Files]] = {
+    "split above": lambda: laid("{split}/images/{stem}.png", "{split}/masks/{stem}.png"),
+    "split below": lambda: laid("data/images/{split}/{stem}.png", "data/annotations/{split}/{stem}.png"),
+    "suffix": lambda: laid("{split}/imgs/{stem}.png", "{split}/labels/{stem}_mask.png"),
+    "camvid": lambda: laid("CamVid/{split}/{stem}.png", "CamVid/{split}annot/{stem}.png"),
+    "kaggle": lambda: laid("{split}/{stem}.png", "{split}_labels/{stem}_L.png"),
+    "voc": voc,
+    "cityscapes": cityscapes,
+}
+
+
+def opened(files: Files, folder: Path, kind: str = "archive") -> Raw:
+    return open_raw(DatasetInput(kind=kind, name="d", files={"all": str(written(files, folder, kind))}))
+
+
+def written(files: Files, folder: Path, kind: str) -> Path:
+    return write_folder(folder / "d", files) if kind == "folder" else write_zip(folder / "d.zip", files)
+
+
+def check(raw: Raw) -> None:
+    assert (len(raw.train), len(raw.test)) == (4, 2)
+    for split, numbers in ((raw.train, TRAIN), (raw.test, TEST)):
+        for row, i in enumerate(numbers):
+            rgb, mask = picture(i)
+            assert np.array_equal(np.asarray(split.images.image(row)), rgb)
+            assert np.array_equal(split.masks.classes(row), np.where(mask == 255, -100, mask.astype(np.int16)))
+            assert split.pixels[row].tolist() == [int((mask == c).sum()) for c in range(3)]
+            assert split.unlabelled[row] == (mask == 255).sum()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout: str, tmp_path: Path) -> None:
+    check(opened(LAYOUTS[layout]() | NAMES, tmp_path))
+
+
+def test_folder_and_tar(tmp_path: Path) -> None:
+    files = LAYOUTS["split above"]() | NAMES
+    check(opened(files, tmp_path, "folder"))
+    for mode in ("w", "w:gz"):
+        path = write_tar(tmp_path / f"d.{mode[2:] or 'tar'}", files, mode)
+        raw = open_raw(DatasetInput(kind="archive", name="d", files={"all": str(path)}), scratch=tmp_path)
+        check(raw)
+        assert raw.classes == CLASSES
+
+
+def test_two_archives(tmp_path: Path) -> None:
+    def part(numbers: range) -> Files:
+        pairs = ((i, *picture(i)) for i in numbers)
+        return {f"{kind}/{i:03d}.png": png(p) for i, rgb, m in pairs for kind, p in (("images", rgb), ("masks", m))}
+
+    paths = {
+        "train": str(write_zip(tmp_path / "a.zip", part(TRAIN) | NAMES)),
+        "test": str(write_zip(tmp_path / "b.zip", part(TEST))),
+    }
+    check(open_raw(DatasetInput(kind="archive", name="d", files=paths)))
+
+
+def test_parquet(tmp_path: Path) -> None:
+    paths = {}
+    for split, numbers in (("train", TRAIN), ("test", TEST)):
+        pairs = [picture(i) for i in numbers]
+        images = pa.array([{"bytes": png(rgb), "path": ""} for rgb, _ in pairs])
+        table = pa.table({"image": images, "annotation": pa.array([png(mask) for _, mask in pairs])})
+        paths[split] = str(tmp_path / f"{split}.parquet")
+        pq.write_table(table, paths[split])
+    dataset = DatasetInput(kind="parquet", name="d", files=paths)
+    assert task_of(dataset) == "segment_images"
+    check(open_raw(dataset))
+
+
+def test_no_test_split_is_held_out_by_rarest_class(tmp_path: Path) -> None:
+    files = {path.split("/", 1)[1]: data for path, data in LAYOUTS["split above"]().items()}
+    raw = opened(files, tmp_path)
+    assert len(raw.train) + len(raw.test) == 6
+    assert any("held out" in note for note in raw.notes)
+
+
+def test_what_is_not_used_is_named(tmp_path: Path) -> None:
+    files = LAYOUTS["split above"]()
+    rgb, mask = picture(50)
+    files |= {"train/images/alone.png": png(rgb), "train/masks/lost.png": png(mask), "val/images/050.png": png(rgb)}
+    files |= {"val/masks/050.png": png(mask)}
+    raw = opened(files, tmp_path)
+    check(raw)
+    assert raw.unmasked == ("train/images/alone.png",)
+    told = " ".join(raw.notes)
+    assert "train/images/alone.png" in told
+    assert "train/masks/lost.png" in told
+    assert "'validation'" in told
+
+
+def test_the_task_is_told_by_the_layout(tmp_path: Path) -> None:
+    masks = DatasetInput(
+        kind="archive", name="d", files={"all": str(write_zip(tmp_path / "m.zip", LAYOUTS["camvid"]()))}
+    )
+    classes = DatasetInput(
+        kind="archive", name="d", files={"all": str(write_zip(tmp_path / "c.zip", tree() | tree(split="images")))}
+    )
+    assert task_of(masks) == "segment_images"
+    assert task_of(classes) == "classify_images"
+
+
+def test_class_folders_are_no_pairs() -> None:
+    assert not is_paired([])

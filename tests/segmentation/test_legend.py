@@ -1,0 +1,126 @@
+"""What mask values mean, whatever the file that says it and the form of the masks."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from distill.errors import InvalidDataset
+from distill.tasks.segment_images.legend import IGNORED, unnamed, voc_colour
+from distill.tasks.segment_images.masks import classes_of, read_mask
+from distill.tasks.segment_images.naming import READERS, read_legend
+from tests.segmentation.shapes import archive, files, png
+
+COLOURS = [(128, 128, 128), (128, 0, 0), (0, 0, 0)]
+FILES = {
+    "classes.txt": "sky\ntree\nvoid\n",
+    "labels.txt": "0: sky\n1: tree\n2: void\n",
+    "label_colors.txt": "128 128 128\tsky\n128 0 0\ttree\n0 0 0\tVoid\n",
+    "labelmap.txt": "# label:color_rgb:parts:actions\nsky:128,128,128::\ntree:128,0,0::\nvoid:0,0,0::\n",
+    "class_dict.csv": "name,r,g,b\nsky,128,128,128\ntree,128,0,0\nVoid,0,0,0\n",
+    "classes.json": json.dumps({"classes": ["sky", {"name": "tree", "color": [128, 0, 0]}], "ignore": [2, 255]}),
+    "labels.json": json.dumps(["sky", "tree", "void"]),
+    "id2label.json": json.dumps({"0": "sky", "1": "tree", "2": "void"}),
+    "label_colors.json": json.dumps({"sky": "#808080", "tree": [128, 0, 0], "void": [0, 0, 0]}),
+}
+
+
+def test_every_reader_is_tried() -> None:
+    assert set(FILES) == set(READERS)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_classes(name: str) -> None:
+    legend = read_legend(name, FILES[name].encode())
+    assert legend.classes == ("sky", "tree")
+    assert [legend.values[value] for value in (0, 1, 2, 255)] == [0, 1, IGNORED, IGNORED]
+    if legend.colours and name != "classes.json":
+        values = np.array([[r << 16 | g << 8 | b for r, g, b in COLOURS]], np.int32)
+        assert legend.numbers(values, True).tolist() == [[0, 1, IGNORED]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "only\n"),
+        ("classes.txt", "a\na\n"),
+        ("classes.txt", "a\nb\x07\n"),
+        ("label_colors.txt", "1 2 sky\n"),
+        ("label_colors.txt", "1 2 3 a\n1 2 3 b\n"),
+        ("label_colors.txt", "1 2 300 a\n1 2 3 b\n"),
+        ("classes.json", "{"),
+        ("classes.json", "3"),
+        ("classes.json", '[{"value": 1}]'),
+        ("classes.json", '{"classes": ["a", {"name": "b", "value": true}]}'),
+        ("classes.json", '{"classes": ["a", {"name": "b", "value": 0}]}'),
+        ("class_dict.csv", "name,r,g,b\nsky,1,2\n"),
+    ],
+)
+def test_bad_files_of_classes(name: str, text: str) -> None:
+    with pytest.raises(InvalidDataset) as caught:
+        read_legend(name, text.encode())
+    assert name in str(caught.value) or "classes" in str(caught.value)
+
+
+VALUES = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+
+
+def encoded(image: Image.Image, form: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    image.save(out, form)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["grey", "palette", "16 bit", "rgb of grey", "colours", "palette of colours", "tiff"])
+def test_forms_of_masks(form: str) -> None:
+    legend = read_legend("label_colors.txt", FILES["label_colors.txt"].encode())
+    rgb = np.array(COLOURS, np.uint8)[VALUES]
+    own = Image.fromarray(VALUES + 7, "P")  # its own numbers: only its colours tell
+    own.putpalette([0] * 21 + [channel for colour in COLOURS for channel in colour])
+    data = {
+        "grey": lambda: png(VALUES),
+        "palette": lambda: png(VALUES, palette=True),
+        "16 bit": lambda: encoded(Image.fromarray(VALUES.astype(np.uint16))),
+        "rgb of grey": lambda: encoded(Image.fromarray(np.repeat(VALUES[:, :, None], 3, 2))),
+        "colours": lambda: encoded(Image.fromarray(rgb)),
+        "palette of colours": lambda: encoded(own),
+        "tiff": lambda: encoded(Image.fromarray(VALUES), "TIFF"),
+    }[form]()
+    colours = form != "rgb of grey"  # a dataset without colours reads it as grey
+    found = classes_of(read_mask(data, "m", colours), legend, "m")
+    assert found.tolist() == [[0, 1, IGNORED], [IGNORED, 1, 0]]
+
+
+def test_sixteen_bit_values_beyond_a_byte() -> None:
+    values = np.array([[0, 300], [1000, 65535]], np.uint16)
+    assert read_mask(encoded(Image.fromarray(values)), "m").values.tolist() == values.tolist()
+
+
+def test_masks_that_nobody_explains() -> None:
+    assert unnamed([0, 1, 3, 255]).classes == ("0", "1", "2", "3")
+    assert unnamed([0, 255]).classes == ("background", "foreground")
+    for values in ([0, 100, 200], [255], [], [0]):
+        with pytest.raises(InvalidDataset):
+            unnamed(values)
+
+
+def test_voc_colours() -> None:
+    assert [voc_colour(i) for i in (0, 1, 2, 3, 15, 20)] == [
+        (0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (192, 128, 128), (0, 64, 128),
+    ]  # fmt: skip
+
+
+def test_a_palette_in_the_masks_is_the_datasets(tmp_path: Path) -> None:
+    from distill.tasks.segment_images.opening import open_raw
+
+    content = {
+        path: png(np.asarray(Image.open(io.BytesIO(data))), palette=True) if "masks" in path else data
+        for path, data in files(4).items()
+    }
+    raw = open_raw(archive(tmp_path, content | {"classes.txt": b"x\ny\nz\n"}))
+    assert raw.legend.coloured() == (voc_colour(0), voc_colour(1), voc_colour(2))

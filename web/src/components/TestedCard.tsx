@@ -1,0 +1,80 @@
+import { api, reach, unwrap } from "../api/client";
+import { type Figures, readFigures } from "../api/figures";
+import type { Job } from "../api/types";
+import { usePicture } from "../hooks/usePicture";
+import { usePoll } from "../hooks/usePoll";
+import { useTasks } from "../hooks/useTasks";
+import { count, MISSING, percent } from "../lib/format";
+import { capital, named, samplesOf } from "../lib/tasks";
+import { Card } from "./Layout";
+
+const REPORT = "report.json";
+const EXAMPLES = "examples.webp";
+const SHOWN = 200;
+
+/** What a job's files tell of the test set beyond its result: figures by class, and test samples with the answers of both networks. */
+export function TestedCard({ job }: { job: Job }) {
+  const task = named(useTasks(), job.task);
+  const artifacts = usePoll(`tested ${job.id}`, () => unwrap(api.GET("/jobs/{job_id}/artifacts", { params: { path: { job_id: job.id } } })));
+  const hrefOf = (name: string): string | null => artifacts.data?.items.find((each) => each.name === name)?.href ?? null;
+  const report = hrefOf(REPORT);
+  const figures = usePoll(`figures ${report ?? ""}`, () => load(report));
+  const examples = hrefOf(EXAMPLES);
+  const picture = usePicture(examples && `${examples}?redirect=false`);
+  const found = figures.data;
+  const byClass = task?.per_class && found && found.classes.length > 0;
+  if (!byClass && !picture) return null;
+  return (
+    <Card title={byClass ? `${capital(task.per_class)} by class` : "Test samples"} aside={<span className="muted">on the untouched test set</span>}>
+      {byClass && <ByClass figures={found} />}
+      {picture && (
+        <figure className="shown">
+          <img src={picture} alt={`Test ${samplesOf(task)} with their labels and what the networks say`} />
+          <figcaption className="muted small">Some test {samplesOf(task)}: as they are, as they are labelled, and as the networks see them.</figcaption>
+        </figure>
+      )}
+    </Card>
+  );
+}
+
+async function load(path: string | null): Promise<Figures | null> {
+  if (path === null) return null;
+  const answer = await reach(`${path}?redirect=false`);
+  return answer.ok ? readFigures(await answer.json()) : null;
+}
+
+function ByClass({ figures: { columns, classes } }: { figures: Figures }) {
+  return (
+    <>
+      <div className="scroll" tabIndex={0} role="region" aria-label="By class">
+        <table className="plain results">
+          <thead>
+            <tr>
+              <th scope="col">Class</th>
+              <th scope="col">n</th>
+              {columns.map((title) => (
+                <th key={title} scope="col" className={title === "Student" ? "mine" : undefined}>
+                  {title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {classes.slice(0, SHOWN).map(({ name, n, values }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td>{count(n)}</td>
+                {values.map((value, at) => (
+                  <td key={columns[at]} className={columns[at] === "Student" ? "mine" : undefined}>
+                    {value === null ? MISSING : percent(value, 1)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {classes.length > SHOWN && <p className="muted small">The first {SHOWN} of {count(classes.length)} classes; report.json has all.</p>}
+    </>
+  );
+}
