@@ -82,7 +82,7 @@ test("a job is made in the form, checked, submitted, and its student downloaded"
 test("the service's refusal stands at the field it is about", async () => {
   await open("/new");
   await page.getByRole("radio", { name: /^cross entropy/ }).check();
-  await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits" });
+  await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits (images)" });
   await page.getByRole("combobox", { name: "Architecture" }).fill("retort:resnet15");
   await page.getByRole("button", { name: "Check only" }).click();
   await page.locator(".combo .error", { hasText: "resnet15" }).waitFor();
@@ -133,7 +133,7 @@ test("a distillation is watched: the Q curve fills in, is chosen from, read, wal
   await open("/teachers");
   await page.getByRole("link", { name: "digits-teacher" }).click();
   await page.getByRole("link", { name: "Distil it" }).click();
-  await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits" });
+  await page.getByLabel("Dataset", { exact: true }).selectOption({ label: "digits (images)" });
   await page.getByRole("combobox", { name: "Architecture" }).fill("retort:resnet8");
   await page.getByRole("combobox", { name: "Architecture" }).press("Escape");
   await page.getByLabel("Options").fill("width=8");
