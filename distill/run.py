@@ -151,8 +151,10 @@ def _noted(event: Event, session: Session) -> Event:
         session.metrics.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
+        config["teacher_classes"] = task.teacher_classes.said
         foreign = of_some_tasks() - task.spec.settings
-        config = {key: value for key, value in config.items() if key not in foreign or value != "auto"}
+        given = session.config.model_dump()
+        config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
         return Event("resolved", session.resolved)
     return event
@@ -170,8 +172,9 @@ def _test_metrics(session: Session) -> Events:
     values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
     values |= session.task.metrics(values)
     for name in ("teacher", "comparison"):
-        if report[name]:
-            values[f"{name}_{spec.primary.name}"] = _plain(report[name][spec.primary.name])
+        column = report[name] or {}
+        shown = (spec.primary.name, "linear_probe")  # a teacher of other classes has no figure of its own
+        values |= {f"{name}_{figure}": _plain(column[figure]) for figure in shown if figure in column}
     training = report["training"]
     data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
     session.metrics.append(data)

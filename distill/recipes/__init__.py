@@ -1,6 +1,6 @@
 """Registry of every recipe: one file an entry, named by its file. Listing imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distill.registry import Registry
@@ -28,10 +28,10 @@ def reads_logits(name: str, parameters: Mapping[str, Any]) -> bool:
     return bool(alone) and all(parameters.get(key, told[key].get("default")) != value for key, value in alone.items())
 
 
-def reading_features() -> list[str]:
-    """Recipes that learn from a teacher without its logits, each with the parameters that it takes for that, for
-    people: `feature_only`, `feature_logit with kl: false`. Imports nothing."""
-    learning = [name for name in names() if registry.flag(name, "needs_teacher", default=True)]
+def reading_features(offered: Callable[[str], bool]) -> list[str]:
+    """Of the recipes that are `offered` those that learn from a teacher without its logits, each with the parameters
+    that it takes for that, for people: `feature_only`, `feature_logit with kl: false`. Imports nothing."""
+    learning = [name for name in names() if offered(name) and registry.flag(name, "needs_teacher", default=True)]
     alone = [(name, found) for name in learning if (found := features_alone(name)) is not None]
     return [name if not found else f"{name} with {_some_of(found)}" for name, found in alone]
 

@@ -21,14 +21,30 @@ Report = dict[str, Any]
 def assess(task: Task, network: Network, teacher: Any | None) -> tuple[Any, Report]:
     """A network's answers on the test set, and its column of the report."""
     found = task.predict(network)
+    return found, _column(task, network, task.figures(network, found, teacher))
+
+
+def _column(task: Task, network: Network, figures: Report) -> Report:
     about: Report = {
         "architecture": network.architecture.model_dump(),
         "recipe": network.recipe,
         "preprocessing": asdict(network.preprocessing),
     }
-    figures = task.figures(network, found, teacher)
     size = network.bytes if network.bytes is not None else _saved_bytes(task, network, figures)
-    return found, about | figures | price(network.module, network.one(task.device), size)
+    return about | figures | price(network.module, network.one(task.device), size)
+
+
+def _teacher(session: Session) -> tuple[Any | None, Report | None]:
+    """The teacher's answers and its column. One that does not know the dataset's classes has no answers: its column
+    has what its deepest chosen feature is worth (of a recipe that chooses none, its deepest)."""
+    task = session.task
+    if task.teacher is None:
+        return None, None
+    if task.teacher_classes.same:
+        return assess(task, task.teacher, None)
+    deepest = session.pairs.teacher[-1] if session.pairs else session.teacher_layers[-1]
+    known: Report = {"other_classes": task.teacher_classes.reason}
+    return None, _column(task, task.teacher, known | task.worth(task.teacher, deepest))
 
 
 def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
@@ -39,7 +55,7 @@ def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
 def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
     task, given, curve = session.task, session.spec.comparison, session.curve
-    taught, teacher = assess(task, task.teacher, None) if task.teacher else (None, None)
+    taught, teacher = _teacher(session)
     found, student = assess(task, task.student, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
     beside = None if compared is None else task.difference(found, compared)
@@ -66,7 +82,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
-        "notes": [*task.dataset.notes, *_notes(session, outcome)],
+        "notes": [*task.dataset.notes, *_notes(session, outcome), *_other_classes(teacher)],
     }
 
 
@@ -126,3 +142,21 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
     if session.spec.comparison is not None:
         notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
     return notes
+
+
+def _other_classes(teacher: Report | None) -> list[str]:
+    """What stands in place of an accuracy that the teacher does not have."""
+    if teacher is None or "other_classes" not in teacher:
+        return []
+    first = (
+        f"The teacher does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
+    )
+    probe = teacher.get("probe")
+    if probe is None:
+        return [first]
+    if "linear_probe" not in teacher:
+        return [f"{first} There is no linear probe of them: {probe['reason']}."]
+    return [
+        f"{first} In place of an accuracy it has that of a linear probe: a linear classifier of its layer "
+        f"{probe['layer']}, fitted to {probe['samples']:,} training samples, its penalty chosen on validation samples."
+    ]

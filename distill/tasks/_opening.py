@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distill import recipes, selection
-from distill.data.class_names import arrangement
+from distill.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
@@ -19,6 +19,7 @@ from distill.tasks import accepting
 from distill.tasks import spec as specification
 from distill.tasks._base import Splits
 from distill.tasks.spec import TaskSpec
+from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed
 from distill.training.data import Order
 from distill.types import Architecture, DistillConfig, RunSpec
@@ -109,6 +110,19 @@ def share_of(order: Order) -> int:
             f"Choose a batch_size that is a multiple of {order.world}.",
         )
     return order.batch_size // order.world
+
+
+def check_classes(spec: TaskSpec, config: DistillConfig, match: ClassMatch) -> ClassMatch:
+    """The same. Raises `InvalidConfig` where the recipe reads the logits of a teacher of other classes."""
+    found = refusal(match, config, spec.offers)
+    if found is not None:
+        raise InvalidConfig(found.message, found.remedy, {"field": "teacher", "recipe": config.recipe})
+    return match
+
+
+def told_classes(spec: TaskSpec, match: ClassMatch) -> dict[str, str]:
+    """What `teacher_classes` became, by field; {} for a task without that setting."""
+    return {"teacher_classes": f"{match.said}: {match.reason}"} if "teacher_classes" in spec.settings else {}
 
 
 def check_order(who: str, theirs: Sequence[str], ours: Sequence[str]) -> None:

@@ -132,11 +132,47 @@ def test_json_that_cannot_be_stored_is_a_422(client: TestClient, raw: bytes) -> 
 def test_teacher_and_dataset_must_be_ready_and_agree(client: TestClient, driver: Driver) -> None:
     waiting = body(driver, teacher=driver.teacher(status="inspecting"), dataset=driver.dataset(status="inspecting"))
     assert pointers(problem(client.post("/jobs", json=waiting), 422)) == {"/teacher", "/dataset"}
-    differing = body(driver, teacher=driver.teacher(report={"num_classes": 1000}))
+    teacher = driver.teacher(report={"num_classes": 1000})
+    differing = body(driver, teacher=teacher, config={"recipe": "logit"})
     document = problem(client.post("/jobs", json=differing), 422, "classes_differ")
     assert document["details"] == {"teacher_classes": 1000, "dataset_classes": 10}
     named = body(driver, dataset=driver.dataset(report={"classes": [str(label) for label in range(10)]}))
     assert client.post("/jobs", json=named).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("report", "config", "pointer"),
+    [
+        ({"num_classes": 1000}, {"recipe": "feature_only"}, None),
+        ({"num_classes": 0}, {"recipe": "similarity_preserving"}, None),
+        ({"num_classes": 0}, {"recipe": "cross_entropy"}, None),
+        ({"num_classes": 1000}, {"recipe": "feature_logit"}, "/teacher"),
+        ({"num_classes": 1000}, {"recipe": "feature_logit", "recipe_parameters": {"kl": False}}, None),
+        ({"num_classes": 1000}, {"recipe": "feature_only", "teacher_classes": "same"}, "/config/teacher_classes"),
+        ({"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}}, {"recipe": "logit"}, "/teacher"),
+        ({"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}}, {"recipe": "feature_only"}, None),
+        (
+            {"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}},
+            {"recipe": "logit", "teacher_classes": "same"},
+            None,
+        ),
+        ({"num_classes": 2, "metadata": {"classes": '["LABEL_0", "LABEL_1"]'}}, {"recipe": "logit"}, None),
+        ({"num_classes": 2}, {"recipe": "logit"}, None),
+        ({"num_classes": 2}, {"recipe": "logit", "teacher_classes": "other"}, "/teacher"),
+    ],
+)
+def test_a_recipe_that_reads_logits_wants_a_teacher_of_the_datasets_classes(
+    client: TestClient, driver: Driver, report: dict[str, Any], config: dict[str, Any], pointer: str | None
+) -> None:
+    dataset = driver.dataset(report={"classes": ["hond", "kat"], "counts": {"train": [9, 9], "test": [3, 3]}})
+    request = body(driver, teacher=driver.teacher(report=report), dataset=dataset, config=config)
+    answer = client.post("/jobs?dry_run=true", json=request)
+    if pointer is None:
+        assert answer.status_code == 200, answer.text
+        return
+    document = problem(answer, 422, "classes_differ")
+    assert pointers(document) == {pointer}
+    assert "features alone" in document["remedy"]
 
 
 def test_a_comparison_must_have_succeeded_on_the_same_data(client: TestClient, driver: Driver) -> None:

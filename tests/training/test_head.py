@@ -19,7 +19,7 @@ from distill.tasks.generate_text.answer import TokenAnswer
 from distill.train import train
 from distill.training import checkpoint
 from distill.training.data import Order
-from distill.training.head import Rows, _fit, _Problem, _Score, classifier_of, fit_head, most_samples
+from distill.training.head import Rows, _Problem, _Score, classifier_of, fit_head, fit_linear, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
 from tests.training.conftest import CLASSES, alone, config, network, tiny_data
@@ -64,7 +64,7 @@ def loss_of(made: nn.Linear, found: Rows) -> float:
 def test_the_validation_loss_never_grows(bias: bool, n: int, width: int) -> None:
     made, held = head(width, bias, zero=False), rows(200, width, seed=9)
     before = loss_of(made, held)
-    told = _fit(made, rows(n, width), held, NEVER, False)
+    told = fit_linear(made, rows(n, width), held, NEVER)
     assert told is not None
     assert told.loss_before == pytest.approx(before)
     assert loss_of(made, held) == pytest.approx(told.loss_after, rel=1e-4)
@@ -79,7 +79,7 @@ def test_labels_that_say_nothing_leave_the_head_as_good_as_it_was() -> None:
     made = head(20)  # says 1 / C of every class, which is the best that can be said
     with torch.no_grad():
         made.bias.zero_()
-    told = _fit(made, noise, held, NEVER, False)
+    told = fit_linear(made, noise, held, NEVER)
     assert told is not None
     assert not told.fitted
     assert not made.weight.any()
@@ -90,7 +90,7 @@ def test_a_dead_feature_keeps_its_weights() -> None:
     for part in (found, held):
         part.features[:, 2] = 7.0
     before = made.weight.detach().clone()
-    told = _fit(made, found, held, NEVER, False)
+    told = fit_linear(made, found, held, NEVER)
     assert told is not None
     assert told.fitted
     assert torch.equal(made.weight[:, 2], before[:, 2])
@@ -101,7 +101,7 @@ def test_nan_features_change_nothing() -> None:
     found, made = rows(), head(zero=False)
     found.features[3, 1] = float("nan")
     before = made.weight.detach().clone()
-    told = _fit(made, found, rows(seed=5), NEVER, False)
+    told = fit_linear(made, found, rows(seed=5), NEVER)
     assert told is not None
     assert not told.fitted
     assert torch.equal(made.weight, before)
@@ -235,7 +235,7 @@ def test_what_the_teacher_taught_needs_a_clear_gain() -> None:
         made = head()
         with torch.no_grad():
             made.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
-        told = _fit(made, rows(noise=6.0), rows(n, seed=3, noise=6.0), NEVER, True)
+        told = fit_linear(made, rows(noise=6.0), rows(n, seed=3, noise=6.0), NEVER, clearly=True)
         assert told is not None
         assert told.fitted is taken
         assert bool(made.weight.any()) is taken

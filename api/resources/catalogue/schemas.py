@@ -37,6 +37,15 @@ class RecipeOut(EntryOut):
 
     needs_teacher: bool = Field(examples=[True])
     needs_layers: bool = Field(description="Whether it scores layers and so makes a Q curve.", examples=[True])
+    reads_logits: bool = Field(
+        description="Whether it learns from the teacher's logits, and so wants a teacher of the dataset's classes.",
+        examples=[False],
+    )
+    features_alone: dict[str, Any] = Field(
+        description="Values of its parameters, any one of which makes it learn without the teacher's logits; empty: "
+        "there is none, or it never reads them.",
+        examples=[{"kl": False}],
+    )
 
 
 class NamedDatasetOut(ResponseModel):

@@ -18,7 +18,16 @@ from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe, recorded_view
 from distill.tasks._base import Split, Task
 from distill.tasks._network import Network
-from distill.tasks._opening import check_networks, check_order, device_of, recipe_of, splits_of
+from distill.tasks._opening import (
+    check_classes,
+    check_networks,
+    check_order,
+    device_of,
+    recipe_of,
+    splits_of,
+    told_classes,
+)
+from distill.teacher_classes import match_classes
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, RunSpec
@@ -37,6 +46,7 @@ class ImageTask(Task):
         check_networks(self.spec, run)
         self.run, self.recipe = run, recipe_of(run)
         self.device, why = device_of(run.config)
+        self.reasons = {"device": why}
         self.open(scratch)
         self.teacher = self._teacher()
         self.comparison = self._comparison()
@@ -44,7 +54,6 @@ class ImageTask(Task):
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
-        self.reasons = {"device": why}
 
     @abstractmethod
     def open(self, scratch: Path) -> None:
@@ -108,32 +117,32 @@ class ImageTask(Task):
         given = self.run.teacher
         if given is None:
             return None
-        if given.num_classes not in (None, self.outputs):
-            raise InvalidConfig(
-                f"The teacher knows {given.num_classes} classes, the dataset has {self.outputs}.",
-                "Use a teacher of this dataset's classes, or the dataset of this teacher.",
-                {"teacher_classes": given.num_classes, "dataset_classes": self.outputs},
-            )
-        return replace(self._loaded("Teacher", given.architecture, given.weights), digest=given.digest)
+        report = check(given.architecture, given.weights, given.num_classes or None)
+        names, said = recorded_classes(report.metadata), self.config.teacher_classes
+        match = match_classes(report.num_classes, names, self.outputs, self.classes, said)
+        self.teacher_classes = check_classes(self.spec, self.config, match)
+        self.reasons |= told_classes(self.spec, match)
+        return replace(self._network(report, given.weights), digest=given.digest)
 
     def _comparison(self) -> Network | None:
         given = self.run.comparison
         if given is None:
             return None
         try:
-            found = self._loaded("Comparison", given.architecture, given.weights)
+            report = check(given.architecture, given.weights, self.outputs)
+            check_order("Comparison", recorded_classes(report.metadata), self.classes)
+            found = self._network(report, given.weights)
         except InvalidTeacher as error:
             message = f"The comparison cannot be loaded: {error.message}"
             raise InvalidConfig(message, error.remedy, error.details) from error
         return replace(found, recipe=given.recipe or found.recipe)
 
-    def _loaded(self, who: str, architecture: Architecture, weights: str) -> Network:
-        report = check(architecture, weights, self.outputs)
-        check_order(who, recorded_classes(report.metadata), self.classes)
+    def _network(self, report: CheckpointReport, weights: str) -> Network:
+        """The network in a file that `check` has reported on."""
         how = _recorded(report) or preprocessing(
             report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
         )
-        module = load(report.architecture, weights, report.num_classes)
+        module = load(report.architecture, weights, report.num_classes or None)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
 

@@ -13,6 +13,7 @@ SPEC = TaskSpec(
         Metric("accuracy", "accuracy", "share", higher_is_better=True, interval=True),
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
+        Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     architectures=("timm:", "torchvision:", "retort:"),

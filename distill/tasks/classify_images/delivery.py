@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill.export import Context, class_section, share_in_words
+from distill.export import Context, class_section, probed, share_in_words
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.snippet import snippet
 
@@ -16,7 +16,7 @@ class ClassifierDelivery(PictureDelivery):
 
 An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
 the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {share_in_words(student["accuracy"])}.
-{report["verdict"]["text"]}
+{report["verdict"]["text"]}{probed(report)}
 
 ## Use
 

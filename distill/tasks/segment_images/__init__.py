@@ -23,7 +23,7 @@ SPEC = TaskSpec(
         "transformers:segformer",
     ),
     per_class="IoU",
-    settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes"}),
     recipes=(
         "blockwise_logit",
         "cross_entropy",

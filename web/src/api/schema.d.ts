@@ -1683,6 +1683,13 @@ export interface components {
              */
             student_layers?: string[] | null;
             /**
+             * Teacher Classes
+             * @description Whether the teacher's classes are the dataset's. `auto`: by number, and by names where both sides have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.
+             * @default auto
+             * @enum {string}
+             */
+            teacher_classes: "auto" | "same" | "other";
+            /**
              * Quality Samples
              * @description N: class-stratified samples for the Q curve.
              * @default 5000
@@ -2145,6 +2152,7 @@ export interface components {
          *         "selection": "auto",
          *         "selection_parameters": {},
          *         "student_layers": null,
+         *         "teacher_classes": "auto",
          *         "teacher_layers": null,
          *         "test_limit": null,
          *         "text_features": "auto",
@@ -2798,6 +2806,22 @@ export interface components {
              * @example true
              */
             needs_layers: boolean;
+            /**
+             * Reads Logits
+             * @description Whether it learns from the teacher's logits, and so wants a teacher of the dataset's classes.
+             * @example false
+             */
+            reads_logits: boolean;
+            /**
+             * Features Alone
+             * @description Values of its parameters, any one of which makes it learn without the teacher's logits; empty: there is none, or it never reads them.
+             * @example {
+             *       "kl": false
+             *     }
+             */
+            features_alone: {
+                [key: string]: unknown;
+            };
         };
         /**
          * ResourcePatch
