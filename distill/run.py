@@ -215,10 +215,10 @@ def build_recipe(session: Session) -> Recipe:
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """The `result` event: the report without tables by class."""
+    """The `result` event: the report without its tables by class, which grow with the classes; `report.json` has them."""
 
     def short(column: dict[str, Any] | None) -> dict[str, Any] | None:
-        return column and {key: value for key, value in column.items() if key != "per_class"}
+        return column and {key: value for key, value in column.items() if key not in ("per_class", "confusion")}
 
     columns = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
     keys = (

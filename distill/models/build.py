@@ -24,6 +24,7 @@ MAX_PARAMETERS = 6_000_000_000
 MAX_CLASSES, MAX_CHANNELS = 1_000_000, 64
 SIZE_OPTIONS = ("img_size", "image_size")
 """What the libraries call the side of the input among an architecture's options."""
+_DRAWS = {"normal_", "uniform_", "trunc_normal_"}
 _ARGUMENT = re.compile(r"(unexpected|multiple values for) keyword argument(?:\(s\))?:? \[?'(\w+)'")
 _WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
 _WITH_AUXILIARY["inception_v3"] = _WITH_AUXILIARY["googlenet"]
@@ -50,7 +51,7 @@ def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3,
     _check_counts(num_classes, in_channels, headless=headless(architecture))
     architecture = pin(architecture, image_size)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingDrawn():
             network = _construct(architecture, num_classes, in_channels)
     except (NotImplementedError, InvalidConfig) as error:
         if "meta" not in str(error):
@@ -195,6 +196,19 @@ def _replace_stem(network: nn.Module, in_channels: int) -> None:
         bias=old.bias is not None,
     )
     network.set_submodule(path, new)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Initial values are not drawn for tensors on the meta device, which keep none: torch would import its compiler to
+    draw them, which takes longer than the whole network."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in _DRAWS:
+            drawn = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            if isinstance(drawn, torch.Tensor) and drawn.is_meta:
+                return drawn
+        return func(*args, **kwargs)
 
 
 class _ParametersOnMeta(TorchFunctionMode):
