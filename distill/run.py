@@ -215,7 +215,7 @@ def build_recipe(session: Session) -> Recipe:
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """The `result` event: the report without its tables by class, which grow with the classes; `report.json` has them."""
+    """The `result` event: the report without its tables by class, which `report.json` has."""
 
     def short(column: dict[str, Any] | None) -> dict[str, Any] | None:
         return column and {key: value for key, value in column.items() if key not in ("per_class", "confusion")}

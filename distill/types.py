@@ -202,6 +202,10 @@ class DistillConfig(Model):
     )
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    backbone_learning_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
+    )
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
@@ -280,9 +284,10 @@ class ComparisonInput(Model):
 
 
 class StartInput(Model):
-    """Weights that the student starts from: a file of its own architecture."""
+    """Weights that the student starts from: a file of its own architecture, or of a deeper network of its family."""
 
-    label: str = Field(description="What it is, for people: `teacher tch_1`, `student of job_1`.")
+    label: str = Field(description="What it is, for people: `teacher tch_1`, `the student of job_1`.")
+    architecture: Architecture
     weights: str = Field(description="Path of a safetensors file.")
     digest: str = Field("", description="sha256 of the file, hex.")
 

@@ -114,6 +114,11 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
     return network.eval()
 
 
+def classifier(architecture: Architecture, in_channels: int = 3) -> set[str]:
+    """Names of the tensors whose shapes follow the number of classes. Raises `UnknownName`, `InvalidConfig`."""
+    return _heads(*(_shapes(skeleton(architecture, probe, in_channels)) for probe in _PROBES))
+
+
 def _match(architecture: Architecture, header: Header, num_classes: int | None) -> _Fit:
     """The plain fit, under the first prefix for which there is one; else the library's. The error is that of the
     names as they would fit best."""

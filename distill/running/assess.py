@@ -75,6 +75,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
+        "start": task.start.to_dict() if task.start else None,
         "training": _training(task, outcome),
         "seeds": [task.config.seed],
         "configuration": session.resolved["config"],
@@ -139,6 +140,8 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
     if session.config.test_limit is not None:
         used, there = len(session.task.splits.test), len(session.task.dataset.test)
         notes.append(f"Only {used} of {there} test samples were used (test_limit).")
+    if session.task.start is not None:
+        notes.append(f"The student did not start from noise: {session.task.start.told()}.")
     if session.spec.comparison is not None:
         notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
     return notes

@@ -19,6 +19,7 @@ from torch import Tensor
 from distill.answers import Answer
 from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
+from distill.models import Start
 from distill.recipes._base import Recipe
 from distill.statistics import Difference
 from distill.tasks._network import Network
@@ -63,8 +64,9 @@ class Task(ABC):
     work: it sets the attributes below and raises `UnknownName`, `InvalidConfig`, `InvalidDataset`, `InvalidTeacher`.
     `run`: with every `auto` that the data decide still in it; `reasons`: why, by field. `classes`: names by number, ()
     where the task has none. `teacher_classes`: whether the teacher's logits mean them; where they do not, its features
-    alone are read, and it has no figures of its own. Networks are on `device`. `intervals`: of which kind the figures'
-    intervals are, for people.
+    alone are read, and it has no figures of its own. `start`: what the student took of the weights that the run
+    names, once it is made; None: it starts as the task has it. Networks are on `device`. `intervals`: of which kind the
+    figures' intervals are, for people.
     """
 
     spec: ClassVar[TaskSpec]
@@ -81,6 +83,7 @@ class Task(ABC):
     teacher: Network | None
     comparison: Network | None
     reasons: dict[str, str]
+    start: Start | None = None
 
     evaluation_batch: int = 256
     """Samples of a forward pass in evaluation and scoring."""

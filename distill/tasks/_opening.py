@@ -51,7 +51,7 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
     does not offer; `UnknownName`."""
-    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison}
+    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison, "start": run.start}
     for noun, one in given.items():
         named = one if isinstance(one, Architecture) or one is None else one.architecture
         if named is None or spec.name in (answered := _answered(named.name)):
@@ -118,6 +118,23 @@ def check_classes(spec: TaskSpec, config: DistillConfig, match: ClassMatch) -> C
     if found is not None:
         raise InvalidConfig(found.message, found.remedy, {"field": "teacher", "recipe": config.recipe})
     return match
+
+
+def check_start(spec: TaskSpec, run: RunSpec) -> None:
+    """Raises `InvalidConfig` for weights that the task's students do not start from, and for a learning rate of
+    theirs where there are none."""
+    if run.start is not None and not spec.student_weights:
+        raise InvalidConfig(
+            f"{spec.title}: a student starts from its teacher or from random weights, not from other weights.",
+            "Leave the student's weights out; its options say how it starts.",
+            {"field": "student", "task": spec.name},
+        )
+    if run.start is None and run.config.backbone_learning_rate != "auto":
+        raise InvalidConfig(
+            "backbone_learning_rate is for a student that starts from given weights.",
+            "Leave it out, or name the student's weights.",
+            {"field": "backbone_learning_rate"},
+        )
 
 
 def told_classes(spec: TaskSpec, match: ClassMatch) -> dict[str, str]:

@@ -105,6 +105,9 @@ class TaskOut(ResponseModel):
     )
     student: str = Field(description="The architecture that a form suggests; empty: none.", examples=[""])
     needs_teacher: bool = Field(description="Whether every student starts from a teacher.", examples=[False])
+    student_weights: bool = Field(
+        description="Whether a job may name the weights that its student starts from.", examples=[True]
+    )
     files: list[str] = Field(
         description="Which files make a dataset of it, a sentence each.",
         examples=[["parquet with columns `image` and `label`"]],

@@ -13,7 +13,17 @@ from torch import Tensor
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
-from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
+from distill.models import (
+    CheckpointReport,
+    Preprocessing,
+    build,
+    check,
+    classifier,
+    load,
+    pin,
+    preprocessing,
+    start_from,
+)
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe, recorded_view
 from distill.tasks._base import Split, Task
@@ -22,6 +32,7 @@ from distill.tasks._opening import (
     check_classes,
     check_networks,
     check_order,
+    check_start,
     device_of,
     recipe_of,
     splits_of,
@@ -44,6 +55,7 @@ class ImageTask(Task):
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
+        check_start(self.spec, run)
         self.run, self.recipe = run, recipe_of(run)
         self.device, why = device_of(run.config)
         self.reasons = {"device": why}
@@ -73,6 +85,7 @@ class ImageTask(Task):
             open_train=lambda order: self.loader(train, order),
             open_validation=lambda order: self.loader(validation, order),
             indices=train.tolist(),
+            taken=frozenset(self.start.taken) if self.start else frozenset(),
         )
 
     @property
@@ -91,7 +104,10 @@ class ImageTask(Task):
 
     def make_student(self) -> tuple[Network, dict[str, str]]:
         config, given, data = self.config, self.run.student, self.dataset
+        source = self._source()
         how = preprocessing(given, config.image_size, data.native_size, data.channels)
+        if source is not None:
+            how = self._as_source(how, source)
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
         if config.image_size == "auto" and how.size == data.native_size:
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
@@ -99,7 +115,37 @@ class ImageTask(Task):
         seed_everything(config.seed)
         network = Network(self.build(given, how), architecture, how, config.recipe)
         self._check_runs(network)
-        return network, {"image_size": reason}
+        return network, {"image_size": reason} | self._started(network, source)
+
+    def _source(self) -> CheckpointReport | None:
+        """What the weights that the student starts from are. Raises `InvalidConfig`."""
+        given = self.run.start
+        if given is None:
+            return None
+        try:
+            return check(given.architecture, given.weights)
+        except InvalidTeacher as error:
+            message = f"The student cannot start from {given.label}: {error.message}"
+            raise InvalidConfig(message, error.remedy, error.details) from error
+
+    def _as_source(self, how: Preprocessing, source: CheckpointReport) -> Preprocessing:
+        """The student's view of pictures, as its weights are used to them; of another size where the run says so."""
+        recorded = _recorded(source)
+        if recorded is None:
+            return preprocessing(self.run.student, self.config.image_size, self.dataset.native_size, source.in_channels)
+        return recorded if self.config.image_size == "auto" else replace(recorded, size=how.size)
+
+    def _started(self, network: Network, source: CheckpointReport | None) -> dict[str, str]:
+        """Give the student the weights that it starts from; what that was, by field."""
+        given = self.run.start
+        if given is None or source is None:
+            return {}
+        names = recorded_classes(source.metadata)
+        match = match_classes(source.num_classes, names, self.outputs, self.classes)
+        heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
+        module = load(source.architecture, given.weights, source.num_classes or None)
+        self.start = start_from(network.module, module, given.label, heads)
+        return {"weights": self.start.told()}
 
     @torch.no_grad()
     def _check_runs(self, network: Network) -> None:

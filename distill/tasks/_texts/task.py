@@ -34,7 +34,7 @@ from distill.recipes._features import DetachedHead
 from distill.tasks._base import Groups, Split
 from distill.tasks._classes import RowTask
 from distill.tasks._network import Network
-from distill.tasks._opening import check_classes, device_of, recipe_of, share_of, splits_of, told_classes
+from distill.tasks._opening import check_classes, check_start, device_of, recipe_of, share_of, splits_of, told_classes
 from distill.tasks._texts.student import load_text_student
 from distill.teacher_classes import match_classes
 from distill.training.data import Order, Source, TrainData
@@ -57,6 +57,7 @@ class TextTask(RowTask):
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         run = _without_compiling(run)
         config = run.config
+        check_start(self.spec, run)
         self.recipe = recipe_of(run)
         self.device, why = device_of(config)
         self.dataset = self._opened(run)

@@ -18,11 +18,14 @@ SPEC = TaskSpec(
     ),
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes"}),
+    settings=frozenset(
+        {"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes", "backbone_learning_rate"}
+    ),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
         "CSV or JSON with `image` (base64) and `label`",
     ),
+    student_weights=True,
     older_kind="",
 )
