@@ -159,8 +159,10 @@ def _noted(event: Event, session: Session) -> Event:
         session.metrics.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
+        config["teacher_classes"] = task.teacher_classes.said
         foreign = of_some_tasks() - task.spec.settings
-        config = {key: value for key, value in config.items() if key not in foreign or value != "auto"}
+        given = session.config.model_dump()
+        config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
         return Event("resolved", session.resolved)
     return event
@@ -179,8 +181,8 @@ def _test_metrics(session: Session) -> Events:
     values |= session.task.metrics(values)
     beside = {name: report[name] for name in ("teacher", "comparison")} | report["companions"]
     for name, column in beside.items():
-        if column:
-            values[f"{name}_{spec.primary.name}"] = _plain(column[spec.primary.name])
+        shown = (spec.primary.name, "linear_probe")  # a teacher of other classes has no figure of its own
+        values |= {f"{name}_{figure}": _plain(column[figure]) for figure in shown if column and figure in column}
     training = report["training"]
     data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
     session.metrics.append(data)

@@ -134,6 +134,8 @@ class Job(Leasable, Base):
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
     student: Mapped[Json]  # distill.types.Architecture
+    # What the student starts from, where not from noise: {teacher: id} or {artifact: {job_id, name}}
+    start: Mapped[Json | None]
     teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
