@@ -63,7 +63,9 @@ def _warnings(report: Report) -> str:
 
 
 def _columns(report: Report) -> dict[str, Report]:
-    return {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    own = {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    beside: dict[str, Report] = report.get("companions", {})
+    return own | beside
 
 
 def _table(report: Report) -> str:
@@ -193,7 +195,7 @@ def _per_class(report: Report) -> str:
     lines = [f"## {label[:1].upper()}{label[1:]} by class", "", "| class | n | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name in names:
-        values = [column["per_class"][name]["value"] for column in columns.values()]
+        values = [column.get("per_class", {}).get(name, {}).get("value") for column in columns.values()]
         cells = ["" if value is None else f"{100 * value:.1f} %" for value in values]
         lines.append(f"| {_cell(name)} | {report['student']['per_class'][name]['n']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from distill import tasks
 
@@ -182,6 +182,11 @@ class DistillConfig(Model):
     layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
     teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
     student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
+    teacher_classes: Literal["auto", "same", "other"] = Field(
+        "auto",
+        description="Whether the teacher's classes are the dataset's. `auto`: by number, and by names where both sides "
+        "have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.",
+    )
 
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
     quality_memory_bytes: int = Field(
@@ -198,6 +203,10 @@ class DistillConfig(Model):
     )
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    backbone_learning_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
+    )
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
@@ -290,10 +299,27 @@ class TeacherInput(Model):
     architecture: Architecture
     weights: str = Field(description="Path of a validated safetensors file; of a language model's folder or zip.")
     num_classes: int | None = Field(
-        None, description="0: a language model without a classification head; null: loading the file will tell."
+        None, description="0: a network without a classifier; null: loading the file will tell."
     )
     digest: str = Field(description="sha256 of the weights file, hex.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
+
+
+PIXEL_RANGE = (
+    "For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; "
+    "null: the upper byte is kept. Images of 8 bits are read as they are."
+)
+
+
+def _rising(between: tuple[int, int]) -> tuple[int, int]:
+    if between[0] >= between[1]:
+        raise ValueError("pixel_range is [low, high], low below high")
+    return between
+
+
+PixelRange = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=65535)], Annotated[int, Field(ge=0, le=65535)]], AfterValidator(_rising)
+]
 
 
 class DatasetInput(Model):
@@ -306,6 +332,7 @@ class DatasetInput(Model):
     )
     digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
 
 
 class TrainedRun(Model):
@@ -329,11 +356,21 @@ class ComparisonInput(Model):
     run: TrainedRun | None = Field(None, description="How it was trained; None: nothing is known of that.")
 
 
+class StartInput(Model):
+    """Weights that the student starts from: a file of its own architecture, or of a deeper network of its family."""
+
+    label: str = Field(description="What it is, for people: `teacher tch_1`, `the student of job_1`.")
+    architecture: Architecture
+    weights: str = Field(description="Path of a safetensors file.")
+    digest: str = Field("", description="sha256 of the file, hex.")
+
+
 class RunSpec(Model):
     """Everything `distill.run.run` needs: local paths only, no credentials, no database."""
 
     config: DistillConfig
     student: Architecture
+    start: StartInput | None = Field(None, description="None: the student starts from random weights.")
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None

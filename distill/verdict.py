@@ -12,26 +12,36 @@ from distill.statistics import Difference
 if TYPE_CHECKING:
     from distill.tasks.spec import Metric
 
-_NONE = (
+_ALONE = (
     "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
     "job as the comparison, to see what distillation bought."
+)
+_BASELINE = (
+    "This student learned from labels alone: name it as the comparison of a distilled student that trains for the same "
+    "steps, to see what distillation buys."
 )
 _ONE_SEED = "This is one seed; other seeds move the difference further (`retort study` runs several)."
 _UNKNOWN = "how that student was trained is not known, so this is no verdict on the recipe"
 
 
 def verdict(
-    difference: Difference | None, label: str, metric: Metric | None = None, differing: Sequence[Differing] | None = ()
+    difference: Difference | None,
+    label: str,
+    metric: Metric | None = None,
+    differing: Sequence[Differing] | None = (),
+    distilled: bool = True,
 ) -> dict[str, Any]:
     """What the difference of the primary `metric` (unnamed: a share of which more is better) to the comparison `label`
-    says. `differing`: what the two runs do not have in common; None: nobody knows.
+    says. `differing`: what the two runs do not have in common; None: nobody knows. `distilled`: whether a teacher
+    taught the student.
 
     `beats`: True or False, only of the same student after the same steps and outside the noise, else None; `alike`:
     whether it is that, None: unknown or no comparison; `differences`: the fields, with both values; `difference`; and
     all of it as `text`.
     """
     if difference is None:
-        return {"beats": None, "alike": None, "text": _NONE, "difference": None, "differences": []}
+        text = _ALONE if distilled else _BASELINE
+        return {"beats": None, "alike": None, "text": text, "difference": None, "differences": []}
     found = None if differing is None else list(differing)
     like = None if found is None else alike(found)
     said = _Words(difference, label, metric)

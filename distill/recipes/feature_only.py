@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -25,6 +25,8 @@ class FeatureOnly(DetachedHead):
     input at hand the constructor proves that, by gradients, and raises `InvalidConfig` where a connection passes the
     chosen layer by (inside a dense block).
     """
+
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,8 @@ class SimilarityPreserving(FeatureRecipe):
     (METHODS section 3). **Our choices**: features are pooled to the pair's common resolution first, so that targets
     are small; the pairs' mean, not their sum.
     """
+
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup, similarity_weight: float = 3000.0, cross_entropy_weight: float = 1.0) -> None:

@@ -25,7 +25,8 @@ from distill.types import DistillConfig, Layer, QCurve, RunSpec
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order), `warnings` (likewise) and `report`."""
+    its events, in order), `warnings` (likewise), `report`, `companions` (networks that the recipe delivers beside the
+    student, by name) and `notes` of the evaluation."""
 
     spec: RunSpec
     folder: Path
@@ -40,6 +41,8 @@ class Session:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, Network] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:

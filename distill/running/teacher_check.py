@@ -18,14 +18,14 @@ from distill.warned import RunWarning
 
 def look_at_teacher(session: Session) -> list[Event]:
     """What a log should say of the teacher, and its `warning` events, which the session keeps. Nothing where no recipe
-    learns from it, for a continued run (its checkpoint tells), and beside the first process."""
+    learns from it, of one that does not know the dataset's classes, for a continued run (its checkpoint tells), and beside the first process."""
     task = session.task
     session.warnings = list(session.carry.get("warnings", []))
     if session.spec.resume_from or distributed.rank() > 0:
         return []
     found: list[RunWarning] = list(task.cautions())
     events: list[Event] = []
-    if task.teacher is not None and task.recipe.needs_teacher:
+    if task.teacher is not None and task.recipe.needs_teacher and task.teacher_classes.same:
         answers = answers_of(task, task.teacher)
         if answers is not None:
             told = f"The teacher answers {answers.accuracy:.2%} of {len(answers.labels):,} held-out labels rightly."

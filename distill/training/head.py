@@ -156,10 +156,19 @@ def fit_head(
     found = held and rows_of(network, head, train, mode, samples, stop)
     if held is None or found is None:
         return None
-    return _fit(head, found, held, stop, keep_accuracy)
+    return fit_linear(head, found, held, stop, keep_accuracy=keep_accuracy)
 
 
-def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool], keep_accuracy: bool) -> HeadFit | None:
+def fit_linear(
+    head: nn.Linear,
+    found: Rows,
+    held: Rows,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    keep_accuracy: bool = False,
+) -> HeadFit | None:
+    """The fit itself: of `head`, in place, to the rows `found`, judged by those of the validation samples, `held`. None
+    when `stop` said to leave."""
     if not (found.features.isfinite().all() and held.features.isfinite().all()):
         return HeadFit(False, "its features are not all finite")
     before = _Score.of(head.weight, head.bias, held)

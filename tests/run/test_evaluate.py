@@ -59,6 +59,15 @@ def test_verdict_says_it_plainly(only_first: int, only_second: int, beats: bool 
     assert "one seed" in said["text"]
 
 
+@pytest.mark.parametrize(
+    ("distilled", "words"), [(True, "There is no comparison"), (False, "name it as the comparison")]
+)
+def test_without_a_comparison_the_verdict_says_which_job_to_name(distilled: bool, words: str) -> None:
+    said = verdict(None, "", distilled=distilled)
+    assert (said["beats"], said["difference"]) == (None, None)
+    assert words in said["text"]
+
+
 def test_price_and_latency_say_how_they_were_measured() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4, bias=False)).train()
     found = price(model, torch.zeros(1, 3, 2, 2))

@@ -23,7 +23,7 @@ from distill.tasks.segment_images.answer import MaskAnswer
 from distill.train import train
 from distill.training import checkpoint
 from distill.training.data import Order
-from distill.training.head import Rows, _fit, _Problem, _Score, classifier_of, fit_head, fits, most_samples
+from distill.training.head import Rows, _Problem, _Score, classifier_of, fit_head, fit_linear, fits, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
 from tests.training.conftest import CLASSES, alone, config, network, tiny_data, tiny_recipe
@@ -68,7 +68,7 @@ def loss_of(made: nn.Linear, found: Rows) -> float:
 def test_the_validation_loss_never_grows(bias: bool, n: int, width: int) -> None:
     made, held = head(width, bias, zero=False), rows(200, width, seed=9)
     before = loss_of(made, held)
-    told = _fit(made, rows(n, width), held, NEVER, False)
+    told = fit_linear(made, rows(n, width), held, NEVER)
     assert told is not None
     assert told.loss_before == pytest.approx(before)
     assert loss_of(made, held) == pytest.approx(told.loss_after, rel=1e-4)
@@ -83,7 +83,7 @@ def test_labels_that_say_nothing_leave_the_head_as_good_as_it_was() -> None:
     made = head(20)  # says 1 / C of every class, which is the best that can be said
     with torch.no_grad():
         made.bias.zero_()
-    told = _fit(made, noise, held, NEVER, False)
+    told = fit_linear(made, noise, held, NEVER)
     assert told is not None
     assert not told.fitted
     assert not made.weight.any()
@@ -94,7 +94,7 @@ def test_a_dead_feature_keeps_its_weights() -> None:
     for part in (found, held):
         part.features[:, 2] = 7.0
     before = made.weight.detach().clone()
-    told = _fit(made, found, held, NEVER, False)
+    told = fit_linear(made, found, held, NEVER)
     assert told is not None
     assert told.fitted
     assert torch.equal(made.weight[:, 2], before[:, 2])
@@ -105,7 +105,7 @@ def test_nan_features_change_nothing() -> None:
     found, made = rows(), head(zero=False)
     found.features[3, 1] = float("nan")
     before = made.weight.detach().clone()
-    told = _fit(made, found, rows(seed=5), NEVER, False)
+    told = fit_linear(made, found, rows(seed=5), NEVER)
     assert told is not None
     assert not told.fitted
     assert torch.equal(made.weight, before)
@@ -261,7 +261,7 @@ def unsure(held: Rows) -> nn.Linear:
 def test_a_lower_loss_that_costs_accuracy_is_not_taken_by_auto(keep: bool) -> None:
     held = rows(60, seed=3, noise=4.0)
     made = unsure(held)
-    told = _fit(made, rows(noise=4.0), held, NEVER, keep)
+    told = fit_linear(made, rows(noise=4.0), held, NEVER, keep_accuracy=keep)
     assert told is not None
     assert told.loss_after < told.loss_before  # type: ignore[operator]
     assert told.accuracy_after < told.accuracy_before  # type: ignore[operator]

@@ -16,6 +16,7 @@ from distill.types import (
     DatasetInput,
     DistillConfig,
     RunSpec,
+    StartInput,
     TeacherInput,
     TeacherPreprocessing,
     TrainedRun,
@@ -39,6 +40,16 @@ CURVE_SETTINGS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """The weights that the student starts from. `label`: what they are, for people."""
+
+    label: str
+    architecture: dict[str, Any]
+    object_key: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Rows, detached from their session. `checkpoints` newest first."""
 
@@ -46,12 +57,13 @@ class Inputs:
     dataset: Dataset
     teacher: Teacher | None
     compared: tuple[Job, Artifact] | None
+    start: Started | None
     checkpoints: list[Checkpoint]
     curve: dict[str, Any] | None
 
 
 def read(session: Session, job_id: str) -> Inputs:
-    """Raises `InputGone` for a teacher or dataset that is not (or no longer) ready."""
+    """Raises `InputGone` for a teacher, dataset or start of the student that is not (or no longer) ready."""
     job = session.get_one(Job, job_id)
     dataset = session.get(Dataset, job.dataset_id)
     teacher = session.get(Teacher, job.teacher_id) if job.teacher_id else None
@@ -62,7 +74,8 @@ def read(session: Session, job_id: str) -> Inputs:
             )
     assert dataset is not None
     compared = _compared(session, job)
-    return Inputs(job, dataset, teacher, compared, jobs.checkpoints(session, job.id), known_curve(session, job))
+    start, curve = _start(session, job.start), known_curve(session, job)
+    return Inputs(job, dataset, teacher, compared, start, jobs.checkpoints(session, job.id), curve)
 
 
 def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
@@ -70,6 +83,7 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
     return RunSpec(
         config=DistillConfig.model_validate(inputs.job.config),
         student=Architecture.model_validate(inputs.job.student),
+        start=_start_input(inputs.start, fetcher),
         dataset=dataset_input(inputs.dataset, fetcher),
         teacher=_teacher(inputs.teacher, fetcher),
         comparison=_comparison(inputs, fetcher),
@@ -85,7 +99,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known)
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
 
 
 def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
@@ -116,6 +130,42 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
         preprocessing=None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing),
+    )
+
+
+def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
+    if reference is None:
+        return None
+    if "teacher" in reference:
+        return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
+    job_id = reference["artifact"]["job_id"]
+    job = session.get(Job, job_id)
+    student = next(filter(None, (jobs.artifact(session, job_id, name) for name in STUDENTS)), None)
+    if job is None or student is None:
+        raise InputGone(
+            f"The student of {job_id}, which this job's student starts from, is gone.", "Start from other weights."
+        )
+    return Started(f"the student of {job_id}", job.student, student.object_key, student.sha256)
+
+
+def _teachers_weights(row: Teacher | None, teacher_id: str) -> Started:
+    if row is None or row.status != "ready":
+        state = "gone" if row is None else row.status
+        raise InputGone(
+            f"Teacher {teacher_id}, which the student starts from, is {state}.", "Start from other weights."
+        )
+    architecture = (row.report or {}).get("architecture") or row.architecture
+    return Started(f"teacher {row.id}", architecture, row.object_key, row.sha256)
+
+
+def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
+    if found is None:
+        return None
+    return StartInput(
+        label=found.label,
+        architecture=Architecture.model_validate(found.architecture),
+        weights=str(fetcher.get(found.object_key, found.sha256, "start.safetensors")),
+        digest=found.sha256,
     )
 
 

@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring
+from api.resources.jobs import estimating, measuring, starting
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -138,6 +138,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
+        start=starting.reference(body),
         teacher_id=body.teacher,
         dataset_id=plan.dataset.id,
         compare_with=body.compare_with,
@@ -261,6 +262,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         config=DistillConfig.model_validate(job.config),
         resolved=job.resolved,
         student=Architecture.model_validate(job.student),
+        student_weights=job.start,
         teacher=job.teacher_id,
         dataset=job.dataset_id,
         task=task or None,
@@ -301,5 +303,6 @@ def _possible(job: Job) -> list[str]:
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
+        "extend": job.status == "succeeded",
     }
     return [action for action, allowed in possible.items() if allowed]

@@ -17,8 +17,9 @@ class Preprocessing:
     """x = (v / 255 - mean) / std per channel, for v the image's bytes resized to `size` = (h, w).
 
     `mean` and `std` have `channels` entries. `crop`: the fraction of a large image's shorter side that evaluation
-    keeps (a centre crop); images no larger than `size` are never cropped for evaluation. `channel_order`: of a colour
-    network's input, in which `mean` and `std` stand too.
+    keeps (a centre crop); images no larger than `size` are never cropped for evaluation. `pixel_range`: which values of
+    16-bit grey are the bytes 0 and 255; None: their upper byte is taken. `channel_order`: of a colour network's input,
+    in which `mean` and `std` stand too.
     """
 
     mean: tuple[float, ...]
@@ -27,11 +28,13 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
     channels: int = 3
     crop: float = 1.0
+    pixel_range: tuple[int, int] | None = None
     channel_order: ChannelOrder = "RGB"
 
     def __str__(self) -> str:
-        """As the key of a Q curve has it: RGB is left out, so that curves of earlier releases are found again."""
-        return repr(self).replace(", channel_order='RGB'", "")
+        """As the key of a Q curve has it: what is as in earlier releases is left out, so that their curves are found
+        again."""
+        return repr(self).replace(", pixel_range=None", "").replace(", channel_order='RGB'", "")
 
     @property
     def rgb_mean(self) -> tuple[float, ...]:

@@ -63,7 +63,7 @@ export function share(value: unknown): Share | null {
   return { value: middle, low: number(found.low) ?? undefined, high: number(found.high) ?? undefined, n: number(found.n) ?? undefined };
 }
 
-const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison" };
+const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison", composite: "Composite" };
 
 function column(name: string, value: unknown): Column | null {
   const found = bag(value);
@@ -130,7 +130,9 @@ function differing(verdict: Bag | null): Differing[] {
 export function readResult(job: Pick<Job, "result">): Result | null {
   const found = bag(job.result);
   if (found === null) return null;
-  const columns = ["teacher", "student", "comparison"].map((name) => column(name, found[name])).filter((each) => each !== null);
+  const own = ["teacher", "student", "comparison"].map((name) => column(name, found[name]));
+  const beside = Object.entries(bag(found.companions) ?? {}).map(([name, value]) => column(name, value));
+  const columns = [...own, ...beside].filter((each) => each !== null);
   if (columns.length === 0) return null;
   const verdict = bag(found.verdict);
   const beats = verdict?.beats;

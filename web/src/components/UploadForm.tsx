@@ -8,6 +8,7 @@ import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
 import { told, unreadable, UNTOLD } from "../lib/seeing";
 import { FileDrop } from "./FileDrop";
+import { type PixelRange, PixelRangeField } from "./PixelRange";
 import { Problem } from "./Problem";
 import { Prose } from "./Prose";
 import { SeeingFields } from "./Seeing";
@@ -86,6 +87,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [split, setSplit] = useState(false);
   const [task, setTask] = useState("");
   const [name, setName] = useState("");
+  const [range, setRange] = useState<PixelRange | null>(null);
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
@@ -95,7 +97,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
     void send(split ? [...whole, ...test] : whole, (ids) => {
-      const body = { name: called, ...(task ? { task } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
@@ -122,6 +124,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
           ))}
         </select>
       </label>
+      <PixelRangeField onRange={setRange} />
       <label className="field">
         <span>Name</span>
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />
