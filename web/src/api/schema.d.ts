@@ -410,6 +410,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on from a finished job
+         * @description Queue a new job whose student starts from this one's student, with its settings unless the body says otherwise:
+         *     another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`.
+         */
+        post: operations["extend_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs/{job_id}/q-curve": {
         parameters: {
             query?: never;
@@ -1186,6 +1207,20 @@ export interface components {
             href: string;
         };
         /**
+         * ArtifactReference
+         * @description A file that one of your jobs made.
+         */
+        ArtifactReference: {
+            /** Job Id */
+            job_id: string;
+            /**
+             * Name
+             * @description Either name of a student's file finds the job's student.
+             * @default student.safetensors
+             */
+            name: string;
+        };
+        /**
          * AttemptList
          * @description All attempts, first to last.
          */
@@ -1729,6 +1764,12 @@ export interface components {
              */
             learning_rate: number | "auto";
             /**
+             * Backbone Learning Rate
+             * @description Peak for what the student took of the weights that it starts from; what is new has learning_rate.
+             * @default auto
+             */
+            backbone_learning_rate: number | "auto";
+            /**
              * Fit Head
              * @description Fit the classifier anew, after training, on the finished backbone's features.
              * @default auto
@@ -2011,6 +2052,35 @@ export interface components {
             items: components["schemas"]["EventOut"][];
         };
         /**
+         * FromArtifact
+         * @description Weights of a finished job's student.
+         */
+        FromArtifact: {
+            artifact: components["schemas"]["ArtifactReference"];
+        };
+        /**
+         * FromCheckpoint
+         * @description Weights of any registered checkpoint: teachers are what `POST /teachers` registers.
+         */
+        FromCheckpoint: {
+            /**
+             * Checkpoint
+             * @description Id of a ready teacher.
+             */
+            checkpoint: string;
+        };
+        /**
+         * FromTeacher
+         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
+         */
+        FromTeacher: {
+            /**
+             * Teacher
+             * @description Id of a ready teacher.
+             */
+            teacher: string;
+        };
+        /**
          * HubReference
          * @description A repository of the Hugging Face hub, at one commit.
          */
@@ -2075,9 +2145,9 @@ export interface components {
             dataset: string | components["schemas"]["NamedReference"];
             /**
              * Student
-             * @description The student's architecture: a catalogue name, or one with options.
+             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from.
              */
-            student: string | components["schemas"]["Architecture"];
+            student: string | components["schemas"]["StudentCreate"];
             config?: components["schemas"]["DistillConfig"];
             /**
              * Name
@@ -2117,6 +2187,45 @@ export interface components {
             max_runtime_seconds?: number | null;
         };
         /**
+         * JobExtend
+         * @description How a new job goes on from a finished one. What is left out is as it was there.
+         * @example {
+         *       "epochs": 20
+         *     }
+         */
+        JobExtend: {
+            /**
+             * Epochs
+             * @description Of the new job: a schedule of its own.
+             */
+            epochs: number;
+            /**
+             * Config
+             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; `max_steps` is dropped unless given.
+             * @example {
+             *       "recipe": "cross_entropy"
+             *     }
+             */
+            config?: {
+                [key: string]: unknown;
+            };
+            /** Teacher */
+            teacher?: string | null;
+            /** Dataset */
+            dataset?: string | components["schemas"]["NamedReference"] | null;
+            /** Compare With */
+            compare_with?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Labels */
+            labels?: {
+                [key: string]: string;
+            } | null;
+        };
+        /**
          * JobOut
          * @description A job. `links` holds what can be read, and those actions that its status allows now.
          * @example {
@@ -2124,6 +2233,7 @@ export interface components {
          *       "compare_with": null,
          *       "config": {
          *         "augmentation": "none",
+         *         "backbone_learning_rate": "auto",
          *         "batch_size": 128,
          *         "cache_memory_bytes": 4294967296,
          *         "cache_teacher": "auto",
@@ -2202,6 +2312,7 @@ export interface components {
          *           "width": 8
          *         }
          *       },
+         *       "student_weights": null,
          *       "task": "classify_images",
          *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *     }
@@ -2238,6 +2349,13 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             student: components["schemas"]["Architecture"];
+            /**
+             * Student Weights
+             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights.
+             */
+            student_weights: {
+                [key: string]: unknown;
+            } | null;
             /** Teacher */
             teacher: string | null;
             /** Dataset */
@@ -2901,6 +3019,32 @@ export interface components {
             };
         };
         /**
+         * StudentCreate
+         * @description An architecture, and the weights that it starts from.
+         */
+        StudentCreate: {
+            /**
+             * Name
+             * @example retort:resnet8
+             */
+            name: string;
+            /**
+             * Options
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @example {
+             *       "width": 8
+             *     }
+             */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Weights
+             * @description Of the student's own architecture, or of a deeper network of its family; a head of other classes is made anew. Null: random weights, or as the architecture's options say.
+             */
+            weights?: components["schemas"]["FromTeacher"] | components["schemas"]["FromCheckpoint"] | components["schemas"]["FromArtifact"] | null;
+        };
+        /**
          * SystemOut
          * @description The service: version, workers, queue.
          */
@@ -3101,6 +3245,12 @@ export interface components {
              * @example false
              */
             needs_teacher: boolean;
+            /**
+             * Student Weights
+             * @description Whether a job may name the weights that its student starts from.
+             * @example true
+             */
+            student_weights: boolean;
             /**
              * Files
              * @description Which files make a dataset of it, a sentence each.
@@ -3919,20 +4069,6 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
-        };
-        /**
-         * ArtifactReference
-         * @description A file that one of your jobs made.
-         */
-        ArtifactReference: {
-            /** Job Id */
-            job_id: string;
-            /**
-             * Name
-             * @description Either name of a student's file finds the job's student.
-             * @default student.safetensors
-             */
-            name: string;
         };
         /**
          * TeacherFromArtifact
@@ -7772,6 +7908,157 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
                         code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    extend_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
+                prefer?: string | null;
+                /** @description Any text of your own: the same key and body within 24 h make one resource, however often sent. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobExtend"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "job_not_succeeded" | "idempotency_key_in_flight";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
                     };
                 };
             };
