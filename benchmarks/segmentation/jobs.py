@@ -35,9 +35,15 @@ class Service:
     def named(self, kind: str, name: str) -> Any | None:
         return next((item for item in self.get(f"/{kind}?limit=100")["items"] if item["name"] == name), None)
 
+    def finished(self) -> dict[tuple[str, int], Any]:
+        """The study's succeeded jobs, whole, by arm and seed."""
+        jobs = (item for item in self.get("/jobs?limit=100")["items"] if item["status"] == "succeeded")
+        ours = [job for job in jobs if job["labels"].get("study") == self.study]
+        return {(job["labels"]["arm"], int(job["labels"]["seed"])): self.get(f"/jobs/{job['id']}") for job in ours}
+
     def job(self, arm: str, seed: int, body: dict[str, Any]) -> str:
         """The id of the job with these labels, ordered if it is not there yet."""
-        labels = {"study": self.study, "arm": arm.replace(", ", "-"), "seed": str(seed)}
+        labels = {"study": self.study, "arm": arm, "seed": str(seed)}
         for item in self.get("/jobs?limit=100")["items"]:
             if item["labels"] == labels and item["status"] not in ("failed", "cancelled"):
                 return str(item["id"])

@@ -33,12 +33,13 @@ def discover(model: nn.Module, example_input: Any, names: Iterable[str] | None =
     mode without gradient; modes are put back. `names`: these layers and no others, in execution order.
 
     * Networks of blocks: `stem` (what enters the first block), every `block` (residual, dense, inception, transformer),
-      `activation`s between and after the blocks, and where none follows the last block of a convolutional network, the
-      `pooled` feature that enters the classifier.
+      `activation`s between and after the blocks, and in a convolutional network the `pooled` feature that enters the
+      classifier: after the last block or, where activations follow that, if pooling comes after the last of them.
     * Plain networks: every `activation`, and the `flatten`ed feature that enters the first fully connected layer.
 
     Numbering of METHODS: ResNet-34 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15, 16 flatten, 17-18; MobileNetV2 0 stem,
-    1-17 blocks, 18 last activation; ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what enters the
+    1-17 blocks, 18 last activation, 19 pooled (the published code counts its flattened feature, as ResNet-34's);
+    ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what enters the
     first block (after a ResNet's max-pool); token models have no pooled layer.
 
     Raises `LayersNotFound` when there is none, or when a named one did not run.
@@ -83,7 +84,8 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
     found = [Found(b.end, b.name, "block", b.shape) for b in blocks if b.shape is not None and b.end < end]
     activations = _activations(root, blocks, blocks[0].end, end)
     found += activations + _stem(root, blocks[0])
-    if not any(a.time > blocks[-1].end for a in activations) and len(blocks[-1].shape or ()) >= 3:
+    last = max(found, key=lambda layer: layer.time)
+    if len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, end)):
         if classifier:
             found += _entering(root, classifier, "pooled", blocks[-1])
         elif _headless(model):
@@ -94,6 +96,11 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
 def _headless(model: nn.Module) -> bool:
     """Is the output a feature, and not logits? timm's networks say so of themselves."""
     return getattr(model, "num_classes", None) == 0
+
+
+def _pools(root: Call, after: int, before: int) -> bool:
+    """Is a map averaged over its positions between these two times?"""
+    return any(after < time < before for call in [root, *root.descendants()] for time in call.poolings)
 
 
 def _without_logits(root: Call, blocks: list[Call]) -> list[Call]:

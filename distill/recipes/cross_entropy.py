@@ -19,7 +19,6 @@ class CrossEntropy(Recipe):
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup) -> None:

@@ -26,7 +26,6 @@ class FeatureOnly(DetachedHead):
     chosen layer by (inside a dense block).
     """
 
-    labels_teach_head: ClassVar[bool] = True
     reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)

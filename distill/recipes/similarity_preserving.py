@@ -33,7 +33,6 @@ class SimilarityPreserving(FeatureRecipe):
     are small; the pairs' mean, not their sum.
     """
 
-    labels_teach_head: ClassVar[bool] = True
     reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)

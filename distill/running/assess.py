@@ -7,13 +7,17 @@ from typing import Any
 
 from distill.curve import reading
 from distill.evaluate import price
-from distill.report import SCHEMA, environment, verdict
+from distill.likeness import Differing, differences
+from distill.models.options import in_full
+from distill.report import SCHEMA, environment
+from distill.running.companions import companions
 from distill.running.session import Session
 from distill.tasks._base import Task
 from distill.tasks._network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
-from distill.types import ComparisonInput
+from distill.types import Architecture, ComparisonInput, TrainedRun
+from distill.verdict import verdict
 
 Report = dict[str, Any]
 
@@ -47,6 +51,11 @@ def _teacher(session: Session) -> tuple[Any | None, Report | None]:
     return None, _column(task, task.teacher, known | task.worth(task.teacher, deepest))
 
 
+def _companions(session: Session, taught: Any | None) -> dict[str, Report]:
+    """A column for each network that the recipe delivers beside the student."""
+    return {name: assess(session.task, network, taught)[1] for name, network in companions(session).items()}
+
+
 def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
     """Size of the weights' file as it will be packaged, its header included."""
     return task.delivery.bytes(task.context(network, {"recipe": network.recipe, "student": figures}))
@@ -58,6 +67,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
     taught, teacher = _teacher(session)
     found, student = assess(task, task.student, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
+    further = _companions(session, taught)
     beside = None if compared is None else task.difference(found, compared)
     primary = task.spec.primary
     return {
@@ -71,7 +81,14 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "student": student,
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
-        "verdict": verdict(beside, given.label if given else "", primary),
+        "companions": further,
+        "verdict": verdict(
+            beside,
+            given.label if given else "",
+            primary,
+            _differing(session, outcome, student),
+            distilled=task.recipe.needs_teacher,
+        ),
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
@@ -83,8 +100,24 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
-        "notes": [*task.dataset.notes, *_notes(session, outcome), *_other_classes(teacher)],
+        "warnings": session.warnings,
+        "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes, *_other_classes(teacher)],
     }
+
+
+def _differing(session: Session, outcome: Outcome, student: Report) -> list[Differing] | None:
+    """What this run and the comparison's do not have in common; None where nothing is known of the latter."""
+    theirs = session.spec.comparison.run if session.spec.comparison else None
+    if theirs is None:
+        return None
+    ours = TrainedRun(
+        student=in_full(Architecture.model_validate(student["architecture"])),
+        steps=outcome.step,
+        configuration=session.resolved["config"],
+        head_fitted=outcome.head is not None and outcome.head.fitted,
+        teacher=session.task.teacher.digest if session.task.teacher else "",
+    )
+    return differences(ours, theirs.model_copy(update={"student": in_full(theirs.student)}))
 
 
 def _training(task: Task, outcome: Outcome) -> Report:
@@ -142,8 +175,6 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
         notes.append(f"Only {used} of {there} test samples were used (test_limit).")
     if session.task.start is not None:
         notes.append(f"The student did not start from noise: {session.task.start.told()}.")
-    if session.spec.comparison is not None:
-        notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
     return notes
 
 

@@ -27,6 +27,7 @@ from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch
 from distill.training.data import Source, TrainData
 from distill.types import DistillConfig, Layer, RunSpec
+from distill.warned import RunWarning
 
 Split = Literal["train", "test"]
 Report = dict[str, Any]
@@ -87,6 +88,8 @@ class Task(ABC):
 
     evaluation_batch: int = 256
     """Samples of a forward pass in evaluation and scoring."""
+    checked_samples: int = 1000
+    """Held-out samples that the teacher answers before any long work."""
 
     @abstractmethod
     def __init__(self, run: RunSpec, scratch: Path) -> None: ...
@@ -124,6 +127,10 @@ class Task(ABC):
 
     def warnings(self) -> list[str]:
         """What the log should say of the data, once the training data is there."""
+        return []
+
+    def cautions(self) -> list[RunWarning]:
+        """What is probably wrong with the run, known before any long work."""
         return []
 
     def metrics(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -172,11 +179,16 @@ class Task(ABC):
         """More of the report's `dataset`, once training has begun."""
         return {}
 
+    def undeliverable(self, network: Network) -> str | None:
+        """Why a network that a recipe delivers beside the student cannot be written and read back here, as the end of a
+        sentence; None where it can."""
+        return f"the task {self.spec.name} delivers plain students alone"
+
     def context(self, network: Network, report: Report) -> Context:
         """What exporters are given of a network, without curve and metrics."""
         return Context(
             network.module, network.architecture, self.classes, network.preprocessing, report, self.delivery,
-            tokens=network.tokens, native=self.native,
+            tokens=network.tokens, native=self.native, teacher=self.teacher,
         )  # fmt: skip
 
     @staticmethod

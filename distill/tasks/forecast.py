@@ -17,6 +17,7 @@ from distill.tasks import part, spec
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import match_classes, refusal
 from distill.types import Architecture, DistillConfig
+from distill.warned import RunWarning
 
 Question = dict[str, Any]
 Report = Mapping[str, Any]
@@ -66,6 +67,10 @@ class Forecast:
 
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         """What the specification cannot tell: teacher and dataset are of this task, but not of one another."""
+        return iter(())
+
+    def cautions(self, parts: Parts) -> Iterator[RunWarning]:
+        """What is probably wrong with the job, as its run would warn."""
         return iter(())
 
     def missing(self, parts: Parts) -> str:

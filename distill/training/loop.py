@@ -85,7 +85,9 @@ class Loop:
         groups = self._groups(parts)
         self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
         self.schedule = OneCycle(parts.resolved.learning_rate, parts.length.total_steps, self.config.warmup_fraction)
+        self.beside = self.recipe.beside()
         self.ema = Ema(self.recipe.exported(), self.config.ema_decay) if self.config.ema_decay else None
+        self.ema_beside = Ema(self.beside, self.config.ema_decay) if self.config.ema_decay else None
         self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
@@ -226,6 +228,8 @@ class Loop:
         self.step += 1
         if self.ema:
             self.ema.update(self.recipe.exported(), self.step)
+        if self.ema_beside:
+            self.ema_beside.update(self.beside, self.step)
 
     def _validate(self) -> Events:
         if self.validated["step"] == self.step:
@@ -239,22 +243,26 @@ class Loop:
         value = values[self.answer.primary]
         self.validated = {"step": self.step, "value": value, "values": values}
         if self.best is None or self.answer.better(value, self.best["value"]):
-            self.best = self.validated | {"student": self._student_state()}
+            self.best = self.validated | self._kept()
         yield self._metrics_event("validation", values)
         yield self._progress()
 
-    def _student_state(self) -> dict[str, Tensor]:
-        state = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
-        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+    def _kept(self) -> dict[str, dict[str, Tensor]]:
+        """The weights of now, averaged if asked, of the student and of what is delivered beside it."""
+        student = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
+        beside = self.ema_beside.shadow if self.ema_beside else self.beside.state_dict()
+        return {"student": _copied(student), "beside": _copied(beside)}
 
     def _finish(self, ending: Literal["finished", "stopped"]) -> Outcome:
         """Put the final weights into the student: the last (averaged, if asked) ones, or the best after a stop."""
         if ending == "stopped":
             assert self.best is not None
             self.recipe.exported().load_state_dict(self.best["student"])
+            self.beside.load_state_dict(self.best.get("beside", self.beside.state_dict()))
             self.validated |= {name: self.best[name] for name in ("value", "values")}
-        elif self.ema:
+        elif self.ema and self.ema_beside:
             self.recipe.exported().load_state_dict(self.ema.shadow)
+            self.beside.load_state_dict(self.ema_beside.shadow)
         clear_caches(self.recipe.exported())
         return self._outcome(ending)
 
@@ -307,6 +315,7 @@ class Loop:
             "recipe": self.recipe.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.shadow if self.ema else None,
+            "ema_beside": self.ema_beside.shadow if self.ema_beside else None,
             "best": self.best, "validated": self.validated,
             "guard": self.guard.state(),
             "rng": capture_rng(),
@@ -321,12 +330,18 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
             self.ema.load(state["ema"])
+        if self.ema_beside:
+            self.ema_beside.load(state.get("ema_beside") or self.beside.state_dict())  # earlier releases wrote none
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self.images, self.seconds = state["images"], state["seconds"]
         self.best, self.validated = state["best"] and _renamed(state["best"]), _renamed(state["validated"])
         self.guard.load(state["guard"])
         restore_rng(state["rng"])
         self.saved_step = self.step
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
 
 def _renamed(kept: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,9 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     assert "archive" in command("datasets", "show", dataset)[1]
     assert command("datasets", "list")[1].count("dst_") == 3
     assert command("datasets", "delete", dataset)[0] == 0
+    code, out = command("--json", "datasets", "add", tmp_path / "d.zip", "--pixel-range", "0", "4095")
+    assert (code, json.loads(out)["pixel_range"]) == (0, [0, 4095])
+    assert command("datasets", "add", "--named", "digits", "--pixel-range", "0", "4095")[0] == 1
     code, out = command("datasets", "add", "--url", "https://data.example.org/a.zip", "--sha256", "0" * 64)
     assert code == 1
     assert "does not allow calls to data.example.org" in " ".join(out.split())

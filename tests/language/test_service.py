@@ -97,6 +97,10 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     assert load_student(tmp_path / "student.zip").predict(["the cat runs"])[0].label in ("bad", "far", "good")
     report = client.get(f"/jobs/{job['id']}/report?format=json").json()
     assert report["comparison"]["accuracy"]["n"] == report["student"]["accuracy"]["n"]
+    differing = {each["field"]: each for each in report["verdict"]["differences"]}
+    assert differing["student"]["theirs"] == tuned["result"]["student"]["architecture"]
+    assert differing["steps"]["theirs"] == tuned["result"]["training"]["steps"]
+    assert (report["verdict"]["alike"], report["verdict"]["beats"]) == (False, None)
 
 
 def of_texts(files: dict[str, Path], folder: Path) -> tuple[Path, Path, str]:

@@ -10,7 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from distill.tasks import container, of_report
-from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, StartInput, TeacherInput
+from distill.types import (
+    Architecture,
+    ComparisonInput,
+    DatasetInput,
+    DistillConfig,
+    RunSpec,
+    StartInput,
+    TeacherInput,
+    TeacherPreprocessing,
+    TrainedRun,
+)
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
 from worker.errors import InputGone
@@ -89,7 +99,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known)
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
 
 
 def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
@@ -119,6 +129,7 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
         weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
+        preprocessing=None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing),
     )
 
 
@@ -176,7 +187,23 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
         weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
         recipe=other.recipe,
         job_id=other.id,
+        run=_run_of(other),
     )
+
+
+def _run_of(job: Job) -> TrainedRun | None:
+    """What a finished job was, as its result tells; None for one of a release that told too little."""
+    result, resolved = job.result or {}, job.resolved or {}
+    try:
+        return TrainedRun(
+            student=Architecture.model_validate(result["student"]["architecture"]),
+            steps=result["training"]["steps"],
+            configuration=resolved["config"],
+            head_fitted=bool((result["training"].get("head") or {}).get("fitted")),
+            teacher=result.get("digests", {}).get("teacher", ""),
+        )
+    except (KeyError, TypeError, ValueError):  # pydantic's error is a ValueError
+        return None
 
 
 def _suffixes(file: dict[str, Any]) -> str:

@@ -149,6 +149,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
     "selection": None,
     "result": None,
+    "warnings": [],
     "error": None,
     "queue_position": None,
     "not_before": None,
@@ -162,6 +163,15 @@ JOB_EXAMPLE: dict[str, Any] = {
         "cancel": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/cancel",
     },
 }
+
+
+class JobWarning(ResponseModel):
+    """Something that is probably wrong with a job that goes on."""
+
+    code: str = Field(description="teacher_near_chance, teacher_permuted, preprocessing_assumed.")
+    message: str = Field(description="What was found.")
+    remedy: str = Field(description="What to change.")
+    details: dict[str, Any] = Field(description="Figures by name.")
 
 
 @keep_examples
@@ -195,6 +205,9 @@ class JobOut(ResponseModel):
     )
     selection: dict[str, Any] | None = Field(description="{rule, chosen, teacher_layers, student_layers, reason}.")
     result: dict[str, Any] | None = Field(description="The report's summary.")
+    warnings: list[JobWarning] = Field(
+        description="What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing."
+    )
     error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
     queue_position: int | None = Field(description="0: the next to start; null: it does not wait.")
     not_before: datetime | None
@@ -237,5 +250,6 @@ class DryRun(ResponseModel):
     student: Architecture
     teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    warnings: list[JobWarning] = Field(description="What its run would warn of, as far as inspections tell.")
     input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])
     estimates: Estimates

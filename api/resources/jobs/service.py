@@ -13,7 +13,7 @@ from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
 from api.resources.jobs import estimating, measuring, starting
-from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
+from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
 from api.services.registration import Key
@@ -21,6 +21,7 @@ from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
 from distill import tasks
+from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
@@ -116,9 +117,15 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             student=plan.student,
             teacher=body.teacher,
             dataset=dataset,
+            warnings=_cautions(plan, body.config),
             input_bytes=teacher + plan.dataset.size_bytes,
             estimates=estimating.estimates(session, plan, body.config, found),
         )
+
+
+def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
+    found = forecast(plan.task).cautions(plan.parts(config))
+    return [JobWarning.model_validate(each.to_dict()) for each in found]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
@@ -268,6 +275,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         progress=job.progress,
         selection=job.selection,
         result=job.result,
+        warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
         not_before=job.not_before,

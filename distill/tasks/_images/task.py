@@ -25,8 +25,9 @@ from distill.models import (
     start_from,
 )
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
-from distill.recorded import recorded_classes, recorded_recipe, recorded_view
+from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks._base import Split, Task
+from distill.tasks._image_view import NOTHING, recorded, teacher_view
 from distill.tasks._network import Network
 from distill.tasks._opening import (
     check_classes,
@@ -39,9 +40,11 @@ from distill.tasks._opening import (
     told_classes,
 )
 from distill.teacher_classes import match_classes
+from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, RunSpec
+from distill.warned import RunWarning
 
 
 class ImageTask(Task):
@@ -52,6 +55,7 @@ class ImageTask(Task):
     """
 
     outputs: int
+    _assumed: RunWarning | None = None
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
@@ -66,6 +70,8 @@ class ImageTask(Task):
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
+        if self.teacher is not None:
+            self.reasons["teacher_preprocessing"] = self._told()
 
     @abstractmethod
     def open(self, scratch: Path) -> None:
@@ -88,6 +94,17 @@ class ImageTask(Task):
             taken=frozenset(self.start.taken) if self.start else frozenset(),
         )
 
+    def warnings(self) -> list[str]:
+        """Networks that were trained here know how they saw 16-bit grey."""
+        own = self.run.dataset.pixel_range
+        networks = {"teacher": self.teacher, "comparison": self.comparison}
+        return [
+            f"The {name} was trained on images whose pixel_range was {_words(network.preprocessing.pixel_range)}; this "
+            f"dataset's is {_words(own)}. If both hold 16-bit images, the {name} sees other brightnesses than it knows."
+            for name, network in networks.items()
+            if network is not None and network.recipe and network.preprocessing.pixel_range != own
+        ]
+
     @property
     def native(self) -> tuple[int, int] | None:
         """(height, width) of the test images where they are evaluated as whole tensors; None where one by one."""
@@ -108,6 +125,7 @@ class ImageTask(Task):
         how = preprocessing(given, config.image_size, data.native_size, data.channels)
         if source is not None:
             how = self._as_source(how, source)
+        how = replace(how, pixel_range=self.run.dataset.pixel_range)
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
         if config.image_size == "auto" and how.size == data.native_size:
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
@@ -130,10 +148,10 @@ class ImageTask(Task):
 
     def _as_source(self, how: Preprocessing, source: CheckpointReport) -> Preprocessing:
         """The student's view of pictures, as its weights are used to them; of another size where the run says so."""
-        recorded = _recorded(source)
-        if recorded is None:
+        own = recorded(source)
+        if own is None:
             return preprocessing(self.run.student, self.config.image_size, self.dataset.native_size, source.in_channels)
-        return recorded if self.config.image_size == "auto" else replace(recorded, size=how.size)
+        return own if self.config.image_size == "auto" else replace(own, size=how.size)
 
     def _started(self, network: Network, source: CheckpointReport | None) -> dict[str, str]:
         """Give the student the weights that it starts from; what that was, by field."""
@@ -164,11 +182,29 @@ class ImageTask(Task):
         if given is None:
             return None
         report = check(given.architecture, given.weights, given.num_classes or None)
-        names, said = recorded_classes(report.metadata), self.config.teacher_classes
-        match = match_classes(report.num_classes, names, self.outputs, self.classes, said)
+        names, classes = recorded_classes(report.metadata), self.config.teacher_classes
+        match = match_classes(report.num_classes, names, self.outputs, self.classes, classes)
         self.teacher_classes = check_classes(self.spec, self.config, match)
         self.reasons |= told_classes(self.spec, match)
-        return replace(self._network(report, given.weights), digest=given.digest)
+        view = teacher_view(report, given.preprocessing)
+        self._assumed = assumed(view, self.dataset.native_size)
+        how = replace(self._seeing(report), **told_view(given.preprocessing or NOTHING, report.in_channels))
+        found = replace(self._network(report, given.weights, how), digest=given.digest)
+        if given.preprocessing is not None:
+            self._check_runs(found)
+        return found
+
+    def _told(self) -> str:
+        """How the teacher sees pictures, and who said so."""
+        assert self.run.teacher is not None
+        assert self.teacher is not None
+        given, how = self.run.teacher.preprocessing, self.teacher.preprocessing
+        said = f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told"
+        words = f"mean {list(how.mean)}, std {list(how.std)}, {how.size[0]} x {how.size[1]}, {how.channel_order}"
+        return f"{words}; {said}" + (f". {self._assumed}" if self._assumed else "")
+
+    def cautions(self) -> list[RunWarning]:
+        return [] if self._assumed is None else [self._assumed]
 
     def _comparison(self) -> Network | None:
         given = self.run.comparison
@@ -177,26 +213,27 @@ class ImageTask(Task):
         try:
             report = check(given.architecture, given.weights, self.outputs)
             check_order("Comparison", recorded_classes(report.metadata), self.classes)
-            found = self._network(report, given.weights)
+            found = self._network(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:
             message = f"The comparison cannot be loaded: {error.message}"
             raise InvalidConfig(message, error.remedy, error.details) from error
         return replace(found, recipe=given.recipe or found.recipe)
 
-    def _network(self, report: CheckpointReport, weights: str) -> Network:
-        """The network in a file that `check` has reported on."""
-        how = _recorded(report) or preprocessing(
+    def _seeing(self, report: CheckpointReport) -> Preprocessing:
+        """By the file's header, else by the network's default."""
+        return recorded(report) or preprocessing(
             report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
         )
+
+    def _network(self, report: CheckpointReport, weights: str, how: Preprocessing) -> Network:
+        """The network in a file that `check` has reported on."""
         module = load(report.architecture, weights, report.num_classes or None)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
 
 
-def _recorded(report: CheckpointReport) -> Preprocessing | None:
-    """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
-    how = recorded_view(report.metadata, report.in_channels)
-    return None if how is None else Preprocessing(**how)
+def _words(between: tuple[int, int] | None) -> str:
+    return "not given" if between is None else f"{list(between)}"
 
 
 def workers_of(samples: Any) -> int:

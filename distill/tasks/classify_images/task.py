@@ -67,6 +67,9 @@ class ClassifyImages(RowTask, ImageTask):
         source = self.plain_loader("train", sample, network)
         return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
 
+    def undeliverable(self, network: Network) -> str | None:
+        return None
+
     def worth(self, network: Network, layer: Layer) -> Report:
         return linear_probe(self, network, layer)
 

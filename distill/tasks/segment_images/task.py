@@ -41,6 +41,7 @@ class SegmentImages(ImageTask):
     intervals = "bootstrap intervals over images"
     delivery = MaskDelivery(SPEC.name, SPEC.primary.name)
     regions: Regions | None = None
+    checked_samples = 32
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_augmentation(run.config.augmentation)

@@ -1532,6 +1532,12 @@ export interface components {
              */
             digest: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @example null
+             */
+            pixel_range?: number[] | null;
+            /**
              * Report
              * @description What the inspection found, with `task`: the rest is the task's own.
              * @example {
@@ -1910,6 +1916,11 @@ export interface components {
              */
             dataset: string;
             /**
+             * Warnings
+             * @description What its run would warn of, as far as inspections tell.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+            /**
              * Input Bytes
              * @description Bytes of teacher and dataset that a worker fetches.
              * @example 87000000
@@ -2012,7 +2023,7 @@ export interface components {
             seq: number;
             /**
              * Kind
-             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, result.
+             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
              * @example status
              */
             kind: string;
@@ -2314,7 +2325,8 @@ export interface components {
          *       },
          *       "student_weights": null,
          *       "task": "classify_images",
-         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "warnings": []
          *     }
          */
         JobOut: {
@@ -2400,6 +2412,11 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /**
+             * Warnings
+             * @description What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+            /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
              */
@@ -2475,6 +2492,34 @@ export interface components {
              * @default 0
              */
             priority: number;
+        };
+        /**
+         * JobWarning
+         * @description Something that is probably wrong with a job that goes on.
+         */
+        JobWarning: {
+            /**
+             * Code
+             * @description teacher_near_chance, teacher_permuted, preprocessing_assumed.
+             */
+            code: string;
+            /**
+             * Message
+             * @description What was found.
+             */
+            message: string;
+            /**
+             * Remedy
+             * @description What to change.
+             */
+            remedy: string;
+            /**
+             * Details
+             * @description Figures by name.
+             */
+            details: {
+                [key: string]: unknown;
+            };
         };
         /**
          * KeyCreate
@@ -3311,6 +3356,11 @@ export interface components {
              */
             source: components["schemas"]["TeacherSource"] | null;
             /**
+             * @description What was told at registration; `report.preprocessing` is what came of it.
+             * @example null
+             */
+            preprocessing?: components["schemas"]["TeacherPreprocessing"] | null;
+            /**
              * Report
              * @example {
              *       "num_classes": 10,
@@ -3356,6 +3406,62 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["TeacherOut"][];
+        };
+        /**
+         * TeacherPreprocessing
+         * @description How a teacher of pictures was shown them when it was trained; what is left out is taken from its file's header,
+         *     else from the default of its architecture. x = (v / 255 - mean) / std for each channel, v the bytes.
+         */
+        TeacherPreprocessing: {
+            /**
+             * Mean
+             * @description Of values from 0 to 1 (of bytes: divide by 255), in the network's own order of channels; one for grey pictures.
+             * @default null
+             * @example [
+             *       0.485,
+             *       0.456,
+             *       0.406
+             *     ]
+             */
+            mean: number[] | null;
+            /**
+             * Std
+             * @description Like `mean`, above 0.
+             * @default null
+             * @example [
+             *       0.229,
+             *       0.224,
+             *       0.225
+             *     ]
+             */
+            std: number[] | null;
+            /**
+             * Input Size
+             * @description Pixels a side, or [height, width].
+             * @default null
+             * @example 224
+             */
+            input_size: number | number[] | null;
+            /**
+             * Interpolation
+             * @default null
+             * @example bicubic
+             */
+            interpolation: ("nearest" | "bilinear" | "bicubic") | null;
+            /**
+             * Crop Pct
+             * @description Share of a larger picture's shorter side that the centre crop keeps.
+             * @default null
+             * @example 0.875
+             */
+            crop_pct: number | null;
+            /**
+             * Channel Order
+             * @description BGR: OpenCV's and Caffe's; the channels are exchanged for this teacher.
+             * @default null
+             * @example RGB
+             */
+            channel_order: ("RGB" | "BGR") | null;
         };
         /**
          * TeacherSource
@@ -4008,6 +4114,19 @@ export interface components {
              */
             task: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -4059,6 +4178,19 @@ export interface components {
              * @default
              */
             task: string;
+            /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
             /**
              * Labels
              * @description Your own names and values, to filter by.
@@ -4119,6 +4251,11 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
+            /**
              * Upload
              * @description Id of the upload.
              */
@@ -4150,6 +4287,11 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
             /**
              * Uploads
              * @description Ids of the uploads, each with its file's own name.
@@ -4183,6 +4325,11 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
             huggingface: components["schemas"]["HubReference"];
         };
     };
@@ -5222,6 +5369,8 @@ export interface operations {
                     name?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
+                    /** @description JSON object: how it sees pictures (`TeacherPreprocessing`), where its file does not tell. */
+                    preprocessing?: string;
                 };
             };
         };
@@ -5905,6 +6054,8 @@ export interface operations {
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
+                    /** @description JSON: [low, high]. For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are. */
+                    pixel_range?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
                 };
