@@ -213,6 +213,11 @@ class Retort:
         found: Job = self.get(_job(job_id))
         return found
 
+    def extend(self, job_id: str, epochs: int, **body: Any) -> Job:
+        """A new job that goes on from a finished one; `body` as `POST /jobs/{id}/extend` has it."""
+        job: Job = self._post(f"{_job(job_id)}/extend", {"epochs": epochs} | body, {"Idempotency-Key": uuid4().hex})
+        return job
+
     def act(self, job_id: str, action: str) -> Job:
         """cancel, stop, pause, resume or retry."""
         job: Job = self._post(f"{_job(job_id)}/{action}")

@@ -191,7 +191,7 @@ def _by_library(
     shapes = {plain: header.tensors[file].shape for plain, file in names.items()}
     channels = next((shape[1] for shape in shapes.values() if len(shape) == 4 and shape[1] == 3), None)
     channels = channels or next((shape[1] for shape in shapes.values() if len(shape) == 4), 3)
-    for classes in [num_classes] if num_classes else _class_counts(shapes):
+    for classes in [num_classes] if num_classes else [*_class_counts(shapes), *([0] if headless(architecture) else [])]:
         state = {n: as_meta(shape, DTYPES[header.tensors[names[n]].dtype]) for n, shape in shapes.items()}
         try:
             network = skeleton(architecture, classes, channels)
@@ -199,10 +199,21 @@ def _by_library(
         except (InvalidConfig, *FAILURES):
             continue
         used = {plain: file for plain, file in names.items() if plain not in unused}
-        told = f"{name.library}'s own code for older checkpoints renamed or reshaped the tensors."
-        report = _report(architecture, network, classes, channels, header, used, [*notes, told])
+        told = _resampled(network, shapes) or [
+            f"{name.library}'s own code for older checkpoints renamed or reshaped the tensors."
+        ]
+        report = _report(architecture, network, classes, channels, header, used, [*notes, *told])
         return _Fit(report, names, library=True)  # also what was not used: its presence may have decided
     return None
+
+
+def _resampled(network: nn.Module, found: Shapes) -> list[str]:
+    """A sentence for each table of positions that has another size in the file."""
+    return [
+        f"The positions {name} were resampled from {found[name][1]} to {shape[1]}, for another size of images."
+        for name, shape in _shapes(network).items()
+        if "pos_embed" in name and len(found.get(name, ())) == len(shape) == 3 and found[name] != shape
+    ]
 
 
 def _class_counts(shapes: Shapes) -> list[int]:

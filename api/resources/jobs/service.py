@@ -20,6 +20,7 @@ from api.services.registration import Key
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
+from distill import tasks
 from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
@@ -282,19 +283,19 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         started_at=job.started_at,
         finished_at=job.finished_at,
         heartbeat_at=job.heartbeat_at,
-        links=_links(job),
+        links=_links(job, task),
     )
 
 
-def _links(job: Job) -> dict[str, str]:
+def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
     links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in READABLE}
     if job.status == "succeeded":
         links |= {"student": f"{path}/student", "report": f"{path}/report"}
-    return links | {action: f"{path}/{action}" for action in _possible(job)}
+    return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
 
-def _possible(job: Job) -> list[str]:
+def _possible(job: Job, task: str) -> list[str]:
     following = TRANSITIONS[job.status]  # type: ignore[index]
     user_fault = (job.error or {}).get("fault") == "user"
     possible = {
@@ -303,6 +304,6 @@ def _possible(job: Job) -> list[str]:
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
-        "extend": job.status == "succeeded",
+        "extend": job.status == "succeeded" and task in tasks.names() and tasks.spec(task).student_weights,
     }
     return [action for action, allowed in possible.items() if allowed]
