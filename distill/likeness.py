@@ -40,7 +40,8 @@ class Differing:
 
 def differences(ours: TrainedRun, theirs: TrainedRun) -> list[Differing]:
     """What the runs differ in: student, steps, first weights, teacher, fitted head, then the resolved
-    configurations' fields, but for `COMPARED` and `EXECUTION`. A setting that one side does not state counts as null."""
+    configurations' fields, but for `COMPARED` and `EXECUTION`. A setting that one side does not state counts as
+    null."""
     pairs: dict[str, tuple[Any, Any]] = {
         "student": (_student(ours.student), _student(theirs.student)),
         "steps": (ours.steps, theirs.steps),
