@@ -27,6 +27,10 @@ class Service:
             raise SystemExit(f"POST {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def report(self, job: str) -> Any:
+        """A finished job's report.json, which tells more than its result."""
+        return self.http.get(f"/jobs/{job}/artifacts/report.json", follow_redirects=True).raise_for_status().json()
+
     def until(self, path: str, over: Iterable[str] = OVER, pause: float = 3) -> Any:
         while (found := self.get(path))["status"] not in over:
             time.sleep(pause)

@@ -18,8 +18,8 @@ from distill.warned import RunWarning
 
 def look_at_teacher(session: Session) -> list[Event]:
     """What a log should say of the teacher, and its `warning` events, which the session keeps. Nothing where no recipe
-    learns from it, of one of other classes, for a continued run (its checkpoint tells), and beside the first
-    process."""
+    learns from it, of one that does not know the dataset's classes, for a continued run (its checkpoint tells), and
+    beside the first process."""
     task = session.task
     session.warnings = list(session.carry.get("warnings", []))
     if session.spec.resume_from or distributed.rank() > 0:
