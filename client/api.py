@@ -87,16 +87,20 @@ class Retort:
         name: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
+        *,
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> Teacher:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
         shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
         once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
-        nothing tells the architecture."""
+        nothing tells the architecture. `preprocessing`: how it
+        sees pictures, where its file does not tell: mean, std, input_size, interpolation, crop_pct, channel_order."""
         path = Path(file)
         architecture = architecture or folders.suggested_architecture(path)
         if architecture is None:
             raise NotThere(f"Nothing in {path} tells its architecture.", "Name it, e.g. timm:resnet34.")
         fields = {"architecture": architecture, "options": dict(options or {}), "name": name or folders.called(path)}
+        fields |= {"preprocessing": dict(preprocessing)} if preprocessing else {}
         files = [("file", each) for each in folders.teacher_files(path)]
         teacher: Teacher = register(self._transport, "/teachers", files, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)

@@ -27,6 +27,10 @@ class Service:
             raise SystemExit(f"POST {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def report(self, job: str) -> Any:
+        """A finished job's report.json, which tells more than its result."""
+        return self.http.get(f"/jobs/{job}/artifacts/report.json", follow_redirects=True).raise_for_status().json()
+
     def until(self, path: str, over: Iterable[str] = OVER, pause: float = 3) -> Any:
         while (found := self.get(path))["status"] not in over:
             time.sleep(pause)
@@ -35,9 +39,15 @@ class Service:
     def named(self, kind: str, name: str) -> Any | None:
         return next((item for item in self.get(f"/{kind}?limit=100")["items"] if item["name"] == name), None)
 
+    def finished(self) -> dict[tuple[str, int], Any]:
+        """The study's succeeded jobs, whole, by arm and seed."""
+        jobs = (item for item in self.get("/jobs?limit=100")["items"] if item["status"] == "succeeded")
+        ours = [job for job in jobs if job["labels"].get("study") == self.study]
+        return {(job["labels"]["arm"], int(job["labels"]["seed"])): self.get(f"/jobs/{job['id']}") for job in ours}
+
     def job(self, arm: str, seed: int, body: dict[str, Any]) -> str:
         """The id of the job with these labels, ordered if it is not there yet."""
-        labels = {"study": self.study, "arm": arm.replace(", ", "-"), "seed": str(seed)}
+        labels = {"study": self.study, "arm": arm, "seed": str(seed)}
         for item in self.get("/jobs?limit=100")["items"]:
             if item["labels"] == labels and item["status"] not in ("failed", "cancelled"):
                 return str(item["id"])

@@ -16,6 +16,7 @@ from distill.export._base import (
     Skipped,
     class_section,
     described,
+    probed,
     share_in_words,
     write_text,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "export",
     "get",
     "names",
+    "probed",
     "registry",
     "share_in_words",
     "summary",

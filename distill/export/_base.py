@@ -126,3 +126,14 @@ def share_in_words(share: dict[str, Any]) -> str:
     """ "91.20 % (95 % interval 90.60 to 91.70, n = 10000)"."""
     value, low, high = (f"{100 * share[key]:.2f}" for key in ("value", "low", "high"))
     return f"{value} % (95 % interval {low} to {high}, n = {share['n']})"
+
+
+def probed(report: dict[str, Any]) -> str:
+    """The model card's sentence on a teacher that has no accuracy of its own; empty for others."""
+    found = (report.get("teacher") or {}).get("linear_probe")
+    if not found:
+        return ""
+    return (
+        " Its teacher does not know these classes: a linear probe, a linear classifier of the teacher's features, "
+        f"reaches {share_in_words(found)}."
+    )

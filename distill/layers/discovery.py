@@ -77,7 +77,7 @@ def _named(root: Call, names: list[str]) -> list[Found]:
 
 def _generalised(root: Call, model: nn.Module) -> list[Found]:
     blocks = _without_logits(root, find_blocks(root, model))
-    classifier = _classifier(root, blocks)
+    classifier = None if _headless(model) else _classifier(root, blocks)
     end = classifier.start if classifier else 2**62
     if not blocks:
         return _plain(root, _activations(root, [], 0, end))
@@ -85,9 +85,17 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
     activations = _activations(root, blocks, blocks[0].end, end)
     found += activations + _stem(root, blocks[0])
     last = max(found, key=lambda layer: layer.time)
-    if classifier and len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, end)):
-        found += _entering(root, classifier, "pooled", blocks[-1])
+    if len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, end)):
+        if classifier:
+            found += _entering(root, classifier, "pooled", blocks[-1])
+        elif _headless(model):
+            found += _leaving(root, blocks[-1])
     return found
+
+
+def _headless(model: nn.Module) -> bool:
+    """Is the output a feature, and not logits? timm's networks say so of themselves."""
+    return getattr(model, "num_classes", None) == 0
 
 
 def _pools(root: Call, after: int, before: int) -> bool:
@@ -181,6 +189,18 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
         return _entering(root, maker, kind, last_block)  # what a student in training mode should match is not dropped
     maker = _outermost(maker, [], call.start)  # a backbone that gives all its levels ends after them
     return [Found(maker.end, maker.name, kind, maker.shape or ())]
+
+
+def _leaving(root: Call, last_block: Call) -> list[Found]:
+    """Of a network without a classifier, the feature that would enter it: its output, by the module that made it."""
+    if last_block.result is None or _same(root.result, last_block.result):
+        return []
+    before = [c for c in root.descendants() if c.end > last_block.end and _same(c.result, root.result)]
+    if not before:
+        return []
+    maker = min((c for c in before if not isinstance(c.module, DROPOUTS)), key=lambda c: c.end, default=before[0])
+    maker = _outermost(maker, [])
+    return [Found(maker.end, maker.name, "pooled", maker.shape or ())]
 
 
 def _plain(root: Call, activations: list[Found]) -> list[Found]:

@@ -147,7 +147,8 @@ def trace(model: nn.Module, example: Any) -> Call:
     finally:
         for handle in handles:
             handle.remove()
-    tracer.root.shape = None if output is None else tuple(output.shape[1:])
+    if output is not None:
+        tracer.root.shape, tracer.root.result = tuple(output.shape[1:]), tracer.identity(output)
     return tracer.root
 
 

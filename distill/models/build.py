@@ -34,7 +34,8 @@ Size = int | tuple[int, int] | None
 
 def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes), or what
-    holds (n, num_classes, h', w') where the network answers for every pixel.
+    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a timm network has no
+    classifier and gives (n, width); other libraries have no such form.
 
     `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
     `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3, FCN,
@@ -47,7 +48,7 @@ def build(architecture: Architecture, num_classes: int, in_channels: int = 3, im
 
 def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """As `build`, on the meta device: shapes without storage. Refuses what has more than `MAX_PARAMETERS`."""
-    _check_counts(num_classes, in_channels)
+    _check_counts(num_classes, in_channels, headless=headless(architecture))
     architecture = pin(architecture, image_size)
     try:
         with torch.device("meta"), _NothingDrawn():
@@ -96,9 +97,15 @@ def size_option(name: Name) -> str | None:
     return None
 
 
-def _check_counts(num_classes: int, in_channels: int) -> None:
-    if not 1 <= num_classes <= MAX_CLASSES:
-        raise InvalidConfig(f"A classifier cannot have {num_classes} classes.", f"Give 1 to {MAX_CLASSES}.")
+def headless(architecture: Architecture) -> bool:
+    """Whether the library builds such networks without a classifier. Raises `UnknownName`."""
+    return resolve(architecture.name).library == "timm"
+
+
+def _check_counts(num_classes: int, in_channels: int, *, headless: bool) -> None:
+    least = 0 if headless else 1
+    if not least <= num_classes <= MAX_CLASSES:
+        raise InvalidConfig(f"A classifier cannot have {num_classes} classes.", f"Give {least} to {MAX_CLASSES}.")
     if not 1 <= in_channels <= MAX_CHANNELS:
         raise InvalidConfig(f"A network cannot have {in_channels} input channels.", f"Give 1 to {MAX_CHANNELS}.")
 

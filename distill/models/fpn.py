@@ -9,6 +9,7 @@ State dict: `backbone.*` (timm's own names under `features_only`), `decoder.late
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch.nn.functional as F
@@ -58,12 +59,17 @@ class FPN(nn.Module):
         return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
+def backbone_of(options: Mapping[str, Any]) -> str:
+    """timm's name of the backbone."""
+    return str(options.get("backbone", BACKBONE)).removeprefix("timm:")
+
+
 def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64). Raises
     `InvalidConfig` for a backbone that gives no feature maps."""
     import timm  # here: names.py says why
 
-    name = options.get("backbone", BACKBONE).removeprefix("timm:")
+    name = backbone_of(options)
     try:
         backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels)
         strides = backbone.feature_info.reduction()

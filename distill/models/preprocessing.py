@@ -7,6 +7,7 @@ from typing import Literal
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
 from distill.models import segformer
+from distill.models.fpn import backbone_of
 from distill.models.names import FPN, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
@@ -23,7 +24,8 @@ def preprocessing(
     native_size: int | tuple[int, int] | None = None,
     channels: int = 3,
 ) -> Preprocessing:
-    """The network's preprocessing: timm's pretrained configuration, torchvision's weights, ours.
+    """The network's preprocessing: timm's pretrained configuration (of `retort:fpn`, its backbone's mean and std),
+    torchvision's weights, ours.
 
     Size: `image_size`, else the options' own, else for small-image networks (`retort:`) and networks that answer for
     every pixel the dataset's `native_size` (at least what the network's pooling needs), and where that is None, and for
@@ -32,7 +34,7 @@ def preprocessing(
     the mean of the three means and stds for each (**our choice**).
     """
     name = resolve(architecture.name)
-    base = _BASES[name.library](name)
+    base = _fpn(architecture) if name.name == FPN else _BASES[name.library](name)
     size = _size(architecture, name, base, image_size, native_size)
     mean, std = _channels(base.mean, channels), _channels(base.std, channels)
     return Preprocessing(mean, std, size, base.interpolation, channels, base.crop)
@@ -105,9 +107,13 @@ def _torchvision(name: Name) -> Preprocessing:
     )
 
 
-def _retort(name: Name) -> Preprocessing:
-    if name.name == FPN:  # a backbone of timm's: ImageNet's numbers, which nearly all of them have
-        return Preprocessing(segformer.MEAN, segformer.STD, (DENSE, DENSE))
+def _fpn(architecture: Architecture) -> Preprocessing:
+    """The backbone's mean and std, with which its trained weights want to see images; resized as masks allow."""
+    base = _timm(Name("timm", backbone_of(architecture.options)))
+    return Preprocessing(base.mean, base.std, (DENSE, DENSE))
+
+
+def _retort(_: Name) -> Preprocessing:
     # Fixed numbers and not the dataset's own, so that a student needs no statistics beside it (our choice).
     return Preprocessing((0.5,) * 3, (0.25,) * 3, (SMALL, SMALL))
 

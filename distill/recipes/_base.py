@@ -47,14 +47,18 @@ class Recipe(nn.Module):
         parts["loss"].backward()
 
     `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
-    targets can still be cached. `labels_teach_head` is True where the exported head learns from the labels
-    alone, so that fitting it anew on them brings no other goal. `deepest` tells where the teacher may stop.
+    targets can still be cached. `deepest` tells where the teacher may stop.
+
+    `reads_logits`: whether the recipe learns from the teacher's logits, and so wants a teacher of the dataset's
+    classes. `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
+    `distill.recipes.reads_logits` reads without importing.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = False
+    reads_logits: ClassVar[bool] = True
+    features_alone: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()

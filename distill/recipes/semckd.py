@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,8 @@ class SemCKD(FeatureRecipe):
     so that no smaller batch and no other number of processes could go on with it. Tokens have projectors of linear
     maps. All weights are 1: the authors' 400 for the features drowns the labels under our optimiser (docs/findings.md).
     """
+
+    features_alone: ClassVar[dict[str, Any]] = {"logit_weight": 0}
 
     @validated(PARAMETERS)
     def __init__(

@@ -38,7 +38,7 @@ class SimKD(DetachedHead):
     """
 
     per_token: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False  # `composite_logits` does, and no training step calls it
 
     @validated(PARAMETERS)
     def __init__(

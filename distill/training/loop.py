@@ -69,6 +69,7 @@ class Parts:
     targets: Callable[[Any], dict[str, Tensor]]
     main: bool = True  # writes checkpoints; one process of several
     norms: Callable[[Any], dict[str, Any]] | None = None
+    taken: frozenset[str] = frozenset()  # of the student's tensors: they have the backbone's learning rate
 
 
 class Loop:
@@ -81,7 +82,8 @@ class Loop:
         self.config = parts.resolved.given
         self.device = torch.device(parts.resolved.device)
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
+        groups = self._groups(parts)
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
         self.schedule = OneCycle(parts.resolved.learning_rate, parts.length.total_steps, self.config.warmup_fraction)
         self.beside = self.recipe.beside()
         self.ema = Ema(self.recipe.exported(), self.config.ema_decay) if self.config.ema_decay else None
@@ -96,6 +98,17 @@ class Loop:
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
+
+    def _groups(self, parts: Parts) -> list[dict[str, Any]]:
+        """What is new, and what the student took: `scale` is a group's part of the schedule's learning rate."""
+        named = self.recipe.exported().named_parameters()
+        taken = {id(parameter) for name, parameter in named if name in parts.taken}
+        lower = (parts.resolved.backbone_learning_rate or 0.0) / parts.resolved.learning_rate
+        groups = [
+            {"params": [p for p in self.parameters if id(p) not in taken], "scale": 1.0},
+            {"params": [p for p in self.parameters if id(p) in taken], "scale": lower},
+        ]
+        return [group for group in groups if group["params"]]
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -210,7 +223,7 @@ class Loop:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         learning_rate, beta1 = self.schedule(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"], group["betas"] = learning_rate, (beta1, group["betas"][1])
+            group["lr"], group["betas"] = learning_rate * group.get("scale", 1.0), (beta1, group["betas"][1])
         self.optimizer.step()
         self.step += 1
         if self.ema:

@@ -37,6 +37,15 @@ class OneCycle:
         return _cosine(self.peak, start / FINAL_DIVISOR, done), _cosine(BETA_LOW, BETA_HIGH, done)
 
 
+TAKEN = 0.1
+"""Of `learning_rate`: the peak for weights that do not start from noise (**our choice**)."""
+
+
+def taken_learning_rate(rate: float) -> tuple[float, dict[str, str]]:
+    """`backbone_learning_rate: auto` beside a peak of `rate`, with its reason."""
+    return TAKEN * rate, {"backbone_learning_rate": f"{TAKEN * rate:g}, a tenth of learning_rate (our choice)"}
+
+
 def _cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
 

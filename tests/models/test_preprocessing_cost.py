@@ -29,6 +29,12 @@ def test_of_each_library():
     assert preprocessing("retort:resnet8").size == (32, 32)
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "tf_efficientnet_lite0", "timm:vit_tiny_patch16_224.augreg_in21k"])
+def test_a_pyramid_sees_images_with_the_numbers_of_its_backbone(backbone: str):
+    pyramid, own = preprocessing("retort:fpn", options={"backbone": backbone}), preprocessing(backbone)
+    assert (pyramid.mean, pyramid.std, pyramid.size) == (own.mean, own.std, (256, 256))
+
+
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
 def test_torchvisions_weights_that_normalise_once_more_see_what_they_were_trained_on(name):
     """Their trained networks have `transform_input`, which a state dict does not tell: folded into mean and std."""

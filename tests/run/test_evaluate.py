@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from distill.evaluate import Predictions, accuracy, difference, latency, predictions, price
-from distill.report import verdict
 from distill.statistics import paired_difference
 from distill.training.data import Order
+from distill.verdict import verdict
 from tests.training.conftest import network, tiny_data
 
 CPU = torch.device("cpu")
@@ -57,6 +57,15 @@ def test_verdict_says_it_plainly(only_first: int, only_second: int, beats: bool 
     assert said["beats"] is beats
     assert words in said["text"]
     assert "one seed" in said["text"]
+
+
+@pytest.mark.parametrize(
+    ("distilled", "words"), [(True, "There is no comparison"), (False, "name it as the comparison")]
+)
+def test_without_a_comparison_the_verdict_says_which_job_to_name(distilled: bool, words: str) -> None:
+    said = verdict(None, "", distilled=distilled)
+    assert (said["beats"], said["difference"]) == (None, None)
+    assert words in said["text"]
 
 
 def test_price_and_latency_say_how_they_were_measured() -> None:

@@ -91,6 +91,8 @@ def test_the_report(distilled: tuple[Path, list[Event]]) -> None:
         assert column["mean_iou"]["value"] == pytest.approx(np.mean(ious))
     assert report["student"]["agreement"]["n"] == 4
     assert report["training"]["validation"] is not None
+    assert report["configuration"]["fit_head"] is False
+    assert report["reasons"]["fit_head"].endswith("one class a sample")
     text = (artifacts / "report.md").read_text()
     for words in ("mean IoU", "pixel accuracy", "IoU by class", "Confusion"):
         assert words in text
@@ -100,7 +102,8 @@ def test_the_report(distilled: tuple[Path, list[Event]]) -> None:
 
 def test_test_images_are_shown_side_by_side(distilled: tuple[Path, list[Event]]) -> None:
     sheet = Image.open(distilled[0] / "examples.webp")
-    assert sheet.size == (4 * (160 + GAP), TITLE + 4 * (SIDE + GAP))  # image, truth, teacher, student of 4 images
+    # image, truth, teacher, student of 4 images between the line of titles and that of classes
+    assert sheet.size == (4 * (160 + GAP), TITLE + 4 * (SIDE + GAP) + TITLE)
     assert any(event.kind == "artifact" and event.data["name"] == "examples.webp" for event in distilled[1])
 
 

@@ -12,6 +12,7 @@ import torch
 
 from distill import recipes, tasks
 from distill.control import Control
+from distill.errors import InvalidConfig
 from distill.student import load_student
 from distill.tasks.inspection import inspect, task_of
 from distill.training import checkpoint
@@ -141,3 +142,19 @@ def test_two_processes_are_one(name: str, both: Path) -> None:
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = checkpoint.read(checkpoint.existing(folder)[-1])["recipe"]
     return found
+
+
+@each
+def test_a_teacher_of_other_classes_teaches_by_its_features(name: str, house: Get, tmp_path: Path) -> None:
+    """Where classes are the task's: it has no figure of its own but a linear probe, and logits are not read."""
+    made, spec = house(name), tasks.spec(name)
+    if "teacher_classes" not in spec.settings:
+        pytest.skip("the task's outputs are no classes")
+    with pytest.raises(InvalidConfig, match="logits"):
+        go(made.spec(recipe="logit", teacher_classes="other"), tmp_path / "logit")
+    events = go(made.spec(recipe="feature_only", teacher_classes="other"), tmp_path / "run")
+    assert events[-1].kind == "done"
+    report = json.loads((tmp_path / "run/artifacts/report.json").read_text())
+    assert {metric.name for metric in spec.metrics} & report["teacher"].keys() <= {"linear_probe"}
+    assert ("linear_probe" in report["teacher"]) == any(metric.name == "linear_probe" for metric in spec.metrics)
+    assert any("does not know the dataset's classes" in note for note in report["notes"])

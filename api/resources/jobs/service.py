@@ -12,14 +12,15 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring
-from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
+from api.resources.jobs import estimating, measuring, starting
+from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
 from api.services.registration import Key
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
+from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
@@ -115,9 +116,15 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             student=plan.student,
             teacher=body.teacher,
             dataset=dataset,
+            warnings=_cautions(plan, body.config),
             input_bytes=teacher + plan.dataset.size_bytes,
             estimates=estimating.estimates(session, plan, body.config, found),
         )
+
+
+def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
+    found = forecast(plan.task).cautions(plan.parts(config))
+    return [JobWarning.model_validate(each.to_dict()) for each in found]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
@@ -131,6 +138,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
+        start=starting.reference(body),
         teacher_id=body.teacher,
         dataset_id=plan.dataset.id,
         compare_with=body.compare_with,
@@ -254,6 +262,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         config=DistillConfig.model_validate(job.config),
         resolved=job.resolved,
         student=Architecture.model_validate(job.student),
+        student_weights=job.start,
         teacher=job.teacher_id,
         dataset=job.dataset_id,
         task=task or None,
@@ -265,6 +274,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         progress=job.progress,
         selection=job.selection,
         result=job.result,
+        warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
         not_before=job.not_before,
@@ -293,5 +303,6 @@ def _possible(job: Job) -> list[str]:
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
+        "extend": job.status == "succeeded",
     }
     return [action for action, allowed in possible.items() if allowed]

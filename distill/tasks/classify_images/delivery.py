@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from distill.export import Context, Graph, class_section, share_in_words
+from distill.export import Context, Graph, class_section, probed, share_in_words
 from distill.models import Preprocessing
 from distill.recipes._composite import Composite
 from distill.tasks._images.delivery import PictureDelivery
@@ -29,7 +29,7 @@ class ClassifierDelivery(PictureDelivery):
 
 An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
 the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {share_in_words(student["accuracy"])}.
-{report["verdict"]["text"]}
+{report["verdict"]["text"]}{probed(report)}
 
 ## Use
 

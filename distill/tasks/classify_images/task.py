@@ -12,15 +12,17 @@ from distill.answers import ClassAnswer
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.modalities.images import Loader, open_dataset
-from distill.tasks._base import Groups, Split
+from distill.tasks._base import Groups, Report, Split
 from distill.tasks._classes import RowTask
 from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks._linear_probe import linear_probe
 from distill.tasks._network import Network
 from distill.tasks._opening import share_of
 from distill.tasks.classify_images import SPEC
 from distill.tasks.classify_images.delivery import ClassifierDelivery
 from distill.tasks.classify_images.student import load_classifier
 from distill.training.data import Order, Source, TrainData
+from distill.types import Layer
 
 
 class ClassifyImages(RowTask, ImageTask):
@@ -67,6 +69,9 @@ class ClassifyImages(RowTask, ImageTask):
 
     def undeliverable(self, network: Network) -> str | None:
         return None
+
+    def worth(self, network: Network, layer: Layer) -> Report:
+        return linear_probe(self, network, layer)
 
     @staticmethod
     def load_student(path: Path) -> Any:

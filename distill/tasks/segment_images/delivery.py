@@ -88,7 +88,7 @@ classes' numbers, in the dataset's colours. `student.json` has the same, machine
     def examples(self, context: Context, folder: Path) -> list[Artifact]:
         assert isinstance(context, MaskContext)
         path = folder / EXAMPLES
-        draw(context.shown(), context.palette, path)
+        draw(context.shown(), context.classes, context.palette, path)
         return [Artifact(EXAMPLES, path, "image/webp")]
 
     def graph(self, context: Context) -> Graph:

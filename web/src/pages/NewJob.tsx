@@ -25,6 +25,7 @@ import { words } from "../lib/format";
 import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
 import { chosenTasks, isFolder, misfits, offers, settingsFor, tasksOf } from "../lib/tasks";
+import { learns, stranger, unfit } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -123,7 +124,9 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   );
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
-  const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher)]);
+  const why = takesTeacher && needsTeacher ? stranger(draft, teachers, datasets) : "";
+  const unlearnt = unfit(recipe, draft.recipeParameters, why);
+  const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
   const registries = { losses: catalogue.losses.map((each) => each.name) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
@@ -175,7 +178,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
-          <RecipeChoice recipes={catalogue.recipes.filter(({ name }) => name === draft.recipe || !about || about.some((task) => offers(task, name)))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          <RecipeChoice recipes={catalogue.recipes.filter((each) => each.name === draft.recipe || (learns(each, why) && (!about || about.some((task) => offers(task, each.name)))))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
