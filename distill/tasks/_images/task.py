@@ -148,9 +148,11 @@ class ImageTask(Task):
 
     def _as_source(self, how: Preprocessing, source: CheckpointReport) -> Preprocessing:
         """The student's view of pictures, as its weights are used to them; of another size where the run says so."""
-        own = recorded(source)
+        assert self.run.start is not None
+        own, told = recorded(source), self.run.start.preprocessing or NOTHING
         if own is None:
-            return preprocessing(self.run.student, self.config.image_size, self.dataset.native_size, source.in_channels)
+            own = preprocessing(self.run.student, native_size=self.dataset.native_size, channels=source.in_channels)
+        own = replace(own, **told_view(told, source.in_channels))
         return own if self.config.image_size == "auto" else replace(own, size=how.size)
 
     def _started(self, network: Network, source: CheckpointReport | None) -> dict[str, str]:
