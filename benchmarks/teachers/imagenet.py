@@ -38,7 +38,7 @@ VIEW = {
 }  # fmt: skip
 COMMON: dict[str, Any] = {"batch_size": 64, "device": "cpu", "precision": "fp32", "compile": False}
 SMALL = {"name": "retort:resnet8", "options": {"width": 16}}
-#: Arm -> student, configuration, epochs as a share of `--epochs`, and what the student starts from.
+#: Arm -> student, configuration, whether it has the teacher, and after which arm it starts.
 ARMS: dict[str, dict[str, Any]] = {
     "labels alone": {"student": SMALL, "config": {"recipe": "cross_entropy"}},
     "feature_only": {"student": SMALL, "config": {"recipe": "feature_only"}, "teacher": True},
@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8941")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, help="The package's .pth file; default: of the installed package.")
+    parser.add_argument("--shares", type=float, nargs="*", default=list(SHARES))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--tuned-epochs", type=int, default=3)
@@ -75,7 +76,7 @@ def main() -> None:
     given = parser.parse_args()
     study = Study(given)
     arms = {arm: [study.arm(arm, seed) for seed in range(given.seeds)] for arm in ARMS}
-    shares = {share: study.tuned(share) for share in SHARES}
+    shares = {share: study.tuned(share) for share in given.shares}
     text = table(given, study, arms, shares)
     print(text)
     if given.markdown:
