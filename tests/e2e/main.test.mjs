@@ -229,7 +229,7 @@ test("a failure says what happened, whose fault it is and what to change", { tim
   await page.getByRole("button", { name: "Clone" }).click();
   await page.getByRole("heading", { name: "Clone a job" }).waitFor();
   assert.equal(await page.getByLabel("epochs", { exact: true }).inputValue(), "200");
-  assert.equal(await page.getByLabel("learning rate").inputValue(), "1000000000000");
+  assert.equal(await page.getByLabel("learning rate", { exact: true }).inputValue(), "1000000000000");
 });
 
 test("a restart of the service is told honestly, and the page goes on by itself", { timeout: TIMEOUT }, async () => {
