@@ -10,7 +10,7 @@ from distill.types import Architecture, TrainedRun
 
 COMPARED = frozenset({
     "recipe", "recipe_parameters", "selection", "selection_parameters", "layers", "teacher_layers", "student_layers",
-    "quality_samples", "quality_bootstrap", "text_features",
+    "quality_samples", "quality_bootstrap", "text_features", "teacher_classes",
 })  # fmt: skip
 """Settings of recipe and selection: they are what a comparison is made for."""
 EXECUTION = frozenset({
@@ -39,12 +39,14 @@ class Differing:
 
 
 def differences(ours: TrainedRun, theirs: TrainedRun) -> list[Differing]:
-    """What the runs differ in: student, steps, fitted head, teacher, then the resolved configurations' fields, but for
-    `COMPARED` and `EXECUTION`. A setting that one side does not state counts as null."""
+    """What the runs differ in: student, steps, first weights, teacher, fitted head, then the resolved
+    configurations' fields, but for `COMPARED` and `EXECUTION`. A setting that one side does not state counts as
+    null."""
     pairs: dict[str, tuple[Any, Any]] = {
         "student": (_student(ours.student), _student(theirs.student)),
         "steps": (ours.steps, theirs.steps),
     }
+    pairs["start"] = (ours.start or "random weights", theirs.start or "random weights")
     if ours.teacher and theirs.teacher:  # labels alone have none, which is what is compared
         pairs["teacher"] = (ours.teacher, theirs.teacher)
     pairs["head_fitted"] = (ours.head_fitted, theirs.head_fitted)

@@ -343,6 +343,7 @@ class TrainedRun(Model):
     configuration: dict[str, Any] = Field(default_factory=dict, description="With every `auto` resolved.")
     head_fitted: bool = Field(False, description="Whether its classifier was fitted anew after training.")
     teacher: str = Field("", description="sha256 of its teacher's file; empty: none.")
+    start: str = Field("", description="sha256 of the weights that it started from; empty: random ones.")
 
 
 class ComparisonInput(Model):

@@ -85,7 +85,7 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
     activations = _activations(root, blocks, blocks[0].end, end)
     found += activations + _stem(root, blocks[0])
     last = max(found, key=lambda layer: layer.time)
-    if len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, end)):
+    if len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, classifier)):
         if classifier:
             found += _entering(root, classifier, "pooled", blocks[-1])
         elif _headless(model):
@@ -98,9 +98,13 @@ def _headless(model: nn.Module) -> bool:
     return getattr(model, "num_classes", None) == 0
 
 
-def _pools(root: Call, after: int, before: int) -> bool:
-    """Is a map averaged over its positions between these two times?"""
-    return any(after < time < before for call in [root, *root.descendants()] for time in call.poolings)
+def _pools(root: Call, after: int, classifier: Call | None) -> bool:
+    """Is a map averaged over its positions between this time and the classifier, which then sees none? LR-ASPP averages
+    a branch to weigh the map with it, and classifies every position."""
+    if classifier is None or any(side != 1 for side in (classifier.source_shape or ())[1:]):
+        return False
+    calls = [root, *root.descendants()]
+    return any(after < time < classifier.start for call in calls for time in call.poolings)
 
 
 def _without_logits(root: Call, blocks: list[Call]) -> list[Call]:

@@ -116,6 +116,7 @@ def _differing(session: Session, outcome: Outcome, student: Report) -> list[Diff
         configuration=session.resolved["config"],
         head_fitted=outcome.head is not None and outcome.head.fitted,
         teacher=session.task.teacher.digest if session.task.teacher else "",
+        start=session.spec.start.digest if session.spec.start else "",
     )
     return differences(ours, theirs.model_copy(update={"student": in_full(theirs.student)}))
 
@@ -155,7 +156,7 @@ def _dataset(task: Task) -> Report:
 
 def _digests(session: Session) -> dict[str, str]:
     """sha256: the dataset's contents, the teacher's file, the student's tensors (`checkpoint.digest` of the sorted
-    state dict), and the key of the Q curve."""
+    state dict), the key of the Q curve, and the weights that the student started from."""
     task = session.task
     state = task.student.module.state_dict()
     return {
@@ -163,6 +164,7 @@ def _digests(session: Session) -> dict[str, str]:
         "teacher": task.teacher.digest if task.teacher else "",
         "student": checkpoint.digest({name: state[name] for name in sorted(state)}),
         "q_curve": session.curve.digest if session.curve else "",
+        "start": session.spec.start.digest if session.spec.start else "",
     }
 
 

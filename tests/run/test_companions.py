@@ -16,7 +16,8 @@ from distill.errors import InvalidTeacher
 from distill.modalities.images import open_dataset
 from distill.student import load_student
 from distill.types import Event, TeacherInput
-from tests.run.conftest import DIGITS, go, spec
+from tests.run.conftest import DIGITS, TEACHER, go, spec
+from tests.run.test_other_classes import SMALL, made
 
 Run = tuple[list[Event], Path]
 
@@ -101,3 +102,12 @@ def test_other_recipes_deliver_the_student_alone(teacher: TeacherInput, tmp_path
     go(spec(teacher, recipe="logit", epochs=1), tmp_path)
     assert report_of(tmp_path / "artifacts")["companions"] == {}
     assert not list((tmp_path / "artifacts").glob("composite*"))
+
+
+def test_a_classifier_of_other_classes_is_no_part_of_what_is_delivered(tmp_path: Path) -> None:
+    other = made(tmp_path / "teacher", TEACHER, 7)
+    events = go(spec(other, recipe="simkd", **SMALL), tmp_path)
+    assert events[-1].kind == "done"
+    report = report_of(tmp_path / "artifacts")
+    assert report["companions"] == {}
+    assert any("no network" in note and "7 classes" in note for note in report["notes"])

@@ -33,12 +33,15 @@ ESSENTIAL: list[tuple[str, Any]] = [
 NAMED: list[tuple[str, Any]] = [
     ("epochs", 7), ("max_steps", 9), ("batch_size", 64), ("augmentation", "crop_flip"), ("precision", "bf16"),
     ("train_limit", 100), ("test_limit", 100), ("learning_rate", 0.1), ("fit_head", False), ("seed", 3),
-    ("head_fitted", True), ("validation_fraction", 0.2), ("image_size", 64), ("ema_decay", 0.9), ("max_length", 64),
+    ("head_fitted", True), ("start", "a" * 64),
+    ("backbone_learning_rate", 0.01), ("validation_fraction", 0.2), ("image_size", 64), ("ema_decay", 0.9),
+    ("max_length", 64),
     ("gradient_accumulation", 2), ("weight_decay", 0.0), ("clip_norm", 1.0), ("a_setting_of_tomorrow", 1),
 ]  # fmt: skip
 NOT_NAMED: list[tuple[str, Any]] = [
     ("recipe", "logit"), ("recipe_parameters", {"temperature": 2}), ("selection", "even"), ("layers", 2),
-    ("device", "cuda"), ("checkpoint_seconds", 1.0), ("cache_teacher", True), ("quality_samples", 9),
+    ("device", "cuda"), ("checkpoint_seconds", 1.0), ("cache_teacher", True), ("teacher_classes", "other"),
+    ("quality_samples", 9),
 ]  # fmt: skip
 
 

@@ -207,6 +207,7 @@ def _run_of(job: Job) -> TrainedRun | None:
             configuration=resolved["config"],
             head_fitted=bool((result["training"].get("head") or {}).get("fitted")),
             teacher=result.get("digests", {}).get("teacher", ""),
+            start=result.get("digests", {}).get("start", ""),
         )
     except (KeyError, TypeError, ValueError):  # pydantic's error is a ValueError
         return None

@@ -168,10 +168,12 @@ JOB_EXAMPLE: dict[str, Any] = {
 class JobWarning(ResponseModel):
     """Something that is probably wrong with a job that goes on."""
 
-    code: str = Field(description="teacher_near_chance, teacher_permuted, preprocessing_assumed.")
-    message: str = Field(description="What was found.")
-    remedy: str = Field(description="What to change.")
-    details: dict[str, Any] = Field(description="Figures by name.")
+    code: str = Field(
+        description="teacher_near_chance, teacher_permuted, preprocessing_assumed.", examples=["teacher_near_chance"]
+    )
+    message: str = Field(description="What was found.", examples=["The teacher is hardly better than guessing."])
+    remedy: str = Field(description="What to change.", examples=["Check that it was trained on these classes."])
+    details: dict[str, Any] = Field(description="Figures by name.", examples=[{"accuracy": 0.1, "n": 1000}])
 
 
 @keep_examples

@@ -68,7 +68,9 @@ class ClassifyImages(RowTask, ImageTask):
         return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
 
     def undeliverable(self, network: Network) -> str | None:
-        return None
+        if self.teacher_classes.same:
+            return None
+        return f"the teacher's classifier, which it ends in, answers other classes ({self.teacher_classes.reason})"
 
     def worth(self, network: Network, layer: Layer) -> Report:
         return linear_probe(self, network, layer)

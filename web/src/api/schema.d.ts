@@ -2501,21 +2501,28 @@ export interface components {
             /**
              * Code
              * @description teacher_near_chance, teacher_permuted, preprocessing_assumed.
+             * @example teacher_near_chance
              */
             code: string;
             /**
              * Message
              * @description What was found.
+             * @example The teacher is hardly better than guessing.
              */
             message: string;
             /**
              * Remedy
              * @description What to change.
+             * @example Check that it was trained on these classes.
              */
             remedy: string;
             /**
              * Details
              * @description Figures by name.
+             * @example {
+             *       "accuracy": 0.1,
+             *       "n": 1000
+             *     }
              */
             details: {
                 [key: string]: unknown;

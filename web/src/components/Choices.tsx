@@ -130,7 +130,7 @@ export function StartChoice({ teachers, jobs, chosen, error, onChoose }: StartPr
   return (
     <label className="field">
       <span>Starts from</span>
-      <select value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
+      <select aria-label="Starts from" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
         <option value="">random weights</option>
         {!listed.includes(chosen) && <option value={chosen}>{chosen.split(":")[1]} (not among those listed)</option>}
         {ready.length > 0 && (
