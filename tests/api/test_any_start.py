@@ -98,7 +98,7 @@ def test_a_student_starts_from_its_teacher_and_a_new_job_goes_on_from_it(client:
     report = client.get(f"/jobs/{longer['id']}/report?format=json", follow_redirects=True).json()
     assert report["start"]["label"] == f"the student of {job['id']}"
     assert report["start"]["made"]["count"] == 0
-    assert report["configuration"]["backbone_learning_rate"] == pytest.approx(1e-4)
+    assert report["configuration"]["backbone_learning_rate"] == pytest.approx(3e-4)
 
 
 def test_a_start_of_other_shapes_fails_by_the_users_fault_and_names_them(client: httpx.Client) -> None:

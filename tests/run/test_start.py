@@ -45,7 +45,7 @@ def test_a_student_of_a_finished_run_goes_on(tmp_path: Path) -> None:
     assert second["start"]["taken"]["count"] == len(load_file(weights))
     resolved = next(event.data for event in events if event.kind == "resolved")
     assert "the student of job_1" in resolved["reasons"]["weights"]
-    assert resolved["config"]["backbone_learning_rate"] == pytest.approx(1e-7)
+    assert resolved["config"]["backbone_learning_rate"] == pytest.approx(3e-7)
     assert first["start"] is None
     assert first["configuration"]["backbone_learning_rate"] is None
 
