@@ -87,16 +87,20 @@ class Retort:
         name: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
+        *,
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> Teacher:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
         shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
         once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
-        nothing tells the architecture."""
+        nothing tells the architecture. `preprocessing`: how it
+        sees pictures, where its file does not tell: mean, std, input_size, interpolation, crop_pct, channel_order."""
         path = Path(file)
         architecture = architecture or folders.suggested_architecture(path)
         if architecture is None:
             raise NotThere(f"Nothing in {path} tells its architecture.", "Name it, e.g. timm:resnet34.")
         fields = {"architecture": architecture, "options": dict(options or {}), "name": name or folders.called(path)}
+        fields |= {"preprocessing": dict(preprocessing)} if preprocessing else {}
         files = [("file", each) for each in folders.teacher_files(path)]
         teacher: Teacher = register(self._transport, "/teachers", files, fields, labels, progress)
         return self._ready(f"/teachers/{teacher['id']}", teacher)
@@ -139,13 +143,18 @@ class Retort:
         task: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
+        pixel_range: tuple[int, int] | None = None,
     ) -> Dataset:
         """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`. Of a folder its tables
-        `train.*` and `test.*`, or its images packed as a zip. `task`: its name; empty: the files tell."""
+        `train.*` and `test.*`, or its images packed as a zip. `task`: its name; empty: the files tell.
+        `pixel_range`: the values of 16-bit grey that are black and white, as (0, 4095) for 12 bits."""
         given = {"train": train, "test": test}
         parts = {role: Path(path) for role, path in given.items() if path is not None}
         with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
-            fields = {"name": name or (folders.called(Path(file)) if file is not None else "")} | _task(task)
+            fields: dict[str, Any] = {"name": name or (folders.called(Path(file)) if file is not None else "")} | _task(
+                task
+            )
+            fields |= _range(pixel_range)
             dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -162,10 +171,11 @@ class Retort:
         name: str = "",
         labels: Mapping[str, str] | None = None,
         task: str = "",
+        pixel_range: tuple[int, int] | None = None,
     ) -> Dataset:
         """Register a file that the service fetches itself, from where its operator allows."""
         reference = {"url": url} | ({"sha256": sha256} if sha256 else {})
-        body = {"reference": reference, "name": name, "labels": dict(labels or {})} | _task(task)
+        body = {"reference": reference, "name": name, "labels": dict(labels or {})} | _task(task) | _range(pixel_range)
         dataset: Dataset = self._post("/datasets", body, {"Idempotency-Key": uuid4().hex})
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 
@@ -202,6 +212,11 @@ class Retort:
     def job(self, job_id: str) -> Job:
         found: Job = self.get(_job(job_id))
         return found
+
+    def extend(self, job_id: str, epochs: int, **body: Any) -> Job:
+        """A new job that goes on from a finished one; `body` as `POST /jobs/{id}/extend` has it."""
+        job: Job = self._post(f"{_job(job_id)}/extend", {"epochs": epochs} | body, {"Idempotency-Key": uuid4().hex})
+        return job
 
     def act(self, job_id: str, action: str) -> Job:
         """cancel, stop, pause, resume or retry."""
@@ -375,6 +390,11 @@ class Retort:
             error = row["error"] or {}
             raise Refused(error.get("message", "The input was refused."), error.get("remedy", ""))
         return row
+
+
+def _range(given: tuple[int, int] | None) -> dict[str, Any]:
+    """Only where it is given: older services know none."""
+    return {} if given is None else {"pixel_range": list(given)}
 
 
 def _task(name: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from rich.console import Console
 from client import local_service
 from client.api import Retort
 from client.errors import JobFailed, ProblemError, RetortClientError
+from client.figures import columns_of
 from client.session import Session
 from client.types import TERMINAL, Job
 from client.watch import watch
@@ -181,7 +182,7 @@ class Demo:
     def judge(self, job_id: str) -> None:
         """Whether the student beat the same student trained alone, in the report's own words."""
         report = self.retort.report(job_id)
-        columns = [(name, report[name]) for name in ("teacher", "student", "comparison") if report.get(name)]
+        columns = columns_of(report).items()
         self.console.print("\n[bold]On the untouched test set[/]:")
         for name, column in columns:
             share, parameters = 100 * column["accuracy"]["value"], column["parameters"]

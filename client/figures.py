@@ -26,8 +26,12 @@ def _key(metric: Metric) -> tuple[str, str]:
 
 def columns(job: Job) -> dict[str, Mapping[str, Any]]:
     """The networks that the job's result tells of, by their role."""
-    result = job["result"] or {}
-    return {name: result[name] for name in COLUMNS if result.get(name)}
+    return columns_of(job["result"] or {})
+
+
+def columns_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The networks of a result or a report, by their role: those that a recipe delivers beside the student last."""
+    return {name: result[name] for name in COLUMNS if result.get(name)} | dict(result.get("companions") or {})
 
 
 def rows(networks: Sequence[tuple[Job, Mapping[str, Any] | None]], tasks: list[Task]) -> list[tuple[str, list[str]]]:

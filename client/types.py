@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 JobStatus = Literal[
     "queued", "running", "pausing", "paused", "stopping", "cancelling", "succeeded", "failed", "cancelled"
@@ -37,6 +37,7 @@ class Dataset(TypedDict):
     files: dict[str, dict[str, Any]]
     size_bytes: int
     digest: str
+    pixel_range: NotRequired[list[int] | None]
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     labels: dict[str, str]

@@ -11,7 +11,9 @@ from typing import Any
 from distill.errors import InvalidTeacher
 
 _INTERPOLATIONS = frozenset({"nearest", "bilinear", "bicubic"})
+_ORDERS = ("RGB", "BGR")
 _LARGEST_SIDE = 4096
+_LARGEST_VALUE = 65535
 _REMEDY = "Remove the metadata entry `preprocessing`, or write it as Retort's exporter does."
 
 
@@ -47,13 +49,25 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
         "interpolation": data["interpolation"],
         "channels": int(data["channels"]),
         "crop": float(data["crop"]),
+        "pixel_range": _pixel_range(data.get("pixel_range")),
+        "channel_order": data.get("channel_order", "RGB"),
     }
+
+
+def _pixel_range(found: Any) -> tuple[int, int] | None:
+    if found is None:
+        return None
+    low, high = map(int, found)
+    return low, high
 
 
 def _sound(how: dict[str, Any]) -> bool:
     numbers = len(how["mean"]) == len(how["std"]) == how["channels"]
     numbers = numbers and all(map(isfinite, how["mean"])) and all(isfinite(value) and value > 0 for value in how["std"])
     sides = all(0 < side <= _LARGEST_SIDE for side in how["size"])
+    numbers = numbers and how["channel_order"] in _ORDERS
+    between = how["pixel_range"]
+    sides = sides and (between is None or 0 <= between[0] < between[1] <= _LARGEST_VALUE)
     return numbers and sides and how["interpolation"] in _INTERPOLATIONS and 0 < how["crop"] <= 1
 
 

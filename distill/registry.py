@@ -53,11 +53,15 @@ class Registry:
         return source_constants.constant(self._file(name), attribute, default)
 
     def flag(self, name: str, attribute: str, default: bool) -> bool:
+        """A class attribute as `attribute` reads it, as a truth value."""
+        return bool(self.attribute(name, attribute, default))
+
+    def attribute(self, name: str, attribute: str, default: Any) -> Any:
         """A literal class attribute of the entry's class (`needs_teacher`), its own or inherited; `default` where it
         has none. Imports nothing."""
         path = self._file(name)
         entry = source_constants.entry(path)
-        return default if entry is None else bool(source_constants.attribute(path, entry, attribute, default))
+        return default if entry is None else source_constants.attribute(path, entry, attribute, default)
 
     def _file(self, name: str) -> Path:
         self.check(name)

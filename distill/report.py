@@ -7,14 +7,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from distill.statistics import Difference
-
-if TYPE_CHECKING:
-    from distill.tasks.spec import Metric
+from distill.likeness import shown
 
 SCHEMA = 1
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "safetensors", "transformers", "tokenizers")
@@ -41,48 +38,14 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def verdict(
-    difference: Difference | None, label: str, metric: Metric | None = None, distilled: bool = True
-) -> dict[str, Any]:
-    """Whether the student beats the comparison, plainly. `difference`: of the primary `metric` (unnamed: a share of
-    which more is better). `beats`: True, False, or None where it cannot be said. `distilled`: whether a teacher taught
-    the student."""
-    if difference is None:
-        return {"beats": None, "text": _ALONE if distilled else _BASELINE, "difference": None}
-    better = metric is None or metric.higher_is_better
-    share = metric is None or metric.unit == "share"
-    scale, digits, unit = (100, 2, " points") if share else (1, 4, "")
-    value, low, high = (f"{scale * each:+.{digits}f}" for each in (difference.value, difference.low, difference.high))
-    interval = f"{value}{unit}, 95 % interval {low} to {high}, paired on {difference.n} test samples"
-    beats: bool | None = (difference.value > 0) == better if difference.clear else None
-    words = {True: f"The student beats {label}", False: f"The student does NOT beat {label}: it is worse"}
-    text = f"{words[beats]} ({interval})." if beats is not None else _unclear(difference, label, interval, better)
-    return {"beats": beats, "text": f"{text} {_ONE_SEED}", "difference": difference.to_dict()}
-
-
-_ALONE = (
-    "There is no comparison: train the same student with recipe cross_entropy for the same steps and name that "
-    "job as the comparison, to see what distillation bought."
-)
-_BASELINE = (
-    "This student learned from labels alone: name it as the comparison of a distilled student that trains for the same "
-    "steps, to see what distillation buys."
-)
-_ONE_SEED = "This is one seed; other seeds move the difference further (`retort study` runs several)."
-
-
-def _unclear(difference: Difference, label: str, interval: str, better: bool) -> str:
-    ahead = difference.value if better else -difference.value
-    lean = "ahead" if ahead > 0 else "behind" if ahead < 0 else "level"
-    return f"The student does not clearly beat {label}: it is {lean}, within the noise of the test set ({interval})."
-
-
 def markdown(report: Report, sections: Sequence[str] = ()) -> str:
     """The report for people; `sections`: further ones, which the task brings."""
     parts = [
         f"# {report['title']}",
+        _warnings(report),
         report["verdict"]["text"],
         _table(report),
+        _differences(report),
         _against_teacher(report),
         _layers(report),
         _training(report),
@@ -95,8 +58,14 @@ def markdown(report: Report, sections: Sequence[str] = ()) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _warnings(report: Report) -> str:
+    return "\n\n".join(f"> **Warning.** {each['message']} {each['remedy']}" for each in report.get("warnings", []))
+
+
 def _columns(report: Report) -> dict[str, Report]:
-    return {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    own = {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
+    beside: dict[str, Report] = report.get("companions", {})
+    return own | beside
 
 
 def _table(report: Report) -> str:
@@ -167,6 +136,16 @@ def _against_teacher(report: Report) -> str:
     )
 
 
+def _differences(report: Report) -> str:
+    """What the comparison does not have in common with this run."""
+    found = report["verdict"].get("differences")
+    if not found:
+        return ""
+    lines = [f"| {each['field']} | {_cell(shown(each['ours']))} | {_cell(shown(each['theirs']))} |" for each in found]
+    title = ["## How the comparison differs", "", "| setting | this student | comparison |", "|---|---|---|"]
+    return "\n".join([*title, *lines])
+
+
 def _ratio(teacher: int, student: int) -> str:
     larger, smaller = max(teacher, student), max(1, min(teacher, student))
     factor = f"{larger / smaller:.1f}"
@@ -216,7 +195,7 @@ def _per_class(report: Report) -> str:
     lines = [f"## {label[:1].upper()}{label[1:]} by class", "", "| class | n | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name in names:
-        values = [column["per_class"][name]["value"] for column in columns.values()]
+        values = [column.get("per_class", {}).get(name, {}).get("value") for column in columns.values()]
         cells = ["" if value is None else f"{100 * value:.1f} %" for value in values]
         lines.append(f"| {_cell(name)} | {report['student']['per_class'][name]['n']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -21,10 +21,12 @@ from distill.export import export
 from distill.layers.modes import clear_caches
 from distill.recipes._base import Recipe, Setup
 from distill.running.assess import evaluate
+from distill.running.companions import companion_contexts
 from distill.running.norms import high_norms, norms_of
 from distill.running.pairing import check_counts, choose, choose_evenly
 from distill.running.scoring import score_teacher
 from distill.running.session import Session
+from distill.running.teacher_check import look_at_teacher
 from distill.train import train
 from distill.training import distributed
 from distill.training.loop import Outcome
@@ -78,6 +80,7 @@ def _first_line(error: BaseException) -> str:
 
 def _phases(session: Session) -> Events:
     """The phases in order; each reads the session and leaves its result there."""
+    yield from look_at_teacher(session)
     yield from _layers(session)
     if session.leaving():
         return
@@ -122,11 +125,16 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
     yield Event("phase", {"phase": "distilling"})
     seed_everything(session.config.seed)  # scoring may have been skipped: the draws must not depend on it
     recipe, data = build_recipe(session), task.train_data()
+    session.recipe = recipe
     for message in task.warnings():
         yield Event("log", {"level": "warning", "message": message})
     session.metrics = session.carry.get("metrics", [])
     # `metrics` grows as they come, so that every checkpoint carries those before it.
-    carry = {"curve": curve.to_dict() if curve else None, "metrics": session.metrics}
+    carry = {
+        "curve": curve.to_dict() if curve else None,
+        "metrics": session.metrics,
+        "warnings": session.warnings,
+    }
     events = train(
         recipe, data, session.config, session.folder / "checkpoints", session.control, session.spec.resume_from,
         carry=carry, norms=norms_of(session),
@@ -151,8 +159,10 @@ def _noted(event: Event, session: Session) -> Event:
         session.metrics.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
+        config["teacher_classes"] = task.teacher_classes.said
         foreign = of_some_tasks() - task.spec.settings
-        config = {key: value for key, value in config.items() if key not in foreign or value != "auto"}
+        given = session.config.model_dump()
+        config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}
         session.resolved = {"config": config, "reasons": task.reasons | event.data["reasons"]}
         return Event("resolved", session.resolved)
     return event
@@ -169,9 +179,10 @@ def _test_metrics(session: Session) -> Events:
     figures = (spec.primary.name, "loss")
     values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
     values |= session.task.metrics(values)
-    for name in ("teacher", "comparison"):
-        if report[name]:
-            values[f"{name}_{spec.primary.name}"] = _plain(report[name][spec.primary.name])
+    beside = {name: report[name] for name in ("teacher", "comparison")} | report["companions"]
+    for name, column in beside.items():
+        shown = (spec.primary.name, "linear_probe")  # a teacher of other classes has no figure of its own
+        values |= {f"{name}_{figure}": _plain(column[figure]) for figure in shown if column and figure in column}
     training = report["training"]
     data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
     session.metrics.append(data)
@@ -186,7 +197,10 @@ def _plain(figure: Any) -> float:
 def _package(session: Session) -> Events:
     task = session.task
     task.student.module.cpu()
-    context = replace(task.context(task.student, session.report), curve=session.curve, metrics=session.metrics)
+    context = replace(
+        task.context(task.student, session.report), curve=session.curve, metrics=session.metrics,
+        companions=tuple(companion_contexts(session)),
+    )  # fmt: skip
     yield from export(context, session.folder / "artifacts")
 
 
@@ -212,12 +226,13 @@ def build_recipe(session: Session) -> Recipe:
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """The `result` event: the report without tables by class."""
+    """The `result` event: the report without the tables that grow with the classes; `report.json` has them."""
 
     def short(column: dict[str, Any] | None) -> dict[str, Any] | None:
-        return column and {key: value for key, value in column.items() if key != "per_class"}
+        return column and {key: value for key, value in column.items() if key not in ("per_class", "confusion")}
 
-    columns = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
+    columns: dict[str, Any] = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
+    columns["companions"] = {name: short(column) for name, column in report["companions"].items()}
     keys = (
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",
         "dataset", "digests",

@@ -25,13 +25,13 @@ from distill.recipes._base import Recipe
 from distill.training import cache, checkpoint, distributed
 from distill.training.allocator import keep_freed_memory
 from distill.training.data import Order, Source, TrainData
-from distill.training.head import HeadFit, fit_head, most_samples
+from distill.training.head import HeadFit, fit_head, fits, most_samples
 from distill.training.loop import Loop, Outcome, Parts
 from distill.training.mode import Mode
 from distill.training.plan import Resolved, check_same, length
 from distill.training.probe import Choice, Example, choose
 from distill.training.rng import determinism, seed_everything
-from distill.training.schedule import peak_learning_rate
+from distill.training.schedule import peak_learning_rate, taken_learning_rate
 from distill.training.targets import Fill, Targets
 from distill.types import DistillConfig, Event
 
@@ -139,15 +139,19 @@ class _Run:
         choice = distributed.agree(lambda: self._choose(example))
         place = distributed.agree(lambda: self._plan(choice.teacher, example, self.config.cache_teacher))
         rate, why = self._learning_rate()
-        fits, why_fit = self._fits_head()
+        backbone, why_backbone = self._backbone_learning_rate(rate)
+        fitting, why_fit = fits(self.config.fit_head, self.recipe.answer)
         reasons = choice.reasons | {
             "fit_head": why_fit,
             "learning_rate": why,
             "device": _device_reason(self.config, self.device),
             "cache_teacher": f"{place.place}: {place.reason}",
         }
+        reasons |= why_backbone
         device, threads = str(self.device), torch.get_num_threads()
-        return Resolved(self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads, fits)
+        return Resolved(
+            self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads, fitting, backbone
+        )
 
     def _choose(self, example: Example) -> Choice:
         return choose(self.recipe, example, self.config, self.device, self.length.total_steps)
@@ -171,12 +175,12 @@ class _Run:
             return peak_learning_rate(self.recipe.student)
         return self.config.learning_rate, "given"
 
-    def _fits_head(self) -> tuple[bool, str]:
-        if self.config.fit_head != "auto":
-            return self.config.fit_head, "given"
-        if self.recipe.labels_teach_head:
-            return True, "the labels alone teach this recipe's head: the better fit by validation loss is taken"
-        return True, "the teacher taught this recipe's head too: a fit to the labels is taken if it is clearly better"
+    def _backbone_learning_rate(self, rate: float) -> tuple[float | None, dict[str, str]]:
+        if not self.data.taken:
+            return None, {}
+        if self.config.backbone_learning_rate != "auto":
+            return self.config.backbone_learning_rate, {"backbone_learning_rate": "given"}
+        return taken_learning_rate(rate)
 
     def fit_head(self, parts: Parts, outcome: Outcome, leave: Callable[[], bool]) -> Generator[Event, None, Outcome]:
         """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
@@ -201,7 +205,7 @@ class _Run:
         return fit_head(
             self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
             lambda head: most_samples(self.data.size, seen, head), leave,
-            clearly=self.config.fit_head == "auto" and not self.recipe.labels_teach_head,
+            keep_accuracy=self.config.fit_head == "auto",
         )  # fmt: skip
 
     def _example(self) -> Example:
@@ -242,7 +246,7 @@ class _Run:
             recipe=self.recipe, resolved=resolved, length=self.length,
             train=self._source(teacher=self.recipe.teacher is not None and targets.store is None),
             validation=self.data.open_validation(validation),
-            guess=self.data.guess, targets=targets, main=self.rank == 0, norms=norms,
+            guess=self.data.guess, targets=targets, taken=self.data.taken, main=self.rank == 0, norms=norms,
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from distill import tasks
 
@@ -107,6 +107,7 @@ EventKind = Literal[
     "progress",  # {fraction, step, total_steps, images_per_second, eta_seconds: float|null}
     "checkpoint",  # {path, step, epoch}: a file is complete on disk
     "log",  # {level, message}
+    "warning",  # {code, message, remedy, details}: the run goes on, but probably not as it was meant
     "artifact",  # {name, path, media_type}: a file is complete on disk
     "result",  # {...}: the report's summary
     "done",  # {}
@@ -181,6 +182,11 @@ class DistillConfig(Model):
     layers: int = Field(4, ge=1, le=64, description="k: how many teacher layers to distil.")
     teacher_layers: list[str] | None = Field(None, description="Explicit teacher layers by name, in depth order.")
     student_layers: list[str] | None = Field(None, description="Explicit student layers by name, in depth order.")
+    teacher_classes: Literal["auto", "same", "other"] = Field(
+        "auto",
+        description="Whether the teacher's classes are the dataset's. `auto`: by number, and by names where both sides "
+        "have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.",
+    )
 
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
     quality_memory_bytes: int = Field(
@@ -197,6 +203,10 @@ class DistillConfig(Model):
     )
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    backbone_learning_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
+    )
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
@@ -241,15 +251,75 @@ class DistillConfig(Model):
         return value
 
 
+Mean = Annotated[float, Field(ge=-1, le=1)]
+Deviation = Annotated[float, Field(gt=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class TeacherPreprocessing(Model):
+    """How a teacher of pictures was shown them when it was trained; what is left out is taken from its file's header,
+    else from the default of its architecture. x = (v / 255 - mean) / std for each channel, v the bytes."""
+
+    mean: list[Mean] | None = Field(
+        None, min_length=1, max_length=3, examples=[[0.485, 0.456, 0.406]],
+        description="Of values from 0 to 1 (of bytes: divide by 255), in the network's own order of channels; one for "
+        "grey pictures.",
+    )  # fmt: skip
+    std: list[Deviation] | None = Field(
+        None, min_length=1, max_length=3, examples=[[0.229, 0.224, 0.225]], description="Like `mean`, above 0."
+    )
+    input_size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
+        None, examples=[224], description="Pixels a side, or [height, width]."
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = Field(None, examples=["bicubic"])
+    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, examples=[0.875], description="Share of a larger picture's shorter side that the centre crop keeps."
+    )
+    channel_order: Literal["RGB", "BGR"] | None = Field(
+        None, examples=["RGB"], description="BGR: OpenCV's and Caffe's; the channels are exchanged for this teacher."
+    )
+
+    @model_validator(mode="after")
+    def _of_one_number_of_channels(self) -> TeacherPreprocessing:
+        counts = {len(values) for values in (self.mean, self.std) if values is not None}
+        if len(counts) > 1 or 2 in counts:
+            raise ValueError("mean and std have three values each, or one each for grey pictures")
+        if self.channel_order == "BGR" and 1 in counts:
+            raise ValueError("grey pictures have no order of channels: leave channel_order out")
+        return self
+
+    def told(self) -> dict[str, Any]:
+        """What was given, by field."""
+        return self.model_dump(exclude_none=True)
+
+
 class TeacherInput(Model):
     """A teacher on local disk, as a run sees it."""
 
     architecture: Architecture
     weights: str = Field(description="Path of a validated safetensors file; of a language model's folder or zip.")
     num_classes: int | None = Field(
-        None, description="0: a language model without a classification head; null: loading the file will tell."
+        None, description="0: a network without a classifier; null: loading the file will tell."
     )
     digest: str = Field(description="sha256 of the weights file, hex.")
+    preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
+
+
+PIXEL_RANGE = (
+    "For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; "
+    "null: the upper byte is kept. Images of 8 bits are read as they are."
+)
+
+
+def _rising(between: tuple[int, int]) -> tuple[int, int]:
+    if between[0] >= between[1]:
+        raise ValueError("pixel_range is [low, high], low below high")
+    return between
+
+
+PixelRange = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=65535)], Annotated[int, Field(ge=0, le=65535)]], AfterValidator(_rising)
+]
 
 
 class DatasetInput(Model):
@@ -262,6 +332,18 @@ class DatasetInput(Model):
     )
     digest: str = Field("", description="sha256 over the files, hex; empty for named sets.")
     task: str = Field("", description="Name of a task; empty: the files tell (`distill.tasks.inspection`).")
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE)
+
+
+class TrainedRun(Model):
+    """What a finished run was, for a comparison of like with like (`distill.likeness`)."""
+
+    student: Architecture = Field(description="As its report names it, with the options that were resolved.")
+    steps: int = Field(description="Optimiser steps that it took.")
+    configuration: dict[str, Any] = Field(default_factory=dict, description="With every `auto` resolved.")
+    head_fitted: bool = Field(False, description="Whether its classifier was fitted anew after training.")
+    teacher: str = Field("", description="sha256 of its teacher's file; empty: none.")
+    start: str = Field("", description="sha256 of the weights that it started from; empty: random ones.")
 
 
 class ComparisonInput(Model):
@@ -272,6 +354,17 @@ class ComparisonInput(Model):
     weights: str
     recipe: str
     job_id: str = ""
+    run: TrainedRun | None = Field(None, description="How it was trained; None: nothing is known of that.")
+
+
+class StartInput(Model):
+    """Weights that the student starts from: a file of its own architecture, or of a deeper network of its family."""
+
+    label: str = Field(description="What it is, for people: `teacher tch_1`, `the student of job_1`.")
+    architecture: Architecture
+    weights: str = Field(description="Path of a safetensors file.")
+    preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
+    digest: str = Field("", description="sha256 of the file, hex.")
 
 
 class RunSpec(Model):
@@ -279,6 +372,7 @@ class RunSpec(Model):
 
     config: DistillConfig
     student: Architecture
+    start: StartInput | None = Field(None, description="None: the student starts from random weights.")
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None

@@ -161,6 +161,12 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'retort.db'}"
 
     @property
+    def database_file(self) -> Path | None:
+        """Of SQLite; None for a server's database."""
+        path = self.resolved_database_url.removeprefix("sqlite:///")
+        return Path(path).absolute() if path != self.resolved_database_url else None
+
+    @property
     def embedded(self) -> bool:
         """One process, nothing to install: no Redis, so the doorbell must be in process."""
         return not self.redis_url

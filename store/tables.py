@@ -84,6 +84,7 @@ class Teacher(Leasable, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str] = mapped_column(String(64))
     source: Mapped[Json | None]  # store.sources: what it was sent as, where that had to be converted
+    preprocessing: Mapped[Json | None]  # distill.types.TeacherPreprocessing, as far as it was told at registration
     report: Mapped[Json | None]  # distill.models.CheckpointReport: num_classes, parameters, ...
     error: Mapped[Json | None]  # RetortError.to_dict()
     labels: Mapped[Json] = mapped_column(default=dict)
@@ -92,7 +93,8 @@ class Teacher(Leasable, Base):
 
 class Dataset(Leasable, Base):
     """A registered dataset. `files`: role -> {object_key, size_bytes, sha256, filename}; empty for named sets. `task`:
-    what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows."""
+    what was asked for, once inspected what was found (`distill.tasks`); empty before, and of older releases' rows.
+    `pixel_range`: [low, high], in which 16-bit grey is read; None: the upper byte."""
 
     __tablename__ = "datasets"
     __table_args__ = (CheckConstraint("status IN ('inspecting', 'ready', 'invalid')", name="status"),)
@@ -105,6 +107,7 @@ class Dataset(Leasable, Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     digest: Mapped[str] = mapped_column(String(64), default="")
     task: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    pixel_range: Mapped[list[int] | None] = mapped_column(JsonColumn)
     report: Mapped[Json | None]  # of the task's inspection: classes, counts, image sizes, ...
     error: Mapped[Json | None]
     labels: Mapped[Json] = mapped_column(default=dict)
@@ -131,6 +134,8 @@ class Job(Leasable, Base):
     config: Mapped[Json]  # distill.types.DistillConfig as asked for, defaults filled in
     resolved: Mapped[Json | None]  # {config, reasons}: every "auto" replaced by the run
     student: Mapped[Json]  # distill.types.Architecture
+    # What the student starts from, where not from noise: {teacher: id} or {artifact: {job_id, name}}
+    start: Mapped[Json | None]
     teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
@@ -145,6 +150,7 @@ class Job(Leasable, Base):
     curve: Mapped[Json | None]  # the curve's frame: QCurve.to_dict() without its layers
     selection: Mapped[Json | None]  # {rule, chosen, teacher_layers, student_layers, reason}
     result: Mapped[Json | None]  # the report's summary
+    warnings: Mapped[Json | None]  # code -> {code, message, remedy, details}: what the run warned of
     error: Mapped[Json | None]
     event_seq: Mapped[int] = mapped_column(default=0)  # number of the job's last event; also its version (ETag)
     not_before: Mapped[datetime | None]  # back-off after a system fault

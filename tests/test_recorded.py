@@ -14,7 +14,7 @@ from distill.recorded import read_view, recorded_classes, recorded_recipe, recor
 
 GOOD: dict[str, Any] = {
     "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7], "size": [32, 24], "interpolation": "bicubic", "channels": 3,
-    "crop": 0.9,
+    "crop": 0.9, "pixel_range": [0, 4095], "channel_order": "BGR",
 }  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -24,9 +24,18 @@ JSON = st.recursive(
 
 def test_what_the_exporter_writes_is_read_back() -> None:
     view = read_view(json.dumps(GOOD))
-    assert view == GOOD | {"mean": (0.1, 0.2, 0.3), "std": (0.5, 0.6, 0.7), "size": (32, 24)}
+    assert view == GOOD | {"mean": (0.1, 0.2, 0.3), "std": (0.5, 0.6, 0.7), "size": (32, 24), "pixel_range": (0, 4095)}
     assert recorded_view({"preprocessing": json.dumps(GOOD)}, 3) == view
     assert recorded_view({"other": "x"}, 3) is None
+    added = {"pixel_range": None, "channel_order": "RGB"}  # by later releases
+    older = read_view(json.dumps({name: value for name, value in GOOD.items() if name not in added}))
+    assert older == view | added
+
+
+@pytest.mark.parametrize("value", [[], [1], [5, 5], [0, 70_000], [-1, 5], "ab", 3, {}, [0, 1, 2]])
+def test_a_range_that_is_none_is_an_invalid_teacher(value: object) -> None:
+    with pytest.raises(InvalidTeacher):
+        read_view(json.dumps(GOOD | {"pixel_range": value}))
 
 
 WRONG = {

@@ -19,7 +19,7 @@ class InputDamaged(RetortError):
 
 
 class InputGone(UserError):
-    """The teacher or dataset cannot be used any more."""
+    """A teacher, dataset or start of a student cannot be used any more."""
 
     code = "input_gone"
 

@@ -158,7 +158,9 @@ def _members(body: Any, parts: list[Any], missing: bool) -> list[Any]:
     """Those parts of pydantic's location that are members of the body; it names branches of unions as well."""
     members: list[Any] = []
     for position, part in enumerate(parts):
-        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+        if (isinstance(body, dict) and part in body) or (
+            isinstance(body, list) and isinstance(part, int) and part < len(body)
+        ):
             body = body[part]
             members.append(part)
         elif missing and position == len(parts) - 1:

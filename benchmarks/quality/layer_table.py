@@ -15,6 +15,11 @@ HEAD = """# Layers that discovery finds
 Written by `python -m benchmarks.quality.layer_table` with random weights (timm {timm}, torchvision {torchvision}); the
 rules are in the docstring of `distill.layers.discover`. Every row is also a test (`tests/layers/test_families.py`).
 
+The numbers are those of arXiv 2511.14981 and its code: ResNet-34 has 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15
+activations, 16 flattened, 17-18 fully connected; MobileNetV2 0 stem, 1-17 blocks, 18 last activation, 19 pooled; ViT-B
+0 patch input, 1-12 blocks. What the source calls flattened is here `pooled` where pooling makes the vector. Rules that
+choose layers see it in every network alike; a student's layers end at the deepest block before it.
+
 | Network | Image side | Layers | Kinds | First | Last |
 |---|---:|---:|---|---|---|
 """

@@ -38,6 +38,18 @@ def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]
     return body | {"student": student | {"options": _section(student, "options") | options}}
 
 
+def with_weights(body: dict[str, Any], start: str | None) -> dict[str, Any]:
+    """The body with a student that starts from a teacher or from a job's student, by its id. Raises
+    `click.UsageError` for a body without a student."""
+    if start is None:
+        return body
+    if not body.get("student"):
+        raise click.UsageError("--weights is for a student: name one with --student, or in --file.")
+    student = body["student"] if isinstance(body["student"], dict) else {"name": body["student"]}
+    weights = {"artifact": {"job_id": start}} if start.startswith("job_") else {"teacher": start}
+    return body | {"student": student | {"weights": weights}}
+
+
 def with_config(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """The body with these fields of its config. Raises `click.BadParameter`."""
     return body | {"config": _section(body, "config") | config} if config else body

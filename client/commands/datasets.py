@@ -29,6 +29,12 @@ def datasets() -> None:
 @click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
 @click.option("--sha256", help="What the file at --url must have.")
 @click.option("--task", default="", help="Of the catalogue's tasks; unless given, the files tell.")
+@click.option(
+    "--pixel-range",
+    type=(int, int),
+    metavar="LOW HIGH",
+    help="Values of 16-bit grey that are black and white, as 0 4095 for 12 bits.",
+)
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @command
@@ -44,18 +50,24 @@ def add(  # noqa: PLR0913 - click: one each option
     name: str,
     labels: dict[str, str],
     task: str,
+    pixel_range: tuple[int, int] | None,
 ) -> None:
     """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
     named set, or a URL."""
     if sum(given is not None for given in (file, train, named, url)) != 1:
         raise click.UsageError("Give one of FILE, --train (with --test), --named and --url.")
+    if named is not None and pixel_range is not None:
+        raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None:
         made = retort.named_dataset(named, labels, task)
     elif url is not None:
-        made = retort.fetched_dataset(url, sha256, name, labels, task)
+        made = retort.fetched_dataset(url, sha256, name, labels, task, pixel_range)
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
-            made = retort.add_dataset(file, train=train, test=test, name=name, task=task, labels=labels, progress=show)
+            made = retort.add_dataset(
+                file, train=train, test=test, name=name, task=task, labels=labels, progress=show,
+                pixel_range=pixel_range,
+            )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))
 
 

@@ -39,6 +39,7 @@ def jobs() -> None:
 @click.option("--dataset", "-d", help="Id of a dataset, or the name of a set in the catalogue.")
 @click.option("--student", "-s", help="Architecture, e.g. retort:resnet8.")
 @click.option("--option", "-o", "options", multiple=True, callback=typed_pairs, help="Student's argument, name=value.")
+@click.option("--weights", help="Id of a teacher, or of a finished job, that the student starts from.")
 @click.option("--recipe", "-r", help="Recipe; feature_only unless given.")
 @click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any field of config, name=value (JSON).")
 @click.option("--name", help="Your name for it.")
@@ -56,6 +57,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     student: str | None,
     dataset: str | None,
     options: dict[str, Any],
+    weights: str | None,
     recipe: str | None,
     config: dict[str, Any],
     dry_run: bool,
@@ -67,13 +69,34 @@ def submit(  # noqa: PLR0913 - click: one each option
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
     if dataset is not None:
         body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
-    body = bodies.with_student(body, student, options)
+    body = bodies.with_weights(bodies.with_student(body, student, options), weights)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)
         session.show(checked, lambda: render.details(checked))
         return
     job = retort.submit(**body)
+    if watch:
+        _watch(session, retort, job["id"])
+    else:
+        session.show(job, lambda: f"{job['id']}\nFollow it with: retort jobs watch {job['id']}")
+
+
+@jobs.command("extend")
+@click.argument("job_id")
+@click.option("--epochs", type=click.IntRange(1), required=True, help="Of the new job.")
+@click.option("--teacher", "-t", help="Another teacher.")
+@click.option("--dataset", "-d", help="Id of another dataset, or the name of a set in the catalogue.")
+@click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any other field of config, name=value.")
+@click.option("--name", help="Your name for it.")
+@click.option("--watch", "-w", is_flag=True, help="Stay and show how it goes.")
+@command
+def extend(session: Session, retort: Retort, /, job_id: str, dataset: str | None, watch: bool, **rest: Any) -> None:
+    """A new job whose student goes on from a finished one's."""
+    body = {name: value for name, value in rest.items() if value not in (None, {})}
+    if dataset is not None:
+        body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
+    job = retort.extend(job_id, **body)
     if watch:
         _watch(session, retort, job["id"])
     else:

@@ -11,6 +11,7 @@ from rich.console import Console
 from client import progress, render
 from client.api import Retort
 from client.commands.registered import Kind, add_commands
+from client.commands.seeing import preprocessing_options
 from client.session import Session, command, pairs, typed_pairs
 
 
@@ -28,8 +29,9 @@ def teachers() -> None:
 @click.option("--from-job", help="Register what this job trained, instead of a file.")
 @click.option("--name", default="", help="Your name for it.")
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
+@preprocessing_options
 @command
-def add(
+def add(  # noqa: PLR0913 - click passes an option a parameter
     session: Session,
     retort: Retort,
     file: Path | None,
@@ -38,6 +40,7 @@ def add(
     from_job: str | None,
     name: str,
     labels: dict[str, str],
+    preprocessing: dict[str, Any],
 ) -> None:
     """Register a FILE (safetensors, .pt, .pth, .bin) with its architecture, a folder or zip of a Hugging Face language
     model, or a finished job's student."""
@@ -45,7 +48,7 @@ def add(
         made = retort.teacher_from_job(from_job, name=name, labels=labels)
     elif file is not None:
         with progress.bar(Console(stderr=True), "sending") as show:
-            made = retort.add_teacher(file, architecture, options, name, labels, show)
+            made = retort.add_teacher(file, architecture, options, name, labels, show, preprocessing=preprocessing)
     else:
         raise click.UsageError("Give FILE (with --architecture, if it is no language model), or --from-job.")
     session.show(made, lambda: render.details(dict(made)))

@@ -16,6 +16,7 @@ from distill.export._base import (
     Skipped,
     class_section,
     described,
+    probed,
     share_in_words,
     write_text,
 )
@@ -32,9 +33,9 @@ def export(context: Context, folder: Path) -> Iterator[Event]:
     for name in names():
         try:
             artifacts = get(name)(context, folder)
-        except Skipped as reason:
-            yield Event("log", {"level": "info", "message": f"No {name} export: {reason}"})
-            continue
+        except Skipped as skipped:
+            yield Event("log", {"level": "info", "message": f"No {name} export: {skipped}"})
+            artifacts = list(skipped.artifacts)
         for artifact in artifacts:
             yield artifact.event()
 
@@ -50,6 +51,7 @@ __all__ = [
     "export",
     "get",
     "names",
+    "probed",
     "registry",
     "share_in_words",
     "summary",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,19 @@ class Artifact:
 
 
 class Skipped(Exception):
-    """An optional exporter that cannot work here; the message says why."""
+    """An optional exporter that cannot work here; the message says why. `artifacts`: what it could write."""
+
+    def __init__(self, reason: str, artifacts: Sequence[Artifact] = ()) -> None:
+        super().__init__(reason)
+        self.artifacts = tuple(artifacts)
 
 
 @dataclass(frozen=True)
 class Context:
     """A finished run. `preprocessing`: the modality's own; `delivery`: how the task hands its student over; `metrics`:
     the `data` of the metrics events, in order; `tokens`: a language model's tokenizer; `native`: (height, width) of
-    test images that were resized as whole tensors."""
+    test images that were resized as whole tensors; `name`: of the files; `companions`: the networks delivered beside
+    the student; `teacher`: the run's, as a network with `architecture` and `preprocessing`."""
 
     student: nn.Module
     architecture: Architecture
@@ -46,6 +52,9 @@ class Context:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     tokens: Any = None
     native: tuple[int, int] | None = None
+    name: str = "student"
+    companions: tuple[Context, ...] = ()
+    teacher: Any = None
 
 
 @dataclass(frozen=True)
@@ -101,10 +110,10 @@ def write_text(folder: Path, name: str, text: str, media_type: str) -> Artifact:
     return Artifact(name, path, media_type)
 
 
-def described(header: dict[str, str], folder: Path) -> Artifact:
-    """`student.json`: the header, machine-readable beside the weights."""
+def described(header: dict[str, str], folder: Path, name: str = "student") -> Artifact:
+    """`<name>.json`: the header, machine-readable beside the weights."""
     text = json.dumps({key: json.loads(value) for key, value in header.items()}, indent=2)
-    return write_text(folder, "student.json", text + "\n", "application/json")
+    return write_text(folder, f"{name}.json", text + "\n", "application/json")
 
 
 def class_section(context: Context) -> str:
@@ -117,3 +126,14 @@ def share_in_words(share: dict[str, Any]) -> str:
     """ "91.20 % (95 % interval 90.60 to 91.70, n = 10000)"."""
     value, low, high = (f"{100 * share[key]:.2f}" for key in ("value", "low", "high"))
     return f"{value} % (95 % interval {low} to {high}, n = {share['n']})"
+
+
+def probed(report: dict[str, Any]) -> str:
+    """The model card's sentence on a teacher that has no accuracy of its own; empty for others."""
+    found = (report.get("teacher") or {}).get("linear_probe")
+    if not found:
+        return ""
+    return (
+        " Its teacher does not know these classes: a linear probe, a linear classifier of the teacher's features, "
+        f"reaches {share_in_words(found)}."
+    )

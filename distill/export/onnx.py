@@ -14,6 +14,17 @@ NEEDS = ("onnx", "onnxscript")
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
+    """Of the student and of every network that is delivered beside it."""
+    written = [_exported(context, folder)]
+    for network in context.companions:
+        try:
+            written.append(_exported(network, folder))
+        except Skipped as skipped:
+            raise Skipped(f"of the {network.name} network, {skipped}", written) from skipped
+    return written
+
+
+def _exported(context: Context, folder: Path) -> Artifact:
     """`student.onnx`, as `Delivery.graph` has it: of pictures, input `image` (n, c, h, w) float32, already normalised;
     output `logits`. Any n."""
     graph = context.delivery.graph(context)
@@ -22,18 +33,18 @@ def export(context: Context, folder: Path) -> list[Artifact]:
         raise Skipped(f"the packages {' and '.join(missing)} are not installed")
     module = copy.deepcopy(graph.module).cpu().float().eval()
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    path = folder / "student.onnx"
-    part = folder / "student.onnx.part"
+    path = folder / f"{context.name}.onnx"
+    part = path.with_name(path.name + ".part")
     try:
         torch.onnx.export(
             module, (graph.example,), str(part), input_names=[graph.input], output_names=[graph.output],
             dynamic_shapes=({0: torch.export.Dim("n")},), external_data=False, verbose=False,
         )  # fmt: skip
-    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+    except Exception as error:  # whatever the converter raises on a network of anybody's, the job has its student
         part.unlink(missing_ok=True)
         raise Skipped(f"this architecture cannot be converted: {str(error).strip().partition(chr(10))[0]}") from error
     part.replace(path)
-    return [Artifact(path.name, path, "application/octet-stream")]
+    return Artifact(path.name, path, "application/octet-stream")
 
 
 ENTRY = export

@@ -33,12 +33,13 @@ def discover(model: nn.Module, example_input: Any, names: Iterable[str] | None =
     mode without gradient; modes are put back. `names`: these layers and no others, in execution order.
 
     * Networks of blocks: `stem` (what enters the first block), every `block` (residual, dense, inception, transformer),
-      `activation`s between and after the blocks, and where none follows the last block of a convolutional network, the
-      `pooled` feature that enters the classifier.
+      `activation`s between and after the blocks, and in a convolutional network the `pooled` feature that enters the
+      classifier: after the last block or, where activations follow that, if pooling comes after the last of them.
     * Plain networks: every `activation`, and the `flatten`ed feature that enters the first fully connected layer.
 
     Numbering of METHODS: ResNet-34 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15, 16 flatten, 17-18; MobileNetV2 0 stem,
-    1-17 blocks, 18 last activation; ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what enters the
+    1-17 blocks, 18 last activation, 19 pooled (the published code counts its flattened feature, as ResNet-34's);
+    ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what enters the
     first block (after a ResNet's max-pool); token models have no pooled layer.
 
     Raises `LayersNotFound` when there is none, or when a named one did not run.
@@ -76,16 +77,34 @@ def _named(root: Call, names: list[str]) -> list[Found]:
 
 def _generalised(root: Call, model: nn.Module) -> list[Found]:
     blocks = _without_logits(root, find_blocks(root, model))
-    classifier = _classifier(root, blocks)
+    classifier = None if _headless(model) else _classifier(root, blocks)
     end = classifier.start if classifier else 2**62
     if not blocks:
         return _plain(root, _activations(root, [], 0, end))
     found = [Found(b.end, b.name, "block", b.shape) for b in blocks if b.shape is not None and b.end < end]
     activations = _activations(root, blocks, blocks[0].end, end)
     found += activations + _stem(root, blocks[0])
-    if classifier and not any(a.time > blocks[-1].end for a in activations) and len(blocks[-1].shape or ()) >= 3:
-        found += _entering(root, classifier, "pooled", blocks[-1])
+    last = max(found, key=lambda layer: layer.time)
+    if len(blocks[-1].shape or ()) >= 3 and (last.kind == "block" or _pools(root, last.time, classifier)):
+        if classifier:
+            found += _entering(root, classifier, "pooled", blocks[-1])
+        elif _headless(model):
+            found += _leaving(root, blocks[-1])
     return found
+
+
+def _headless(model: nn.Module) -> bool:
+    """Is the output a feature, and not logits? timm's networks say so of themselves."""
+    return getattr(model, "num_classes", None) == 0
+
+
+def _pools(root: Call, after: int, classifier: Call | None) -> bool:
+    """Is a map averaged over its positions between this time and the classifier, which then sees none? LR-ASPP averages
+    a branch to weigh the map with it, and classifies every position."""
+    if classifier is None or any(side != 1 for side in (classifier.source_shape or ())[1:]):
+        return False
+    calls = [root, *root.descendants()]
+    return any(after < time < classifier.start for call in calls for time in call.poolings)
 
 
 def _without_logits(root: Call, blocks: list[Call]) -> list[Call]:
@@ -174,6 +193,18 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
         return _entering(root, maker, kind, last_block)  # what a student in training mode should match is not dropped
     maker = _outermost(maker, [], call.start)  # a backbone that gives all its levels ends after them
     return [Found(maker.end, maker.name, kind, maker.shape or ())]
+
+
+def _leaving(root: Call, last_block: Call) -> list[Found]:
+    """Of a network without a classifier, the feature that would enter it: its output, by the module that made it."""
+    if last_block.result is None or _same(root.result, last_block.result):
+        return []
+    before = [c for c in root.descendants() if c.end > last_block.end and _same(c.result, root.result)]
+    if not before:
+        return []
+    maker = min((c for c in before if not isinstance(c.module, DROPOUTS)), key=lambda c: c.end, default=before[0])
+    maker = _outermost(maker, [])
+    return [Found(maker.end, maker.name, "pooled", maker.shape or ())]
 
 
 def _plain(root: Call, activations: list[Found]) -> list[Found]:

@@ -23,6 +23,7 @@ ACTIVATIONS = {
     *("leaky_relu_", "elu", "elu_", "celu", "celu_", "selu", "selu_", "mish", "mish_", "softplus", "tanh", "tanh_"),
     *("_prelu_kernel", "rrelu_with_noise", "relu6", "hardsigmoid", "hardsigmoid_", "sigmoid", "sigmoid_", "clamp_min"),
 }
+POOLINGS = {"mean", "amax", "adaptive_avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d"}
 BOUNDED = {"sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_", "tanh", "tanh_"}  # usually gates, not layers
 
 
@@ -33,7 +34,8 @@ Identity = tuple[int, int]  # which tensor, and how often it had been written in
 class Call:
     """One call of one module. `name` is the layer name; `ops` what the module's own `forward` did between its
     children: `add` and `cat` of feature maps, `mul`, activations by their name, `op` for anything else. `source` is the
-    feature that enters, `result` the one that leaves; `closes_with_child`: nothing was done after the last child."""
+    feature that enters, `result` the one that leaves; `closes_with_child`: nothing was done after the last child;
+    `poolings`: when its own forward averaged a map (n, c, h, w) over its positions or took their largest value."""
 
     name: str
     module: nn.Module
@@ -42,6 +44,7 @@ class Call:
     end: int = 0
     children: list[Call] = field(default_factory=list)
     ops: list[str] = field(default_factory=list)
+    poolings: list[int] = field(default_factory=list)
     shape: tuple[int, ...] | None = None
     source: Identity | None = None
     source_shape: tuple[int, ...] | None = None
@@ -106,7 +109,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         call = self._stack[-1]
-        call.ops.append(self._kind(func.overloadpacket.__name__, args))
+        name = func.overloadpacket.__name__
+        call.ops.append(self._kind(name, args))
+        if name in POOLINGS and isinstance(args[0], Tensor) and args[0].ndim == 4:
+            call.poolings.append(self._tick())
         call.closes_with_child = False
         return func(*args, **(kwargs or {}))
 
@@ -141,7 +147,8 @@ def trace(model: nn.Module, example: Any) -> Call:
     finally:
         for handle in handles:
             handle.remove()
-    tracer.root.shape = None if output is None else tuple(output.shape[1:])
+    if output is not None:
+        tracer.root.shape, tracer.root.result = tuple(output.shape[1:]), tracer.identity(output)
     return tracer.root
 
 

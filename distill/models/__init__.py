@@ -6,23 +6,27 @@ A name without a library is looked up in timm, then torchvision, then ours. Noth
 import distill.torchvision_shim  # noqa: F401  (before timm and torchvision)
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.models.build import build, pin
-from distill.models.checkpoint import CheckpointReport, check, load
+from distill.models.checkpoint import CheckpointReport, check, classifier, load
 from distill.models.cost import Cost, cost
 from distill.models.names import catalogue, names
 from distill.models.preprocessing import preprocessing
 from distill.models.save import save
+from distill.models.start import Start, start_from
 
 __all__ = [
     "CheckpointReport",
     "Cost",
     "Preprocessing",
+    "Start",
     "build",
     "catalogue",
     "check",
+    "classifier",
     "cost",
     "load",
     "names",
     "pin",
     "preprocessing",
     "save",
+    "start_from",
 ]

@@ -24,6 +24,7 @@ MAX_PARAMETERS = 6_000_000_000
 MAX_CLASSES, MAX_CHANNELS = 1_000_000, 64
 SIZE_OPTIONS = ("img_size", "image_size")
 """What the libraries call the side of the input among an architecture's options."""
+_DRAWS = {"normal_", "uniform_", "trunc_normal_"}
 _ARGUMENT = re.compile(r"(unexpected|multiple values for) keyword argument(?:\(s\))?:? \[?'(\w+)'")
 _WITH_AUXILIARY = {"googlenet": {"aux_logits": False, "init_weights": True}}
 _WITH_AUXILIARY["inception_v3"] = _WITH_AUXILIARY["googlenet"]
@@ -33,7 +34,8 @@ Size = int | tuple[int, int] | None
 
 def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes), or what
-    holds (n, num_classes, h', w') where the network answers for every pixel.
+    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a timm network has no
+    classifier and gives (n, width); other libraries have no such form.
 
     `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
     `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3, FCN,
@@ -46,10 +48,10 @@ def build(architecture: Architecture, num_classes: int, in_channels: int = 3, im
 
 def skeleton(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """As `build`, on the meta device: shapes without storage. Refuses what has more than `MAX_PARAMETERS`."""
-    _check_counts(num_classes, in_channels)
+    _check_counts(num_classes, in_channels, headless=headless(architecture))
     architecture = pin(architecture, image_size)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _NothingDrawn():
             network = _construct(architecture, num_classes, in_channels)
     except (NotImplementedError, InvalidConfig) as error:
         if "meta" not in str(error):
@@ -95,9 +97,15 @@ def size_option(name: Name) -> str | None:
     return None
 
 
-def _check_counts(num_classes: int, in_channels: int) -> None:
-    if not 1 <= num_classes <= MAX_CLASSES:
-        raise InvalidConfig(f"A classifier cannot have {num_classes} classes.", f"Give 1 to {MAX_CLASSES}.")
+def headless(architecture: Architecture) -> bool:
+    """Whether the library builds such networks without a classifier. Raises `UnknownName`."""
+    return resolve(architecture.name).library == "timm"
+
+
+def _check_counts(num_classes: int, in_channels: int, *, headless: bool) -> None:
+    least = 0 if headless else 1
+    if not least <= num_classes <= MAX_CLASSES:
+        raise InvalidConfig(f"A classifier cannot have {num_classes} classes.", f"Give {least} to {MAX_CLASSES}.")
     if not 1 <= in_channels <= MAX_CHANNELS:
         raise InvalidConfig(f"A network cannot have {in_channels} input channels.", f"Give 1 to {MAX_CHANNELS}.")
 
@@ -188,6 +196,19 @@ def _replace_stem(network: nn.Module, in_channels: int) -> None:
         bias=old.bias is not None,
     )
     network.set_submodule(path, new)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Initial values are not drawn for tensors on the meta device, which keep none: torch would import its compiler to
+    draw them, which takes longer than the whole network."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.__name__ in _DRAWS:
+            drawn = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            if isinstance(drawn, torch.Tensor) and drawn.is_meta:
+                return drawn
+        return func(*args, **kwargs)
 
 
 class _ParametersOnMeta(TorchFunctionMode):

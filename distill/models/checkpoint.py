@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig, InvalidTeacher
-from distill.models.build import MAX_CLASSES, build, pin, size_option, skeleton, unchanged_rng
+from distill.models.build import MAX_CLASSES, build, headless, pin, size_option, skeleton, unchanged_rng
 from distill.models.library_names import FAILURES, as_meta, load_by_library
 from distill.models.names import is_dense, resolve
 from distill.models.nearest import nearest
@@ -79,6 +79,7 @@ class _Fit:
 
 def check(architecture: Architecture, weights_path: str | Path, num_classes: int | None = None) -> CheckpointReport:
     """Check the file as weights of `architecture`; classes, channels and image size are read off its tensors.
+    `num_classes` 0 in the report: the file has no classifier's tensors, and is a timm network without one.
 
     Order: header (`distill.safetensors_header`), names and shapes against the network on the meta device, then every
     value finite. Prefixes of wrappers (`module.`, `_orig_mod.`, `model.`, any that makes all names fit) are taken off,
@@ -113,12 +114,18 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
     return network.eval()
 
 
+def classifier(architecture: Architecture, in_channels: int = 3) -> set[str]:
+    """Names of the tensors whose shapes follow the number of classes. Raises `UnknownName`, `InvalidConfig`."""
+    return _heads(*(_shapes(skeleton(architecture, probe, in_channels)) for probe in _PROBES))
+
+
 def _match(architecture: Architecture, header: Header, num_classes: int | None) -> _Fit:
     """The plain fit, under the first prefix for which there is one; else the library's. The error is that of the
     names as they would fit best."""
-    expected = _shapes(skeleton(architecture, _PROBES[0]))
-    counted = counters(header.tensors) - set(expected)
+    first, second = (_shapes(skeleton(architecture, probe)) for probe in _PROBES)
+    counted = counters(header.tensors) - set(first)
     kept = [name for name in header.tensors if name not in counted]
+    expected = _expected(architecture, first, _heads(first, second), kept)
     needed = [name for name in expected if not name.endswith(_COUNTER)]
     whole = prefixes_of(kept, needed)
     for prefix in whole:
@@ -141,6 +148,15 @@ def _match(architecture: Architecture, header: Header, num_classes: int | None) 
             error.remedy = f"The weights fit {other}: name that architecture."
             error.details["fits"] = other
         raise
+
+
+def _expected(architecture: Architecture, shapes: Shapes, heads: set[str], kept: list[str]) -> Shapes:
+    """What the file should hold: without the classifier where it has none of its tensors and the library builds such
+    networks."""
+    ends = tuple(heads)
+    if not heads or not headless(architecture) or any(name.endswith(ends) for name in kept):
+        return shapes
+    return _shapes(skeleton(architecture, 0))
 
 
 def _told(prefix: str, whole: list[str]) -> list[str]:
@@ -175,7 +191,7 @@ def _by_library(
     shapes = {plain: header.tensors[file].shape for plain, file in names.items()}
     channels = next((shape[1] for shape in shapes.values() if len(shape) == 4 and shape[1] == 3), None)
     channels = channels or next((shape[1] for shape in shapes.values() if len(shape) == 4), 3)
-    for classes in [num_classes] if num_classes else _class_counts(shapes):
+    for classes in [num_classes] if num_classes else [*_class_counts(shapes), *([0] if headless(architecture) else [])]:
         state = {n: as_meta(shape, DTYPES[header.tensors[names[n]].dtype]) for n, shape in shapes.items()}
         try:
             network = skeleton(architecture, classes, channels)
@@ -183,10 +199,21 @@ def _by_library(
         except (InvalidConfig, *FAILURES):
             continue
         used = {plain: file for plain, file in names.items() if plain not in unused}
-        told = f"{name.library}'s own code for older checkpoints renamed or reshaped the tensors."
-        report = _report(architecture, network, classes, channels, header, used, [*notes, told])
+        told = _resampled(network, shapes) or [
+            f"{name.library}'s own code for older checkpoints renamed or reshaped the tensors."
+        ]
+        report = _report(architecture, network, classes, channels, header, used, [*notes, *told])
         return _Fit(report, names, library=True)  # also what was not used: its presence may have decided
     return None
+
+
+def _resampled(network: nn.Module, found: Shapes) -> list[str]:
+    """A sentence for each table of positions that has another size in the file."""
+    return [
+        f"The positions {name} were resampled from {found[name][1]} to {shape[1]}, for another size of images."
+        for name, shape in _shapes(network).items()
+        if "pos_embed" in name and len(found.get(name, ())) == len(shape) == 3 and found[name] != shape
+    ]
 
 
 def _class_counts(shapes: Shapes) -> list[int]:
@@ -203,6 +230,8 @@ def _report(
     ignored = sorted(set(header.tensors) - set(used.values()))
     if counted := counters(ignored):
         notes = [*notes, f"{len(counted)} counters of a profiler were left out ({_some(sorted(counted))})."]
+    if not classes:
+        notes = [*notes, "The file has no classifier: the network is taken without one."]
     if others := [name for name in ignored if name not in counted]:
         notes = [*notes, f"{len(others)} tensors that the network has no place for were left out ({_some(others)})."]
     return CheckpointReport(
@@ -230,13 +259,20 @@ def _fitting(
 ) -> tuple[nn.Module, int, int, Architecture]:
     """The skeleton whose free sizes (classes, channels, image side) are the file's, as far as they can be read off."""
     first, second = (_shapes(skeleton(architecture, probe)) for probe in _PROBES)
-    classes = num_classes or _size_that_varies(first, second, found, axis=0) or _PROBES[0]
+    classes = num_classes or _size_that_varies(first, second, found, axis=0)
+    if classes is None:
+        classes = 0 if headless(architecture) and not _heads(first, second) & found.keys() else _PROBES[0]
     network = skeleton(architecture, classes)
     if _agrees(network, found):
         return network, classes, 3, architecture
     architecture = _with_image_size(architecture, network, found)
     channels = _channels(architecture, classes, found)
     return skeleton(architecture, classes, channels), classes, channels, architecture
+
+
+def _heads(first: Shapes, second: Shapes) -> set[str]:
+    """Tensors whose shapes follow the number of classes."""
+    return {name for name, shape in first.items() if second.get(name) != shape}
 
 
 def _channels(architecture: Architecture, classes: int, found: Shapes) -> int:

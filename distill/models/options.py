@@ -9,6 +9,8 @@ from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
 from distill.models.names import FPN, Library, Name, is_dense, resolve
+from distill.models.small import FAMILY
+from distill.types import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +156,12 @@ def checked(name: Name, options: Mapping[str, Any]) -> dict[str, Any]:
                 {"architecture": str(name), "option": option},
             )
     return dict(options)
+
+
+def in_full(architecture: Architecture) -> Architecture:
+    """The architecture with the width that its name alone means among the options, for `retort:` networks: so that two
+    spellings of one network are equal."""
+    member = FAMILY.get(architecture.name.removeprefix("retort:"))
+    if member is None or not architecture.name.startswith("retort:"):
+        return architecture
+    return architecture.model_copy(update={"options": {"width": member.width} | architecture.options})

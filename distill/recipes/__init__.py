@@ -1,7 +1,40 @@
 """Registry of every recipe: one file an entry, named by its file. Listing imports no torch."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from distill.registry import Registry
 
 registry = Registry(__name__, __path__, "recipe")
 names = registry.names
 get = registry.get
+
+
+def features_alone(name: str) -> dict[str, Any] | None:
+    """Parameters, any one of which lets the recipe learn without the teacher's logits; {}: it never reads them;
+    None: it always does. Imports nothing. Raises `UnknownName`."""
+    if not registry.flag(name, "reads_logits", default=True):
+        return {}
+    return registry.attribute(name, "features_alone", {}) or None
+
+
+def reads_logits(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether the recipe, with these parameters, learns from the teacher's logits, and so wants a teacher that knows
+    the dataset's classes. Imports nothing. Raises `UnknownName`."""
+    alone = features_alone(name)
+    if alone is None:
+        return True
+    told = registry.parameters(name)
+    return bool(alone) and all(parameters.get(key, told[key].get("default")) != value for key, value in alone.items())
+
+
+def reading_features(offered: Callable[[str], bool]) -> list[str]:
+    """Of the recipes that are `offered` those that learn from a teacher without its logits, each with the parameters
+    that it takes for that, for people: `feature_only`, `feature_logit with kl: false`. Imports nothing."""
+    learning = [name for name in names() if offered(name) and registry.flag(name, "needs_teacher", default=True)]
+    alone = [(name, found) for name in learning if (found := features_alone(name)) is not None]
+    return [name if not found else f"{name} with {_some_of(found)}" for name, found in alone]
+
+
+def _some_of(parameters: Mapping[str, Any]) -> str:
+    return " or ".join(f"{key}: {str(value).lower()}" for key, value in parameters.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -46,14 +47,18 @@ class Recipe(nn.Module):
         parts["loss"].backward()
 
     `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
-    targets can still be cached. `labels_teach_head` is True where the exported head learns from the labels
-    alone, so that fitting it anew on them brings no other goal. `deepest` tells where the teacher may stop.
+    targets can still be cached. `deepest` tells where the teacher may stop.
+
+    `reads_logits`: whether the recipe learns from the teacher's logits, and so wants a teacher of the dataset's
+    classes. `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
+    `distill.recipes.reads_logits` reads without importing.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = False
+    reads_logits: ClassVar[bool] = True
+    features_alone: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -95,6 +100,16 @@ class Recipe(nn.Module):
         """What `forward` returns: the loss, its terms and the outputs, these detached."""
         detached = {name: term.detach() for name, term in terms.items()}
         return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}
+
+    def beside(self) -> nn.Module:
+        """What is trained beside the student and delivered with `companions`: its weights are averaged and kept for the
+        best student as the student's are. A module without parameters where there is no such thing."""
+        return nn.Module()
+
+    def companions(self) -> Mapping[str, nn.Module]:
+        """Further networks that the recipe's authors deploy, by name, made of the trained ones: from the student's
+        inputs to the task's outputs, in eval mode. They are evaluated and delivered beside the plain student."""
+        return {}
 
     def exported(self) -> nn.Module:
         """The plain student: exactly the architecture's own modules, so its state dict has exactly its keys."""

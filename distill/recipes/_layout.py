@@ -67,7 +67,7 @@ class Layout:
             return canonical.movedim(1, -1) if self.channels_last else canonical
         if self.channels_last:
             return canonical
-        return canonical.movedim(-1, 1).reshape(len(canonical), *self.shape)
+        return canonical.movedim(-1, 1).reshape(canonical.shape[0], *self.shape)
 
     def as_map(self, feature: Tensor) -> Tensor:
         """(n, c, h, w) of a map feature (n, *shape); h and w are the tensor's own."""

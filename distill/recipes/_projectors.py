@@ -8,19 +8,15 @@ from torch import Tensor, nn
 from distill.recipes._layout import Layout, pool_map, pool_tokens
 
 
-def three_layers(c_in: int, c_out: int, maps: bool) -> nn.Module:
-    """1x1, 3x3, 1x1 convolutions with BN and ReLU between, (n, c_in, h, w) -> (n, c_out, h, w); for tokens three
-    linear maps with LayerNorm and GELU between, (n, t, c_in) -> (n, t, c_out).
-
-    **Our choice**: inner width max(c_out / 2, 1), and nothing after the last layer, since a teacher's feature may be
-    negative (linear bottlenecks, transformer blocks).
+def three_layers(c_in: int, c_out: int, inner: int, maps: bool) -> nn.Sequential:
+    """1x1, 3x3, 1x1 convolutions with BN and ReLU between, none with a bias, (n, c_in, h, w) -> (n, c_out, h, w); for
+    tokens three linear maps with LayerNorm and GELU between, (n, t, c_in) -> (n, t, c_out), which is **our choice**.
     """
-    inner = max(c_out // 2, 1)
     if maps:
         return nn.Sequential(
             *(nn.Conv2d(c_in, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU()),
             *(nn.Conv2d(inner, inner, 3, padding=1, bias=False), nn.BatchNorm2d(inner), nn.ReLU()),
-            nn.Conv2d(inner, c_out, 1),
+            nn.Conv2d(inner, c_out, 1, bias=False),
         )
     return nn.Sequential(
         *(nn.Linear(c_in, inner), nn.LayerNorm(inner), nn.GELU()),
@@ -67,7 +63,7 @@ def resize(feature: Tensor, own: Layout, other: Layout) -> Tensor:
     if other.is_map and own.is_map:
         return _resize_map(own.as_map(feature), other.size)
     tokens = _resize_tokens(own.as_tokens(feature), other.tokens)
-    return tokens.movedim(-1, 1).reshape(len(tokens), -1, *other.size) if other.is_map else tokens
+    return tokens.movedim(-1, 1).reshape(tokens.shape[0], -1, *other.size) if other.is_map else tokens
 
 
 def _resize_map(feature: Tensor, size: tuple[int, ...]) -> Tensor:

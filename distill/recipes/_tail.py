@@ -40,7 +40,7 @@ class Tail:
     def __init__(self, network: nn.Module, layer: str, example: Any) -> None:
         example = beside(network, example)
         self._example = replace_tensors(example, lambda t: t[:1].clone() if t.dim() else t)
-        self._shadow = _shadow(network)
+        self._shadow = shadow(network)
         self._modules = dict(self._shadow.named_modules())
         self._plan = _plan(self._shadow, parse(layer), example, sequences=isinstance(example, Mapping))
         self._feature: Tensor | None = None
@@ -49,6 +49,16 @@ class Tail:
             self._override(path)
         self._verify(network, layer, example)
         clear_caches(self._shadow)
+
+    @property
+    def network(self) -> nn.Module:
+        """The shadow that runs."""
+        return self._shadow
+
+    def answers(self, module: nn.Module) -> bool:
+        """Is this a module of the shadow whose every call is answered without computing?"""
+        path = next((path for path in self._plan if self._modules[path] is module), None)
+        return path is not None and all(getattr(step, "func", step) is _answer for step in self._plan[path])
 
     def __call__(self, feature: Tensor, inputs: Any = None) -> Tensor:
         """(n, C) logits. `inputs`: the batch that `feature` came from, for networks of sequences only."""
@@ -64,18 +74,15 @@ class Tail:
 
     def _override(self, path: str) -> None:
         """The shadow module's first calls follow the plan, later ones its own forward."""
-        module, steps = self._modules[path], self._plan[path]
-        original = module.forward
+        module = self._modules[path]
+        module.forward = _Answering(self, path, module.forward)
 
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            call = self._counts[path]
-            self._counts[path] += 1
-            assert self._feature is not None
-            return (
-                steps[call](original, args, kwargs, self._feature) if call < len(steps) else original(*args, **kwargs)
-            )
-
-        module.forward = forward
+    def answer(self, path: str, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """What the module at `path` gives for its next call."""
+        steps, call = self._plan[path], self._counts[path]
+        self._counts[path] += 1
+        assert self._feature is not None
+        return steps[call](original, args, kwargs, self._feature) if call < len(steps) else original(*args, **kwargs)
 
     @torch.no_grad()
     def _verify(self, network: nn.Module, layer: str, example: Any) -> None:
@@ -90,6 +97,16 @@ class Tail:
             raise _bypassed(layer, "its logits depend on more than this layer")
 
 
+class _Answering:
+    """A module's `forward` in the shadow; an object and no closure, so that a copy of the tail asks the copy."""
+
+    def __init__(self, tail: Tail, path: str, original: Callable[..., Any]) -> None:
+        self.tail, self.path, self.original = tail, path, original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.tail.answer(self.path, self.original, args, kwargs)
+
+
 def _bypassed(layer: str, why: str) -> InvalidConfig:
     return InvalidConfig(
         f"The teacher cannot be run from layer {layer!r} on: {why}.",
@@ -100,10 +117,10 @@ def _bypassed(layer: str, why: str) -> InvalidConfig:
 
 def _stretch(tensor: Tensor, feature: Tensor) -> Tensor:
     """One example sample repeated to the feature's batch; scalars stay."""
-    return tensor.expand(len(feature), *tensor.shape[1:]) if tensor.dim() else tensor
+    return tensor.expand(feature.shape[0], *tensor.shape[1:]) if tensor.dim() else tensor
 
 
-def _shadow(network: nn.Module) -> nn.Module:
+def shadow(network: nn.Module) -> nn.Module:
     """A copy of the module tree whose modules share the originals' parameter and buffer tables, so that a later
     `.to()` of the network moves the shadow too."""
     tables = [t for m in network.modules() for t in (m._parameters, m._buffers)]
@@ -223,7 +240,7 @@ class _Skeleton:
     def _zeros(self, tensor: Tensor, feature: Tensor) -> Tensor:
         shape = list(tensor.shape)
         if shape and shape[0] % self.batch == 0:  # windows and heads fold into the batch axis: a multiple of it
-            shape[0] = shape[0] // self.batch * len(feature)
+            shape[0] = shape[0] // self.batch * feature.shape[0]
         return torch.zeros(shape, dtype=tensor.dtype, device=feature.device)
 
 
@@ -238,7 +255,7 @@ def _itself(original: Any, args: Any, kwargs: Any, feature: Tensor) -> Any:
 def _hand_on(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:
     """A skipped block: what enters it leaves it, in the form of its own output. Its values reach nobody; its shape
     does."""
-    entered = feature_of((args, kwargs), len(feature))
+    entered = feature_of((args, kwargs), feature.shape[0])
     assert entered is not None
     return skeleton.fill(entered)
 

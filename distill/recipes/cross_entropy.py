@@ -18,7 +18,7 @@ class CrossEntropy(Recipe):
 
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup) -> None:

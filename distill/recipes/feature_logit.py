@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -31,6 +31,8 @@ class FeatureLogit(PairedFeatures):
 
     Nothing is detached: every term reaches the backbone. With `kl` off the teacher stops at the deepest layer.
     """
+
+    features_alone: ClassVar[dict[str, Any]] = {"kl": False}
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

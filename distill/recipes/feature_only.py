@@ -26,7 +26,7 @@ class FeatureOnly(DetachedHead):
     chosen layer by (inside a dense block).
     """
 
-    labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

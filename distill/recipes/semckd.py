@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill import losses
@@ -40,12 +40,16 @@ class SemCKD(FeatureRecipe):
     """L = cross_entropy_weight * CE + logit_weight * T^2 KL
          + feature_weight * mean_{i, s} sum_t a_ist * mean (proj_st(pool(F_s)) - pool(F_t))^2_i
 
-    over samples i, student layers s and all teacher layers t; a_is. = softmax_t( <q_is, k_it> / sqrt(width) ),
-    queries and keys linear-ReLU-linear of the globally averaged student and teacher features; projectors of three
-    layers, one for each (s, t). METHODS section 3. **Our choices**: queries and keys come from averaged features, not
-    from rows of the batch's similarity matrix, so that nothing depends on the batch size; all weights 1: the
-    authors' 400 for the features drowns the labels under our optimiser (docs/findings.md).
+    over samples i, student layers s and all teacher layers t; a_is. = softmax_t <q_is, k_it>, in which q and k are
+    linear-ReLU-linear (inner width 2 `attention_width`) and then divided by their Euclidean norm; one projector for
+    each (s, t), of three layers and inner width 2 c_t. So far as published (Chen et al., AAAI 2021, and the authors'
+    code, DefangChen/SemCKD). **Our choices**: queries and keys see features averaged over their positions; the authors
+    give them rows of the batch's similarity matrix F F^T, which ties the width of their first layer to the batch size,
+    so that no smaller batch and no other number of processes could go on with it. Tokens have projectors of linear
+    maps. All weights are 1: the authors' 400 for the features drowns the labels under our optimiser (docs/findings.md).
     """
+
+    features_alone: ClassVar[dict[str, Any]] = {"logit_weight": 0}
 
     @validated(PARAMETERS)
     def __init__(
@@ -105,8 +109,8 @@ class SemCKD(FeatureRecipe):
         queries = torch.stack([q(m) for q, m in zip(self.queries, means, strict=True)], 1)
         targets = [_mean(f, t.is_map) for t, f in zip(self._teachers, teachers, strict=True)]
         keys = torch.stack([k(m.to(queries.dtype)) for k, m in zip(self.keys, targets, strict=True)], 1)
-        scores = queries.float() @ keys.float().transpose(1, 2) / math.sqrt(queries.shape[-1])
-        return scores.softmax(-1)
+        queries, keys = F.normalize(queries.float(), dim=-1), F.normalize(keys.float(), dim=-1)
+        return (queries @ keys.transpose(1, 2)).softmax(-1)
 
     def _gap(self, s: int, t: int, student: Tensor, teacher: Tensor) -> Tensor:
         """(n,) how far one student layer is from one teacher layer: each sample's mean squared error, or the batch's
@@ -126,12 +130,12 @@ def _layouts(shapes: tuple[tuple[int, ...], ...]) -> list[Layout]:
 
 
 def _projector(resolution: CommonResolution) -> nn.Module:
-    channels = resolution.student_layout.channels, resolution.teacher_layout.channels
-    return three_layers(*channels, maps=resolution.maps)
+    c_s, c_t = resolution.student_layout.channels, resolution.teacher_layout.channels
+    return three_layers(c_s, c_t, 2 * c_t, resolution.maps)
 
 
 def _embedding(channels: int, width: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, width))
+    return nn.Sequential(nn.Linear(channels, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
 
 def _largest(resolutions: list[CommonResolution]) -> CommonResolution:

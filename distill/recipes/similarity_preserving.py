@@ -33,7 +33,7 @@ class SimilarityPreserving(FeatureRecipe):
     are small; the pairs' mean, not their sum.
     """
 
-    labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup, similarity_weight: float = 3000.0, cross_entropy_weight: float = 1.0) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from distill import losses
-from distill.errors import InvalidConfig
 from distill.parameters import validated
 from distill.recipes._base import Setup
+from distill.recipes._composite import Composite, Seam
 from distill.recipes._features import DetachedHead
 from distill.recipes._guarantee import check_nothing_bypasses
 from distill.recipes._layout import CommonResolution, Layout
+from distill.recipes._networks import beside
 from distill.recipes._pairs import check_positions, compared_rows
-from distill.recipes._projectors import resize, three_layers
+from distill.recipes._projectors import three_layers
 from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT
-from distill.recipes._tail import Tail
 
 PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEAD_WEIGHT, **GRID}
 
@@ -26,14 +27,18 @@ class SimKD(DetachedHead):
     """L = feature_weight * mean (proj(pool(F_s)) - pool(F_t))^2 + head_weight * CE(head(stop_gradient(F_s)), y).
 
     `feature_loss` may replace the MSE; the projector stays, since the teacher's layers stand on it.
-    Only the deepest pair of the selection is used (METHODS section 3). As published, the deployed network is the
-    student's backbone + projector + the teacher's layers after the pair: `composite_logits` gives its logits. **Our
-    choice**: the exported network is the plain student, so its own head learns beside, by cross-entropy on the
-    detached feature, and no cross-entropy reaches the backbone.
+    Only the deepest pair of the selection is used. As published (Chen et al., CVPR 2022, and the authors' code,
+    DefangChen/SimKD): between maps the projector is 1x1, 3x3, 1x1 convolutions of inner width c_t / 2, BN and ReLU
+    after each, the last too; the deployed network is the student's backbone + projector + the teacher's layers after
+    the pair, which `companions` gives. **Our choices**: the last ReLU is left out where the teacher's feature is
+    negative anywhere on `teacher_example` (linear bottlenecks, blocks of transformers), which it could never meet;
+    tokens have a projector of linear maps with nothing after the last. The plain student is exported beside the
+    deployed network, so its own head learns too, by cross-entropy on the detached feature, and no cross-entropy reaches
+    the backbone.
     """
 
     per_token: ClassVar[bool] = False
-    labels_teach_head: ClassVar[bool] = True
+    reads_logits: ClassVar[bool] = False  # `composite_logits` does, and no training step calls it
 
     @validated(PARAMETERS)
     def __init__(
@@ -48,12 +53,11 @@ class SimKD(DetachedHead):
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self._student_layout, self._teacher_layout = Layout(setup.student_shapes[-1]), Layout(setup.teacher_shapes[-1])
         self._common = CommonResolution(self._student_layout, self._teacher_layout)
-        channels = self._student_layout.channels, self._teacher_layout.channels
-        self.projector = three_layers(*channels, maps=self._common.maps)
+        self._rectified = self._is_rectified(setup.teacher_example)
+        self.projector = projector(self._common, self._rectified)
         self.loss, self.grid = losses.get(feature_loss)(), grid
         check_positions(self.loss, self._common)
-        self._teacher_example = setup.teacher_example
-        self._tail: list[Tail] = []  # built on first use; a list, so that its shadow is no submodule
+        self._student_example, self._teacher_example = setup.student_example, setup.teacher_example
         check_nothing_bypasses(_deepest(setup))
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
@@ -69,26 +73,42 @@ class SimKD(DetachedHead):
         loss = self.feature_weight * feature + self.head_weight * head
         return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
 
+    @torch.no_grad()
+    def _is_rectified(self, example: Any) -> bool:
+        """Is the teacher's feature nowhere negative? True, as in the publication, where there is no example."""
+        return example is None or bool((self._teacher_pass(example, logits=False)[0][-1] >= 0).all())
+
     def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
         loss: Tensor = self.loss(*compared_rows(self.loss, projected, teacher, self.grid))
         return loss
 
-    def composite_logits(self, student_input: Any) -> Tensor:
-        """(n, C) logits of student backbone + projector + teacher's own remaining layers; mode and gradient are the
-        caller's. Raises `InvalidConfig` without a `teacher_example`, or where the teacher cannot be run from there."""
-        features, _ = self._student_pass(student_input)
-        projected = self.projector(self._common.student(features[0]))
-        own = Layout(tuple(projected.shape[1:]), channels_first=self._common.maps)
-        return self._teacher_tail()(self._teacher_layout.restore(resize(projected, own, self._teacher_layout)))
+    def beside(self) -> nn.Module:
+        return self.projector
 
-    def _teacher_tail(self) -> Tail:
-        if self._teacher_example is None:
-            raise InvalidConfig(
-                "The composite network needs a teacher example.", "Set `teacher_example` in the set-up."
-            )
-        if not self._tail:
-            self._tail.append(Tail(self._frozen(), self.teacher_layers[-1], self._teacher_example))
-        return self._tail[0]
+    def companions(self) -> dict[str, Composite]:
+        """The published network: student backbone + projector + teacher's own remaining layers, (n, C) logits. {} for
+        texts, whose features are rows, and without examples. Raises `InvalidConfig` where the teacher cannot be run
+        from the layer on."""
+        example = self._teacher_example
+        if not isinstance(example, Tensor):
+            return {}
+        seam = Seam(
+            self.student_layers[-1], self.teacher_layers[-1], self._student_layout.shape, self._teacher_layout.shape,
+            self._rectified,
+        )  # fmt: skip
+        made = Composite(self.student, self.projector, self._frozen(), seam, beside(self._frozen(), example))
+        return {"composite": made.prune(beside(self.student, self._student_example))}
+
+
+def projector(common: CommonResolution, rectified: bool) -> nn.Sequential:
+    """Three layers from the student's channels to the teacher's; between maps with BN, and ReLU if `rectified`."""
+    c_s, c_t = common.student_layout.channels, common.teacher_layout.channels
+    layers = three_layers(c_s, c_t, max(c_t // 2, 1), common.maps)
+    if common.maps:
+        layers.append(nn.BatchNorm2d(c_t))
+    if common.maps and rectified:
+        layers.append(nn.ReLU())
+    return layers
 
 
 def _deepest(setup: Setup) -> Setup:

@@ -7,13 +7,17 @@ from typing import Any
 
 from distill.curve import reading
 from distill.evaluate import price
-from distill.report import SCHEMA, environment, verdict
+from distill.likeness import Differing, differences
+from distill.models.options import in_full
+from distill.report import SCHEMA, environment
+from distill.running.companions import companions
 from distill.running.session import Session
 from distill.tasks._base import Task
 from distill.tasks._network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
-from distill.types import ComparisonInput
+from distill.types import Architecture, ComparisonInput, TrainedRun
+from distill.verdict import verdict
 
 Report = dict[str, Any]
 
@@ -21,14 +25,35 @@ Report = dict[str, Any]
 def assess(task: Task, network: Network, teacher: Any | None) -> tuple[Any, Report]:
     """A network's answers on the test set, and its column of the report."""
     found = task.predict(network)
+    return found, _column(task, network, task.figures(network, found, teacher))
+
+
+def _column(task: Task, network: Network, figures: Report) -> Report:
     about: Report = {
         "architecture": network.architecture.model_dump(),
         "recipe": network.recipe,
         "preprocessing": asdict(network.preprocessing),
     }
-    figures = task.figures(network, found, teacher)
     size = network.bytes if network.bytes is not None else _saved_bytes(task, network, figures)
-    return found, about | figures | price(network.module, network.one(task.device), size)
+    return about | figures | price(network.module, network.one(task.device), size)
+
+
+def _teacher(session: Session) -> tuple[Any | None, Report | None]:
+    """The teacher's answers and its column. One that does not know the dataset's classes has no answers: its column
+    has what its deepest chosen feature is worth (of a recipe that chooses none, its deepest)."""
+    task = session.task
+    if task.teacher is None:
+        return None, None
+    if task.teacher_classes.same:
+        return assess(task, task.teacher, None)
+    deepest = session.pairs.teacher[-1] if session.pairs else session.teacher_layers[-1]
+    known: Report = {"other_classes": task.teacher_classes.reason}
+    return None, _column(task, task.teacher, known | task.worth(task.teacher, deepest))
+
+
+def _companions(session: Session, taught: Any | None) -> dict[str, Report]:
+    """A column for each network that the recipe delivers beside the student."""
+    return {name: assess(session.task, network, taught)[1] for name, network in companions(session).items()}
 
 
 def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
@@ -39,9 +64,10 @@ def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
 def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
     task, given, curve = session.task, session.spec.comparison, session.curve
-    taught, teacher = assess(task, task.teacher, None) if task.teacher else (None, None)
+    taught, teacher = _teacher(session)
     found, student = assess(task, task.student, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
+    further = _companions(session, taught)
     beside = None if compared is None else task.difference(found, compared)
     primary = task.spec.primary
     return {
@@ -55,10 +81,18 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "student": student,
         "teacher": teacher,
         "comparison": None if comparison is None or given is None else _labelled(comparison, given),
-        "verdict": verdict(beside, given.label if given else "", primary, task.recipe.needs_teacher),
+        "companions": further,
+        "verdict": verdict(
+            beside,
+            given.label if given else "",
+            primary,
+            _differing(session, outcome, student),
+            distilled=task.recipe.needs_teacher,
+        ),
         "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
+        "start": task.start.to_dict() if task.start else None,
         "training": _training(task, outcome),
         "seeds": [task.config.seed],
         "configuration": session.resolved["config"],
@@ -66,8 +100,25 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "dataset": _dataset(task),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
-        "notes": [*task.dataset.notes, *_notes(session, outcome)],
+        "warnings": session.warnings,
+        "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes, *_other_classes(teacher)],
     }
+
+
+def _differing(session: Session, outcome: Outcome, student: Report) -> list[Differing] | None:
+    """What this run and the comparison's do not have in common; None where nothing is known of the latter."""
+    theirs = session.spec.comparison.run if session.spec.comparison else None
+    if theirs is None:
+        return None
+    ours = TrainedRun(
+        student=in_full(Architecture.model_validate(student["architecture"])),
+        steps=outcome.step,
+        configuration=session.resolved["config"],
+        head_fitted=outcome.head is not None and outcome.head.fitted,
+        teacher=session.task.teacher.digest if session.task.teacher else "",
+        start=session.spec.start.digest if session.spec.start else "",
+    )
+    return differences(ours, theirs.model_copy(update={"student": in_full(theirs.student)}))
 
 
 def _training(task: Task, outcome: Outcome) -> Report:
@@ -105,7 +156,7 @@ def _dataset(task: Task) -> Report:
 
 def _digests(session: Session) -> dict[str, str]:
     """sha256: the dataset's contents, the teacher's file, the student's tensors (`checkpoint.digest` of the sorted
-    state dict), and the key of the Q curve."""
+    state dict), the key of the Q curve, and the weights that the student started from."""
     task = session.task
     state = task.student.module.state_dict()
     return {
@@ -113,6 +164,7 @@ def _digests(session: Session) -> dict[str, str]:
         "teacher": task.teacher.digest if task.teacher else "",
         "student": checkpoint.digest({name: state[name] for name in sorted(state)}),
         "q_curve": session.curve.digest if session.curve else "",
+        "start": session.spec.start.digest if session.spec.start else "",
     }
 
 
@@ -123,6 +175,24 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
     if session.config.test_limit is not None:
         used, there = len(session.task.splits.test), len(session.task.dataset.test)
         notes.append(f"Only {used} of {there} test samples were used (test_limit).")
-    if session.spec.comparison is not None:
-        notes.append("The comparison is fair if it was trained on the same data for the same number of steps.")
+    if session.task.start is not None:
+        notes.append(f"The student did not start from noise: {session.task.start.told()}.")
     return notes
+
+
+def _other_classes(teacher: Report | None) -> list[str]:
+    """What stands in place of an accuracy that the teacher does not have."""
+    if teacher is None or "other_classes" not in teacher:
+        return []
+    first = (
+        f"The teacher does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
+    )
+    probe = teacher.get("probe")
+    if probe is None:
+        return [first]
+    if "linear_probe" not in teacher:
+        return [f"{first} There is no linear probe of them: {probe['reason']}."]
+    return [
+        f"{first} In place of an accuracy it has that of a linear probe: a linear classifier of its layer "
+        f"{probe['layer']}, fitted to {probe['samples']:,} training samples, its penalty chosen on validation samples."
+    ]

@@ -16,6 +16,7 @@ from distill.tasks._network import Network
 from distill.tasks.inspection import task_of
 from distill.train import carried
 from distill.training import distributed
+from distill.training.head import fits
 from distill.training.loop import Outcome
 from distill.types import DistillConfig, Layer, QCurve, RunSpec
 
@@ -24,7 +25,8 @@ from distill.types import DistillConfig, Layer, QCurve, RunSpec
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
     by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order) and `report`."""
+    its events, in order), `warnings` (likewise), `report`, `companions` (networks that the recipe delivers beside the
+    student, by name) and `notes` of the evaluation."""
 
     spec: RunSpec
     folder: Path
@@ -37,13 +39,17 @@ class Session:
     outcome: Outcome | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=dict)
+    companions: dict[str, Network] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:
         """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
         task = open_task(spec, folder / "work")
         _ = task.student  # what cannot be built is said before any long work
+        fits(task.config.fit_head, task.answer)
         return cls(spec, folder, control, task, carried(spec.resume_from) if spec.resume_from else {})
 
     @property

@@ -19,12 +19,15 @@ from torch import Tensor
 from distill.answers import Answer
 from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
+from distill.models import Start
 from distill.recipes._base import Recipe
 from distill.statistics import Difference
 from distill.tasks._network import Network
 from distill.tasks.spec import TaskSpec
+from distill.teacher_classes import ClassMatch
 from distill.training.data import Source, TrainData
 from distill.types import DistillConfig, Layer, RunSpec
+from distill.warned import RunWarning
 
 Split = Literal["train", "test"]
 Report = dict[str, Any]
@@ -61,12 +64,15 @@ class Task(ABC):
     A subclass's constructor opens what `run` names below `scratch` and checks that it fits together, before any long
     work: it sets the attributes below and raises `UnknownName`, `InvalidConfig`, `InvalidDataset`, `InvalidTeacher`.
     `run`: with every `auto` that the data decide still in it; `reasons`: why, by field. `classes`: names by number, ()
-    where the task has none. Networks are on `device`. `intervals`: of which kind the figures' intervals are, for
-    people.
+    where the task has none. `teacher_classes`: whether the teacher's logits mean them; where they do not, its features
+    alone are read, and it has no figures of its own. `start`: what the student took of the weights that the run
+    names, once it is made; None: it starts as the task has it. Networks are on `device`. `intervals`: of which kind the
+    figures' intervals are, for people.
     """
 
     spec: ClassVar[TaskSpec]
     intervals: ClassVar[str] = "Wilson intervals"
+    teacher_classes: ClassMatch = ClassMatch(True, "there is no teacher")
     delivery: ClassVar[Delivery]
     answer: Answer
     run: RunSpec
@@ -78,9 +84,12 @@ class Task(ABC):
     teacher: Network | None
     comparison: Network | None
     reasons: dict[str, str]
+    start: Start | None = None
 
     evaluation_batch: int = 256
     """Samples of a forward pass in evaluation and scoring."""
+    checked_samples: int = 1000
+    """Held-out samples that the teacher answers before any long work."""
 
     @abstractmethod
     def __init__(self, run: RunSpec, scratch: Path) -> None: ...
@@ -120,6 +129,10 @@ class Task(ABC):
         """What the log should say of the data, once the training data is there."""
         return []
 
+    def cautions(self) -> list[RunWarning]:
+        """What is probably wrong with the run, known before any long work."""
+        return []
+
     def metrics(self, values: Mapping[str, float]) -> dict[str, float]:
         """Further figures of a validation, which follow from `values`."""
         return {}
@@ -157,15 +170,25 @@ class Task(ABC):
     def difference(self, first: Any, second: Any) -> Difference:
         """The primary metric of one network's answers less that of another's, on the same samples."""
 
+    def worth(self, network: Network, layer: Layer) -> Report:
+        """What a teacher of other classes is worth on this data, for its column of the report, told by its feature at
+        `layer`; {} where the task has no such figure. A metric of `spec` may be among it."""
+        return {}
+
     def about_data(self) -> Report:
         """More of the report's `dataset`, once training has begun."""
         return {}
+
+    def undeliverable(self, network: Network) -> str | None:
+        """Why a network that a recipe delivers beside the student cannot be written and read back here, as the end of a
+        sentence; None where it can."""
+        return f"the task {self.spec.name} delivers plain students alone"
 
     def context(self, network: Network, report: Report) -> Context:
         """What exporters are given of a network, without curve and metrics."""
         return Context(
             network.module, network.architecture, self.classes, network.preprocessing, report, self.delivery,
-            tokens=network.tokens, native=self.native,
+            tokens=network.tokens, native=self.native, teacher=self.teacher,
         )  # fmt: skip
 
     @staticmethod

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distill.estimate import SampleWork
 from distill.recorded import recorded_view
 from distill.tasks.forecast import Forecast, Parts, Question, Report, older
+from distill.told import assumed
+from distill.warned import RunWarning
 
 CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
 
@@ -17,6 +19,13 @@ class ImageForecast(Forecast):
 
     def __init__(self, task: str) -> None:
         self.task = task
+
+    def cautions(self, parts: Parts) -> Iterator[RunWarning]:
+        """Teachers that an earlier release inspected do not tell how they see."""
+        view = (parts.teacher or {}).get("preprocessing")
+        found = assumed(view, native_size(parts.dataset)) if view and parts.dataset else None
+        if found is not None:
+            yield found
 
     def missing(self, parts: Parts) -> str:
         if not parts.classes or not parts.dataset.get("counts"):
@@ -34,7 +43,13 @@ class ImageForecast(Forecast):
     def _teacher(self, teacher: Report, native: list[int] | None) -> Question:
         about = {"task": self.task, "architecture": teacher["architecture"], "num_classes": teacher["num_classes"]}
         recorded = recorded_view(teacher.get("metadata", {}), teacher["in_channels"])
+        if self._told_size(teacher):
+            recorded = teacher["preprocessing"]
         return about | _input(teacher["in_channels"], recorded["size"][0] if recorded else "auto", native)
+
+    @staticmethod
+    def _told_size(teacher: Report) -> bool:
+        return bool(teacher.get("preprocessing", {}).get("size_told"))
 
     def work(self, parts: Parts, counted: Mapping[str, Mapping[str, Any]], tested: int) -> SampleWork:
         return SampleWork(_pixels(parts.dataset))

@@ -9,8 +9,8 @@ from distill.anatomy import anatomy
 from distill.models import catalogue as networks
 from distill.models import check
 from distill.models.measure import measure as measured
-from distill.recorded import recorded_view
 from distill.tasks import accepting
+from distill.tasks._image_view import teacher_view
 from distill.tasks.networks import Sent
 from distill.types import Architecture
 
@@ -22,9 +22,8 @@ def catalogue_of(task: str) -> list[dict[str, str]]:
 
 def examine(architecture: Architecture, sent: Sent) -> dict[str, Any]:
     report = check(architecture, str(sent.path))
-    recorded_view(report.metadata, report.in_channels)  # every run of it would refuse the same
     found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
-    return found | report.to_dict()
+    return found | report.to_dict() | {"preprocessing": teacher_view(report, sent.preprocessing)}
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distill import recipes, selection
-from distill.data.class_names import arrangement
+from distill.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
@@ -19,6 +19,7 @@ from distill.tasks import accepting
 from distill.tasks import spec as specification
 from distill.tasks._base import Splits
 from distill.tasks.spec import TaskSpec
+from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed
 from distill.training.data import Order
 from distill.types import Architecture, DistillConfig, RunSpec
@@ -50,7 +51,7 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
     does not offer; `UnknownName`."""
-    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison}
+    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison, "start": run.start}
     for noun, one in given.items():
         named = one if isinstance(one, Architecture) or one is None else one.architecture
         if named is None or spec.name in (answered := _answered(named.name)):
@@ -109,6 +110,36 @@ def share_of(order: Order) -> int:
             f"Choose a batch_size that is a multiple of {order.world}.",
         )
     return order.batch_size // order.world
+
+
+def check_classes(spec: TaskSpec, config: DistillConfig, match: ClassMatch) -> ClassMatch:
+    """The same. Raises `InvalidConfig` where the recipe reads the logits of a teacher of other classes."""
+    found = refusal(match, config, spec.offers)
+    if found is not None:
+        raise InvalidConfig(found.message, found.remedy, {"field": "teacher", "recipe": config.recipe})
+    return match
+
+
+def check_start(spec: TaskSpec, run: RunSpec) -> None:
+    """Raises `InvalidConfig` for weights that the task's students do not start from, and for a learning rate of
+    theirs where there are none."""
+    if run.start is not None and not spec.student_weights:
+        raise InvalidConfig(
+            f"{spec.title}: a student starts from its teacher or from random weights, not from other weights.",
+            "Leave the student's weights out; its options say how it starts.",
+            {"field": "student", "task": spec.name},
+        )
+    if run.start is None and run.config.backbone_learning_rate != "auto":
+        raise InvalidConfig(
+            "backbone_learning_rate is for a student that starts from given weights.",
+            "Leave it out, or name the student's weights.",
+            {"field": "backbone_learning_rate"},
+        )
+
+
+def told_classes(spec: TaskSpec, match: ClassMatch) -> dict[str, str]:
+    """What `teacher_classes` became, by field; {} for a task without that setting."""
+    return {"teacher_classes": f"{match.said}: {match.reason}"} if "teacher_classes" in spec.settings else {}
 
 
 def check_order(who: str, theirs: Sequence[str], ours: Sequence[str]) -> None:

@@ -6,14 +6,18 @@ checked by the specification alone, and are not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distill import recipes
 from distill.estimate import SampleWork
+from distill.recorded import recorded_classes
 from distill.tasks import part, spec
 from distill.tasks.spec import TaskSpec
+from distill.teacher_classes import match_classes, refusal
 from distill.types import Architecture, DistillConfig
+from distill.warned import RunWarning
 
 Question = dict[str, Any]
 Report = Mapping[str, Any]
@@ -37,6 +41,12 @@ class Parts:
         found = self.dataset.get("classes")
         return len(found) if isinstance(found, list | tuple | dict) else found
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What it calls them, by number; () where it told no names."""
+        found = self.dataset.get("classes")
+        return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
@@ -57,6 +67,10 @@ class Forecast:
 
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         """What the specification cannot tell: teacher and dataset are of this task, but not of one another."""
+        return iter(())
+
+    def cautions(self, parts: Parts) -> Iterator[RunWarning]:
+        """What is probably wrong with the job, as its run would warn."""
         return iter(())
 
     def missing(self, parts: Parts) -> str:
@@ -101,14 +115,16 @@ def of(task: str) -> tuple[TaskSpec, Forecast]:
     return spec(task), forecast(task)
 
 
-def same_classes(parts: Parts) -> Iterator[Misfit]:
-    """Teacher and dataset must tell equally many classes apart. Numbers that no inspection told are not compared."""
-    theirs, ours = (parts.teacher or {}).get("num_classes"), parts.classes
-    if parts.teacher is not None and theirs is not None and ours is not None and theirs != ours:
-        yield Misfit(
-            "/teacher",
-            f"The teacher tells {theirs} classes apart, the dataset has {ours}.",
-            "Use a teacher that was trained on these classes; a job with recipe cross_entropy trains one.",
-            "classes_differ",
-            {"teacher_classes": theirs, "dataset_classes": ours},
-        )
+def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misfit]:
+    """A recipe that reads logits wants a teacher of the dataset's classes. Numbers that no inspection told are not
+    compared. `offered`: whether the task has a recipe."""
+    teacher, ours = parts.teacher or {}, parts.classes
+    if parts.teacher is None or ours is None or parts.config.recipe not in recipes.names():
+        return
+    names = teacher.get("classes") or recorded_classes(teacher.get("metadata") or {})
+    match = match_classes(teacher.get("num_classes"), names, ours, parts.class_names, parts.config.teacher_classes)
+    found = refusal(match, parts.config, offered)
+    if found is not None:
+        details = {"teacher_classes": teacher.get("num_classes"), "dataset_classes": ours}
+        pointer = "/config/teacher_classes" if match.wrong else "/teacher"
+        yield Misfit(pointer, found.message, found.remedy, "classes_differ", details)

@@ -40,6 +40,17 @@ class Room:
 def task_of(dataset: DatasetInput) -> str:
     """The task that `dataset.task` names, or else the one that its files are most like. Raises `UnknownName`, and
     `InvalidDataset` for files of another task than the named one, or of several tasks or none where none is named."""
+    name = _task_of(dataset)
+    if dataset.pixel_range is not None and spec(name).modality != "images":
+        raise InvalidDataset(
+            f"A pixel_range is for images; the files of dataset {dataset.name!r} are of {_titles([name])}.",
+            "Register them without pixel_range.",
+            {"pixel_range": list(dataset.pixel_range)},
+        )
+    return name
+
+
+def _task_of(dataset: DatasetInput) -> str:
     if dataset.task:
         spec(dataset.task)
     like = {name: Likeness(part(name, "inspect").recognise(dataset)) for name in names()}

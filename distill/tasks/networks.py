@@ -17,7 +17,7 @@ from typing import Any
 
 from distill.errors import UnknownName, UserError
 from distill.tasks import accepting, names, of_report, part
-from distill.types import Architecture
+from distill.types import Architecture, TeacherPreprocessing
 
 Report = dict[str, Any]
 
@@ -25,11 +25,13 @@ Report = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A teacher's files. `path`: its safetensors file, or of a model folder what was sent (a zip, or a folder of
-    files). `scratch`: an empty folder for what is unpacked; `packed`: the zip that a model folder is written to."""
+    files). `scratch`: an empty folder for what is unpacked; `packed`: the zip that a model folder is written to.
+    `preprocessing`: what was told at registration of how it sees pictures."""
 
     path: Path
     scratch: Path
     packed: Path
+    preprocessing: TeacherPreprocessing | None = None
 
 
 Examine = Callable[[Architecture, Sent], Report]

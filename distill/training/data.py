@@ -59,7 +59,8 @@ class TrainData:
     """Training and validation samples. `open_train(order)` and `open_validation(order)` make sources; `indices`: the
     positions that batches name in `index`; `size` samples in all. `guess`: what guessing reaches on the validation
     samples, where the task can tell; `packing`: how a cache keeps the teacher's targets of a sample; `peak`: the
-    learning rate for `auto`, with its reason, where the student does not tell it."""
+    learning rate for `auto`, with its reason, where the student does not tell it; `taken`: names of the student's
+    tensors that do not start from noise."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
@@ -67,6 +68,7 @@ class TrainData:
     guess: Guess | None = None
     packing: Packing = WHOLE_ROWS
     peak: tuple[float, str] | None = None
+    taken: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:

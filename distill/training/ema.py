@@ -28,7 +28,8 @@ class Ema:
                 current.append(value)
             else:
                 self.shadow[name].copy_(value)
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        if averaged:
+            torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def load(self, shadow: dict[str, Tensor]) -> None:
         for name, value in shadow.items():

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distill.answers import Answer
+from distill.errors import InvalidConfig
 from distill.head_samples import LEAST_A_CLASS, most_in_time
 from distill.layers.modes import evaluating
 from distill.recipes._networks import run_logits
-from distill.statistics import Difference, paired_difference
 from distill.training.data import Source
 from distill.training.mode import Mode
 
@@ -53,6 +54,24 @@ class Rows:
 
     features: Tensor
     labels: Tensor
+
+
+AUTO = "the better fit by validation loss is taken where the validation accuracy is not lower, whatever the recipe"
+
+
+def fits(asked: bool | Literal["auto"], answer: Answer) -> tuple[bool, str]:
+    """Whether the classifier is fitted anew, and why: one rule for every recipe. `auto`: wherever the answers are one
+    class a row. Raises `InvalidConfig` where it is asked for and cannot be."""
+    why_not = answer.no_fit()
+    if asked is True and why_not:
+        raise InvalidConfig(
+            f"The classifier cannot be fitted anew: {why_not}.",
+            "Leave fit_head out, or set it to false.",
+            {"field": "fit_head", "value": True},
+        )
+    if asked != "auto":
+        return asked, "given"
+    return (False, f"cannot be done: {why_not}") if why_not else (True, AUTO)
 
 
 def most_samples(available: int, seen: int, head: nn.Linear) -> int:
@@ -111,7 +130,7 @@ def fit_head(
     most: Callable[[nn.Linear], int],
     stop: Callable[[], bool] = lambda: False,
     *,
-    clearly: bool = False,
+    keep_accuracy: bool = False,
 ) -> HeadFit | None:
     """Fit the classifier of `network` in place; None when `stop` said to leave.
 
@@ -120,9 +139,9 @@ def fit_head(
     X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
     the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 10 on a path to 1e-5 that
     ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
-    where none beats the trained head. `clearly`: nor where the validation accuracy is not higher with 95 % confidence
-    (paired by sample), for heads that have learnt more than the labels. No gradient leaves the classifier. All of it is
-    **our choice**: METHODS section 2 says that the labels train the head, not for how long.
+    where none beats the trained head. `keep_accuracy`: nor where the validation accuracy would be lower, as it can be
+    of a head that has learnt from a teacher's answers, though the loss on the labels falls. No gradient leaves the
+    classifier. All of it is **our choice**: METHODS section 2 says that the labels train the head, not for how long.
     """
     first = next(iter(validation.epoch(0)))
     head = classifier_of(network, mode.layout(first.student))
@@ -137,10 +156,19 @@ def fit_head(
     found = held and rows_of(network, head, train, mode, samples, stop)
     if held is None or found is None:
         return None
-    return _fit(head, found, held, stop, clearly)
+    return fit_linear(head, found, held, stop, keep_accuracy=keep_accuracy)
 
 
-def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool], clearly: bool) -> HeadFit | None:
+def fit_linear(
+    head: nn.Linear,
+    found: Rows,
+    held: Rows,
+    stop: Callable[[], bool] = lambda: False,
+    *,
+    keep_accuracy: bool = False,
+) -> HeadFit | None:
+    """The fit itself: of `head`, in place, to the rows `found`, judged by those of the validation samples, `held`. None
+    when `stop` said to leave."""
     if not (found.features.isfinite().all() and held.features.isfinite().all()):
         return HeadFit(False, "its features are not all finite")
     before = _Score.of(head.weight, head.bias, held)
@@ -160,9 +188,8 @@ def _fit(head: nn.Linear, found: Rows, held: Rows, stop: Callable[[], bool], cle
     )  # fmt: skip
     if weights is None:
         return told(False, "no other classifier of these features has a lower validation loss")
-    gain = best.over(before)
-    if clearly and not (gain.clear and gain.value > 0):
-        return told(False, f"{100 * gain.value:+.1f} points on {gain.n} validation samples are within the noise")
+    if keep_accuracy and best.accuracy < before.accuracy:
+        return told(False, "the classifier with the least validation loss has a lower validation accuracy")
     with torch.no_grad():
         for name, value in weights.items():
             getattr(head, name).copy_(value)
@@ -185,10 +212,6 @@ class _Score:
     @property
     def accuracy(self) -> float:
         return float(self.correct.double().mean())
-
-    def over(self, other: _Score) -> Difference:
-        only, others = self.correct & ~other.correct, other.correct & ~self.correct
-        return paired_difference(int(only.sum()), int(others.sum()), len(self.correct))
 
 
 class _Problem:

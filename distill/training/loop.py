@@ -69,6 +69,7 @@ class Parts:
     targets: Callable[[Any], dict[str, Tensor]]
     main: bool = True  # writes checkpoints; one process of several
     norms: Callable[[Any], dict[str, Any]] | None = None
+    taken: frozenset[str] = frozenset()  # of the student's tensors: they have the backbone's learning rate
 
 
 class Loop:
@@ -81,9 +82,12 @@ class Loop:
         self.config = parts.resolved.given
         self.device = torch.device(parts.resolved.device)
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
+        groups = self._groups(parts)
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
         self.schedule = OneCycle(parts.resolved.learning_rate, parts.length.total_steps, self.config.warmup_fraction)
+        self.beside = self.recipe.beside()
         self.ema = Ema(self.recipe.exported(), self.config.ema_decay) if self.config.ema_decay else None
+        self.ema_beside = Ema(self.beside, self.config.ema_decay) if self.config.ema_decay else None
         self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
@@ -94,6 +98,17 @@ class Loop:
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
+
+    def _groups(self, parts: Parts) -> list[dict[str, Any]]:
+        """What is new, and what the student took: `scale` is a group's part of the schedule's learning rate."""
+        named = self.recipe.exported().named_parameters()
+        taken = {id(parameter) for name, parameter in named if name in parts.taken}
+        lower = (parts.resolved.backbone_learning_rate or 0.0) / parts.resolved.learning_rate
+        groups = [
+            {"params": [p for p in self.parameters if id(p) not in taken], "scale": 1.0},
+            {"params": [p for p in self.parameters if id(p) in taken], "scale": lower},
+        ]
+        return [group for group in groups if group["params"]]
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -208,11 +223,13 @@ class Loop:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         learning_rate, beta1 = self.schedule(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"], group["betas"] = learning_rate, (beta1, group["betas"][1])
+            group["lr"], group["betas"] = learning_rate * group.get("scale", 1.0), (beta1, group["betas"][1])
         self.optimizer.step()
         self.step += 1
         if self.ema:
             self.ema.update(self.recipe.exported(), self.step)
+        if self.ema_beside:
+            self.ema_beside.update(self.beside, self.step)
 
     def _validate(self) -> Events:
         if self.validated["step"] == self.step:
@@ -226,22 +243,26 @@ class Loop:
         value = values[self.answer.primary]
         self.validated = {"step": self.step, "value": value, "values": values}
         if self.best is None or self.answer.better(value, self.best["value"]):
-            self.best = self.validated | {"student": self._student_state()}
+            self.best = self.validated | self._kept()
         yield self._metrics_event("validation", values)
         yield self._progress()
 
-    def _student_state(self) -> dict[str, Tensor]:
-        state = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
-        return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+    def _kept(self) -> dict[str, dict[str, Tensor]]:
+        """The weights of now, averaged if asked, of the student and of what is delivered beside it."""
+        student = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
+        beside = self.ema_beside.shadow if self.ema_beside else self.beside.state_dict()
+        return {"student": _copied(student), "beside": _copied(beside)}
 
     def _finish(self, ending: Literal["finished", "stopped"]) -> Outcome:
         """Put the final weights into the student: the last (averaged, if asked) ones, or the best after a stop."""
         if ending == "stopped":
             assert self.best is not None
             self.recipe.exported().load_state_dict(self.best["student"])
+            self.beside.load_state_dict(self.best.get("beside", self.beside.state_dict()))
             self.validated |= {name: self.best[name] for name in ("value", "values")}
-        elif self.ema:
+        elif self.ema and self.ema_beside:
             self.recipe.exported().load_state_dict(self.ema.shadow)
+            self.beside.load_state_dict(self.ema_beside.shadow)
         clear_caches(self.recipe.exported())
         return self._outcome(ending)
 
@@ -294,6 +315,7 @@ class Loop:
             "recipe": self.recipe.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.shadow if self.ema else None,
+            "ema_beside": self.ema_beside.shadow if self.ema_beside else None,
             "best": self.best, "validated": self.validated,
             "guard": self.guard.state(),
             "rng": capture_rng(),
@@ -308,12 +330,18 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema:
             self.ema.load(state["ema"])
+        if self.ema_beside:
+            self.ema_beside.load(state.get("ema_beside") or self.beside.state_dict())  # earlier releases wrote none
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self.images, self.seconds = state["images"], state["seconds"]
         self.best, self.validated = state["best"] and _renamed(state["best"]), _renamed(state["validated"])
         self.guard.load(state["guard"])
         restore_rng(state["rng"])
         self.saved_step = self.step
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
 
 
 def _renamed(kept: dict[str, Any]) -> dict[str, Any]:

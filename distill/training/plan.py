@@ -16,7 +16,8 @@ FREE_FIELDS = {"device", "checkpoint_seconds", "cache_memory_bytes", "quality_me
 
 @dataclass(frozen=True)
 class Resolved:
-    """What the run does. `given`: the configuration before resolution, `cache`: the place of the teacher's targets."""
+    """What the run does. `given`: the configuration before resolution, `cache`: the place of the teacher's targets.
+    `backbone_learning_rate`: the peak of what the student took; None: all of it starts from noise."""
 
     given: DistillConfig
     learning_rate: float
@@ -27,11 +28,13 @@ class Resolved:
     reasons: dict[str, str]
     threads: int  # more or fewer would sum in another order: a continued run takes the number it began with
     fit_head: bool = False
+    backbone_learning_rate: float | None = None
 
     def config(self) -> dict[str, Any]:
         """The configuration as run: `auto` replaced in every field that training decides."""
         decided = {
             "learning_rate": self.learning_rate,
+            "backbone_learning_rate": self.backbone_learning_rate,
             "device": self.device,
             "precision": self.student.precision,
             "channels_last": self.student.channels_last,
@@ -52,6 +55,7 @@ class Resolved:
             "reasons": self.reasons,
             "threads": self.threads,
             "fit_head": self.fit_head,
+            "backbone_learning_rate": self.backbone_learning_rate,
         }
 
     @classmethod

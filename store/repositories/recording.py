@@ -121,6 +121,15 @@ def _log(session: Session, lease: Lease, data: dict[str, Any]) -> None:
     )
 
 
+def _warning(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    """One of a code: a later attempt that says the same adds none."""
+    fenced(session, lease)
+    known = session.scalar(select(Job.warnings).where(Job.id == lease.job_id)) or {}
+    if known.get(data["code"]) != data:
+        fenced(session, lease, warnings=known | {data["code"]: data})
+        events.append(session, lease.job_id, "warning", data, lease.attempt)
+
+
 def _result(session: Session, lease: Lease, data: dict[str, Any]) -> None:
     fenced(session, lease, result=data)
     events.append(session, lease.job_id, "result", data, lease.attempt)
@@ -135,6 +144,7 @@ _RULES: dict[str, Callable[[Session, Lease, dict[str, Any]], None]] = {
     "metrics": _metrics,
     "progress": _progress,
     "log": _log,
+    "warning": _warning,
     "result": _result,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from store import references, thumbnails
@@ -13,6 +13,7 @@ from store.ids import new_id
 from store.repositories.leases import LeaseLost
 from store.repositories.page import newest_first
 from store.sources import stored
+from store.states import TERMINAL
 from store.tables import Dataset, Job, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
@@ -32,9 +33,11 @@ def page(
 
 
 def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
-    """Ids of jobs that refer to the row; it cannot be deleted while there are any."""
+    """Ids of jobs that refer to the row, also of those to come whose student starts from it; it cannot be deleted while
+    there are any."""
     column = Job.teacher_id if isinstance(row, Teacher) else Job.dataset_id
-    return list(session.scalars(select(Job.id).where(column == row.id).order_by(Job.id).limit(20)))
+    to_come = and_(Job.start["teacher"].as_string() == row.id, Job.status.not_in(TERMINAL))
+    return list(session.scalars(select(Job.id).where(or_(column == row.id, to_come)).order_by(Job.id).limit(20)))
 
 
 def object_keys(row: Teacher | Dataset) -> list[str]:

@@ -154,7 +154,7 @@ def test_a_dataset_that_cannot_be_used_leaves_nothing(
 
 def test_a_teacher_of_other_classes_than_the_dataset_is_refused_at_once(client: httpx.Client) -> None:
     teacher = post_teacher(client, weights(classes=7)).raise_for_status().json()["id"]
-    body = {"teacher": teacher, "dataset": {"named": "digits"}, "student": STUDENT}
+    body = {"teacher": teacher, "dataset": {"named": "digits"}, "student": STUDENT, "config": {"recipe": "logit"}}
     document = problem(client.post("/jobs", json=body), 422, "classes_differ")
     assert document["details"] == {"teacher_classes": 7, "dataset_classes": 10}
     assert client.delete(f"/teachers/{teacher}").status_code == 204

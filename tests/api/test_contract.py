@@ -28,6 +28,7 @@ from api.errors.problems import NotAcceptable, ProblemDocument, Unprocessable
 from api.http.negotiation import best, matches, wait_seconds
 from api.http.paging import decode, encode
 from api.state.context import KEY_SECONDS
+from distill import recipes
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
@@ -303,13 +304,13 @@ def test_the_catalogue_lists_what_jobs_may_use(client: TestClient, driver: Drive
     assert client.get("/catalogue/architectures?search=%25").json()["items"] == []
 
 
-@pytest.mark.parametrize("name", ["feature_only", "cross_entropy", "logit"])
+@pytest.mark.parametrize("name", recipes.names())
 def test_flags_read_without_torch_are_the_classes_own(name: str) -> None:
-    from distill import recipes
-
     entry = recipes.get(name)
-    for flag in ("needs_teacher", "needs_layers"):
+    for flag in ("needs_teacher", "needs_layers", "reads_logits"):
         assert recipes.registry.flag(name, flag, default=True) == getattr(entry, flag)
+    assert recipes.registry.attribute(name, "features_alone", {}) == entry.features_alone
+    assert entry.features_alone.keys() <= recipes.registry.parameters(name).keys()
 
 
 def test_system_tells_version_queue_and_workers(client: TestClient, driver: Driver) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,6 +16,8 @@ from store.tables import Dataset
 from store.thumbnails import object_key
 from tests.api.checks import pointers, problem
 from tests.api.driver import Driver, Inspector
+from worker.transfer.fetching import Fetcher
+from worker.transfer.inputs import dataset_input
 
 SHEET = b"RIFF\x04\0\0\0WEBP"
 LAYOUT = {"rows": 2, "columns": 8, "tile": 64, "size_bytes": len(SHEET), "sha256": sha256(SHEET).hexdigest()}
@@ -50,6 +52,36 @@ def test_text_in_another_encoding_is_refused_at_once_by_its_name(client: TestCli
     found = problem(answer, 422, "invalid_dataset")
     assert "UTF-8" in found["remedy"]
     assert {"cp1252": "CP1252"}.get(encoding, encoding[:6].upper()) in found["detail"]
+
+
+@pytest.mark.usefixtures("inspector")
+class TestPixelRange:
+    TABLE: ClassVar[bytes] = b"image,label\nAAAA,1\n"
+
+    def test_is_kept_given_to_the_worker_and_part_of_the_digest(self, client: TestClient, database: Database) -> None:
+        plain, ranged = (
+            client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data=data).json()
+            for data in ({}, {"pixel_range": "[0, 4095]"})
+        )
+        assert (plain["pixel_range"], ranged["pixel_range"]) == (None, [0, 4095])
+        assert plain["digest"] != ranged["digest"]
+        with database.read() as session:
+            row = session.get_one(Dataset, ranged["id"])
+            row.files = {}
+            assert dataset_input(row, cast("Fetcher", None)).pixel_range == (0, 4095)
+        assert client.get(f"/datasets/{ranged['id']}").json()["pixel_range"] == [0, 4095]
+
+    @pytest.mark.parametrize(
+        "given", ["[0]", "[5, 5]", "[0, 70000]", "[-1, 5]", '"auto"', "[0, 1.5]", "{", "[0, 1, 2]"]
+    )
+    def test_what_is_none_is_refused(self, client: TestClient, given: str) -> None:
+        data = {"pixel_range": given}
+        answer = client.post("/datasets", files={"file": ("a.csv", self.TABLE)}, data=data)
+        assert all(at.startswith("/pixel_range") for at in pointers(problem(answer, 422, "invalid_request")))
+
+    def test_named_sets_have_none(self, client: TestClient) -> None:
+        answer = client.post("/datasets", json={"named": "digits", "pixel_range": [0, 4095]})
+        assert pointers(problem(answer, 422, "invalid_request")) == {"/pixel_range"}
 
 
 class TestReferences:

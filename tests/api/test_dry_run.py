@@ -43,6 +43,24 @@ from tests.api.off_loop import OffLoopDoorbell
 from tests.embedded.service import Service, wait_for
 from tests.slowness import within
 
+VIEW = {
+    "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "size": [224, 224], "interpolation": "bicubic",
+    "channels": 3, "crop": 0.95, "channel_order": "RGB", "size_told": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("origin", "codes"), [("default", ["preprocessing_assumed"]), ("registration", [])])
+def test_an_assumed_preprocessing_is_warned_of(
+    client: TestClient, driver: Driver, origin: str, codes: list[str]
+) -> None:
+    report = {"num_classes": 2, "in_channels": 3, "preprocessing": VIEW | {"origin": origin}}
+    report["architecture"] = {"name": "timm:resnet34", "options": {}}
+    body = {"teacher": driver.teacher(report=report), "dataset": driver.dataset(report=REPORT), "student": STUDENT}
+    answer = client.post("/jobs?dry_run=true", json=body | {"config": {"recipe": "logit"}})
+    assert answer.status_code == 200, answer.text
+    assert [each["code"] for each in answer.json()["warnings"]] == codes
+
+
 COUNTED = {
     "classes": ["a", "b"],
     "counts": {"train": [500, 500], "test": [50, 50]},

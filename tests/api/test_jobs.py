@@ -132,11 +132,47 @@ def test_json_that_cannot_be_stored_is_a_422(client: TestClient, raw: bytes) -> 
 def test_teacher_and_dataset_must_be_ready_and_agree(client: TestClient, driver: Driver) -> None:
     waiting = body(driver, teacher=driver.teacher(status="inspecting"), dataset=driver.dataset(status="inspecting"))
     assert pointers(problem(client.post("/jobs", json=waiting), 422)) == {"/teacher", "/dataset"}
-    differing = body(driver, teacher=driver.teacher(report={"num_classes": 1000}))
+    teacher = driver.teacher(report={"num_classes": 1000})
+    differing = body(driver, teacher=teacher, config={"recipe": "logit"})
     document = problem(client.post("/jobs", json=differing), 422, "classes_differ")
     assert document["details"] == {"teacher_classes": 1000, "dataset_classes": 10}
     named = body(driver, dataset=driver.dataset(report={"classes": [str(label) for label in range(10)]}))
     assert client.post("/jobs", json=named).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("report", "config", "pointer"),
+    [
+        ({"num_classes": 1000}, {"recipe": "feature_only"}, None),
+        ({"num_classes": 0}, {"recipe": "similarity_preserving"}, None),
+        ({"num_classes": 0}, {"recipe": "cross_entropy"}, None),
+        ({"num_classes": 1000}, {"recipe": "feature_logit"}, "/teacher"),
+        ({"num_classes": 1000}, {"recipe": "feature_logit", "recipe_parameters": {"kl": False}}, None),
+        ({"num_classes": 1000}, {"recipe": "feature_only", "teacher_classes": "same"}, "/config/teacher_classes"),
+        ({"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}}, {"recipe": "logit"}, "/teacher"),
+        ({"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}}, {"recipe": "feature_only"}, None),
+        (
+            {"num_classes": 2, "metadata": {"classes": '["cat", "dog"]'}},
+            {"recipe": "logit", "teacher_classes": "same"},
+            None,
+        ),
+        ({"num_classes": 2, "metadata": {"classes": '["LABEL_0", "LABEL_1"]'}}, {"recipe": "logit"}, None),
+        ({"num_classes": 2}, {"recipe": "logit"}, None),
+        ({"num_classes": 2}, {"recipe": "logit", "teacher_classes": "other"}, "/teacher"),
+    ],
+)
+def test_a_recipe_that_reads_logits_wants_a_teacher_of_the_datasets_classes(
+    client: TestClient, driver: Driver, report: dict[str, Any], config: dict[str, Any], pointer: str | None
+) -> None:
+    dataset = driver.dataset(report={"classes": ["hond", "kat"], "counts": {"train": [9, 9], "test": [3, 3]}})
+    request = body(driver, teacher=driver.teacher(report=report), dataset=dataset, config=config)
+    answer = client.post("/jobs?dry_run=true", json=request)
+    if pointer is None:
+        assert answer.status_code == 200, answer.text
+        return
+    document = problem(answer, 422, "classes_differ")
+    assert pointers(document) == {pointer}
+    assert "features alone" in document["remedy"]
 
 
 def test_a_comparison_must_have_succeeded_on_the_same_data(client: TestClient, driver: Driver) -> None:
@@ -394,3 +430,60 @@ def test_a_paused_job_that_is_cancelled_keeps_no_files(
     assert client.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelled"
     assert client.get(f"/jobs/{job_id}/checkpoints").json()["items"] == []
     assert list(objects.keys("jobs/")) == []
+
+
+STARTS: dict[str, tuple[dict[str, Any], str]] = {
+    "no such teacher": ({"teacher": "tch_none"}, "unknown_teacher"),
+    "no such checkpoint": ({"checkpoint": "tch_none"}, "unknown_teacher"),
+    "no such job": ({"artifact": {"job_id": "job_none"}}, "unknown_job"),
+    "another library": ({"teacher": "timm"}, "invalid_config"),
+    "not inspected": ({"teacher": "inspecting"}, "teacher_not_ready"),
+    "queued": ({"artifact": {"job_id": "queued"}}, "job_not_succeeded"),
+}
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_weights_that_a_student_cannot_start_from_are_refused_at_once(
+    client: TestClient, driver: Driver, case: str
+) -> None:
+    weights, code = STARTS[case]
+    made = {
+        "timm": lambda: {"teacher": driver.teacher()},
+        "inspecting": lambda: {"teacher": driver.teacher(status="inspecting")},
+        "queued": lambda: {"artifact": {"job_id": driver.job()}},
+    }
+    given = next((made[name]() for name in made if name in str(weights)), weights)
+    request = body(driver, student={"name": "retort:resnet8", "weights": given})
+    assert pointers(problem(client.post("/jobs", json=request), 422, code)) == {"/student/weights"}
+
+
+def test_a_learning_rate_of_weights_without_weights_is_refused(client: TestClient, driver: Driver) -> None:
+    request = body(driver, config={"backbone_learning_rate": 1e-4})
+    document = problem(client.post("/jobs", json=request), 422, "invalid_config")
+    assert pointers(document) == {"/config/backbone_learning_rate"}
+
+
+def test_a_teacher_that_a_waiting_jobs_student_starts_from_stays(client: TestClient, driver: Driver) -> None:
+    teacher = driver.teacher(architecture={"name": "retort:resnet14", "options": {}})
+    student = {"name": "retort:resnet8", "weights": {"checkpoint": teacher}}
+    request = body(driver, teacher=..., student=student, config={"recipe": "cross_entropy"})
+    job = client.post("/jobs", json=request)
+    assert job.status_code == 202, job.text
+    assert job.json()["student_weights"] == {"teacher": teacher}
+    problem(client.delete(f"/teachers/{teacher}"), 409, "in_use")
+    client.post(f"/jobs/{job.json()['id']}/cancel")
+    assert client.delete(f"/teachers/{teacher}").status_code == 204
+
+
+def test_only_a_job_that_succeeded_can_be_extended(client: TestClient, driver: Driver) -> None:
+    job = driver.job()
+    problem(client.post(f"/jobs/{job}/extend", json={"epochs": 2}), 409, "job_not_succeeded")
+    problem(client.post("/jobs/job_none/extend", json={"epochs": 2}), 404)
+    assert "extend" not in client.get(f"/jobs/{job}").json()["links"]
+
+
+def test_settings_of_an_extension_are_checked(client: TestClient, driver: Driver, database: Database) -> None:
+    job = driver.job()
+    in_status(database, job, "succeeded")
+    answer = client.post(f"/jobs/{job}/extend", json={"epochs": 2, "config": {"batch_sise": 3}})
+    assert "/config/batch_sise" in pointers(problem(answer, 422))

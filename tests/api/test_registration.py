@@ -76,6 +76,34 @@ def test_a_teacher_is_registered_shown_listed_and_deleted(
     nothing_left(client, objects, settings)
 
 
+TOLD = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "input_size": 32, "channel_order": "BGR"}
+
+
+@pytest.mark.usefixtures("inspector", "driver")
+def test_how_a_teacher_sees_is_told_and_kept(client: TestClient) -> None:
+    made = post_teacher(client, preprocessing=json.dumps(TOLD)).json()
+    empty = dict.fromkeys(("interpolation", "crop_pct"))
+    assert made["preprocessing"] == TOLD | empty
+    assert client.get(f"/teachers/{made['id']}").json()["preprocessing"] == TOLD | empty
+    assert post_teacher(client).json()["preprocessing"] is None
+    assert post_teacher(client, preprocessing="{}").json()["preprocessing"] is None
+
+
+@pytest.mark.usefixtures("inspector", "driver")
+@pytest.mark.parametrize(
+    ("told", "pointer"),
+    [
+        ({"std": [0.2, 0, 0.2]}, "/preprocessing/std/1"),
+        ({"mean": [123.7, 116.3, 103.5]}, "/preprocessing/mean/0"),
+        ({"mean": [0.1, 0.2]}, "/preprocessing"),
+        ({"interpolation": "lanczos"}, "/preprocessing/interpolation"),
+        ({"size": 32}, "/preprocessing/size"),
+    ],
+)
+def test_a_wrong_preprocessing_is_pointed_at(client: TestClient, told: dict[str, Any], pointer: str) -> None:
+    assert pointer in pointers(problem(post_teacher(client, preprocessing=json.dumps(told)), 422))
+
+
 @pytest.mark.usefixtures("inspector", "driver")
 @pytest.mark.parametrize(
     ("given", "resolved"),

@@ -37,11 +37,17 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     (tmp_path / "m.safetensors").write_bytes(safetensors())
     (tmp_path / "d.zip").write_bytes(zipped())
     code, out = command(
-        "--json", "teachers", "add", tmp_path / "m.safetensors", "-a", "resnet34", "-o", "width=8", "--label", "a=b"
-    )
+        "--json", "teachers", "add", tmp_path / "m.safetensors", "-a", "resnet34", "-o", "width=8", "--label", "a=b",
+        "--mean", "0.5,0.4,0.3", "--std", "0.2,0.2,0.2", "--input-size", "30x40", "--channel-order", "BGR",
+    )  # fmt: skip
     assert code == 0, out
     teacher = json.loads(out)
     assert (teacher["architecture"]["options"], teacher["labels"]) == ({"width": 8}, {"a": "b"})
+    told = {name: value for name, value in teacher["preprocessing"].items() if value is not None}
+    assert told == {
+        "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.2], "input_size": [30, 40], "channel_order": "BGR"
+    }  # fmt: skip
+    assert command("teachers", "add", tmp_path / "m.safetensors", "-a", "resnet34", "--mean", "a,b")[0] == 1
     assert teacher["id"] in command("teachers", "list")[1]
     assert "timm:resnet34" in command("teachers", "show", teacher["id"])[1]
     assert command("teachers", "delete", teacher["id"]) == (0, f"deleted {teacher['id']}\n")
@@ -56,6 +62,9 @@ def test_teachers_and_datasets(command: Command, driver: Driver, tmp_path: Path)
     assert "archive" in command("datasets", "show", dataset)[1]
     assert command("datasets", "list")[1].count("dst_") == 3
     assert command("datasets", "delete", dataset)[0] == 0
+    code, out = command("--json", "datasets", "add", tmp_path / "d.zip", "--pixel-range", "0", "4095")
+    assert (code, json.loads(out)["pixel_range"]) == (0, [0, 4095])
+    assert command("datasets", "add", "--named", "digits", "--pixel-range", "0", "4095")[0] == 1
     code, out = command("datasets", "add", "--url", "https://data.example.org/a.zip", "--sha256", "0" * 64)
     assert code == 1
     assert "does not allow calls to data.example.org" in " ".join(out.split())

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.data.class_names import arrangement
+from distill.class_names import arrangement
 from distill.data.columns import find
 from distill.data.labelled import label_of
 from distill.data.row_checks import RowLimits

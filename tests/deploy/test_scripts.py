@@ -127,7 +127,6 @@ sys.exit(os.environ["NPM"] == step + " fails")
 """
 
 
-@pytest.mark.xdist_group("npm")  # they look for each other's children
 @pytest.mark.parametrize("does", ["ci hangs", "ci fails", "build hangs", "build fails", "works"])
 def test_a_dashboard_that_cannot_be_built_costs_nothing_else(folder: Folder, does: str) -> None:
     folder.program("bin/npm", NPM)

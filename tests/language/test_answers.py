@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distill import recipes
+from distill.errors import InvalidConfig
 from distill.modalities.text.loader import KEPT, TextLoader, collate
 from distill.modalities.text.packing import TokenPacking
 from distill.modalities.text.tokens import IGNORED, TokenSamples
@@ -98,12 +99,16 @@ def test_the_cache_keeps_the_answers_only(place: str, tmp_path: Path) -> None:
 
 
 def test_an_output_layer_of_tokens_is_not_fitted_anew(tmp_path: Path) -> None:
-    """Though it gives one row a token, as a classifier gives one row a sample."""
-    changes = {"recipe": "cross_entropy", "epochs": 1, "fit_head": True}
-    go(spec(instructions(tmp_path), teacher("llama", tmp_path), STUDENT, **changes), tmp_path / "run")
+    """Though it gives one row a token, as a classifier gives one row a sample: `auto` says so, `true` is refused."""
+    data, given = instructions(tmp_path), teacher("llama", tmp_path)
+    changes = {"recipe": "cross_entropy", "epochs": 1}
+    go(spec(data, given, STUDENT, **changes, fit_head="auto"), tmp_path / "run")
     report = json.loads((tmp_path / "run" / "artifacts" / "report.json").read_text())
-    assert report["training"]["head"]["fitted"] is False
-    assert "tokens" in report["training"]["head"]["reason"]
+    assert "fit_head" not in report["configuration"]  # no setting of this task
+    assert "tokens" in report["reasons"]["fit_head"]
+    assert report["training"]["head"] is None
+    with pytest.raises(InvalidConfig):
+        go(spec(data, given, STUDENT, **changes, fit_head=True), tmp_path / "refused")
 
 
 RUNS = ["feature_logit", "logit", "semckd", "feature_only"]

@@ -17,9 +17,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distill.errors import InvalidConfig, InvalidTeacher, RetortError, UnknownName
+from distill.models.blocks import blocks_for
 from distill.models.language import FAMILIES, Tokens, examine, load, make_student, open_folder, save_folder
 from distill.models.language.config import read_config
-from distill.models.language.student import blocks_for, copy_blocks
+from distill.models.language.student import copy_blocks
 from distill.types import Architecture
 from tests.language import tiny
 

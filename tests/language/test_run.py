@@ -294,7 +294,7 @@ def test_what_cannot_work_is_said_before_any_work(
 
 
 def test_a_base_model_is_no_teacher(data: DatasetInput, base: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfig, match="no head"):
+    with pytest.raises(InvalidConfig, match="no classifier"):
         go(spec(data, given(base, 0), recipe="logit"), tmp_path)
 
 

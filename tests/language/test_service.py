@@ -72,10 +72,12 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     data = register(client, "/datasets", file=files["data"])
     assert data["report"]["classes"] == ["bad", "far", "good"]
     assert data["report"]["kind"] == "classify"
-    refused = client.post("/jobs", json={"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"})
+    asked = {"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"}
+    refused = client.post("/jobs", json=asked | {"config": {"recipe": "logit"}})
     assert refused.status_code == 422
     assert refused.json()["code"] == "classes_differ"
-    asked = {"teacher": base["id"], "dataset": data["id"], "student": "transformers:auto"}
+    features = client.post("/jobs?dry_run=true", json=asked | {"config": {"recipe": "feature_only"}})
+    assert features.status_code == 200, features.text
     dry = client.post("/jobs?dry_run=true", json=asked | {"config": {"recipe": "cross_entropy"}})
     assert "no job has been done" in dry.json()["estimates"]["minutes"]["basis"], dry.text
     tuned = finish(
@@ -95,6 +97,10 @@ def test_the_whole_way_over_http(client: httpx.Client, files: dict[str, Path], t
     assert load_student(tmp_path / "student.zip").predict(["the cat runs"])[0].label in ("bad", "far", "good")
     report = client.get(f"/jobs/{job['id']}/report?format=json").json()
     assert report["comparison"]["accuracy"]["n"] == report["student"]["accuracy"]["n"]
+    differing = {each["field"]: each for each in report["verdict"]["differences"]}
+    assert differing["student"]["theirs"] == tuned["result"]["student"]["architecture"]
+    assert differing["steps"]["theirs"] == tuned["result"]["training"]["steps"]
+    assert (report["verdict"]["alike"], report["verdict"]["beats"]) == (False, None)
 
 
 def of_texts(files: dict[str, Path], folder: Path) -> tuple[Path, Path, str]:

@@ -84,9 +84,10 @@ def test_resnet34_has_a_stem_sixteen_blocks_and_the_pooled_feature(make, size):
     assert sequence(make("resnet34"), size) == ["stem", *["block"] * 16, "pooled"]
 
 
+@pytest.mark.parametrize("size", [32, 64])
 @pytest.mark.parametrize(("make", "name"), [(timm_model, "mobilenetv2_100"), (torchvision_model, "mobilenet_v2")])
-def test_mobilenetv2_has_a_stem_seventeen_blocks_and_the_last_activation(make, name):
-    assert sequence(make(name), 32) == ["stem", *["block"] * 17, "activation"]
+def test_mobilenetv2_has_a_stem_seventeen_blocks_the_last_activation_and_the_pooled_feature(make, name, size):
+    assert sequence(make(name), size) == ["stem", *["block"] * 17, "activation", "pooled"]
 
 
 @pytest.mark.parametrize("make", [timm_model, torchvision_model])

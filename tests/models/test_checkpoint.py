@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -139,3 +141,39 @@ def test_a_failed_save_leaves_nothing(tmp_path):
     with pytest.raises((ValueError, RuntimeError, NotImplementedError)):
         models.save(Odd(), tmp_path / "x")
     assert not list(tmp_path.iterdir())
+
+
+BACKBONES: dict[str, tuple[dict[str, Any], int]] = {
+    "vit_small_patch14_dinov2": ({"depth": 2, "img_size": 56}, 56),
+    "vit_small_patch16_dinov3": ({"depth": 2, "img_size": 64}, 64),
+    "vit_base_patch16_clip_224": ({"depth": 2, "img_size": 64, "embed_dim": 96, "num_heads": 3}, 64),
+    "eva02_tiny_patch14_224": ({"depth": 2, "img_size": 56}, 56),
+    "resnet18": ({"channels": [8, 8, 8, 8], "stem_width": 8}, 64),
+    "convnextv2_atto": ({"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]}, 64),
+}
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_timm_file_without_a_classifier_is_such_a_network(tmp_path: Path, name: str) -> None:
+    options, size = BACKBONES[name]
+    architecture = Architecture(name=f"timm:{name}", options=options)
+    models.save(models.build(architecture, 0, 3, size), tmp_path / "b.safetensors", {})
+    report = models.check(architecture, tmp_path / "b.safetensors")
+    assert report.num_classes == 0
+    assert any("no classifier" in note for note in report.notes)
+    assert models.load(architecture, tmp_path / "b.safetensors")(torch.zeros(2, 3, size, size)).dim() == 2
+
+
+@pytest.mark.parametrize("classes", [0, 5])
+def test_positions_of_another_size_of_images_are_resampled_with_a_note(tmp_path: Path, classes: int) -> None:
+    from timm.layers import resample_abs_pos_embed
+
+    options = {"depth": 1}
+    at = {s: Architecture(name="timm:vit_tiny_patch16_224", options=options | {"img_size": s}) for s in (64, 96)}
+    written = models.build(at[64], classes)
+    models.save(written, tmp_path / "v.safetensors", {})
+    report = models.check(at[96], tmp_path / "v.safetensors")
+    assert report.num_classes == classes
+    assert any("resampled from 17 to 37" in note for note in report.notes)
+    wanted = resample_abs_pos_embed(written.state_dict()["pos_embed"], new_size=[6, 6], num_prefix_tokens=1)
+    assert torch.equal(models.load(at[96], tmp_path / "v.safetensors").state_dict()["pos_embed"], wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill import losses, recipes
-from distill.errors import InvalidConfig
 from distill.layers import capture
 from tests.recipes.nets import CLASSES, STAGES, TinyCNN, TinyViT, images, labels, pair, step
 
@@ -94,21 +94,51 @@ def test_similarity_preserving_is_the_mean_over_the_whole_matrix() -> None:
     assert step(equal)["similarity"] == 0
 
 
+def _embedded(mlp: nn.Module, feature: Tensor, width: int = 128) -> Tensor:
+    """The published query or key from the weights: W2 relu(W1 x + b1) + b2, divided by its norm; W1 (2 width, c)."""
+    w1, b1, w2, b2 = mlp.state_dict().values()
+    assert (w1.shape[0], w2.shape) == (2 * width, (width, 2 * width))
+    x = torch.relu(feature.mean((2, 3)) @ w1.T + b1) @ w2.T + b2
+    return x / x.square().sum(1, keepdim=True).sqrt()
+
+
+def _projected(projector: nn.Module, x: Tensor, widths: list[int], last: bool = False, relu: bool = True) -> Tensor:
+    """The published projector in eval mode from the weights: convolutions 1x1, 3x3, 1x1 of these widths without bias,
+    BN and ReLU after the first two, and with `last` after the third."""
+    weights = projector.state_dict()
+    kernels = [value for value in weights.values() if value.ndim == 4]
+    convolutions = [module for module in projector.modules() if isinstance(module, nn.Conv2d)]
+    assert all(module.bias is None for module in convolutions)
+    assert [tuple(k.shape[2:]) for k in kernels] == [(1, 1), (3, 3), (1, 1)]
+    assert [k.shape[0] for k in kernels] == widths
+    norms = [module for module in projector.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == (3 if last else 2)
+    for i, kernel in enumerate(kernels):
+        x = F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+        if i < 2 or last:
+            n = norms[i]
+            scale = n.weight / (n.running_var + n.eps).sqrt()
+            x = (x - n.running_mean[:, None, None]) * scale[:, None, None] + n.bias[:, None, None]
+            x = x.clamp(min=0) if i < 2 or relu else x
+    return x
+
+
 def test_semckd_is_the_attended_sum_written_out() -> None:
     recipe = _build("semckd", feature_weight=3.0, logit_weight=0.0).eval()
     assert "logits" not in recipe.targets(images())
     parts = step(recipe)
     students, teachers = _features(recipe.student), _features(recipe.teacher)
-    keys = [k(f.mean((2, 3))) for k, f in zip(recipe.keys, teachers, strict=True)]
+    keys = [_embedded(k, f) for k, f in zip(recipe.keys, teachers, strict=True)]
     expected = torch.zeros(())
     for i in range(6):
         for s, f in enumerate(students):
-            query = recipe.queries[s](f.mean((2, 3)))[i]
-            weights = torch.stack([query @ k[i] / 128**0.5 for k in keys]).softmax(0)
+            query = _embedded(recipe.queries[s], f)[i]
+            weights = torch.stack([query @ k[i] for k in keys]).softmax(0)
             for t, g in enumerate(teachers):
                 side = min(f.shape[-1], g.shape[-1])
                 own, target = F.adaptive_avg_pool2d(f, side), F.adaptive_avg_pool2d(g, side)
-                expected = expected + weights[t] * (recipe.projectors[s][t](own) - target)[i].square().mean() / 18
+                projected = _projected(recipe.projectors[s][t], own, [2 * g.shape[1]] * 2 + [g.shape[1]])
+                expected = expected + weights[t] * (projected - target)[i].square().mean() / 18
     torch.testing.assert_close(parts["feature"], expected.detach(), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(parts["loss"].detach(), parts["cross_entropy"] + 3 * parts["feature"])
 
@@ -155,18 +185,42 @@ def test_simkd_uses_the_deepest_pair_alone() -> None:
     recipe = _build("simkd", feature_weight=0.5, head_weight=2.0).eval()
     parts = step(recipe)
     s, t = _features(recipe.student)[-1], _features(recipe.teacher)[-1]
-    expected = (recipe.projector(s) - t).square().mean()
+    c = t.shape[1]
+    expected = (_projected(recipe.projector, s, [c // 2, c // 2, c], last=True) - t).square().mean()
     torch.testing.assert_close(parts["feature"], expected.detach())
     torch.testing.assert_close(parts["loss"].detach(), 0.5 * parts["feature"] + 2 * parts["cross_entropy"])
     assert list(recipe.targets(images())) == ["feature_0"]
+
+
+class Signed(TinyCNN):
+    """Its stages end in BN, as linear bottlenecks do."""
+
+    @staticmethod
+    def _stage(c_in: int, c_out: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(c_in, c_out, 3, 2, 1), nn.BatchNorm2d(c_out))
+
+
+def test_simkd_projector_may_be_negative_where_the_teacher_is() -> None:
+    setup = pair(TinyCNN(8), Signed(12, seed=1))
+    recipe = recipes.get("simkd")(setup).eval()
+    s, t = _features(recipe.student)[-1], _features(recipe.teacher)[-1]
+    c = t.shape[1]
+    projected = _projected(recipe.projector, s, [c // 2, c // 2, c], last=True, relu=False)
+    assert projected.min() < 0
+    torch.testing.assert_close(step(recipe)["feature"], (projected - t).square().mean().detach())
 
 
 @pytest.mark.parametrize("teacher", [TinyCNN, TinyViT])
 @pytest.mark.parametrize("student", [TinyCNN, TinyViT])
 def test_simkd_composite_is_student_projector_and_the_teachers_tail(student: Any, teacher: Any) -> None:
     recipe = recipes.get("simkd")(pair(student(8), teacher(12, seed=1))).eval()
-    composite = recipe.composite_logits(images())
+    network = recipe.companions()["composite"]
+    composite = network(images())
     assert composite.shape == (6, CLASSES)
+    assert not any(name.startswith("student.head") for name in network.state_dict())
+    assert any(name.startswith("teacher.head") for name in network.state_dict())
+    assert not any(name.startswith("teacher.stages") for name in network.state_dict())
+    torch.testing.assert_close(copy.deepcopy(network)(images()), composite)
     if student is teacher is TinyCNN:
         projected = recipe.projector(_features(recipe.student)[-1])
         torch.testing.assert_close(composite, recipe.teacher.head(projected.mean((2, 3))))
@@ -175,11 +229,22 @@ def test_simkd_composite_is_student_projector_and_the_teachers_tail(student: Any
 def test_simkd_composite_of_a_perfect_projector_is_the_teacher() -> None:
     recipe = _build("simkd", equal=True).eval()
     recipe.projector = nn.Identity()
-    torch.testing.assert_close(recipe.composite_logits(images()), recipe.teacher(images()))
+    torch.testing.assert_close(recipe.companions()["composite"](images()), recipe.teacher(images()))
     assert step(recipe)["feature"] == 0
 
 
-def test_simkd_composite_without_a_teacher_example_says_so() -> None:
+def test_simkd_has_no_composite_without_a_teacher_example() -> None:
     recipe = recipes.get("simkd")(replace(pair(TinyCNN(8), TinyCNN(8)), teacher_example=None))
-    with pytest.raises(InvalidConfig, match="teacher example"):
-        recipe.composite_logits(images())
+    assert recipe.companions() == {}
+
+
+def test_simkd_composite_leaves_the_networks_as_they_are() -> None:
+    recipe = _build("simkd").train()
+    before = {name: value.clone() for name, value in recipe.state_dict().items()}
+    modes = {name: module.training for name, module in recipe.named_modules()}
+    recipe.companions()
+    assert all(torch.equal(value, before[name]) for name, value in recipe.state_dict().items())
+    assert {name: module.training for name, module in recipe.named_modules()} == modes
+    assert len(list(recipe.teacher.parameters())) == len(list(TinyCNN(12).parameters()))
+    assert not any(p.requires_grad for p in recipe.teacher.parameters())
+    assert all(p.requires_grad for p in recipe.student.parameters())

@@ -102,8 +102,7 @@ def test_resizing_repeats_up_and_averages_down() -> None:
 
 @pytest.mark.parametrize("maps", [True, False])
 def test_the_projector_has_three_layers(maps: bool) -> None:
-    projector = three_layers(6, 10, maps)
+    projector = three_layers(6, 10, 7, maps)
     x = torch.randn(4, 6, 5, 5) if maps else torch.randn(4, 7, 6)
     assert projector(x).shape == ((4, 10, 5, 5) if maps else (4, 7, 10))
     assert sum(isinstance(m, torch.nn.Conv2d | torch.nn.Linear) for m in projector.modules()) == 3
-    assert three_layers(6, 1, maps)(x).shape[1 if maps else 2] == 1

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from distill.evaluate import Predictions, accuracy, difference, latency, predictions, price
-from distill.report import verdict
 from distill.statistics import paired_difference
 from distill.training.data import Order
+from distill.verdict import verdict
 from tests.training.conftest import network, tiny_data
 
 CPU = torch.device("cpu")

@@ -23,12 +23,13 @@ from distill import export as exporters
 from distill.evaluate import accuracy, difference, predictions, price
 from distill.export import Context, export
 from distill.models import build, preprocessing
-from distill.report import environment, markdown, verdict
+from distill.report import environment, markdown
 from distill.student import load_student
 from distill.tasks._images.snippet import snippet
 from distill.tasks.classify_images.task import ClassifyImages
 from distill.training.data import Order
 from distill.types import Architecture
+from distill.verdict import verdict
 from tests.training.conftest import CLASSES, tiny_data
 
 CPU = torch.device("cpu")

@@ -91,6 +91,8 @@ def test_the_report(distilled: tuple[Path, list[Event]]) -> None:
         assert column["mean_iou"]["value"] == pytest.approx(np.mean(ious))
     assert report["student"]["agreement"]["n"] == 4
     assert report["training"]["validation"] is not None
+    assert "fit_head" not in report["configuration"]  # no setting of this task
+    assert report["reasons"]["fit_head"].endswith("one class a sample")
     text = (artifacts / "report.md").read_text()
     for words in ("mean IoU", "pixel accuracy", "IoU by class", "Confusion"):
         assert words in text

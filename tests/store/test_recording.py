@@ -10,7 +10,7 @@ from distill.types import Event
 from store.database import Database
 from store.repositories import jobs, recording
 from store.repositories.leases import Ending, LeaseLost, settle
-from store.tables import Artifact, Checkpoint
+from store.tables import Artifact, Checkpoint, Job
 from tests.store.support import claimed, event_list, new_job, read_job
 
 POINT = {"index": 0, "name": "stem", "quality": 0.5}
@@ -106,6 +106,19 @@ def test_an_artifact_is_replaced_not_doubled(database: Database) -> None:
     with database.read() as session:
         assert [row.size_bytes for row in jobs.artifacts(session, job_id)] == [2]
     assert kinds(database, job_id).count("artifact") == 1
+
+
+def test_a_warning_is_kept_once_a_code(database: Database) -> None:
+    """Though every attempt that begins anew says it again."""
+    job_id = new_job(database)
+    lease = claimed(database, job_id)
+    first, second = ({"code": code, "message": "m", "remedy": "r", "details": {"n": 1}} for code in ("a", "b"))
+    for data in (first, second, first):
+        with database.write() as session:
+            recording.record(session, lease, Event("warning", data))
+    with database.read() as session:
+        assert session.get_one(Job, job_id).warnings == {"a": first, "b": second}
+    assert kinds(database, job_id).count("warning") == 2
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +12,13 @@ import torch
 
 from distill import recipes, tasks
 from distill.control import Control
+from distill.errors import InvalidConfig
 from distill.student import load_student
 from distill.tasks.inspection import inspect, task_of
 from distill.training import checkpoint
 from distill.types import Event
-from tests.run.test_run_distributed import SCRIPT
 from tests.tasks.house import House, go
+from tests.training.test_distributed import run_two
 
 OWN = "regress_images"
 TASKS = sorted({*tasks.names(), OWN})
@@ -34,19 +31,14 @@ def events_of(kind: str, events: list[Event]) -> list[dict[str, Any]]:
 
 def pairs() -> list[Any]:
     offered = {name: getattr(_spec(name), "recipes", ()) or recipes.names() for name in TASKS}
-    return [
-        pytest.param(name, recipe, marks=pytest.mark.xdist_group(f"house-{name}"))
-        for name in TASKS
-        for recipe in offered[name]
-        if recipe in recipes.names()
-    ]
+    return [pytest.param(name, recipe) for name in TASKS for recipe in offered[name] if recipe in recipes.names()]
 
 
 def _spec(name: str) -> Any:
     return None if name == OWN else tasks.spec(name)
 
 
-each = pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xdist_group(f"house-{n}")) for n in TASKS])
+each = pytest.mark.parametrize("name", TASKS)
 
 
 @each
@@ -79,6 +71,9 @@ def test_every_recipe_makes_the_whole_way(name: str, recipe: str, house: Get, tm
     assert {spec.primary.name, "loss"} <= set(split["validation"]) & set(split["test"])
     assert spec.loss in split["train"]
     assert report["training"]["validation"] == pytest.approx(split["validation"][spec.primary.name])
+    result = events_of("result", events)[-1]
+    assert spec.primary.name in result["student"]
+    assert not {"per_class", "confusion"} & set(result["student"])  # they grow with the classes; the report has them
     text = (folder / "report.md").read_text()
     assert spec.primary.label in text
     assert recipe in (folder / "README.md").read_text()
@@ -105,30 +100,40 @@ def test_a_run_that_is_handed_over_ends_as_the_undisturbed_one(name: str, house:
     assert reports[0]["digests"] == reports[1]["digests"]
 
 
+TOGETHER = """
+import json, sys
+from pathlib import Path
+import torch
+from distill.control import Control
+from distill.run import run
+from distill.training import distributed
+from distill.types import RunSpec
+torch.set_num_threads(1)
+with distributed.group() as rank:
+    for path, folder in json.loads(sys.argv[1]):
+        spec = RunSpec.model_validate_json(Path(path).read_text())
+        for event in run(spec, Path(folder) if rank == 0 else Path(folder, f"scratch-{rank}"), Control()):
+            pass
+"""
+
+
+@pytest.fixture(scope="module")
+def both(house: Get, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every task trained alone, into TASK/one, and by two processes, into TASK/two; these are started once for all."""
+    folder = tmp_path_factory.mktemp("both")
+    for name in TASKS:
+        given = house(name).spec(recipe="cross_entropy", max_steps=2, learning_rate=1e-3)
+        (folder / name).mkdir()
+        (folder / name / "spec.json").write_text(given.model_dump_json())
+        go(given, folder / name / "one")
+    run_two(TOGETHER, [json.dumps([[str(folder / n / "spec.json"), str(folder / n / "two")] for n in TASKS])])
+    return folder
+
+
 @each
-def test_two_processes_are_one(name: str, house: Get, tmp_path: Path) -> None:
+def test_two_processes_are_one(name: str, both: Path) -> None:
     """Within rounding: one optimiser step of a small rate on whole batches, without statistics of a batch's share."""
-    given = house(name).spec(recipe="cross_entropy", max_steps=2, learning_rate=1e-3)
-    go(given, tmp_path / "one")
-    (tmp_path / "spec.json").write_text(given.model_dump_json())
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    shared = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    arguments = [sys.executable, "-c", SCRIPT, str(tmp_path / "spec.json"), str(tmp_path / "two")]
-    processes = [
-        subprocess.Popen(arguments, env=shared | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate()
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-    one, two = (_weights(tmp_path / folder / "checkpoints") for folder in ("one", "two"))
+    one, two = (_weights(both / name / folder / "checkpoints") for folder in ("one", "two"))
     assert one.keys() == two.keys()
     for key, value in one.items():
         torch.testing.assert_close(two[key].float(), value.float(), rtol=2e-2, atol=3e-3)
@@ -137,3 +142,19 @@ def test_two_processes_are_one(name: str, house: Get, tmp_path: Path) -> None:
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = checkpoint.read(checkpoint.existing(folder)[-1])["recipe"]
     return found
+
+
+@each
+def test_a_teacher_of_other_classes_teaches_by_its_features(name: str, house: Get, tmp_path: Path) -> None:
+    """Where classes are the task's: it has no figure of its own but a linear probe, and logits are not read."""
+    made, spec = house(name), tasks.spec(name)
+    if "teacher_classes" not in spec.settings:
+        pytest.skip("the task's outputs are no classes")
+    with pytest.raises(InvalidConfig, match="logits"):
+        go(made.spec(recipe="logit", teacher_classes="other"), tmp_path / "logit")
+    events = go(made.spec(recipe="feature_only", teacher_classes="other"), tmp_path / "run")
+    assert events[-1].kind == "done"
+    report = json.loads((tmp_path / "run/artifacts/report.json").read_text())
+    assert {metric.name for metric in spec.metrics} & report["teacher"].keys() <= {"linear_probe"}
+    assert ("linear_probe" in report["teacher"]) == any(metric.name == "linear_probe" for metric in spec.metrics)
+    assert any("does not know the dataset's classes" in note for note in report["notes"])

@@ -65,6 +65,7 @@ def test_from_the_catalogue_to_a_loaded_student(client: httpx.Client, tmp_path: 
     # A classifier is no regressor, and says so before any work.
     digits = client.post("/jobs", params={"dry_run": "true"}, json={
         "dataset": {"named": "digits"}, "student": "retort:resnet8", "teacher": teacher.json()["id"],
+        "config": {"recipe": "logit"},
     })  # fmt: skip
     assert digits.status_code == 422, digits.text
     assert "/teacher" in {error["pointer"] for error in digits.json()["errors"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from distill import recipes
-from distill.answers import ClassAnswer
+from distill.answers import Answer, ClassAnswer
 from distill.control import Control
+from distill.errors import InvalidConfig
 from distill.models import build
+from distill.recipes._base import Recipe
 from distill.tasks.generate_text.answer import TokenAnswer
+from distill.tasks.segment_images.answer import MaskAnswer
 from distill.train import train
 from distill.training import checkpoint
 from distill.training.data import Order
-from distill.training.head import Rows, _fit, _Problem, _Score, classifier_of, fit_head, most_samples
+from distill.training.head import Rows, _Problem, _Score, classifier_of, fit_head, fit_linear, fits, most_samples
 from distill.training.mode import Mode
 from distill.types import Architecture
-from tests.training.conftest import CLASSES, alone, config, network, tiny_data
+from tests.training.conftest import CLASSES, alone, config, network, tiny_data, tiny_recipe
 from tests.training.test_resume import drain, same
 
 NEVER = lambda: False  # noqa: E731
@@ -64,7 +68,7 @@ def loss_of(made: nn.Linear, found: Rows) -> float:
 def test_the_validation_loss_never_grows(bias: bool, n: int, width: int) -> None:
     made, held = head(width, bias, zero=False), rows(200, width, seed=9)
     before = loss_of(made, held)
-    told = _fit(made, rows(n, width), held, NEVER, False)
+    told = fit_linear(made, rows(n, width), held, NEVER)
     assert told is not None
     assert told.loss_before == pytest.approx(before)
     assert loss_of(made, held) == pytest.approx(told.loss_after, rel=1e-4)
@@ -79,7 +83,7 @@ def test_labels_that_say_nothing_leave_the_head_as_good_as_it_was() -> None:
     made = head(20)  # says 1 / C of every class, which is the best that can be said
     with torch.no_grad():
         made.bias.zero_()
-    told = _fit(made, noise, held, NEVER, False)
+    told = fit_linear(made, noise, held, NEVER)
     assert told is not None
     assert not told.fitted
     assert not made.weight.any()
@@ -90,7 +94,7 @@ def test_a_dead_feature_keeps_its_weights() -> None:
     for part in (found, held):
         part.features[:, 2] = 7.0
     before = made.weight.detach().clone()
-    told = _fit(made, found, held, NEVER, False)
+    told = fit_linear(made, found, held, NEVER)
     assert told is not None
     assert told.fitted
     assert torch.equal(made.weight[:, 2], before[:, 2])
@@ -101,7 +105,7 @@ def test_nan_features_change_nothing() -> None:
     found, made = rows(), head(zero=False)
     found.features[3, 1] = float("nan")
     before = made.weight.detach().clone()
-    told = _fit(made, found, rows(seed=5), NEVER, False)
+    told = fit_linear(made, found, rows(seed=5), NEVER)
     assert told is not None
     assert not told.fitted
     assert torch.equal(made.weight, before)
@@ -206,10 +210,24 @@ def test_too_few_samples_for_so_many_classes() -> None:
 # ---- within a run
 
 
+@pytest.mark.parametrize(("answer", "possible"), [(ClassAnswer(), True), (TokenAnswer(), False), (MaskAnswer(), False)])
+def test_auto_is_one_rule_that_asks_the_answer(answer: Answer, possible: bool) -> None:
+    wanted, why = fits("auto", answer)
+    assert wanted is possible
+    assert why
+    assert answer.no_fit() in why
+    assert fits(False, answer) == (False, "given")
+    if possible:
+        assert fits(True, answer) == (True, "given")
+        return
+    with pytest.raises(InvalidConfig) as caught:
+        fits(True, answer)
+    assert caught.value.details["field"] == "fit_head"
+
+
 @pytest.mark.parametrize("name", recipes.names())
-def test_whose_heads_learn_from_labels_alone(name: str) -> None:
-    alone_taught = {"cross_entropy", "feature_only", "similarity_preserving", "simkd"}
-    assert recipes.get(name).labels_teach_head is (name in alone_taught)
+def test_no_recipe_has_a_rule_of_its_own(name: str) -> None:
+    assert not hasattr(recipes.get(name), "labels_teach_head")
 
 
 def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
@@ -229,25 +247,36 @@ def test_a_run_fits_and_says_so(tmp_path: Path) -> None:
     assert any("fitted on 40 training samples" in event.data.get("message", "") for event in events)
 
 
-def test_what_the_teacher_taught_needs_a_clear_gain() -> None:
-    """The same fit, taken or not by how many validation samples say so."""
-    for n, taken in ((8, False), (2000, True)):
-        made = head()
-        with torch.no_grad():
-            made.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
-        told = _fit(made, rows(noise=6.0), rows(n, seed=3, noise=6.0), NEVER, True)
-        assert told is not None
-        assert told.fitted is taken
-        assert bool(made.weight.any()) is taken
-        assert taken or "noise" in told.reason
+def unsure(held: Rows) -> nn.Linear:
+    """The best classifier of the validation samples, as unsure as one that was taught by soft targets: its loss is
+    high, its accuracy the highest there is."""
+    made = head()
+    with torch.no_grad():
+        for name, value in _Problem(made, held).solve(1e-5).items():
+            getattr(made, name).copy_(0.02 * value)
+    return made
 
 
-def test_auto_asks_for_a_clear_gain_where_the_recipe_does_not_say(tmp_path: Path) -> None:
-    events, outcome = drain(train(alone(), tiny_data(validation=8), config(fit_head="auto"), tmp_path, Control()))
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_lower_loss_that_costs_accuracy_is_not_taken_by_auto(keep: bool) -> None:
+    held = rows(60, seed=3, noise=4.0)
+    made = unsure(held)
+    told = fit_linear(made, rows(noise=4.0), held, NEVER, keep_accuracy=keep)
+    assert told is not None
+    assert told.loss_after < told.loss_before  # type: ignore[operator]
+    assert told.accuracy_after < told.accuracy_before  # type: ignore[operator]
+    assert told.fitted is not keep
+    assert _Score.of(made.weight, made.bias, held).accuracy == (told.accuracy_before if keep else told.accuracy_after)
+
+
+@pytest.mark.parametrize("recipe", [alone, tiny_recipe])
+def test_auto_is_the_same_with_a_teacher_and_without(recipe: Callable[[], Recipe], tmp_path: Path) -> None:
+    events, outcome = drain(train(recipe(), tiny_data(validation=8), config(fit_head="auto"), tmp_path, Control()))
     (resolved,) = [event.data for event in events if event.kind == "resolved"]
-    assert "clearly" in resolved["reasons"]["fit_head"]
+    assert (resolved["config"]["fit_head"], resolved["reasons"]["fit_head"]) == fits("auto", ClassAnswer())
     assert outcome.head is not None
-    assert not outcome.head.fitted
+    assert outcome.head.accuracy_after is not None
+    assert outcome.head.fitted is (outcome.head.accuracy_after >= outcome.head.accuracy_before)
 
 
 @pytest.mark.parametrize("variant", [{}, {"ema_decay": 0.5}])

@@ -62,6 +62,19 @@ def success(t: Trainer) -> None:
     t.say("done")
 
 
+def floods(t: Trainer) -> None:
+    """Never stops talking, and never listens."""
+    while True:
+        t.say("log", level="info", message="x" * 100_000)
+
+
+def says_much(t: Trainer) -> None:
+    """More than may wait, each word once and in order, and then it is gone before anybody has listened."""
+    for number in range(400):
+        t.say("metrics", step=number, epoch=0.1, split="train", values={"loss": 1.0}, filling="x" * 100_000)
+    success(t)
+
+
 def steps(t: Trainer) -> None:
     """Ten steps with a checkpoint each; obeys stop and handover. The artifact tells how far it came and from where."""
     start = t.resumed_step()

@@ -340,7 +340,16 @@ def test_data_within_what_trainers_read_is_said(tmp_path: Path) -> None:
     assert survey(settings_for(tmp_path)).exposed == ()
     inside = survey(settings_for(Path(os.path.realpath(sys.base_prefix)) / "lib" / "retort-data"))
     assert not inside.complete
-    assert len(inside.exposed) == 2  # and its scratch
+    assert len(inside.exposed) == 3  # and its scratch and database
+
+
+def test_a_database_file_within_what_trainers_read_is_said(tmp_path: Path) -> None:
+    file = Path(os.path.realpath(sys.base_prefix)) / "lib" / "elsewhere" / "retort.db"
+    found = survey(settings_for(tmp_path, database_url=f"sqlite:///{file}"))
+    assert found.exposed == (str(file),)
+    assert not found.complete
+    apart = tmp_path / "elsewhere" / "retort.db"
+    assert survey(settings_for(tmp_path / "data", database_url=f"sqlite:///{apart}")).exposed == ()
 
 
 @pytest.mark.parametrize("what", ["outside", "pointer", "folder", "above"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from distill.errors import InvalidDataset
 from store import references
 from store.database import Database
+from store.dataset_digest import dataset_digest
 from store.formats import KINDS, Format, detect, head_of, why_not
 from store.objects import ObjectStore
 from store.repositories import resources
@@ -77,12 +77,11 @@ def _kind(files: dict[str, Any]) -> str:
 
 
 def _write(database: Database, row: Dataset, files: dict[str, Any], kind: str) -> None:
-    lines = "".join(f"{role} {files[role]['sha256']}\n" for role in sorted(files))
     values: dict[str, Any] = {
         "files": files,
         "kind": kind,
         "size_bytes": sum(file["size_bytes"] for file in files.values()),
-        "digest": hashlib.sha256(lines.encode()).hexdigest(),
+        "digest": dataset_digest(files, row.pixel_range),
     }
     with database.write() as session:
         resources.amend(session, row, **values)

@@ -118,11 +118,12 @@ class Inspections:
         if isinstance(row, Dataset):
             adopt(self._settings, self._database, self._objects, row, folder, keep.check)
             return dataset_input(row, fetcher).model_dump(mode="json")
+        told = {"architecture": row.architecture, "preprocessing": row.preprocessing}
         if row.source:
             path = conversions.fetch(row, fetcher, folder, self._settings, self._database, keep.check)
-            return {"architecture": row.architecture, "source": str(path)}
+            return told | {"source": str(path)}
         weights = fetcher.get(row.object_key, row.sha256, "teacher.safetensors")
-        return {"architecture": row.architecture, "weights": str(weights)}
+        return told | {"weights": str(weights)}
 
     def _write(self, row: Teacher | Dataset, answer: dict[str, Any]) -> None:
         answer = clean(answer)

@@ -20,7 +20,7 @@ from typing import Any
 
 from distill import tasks
 from distill.errors import RetortError
-from distill.types import Architecture, DatasetInput
+from distill.types import Architecture, DatasetInput, TeacherPreprocessing
 from worker.errors import Internal, disk_full
 from worker.inspecting.verdicts import too_large
 from worker.isolation.inside import shut_in
@@ -109,8 +109,13 @@ def _teacher(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.tasks.networks import Sent, examine
 
     path = Path(request["source"] if kept_as_folder(request) else request["weights"])
-    sent = Sent(path, folder / UNPACKED, folder / CONVERTED / MODEL_ZIP)
+    sent = Sent(path, folder / UNPACKED, folder / CONVERTED / MODEL_ZIP, _told(request))
     return examine(Architecture.model_validate(request["architecture"]), sent)
+
+
+def _told(request: dict[str, Any]) -> TeacherPreprocessing | None:
+    given = request.get("preprocessing")
+    return None if given is None else TeacherPreprocessing.model_validate(given)
 
 
 def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def _limits(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) ->
 
 
 def exposing(isolation: Isolation, private: Sequence[Path]) -> Isolation:
-    """`isolation` with those of the `private` folders that lie in what every trainer reads (an environment, say)."""
+    """`isolation` with those of the `private` folders and files that lie in what every trainer reads, as an
+    environment."""
     readable = [Path(os.path.realpath(path)) for path in namespaces.readable_paths(plan_of((), ()))]
     within = (str(each) for each in private if any(each.resolve().is_relative_to(path) for path in readable))
     found = tuple(path for path in within if path not in isolation.exposed)

@@ -26,8 +26,8 @@ machine's named sets."""
 
 REMEDY = (
     "Run workers on Linux 5.13 or newer with Landlock, in a container whose seccomp profile lets Landlock's calls "
-    "through (Docker 23 and newer do), and keep RETORT_DATA_DIR out of Python's folders; or unset "
-    "RETORT_REQUIRE_ISOLATION."
+    "through (Docker 23 and newer do), and keep RETORT_DATA_DIR and the file of RETORT_DATABASE_URL out of Python's "
+    "folders; or unset RETORT_REQUIRE_ISOLATION."
 )
 _SECONDS = 120.0  # for Python to start and say so; the process is waited for no longer, dead or alive
 
@@ -53,7 +53,8 @@ def demanded(settings: Settings) -> None:
 
 def survey(settings: Settings) -> Isolation:
     """What holds a trainer of a worker with these settings. Tried once a process."""
-    return exposing(_tried(), (settings.data_dir.absolute(), settings.scratch))
+    private = (settings.data_dir.absolute(), settings.scratch, settings.database_file)
+    return exposing(_tried(), [path for path in private if path is not None])
 
 
 @cache

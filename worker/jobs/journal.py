@@ -15,6 +15,7 @@ from worker.jobs.holding import Holding
 
 log = logging.getLogger(__name__)
 BATCH, FLUSH_SECONDS, AWAY_SECONDS = 200, 0.3, 2.0
+MOST_BYTES = 1 << 26  # of a trainer's lines: some hours of an ordinary job's, while the database is away
 
 
 class Journal:
@@ -23,6 +24,7 @@ class Journal:
     def __init__(self, holding: Holding) -> None:
         self._holding, self._waiting, self._written = holding, list[Event](), 0
         self._next_flush, self._batch = 0.0, BATCH
+        self._sizes, self._bytes = list[int](), 0  # of `_waiting`: bytes an event, and in all
 
     @property
     def written(self) -> int:
@@ -34,8 +36,16 @@ class Journal:
         """How many there are, written or not."""
         return self._written + len(self._waiting)
 
-    def add(self, event: Event) -> None:
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the database that the trainer had better wait too."""
+        return self._bytes >= MOST_BYTES
+
+    def add(self, event: Event, size: int = 0) -> None:
+        """`size`: bytes of the line that the event came in."""
         self._waiting.append(event)
+        self._sizes.append(size)
+        self._bytes += size
 
     def note(self, level: str, message: str) -> None:
         """A line of the job's log."""
@@ -71,7 +81,9 @@ class Journal:
                 return
             log.exception("an event cannot be recorded and is left out: %.500r", batch[0])
             following = self._record([Event("done")], patient)  # takes its number, writes nothing
-        del self._waiting[: following - self._written]
+        done = following - self._written
+        self._bytes -= sum(self._sizes[:done])
+        del self._waiting[:done], self._sizes[:done]
         self._written = following
 
     def _record(self, batch: list[Event], patient: bool) -> int:

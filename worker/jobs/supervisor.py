@@ -171,7 +171,7 @@ class Attempt:
                 self._keep_time(process)
                 self._note_memory()
             process.end(0)
-            self._take_events(process, uploader, 0)
+            self._take_the_rest(process, uploader)
             if not self._done:
                 self._journal.flush()
                 uploader.drain(self._boss.settings.cancel_grace_seconds)
@@ -179,16 +179,26 @@ class Attempt:
             uploader.close()
 
     def _take_events(self, process: TrainerProcess, uploader: CheckpointUploader, seconds: float) -> None:
+        """What comes within `seconds`, and no longer, so that a trainer that never stops talking hides neither orders
+        nor the clock; nothing while the journal is full."""
+        end = time.monotonic() + seconds
         with suppress(queue.Empty):
-            while True:
-                event = process.events.get(timeout=seconds) if seconds else process.events.get_nowait()
-                if event is None:
-                    time.sleep(min(seconds, TICK_SECONDS))  # the pipe is closed: do not spin until the exit
+            while not self._journal.full:
+                said = process.events.get_sized(end - time.monotonic())
+                if said is None:
+                    break
+                self._take(*said, uploader)
+                if time.monotonic() > end or not process.events.bytes:
                     return
-                self._take(event, uploader)
-                seconds = 0
+            time.sleep(seconds)  # the pipe is closed, or the database away: do not spin
 
-    def _take(self, event: Event, uploader: CheckpointUploader) -> None:
+    def _take_the_rest(self, process: TrainerProcess, uploader: CheckpointUploader) -> None:
+        """All that an ended trainer said: at most what may wait, and a pipe full."""
+        with suppress(queue.Empty):
+            while (said := process.events.get_sized()) is not None:
+                self._take(*said, uploader)
+
+    def _take(self, event: Event, size: int, uploader: CheckpointUploader) -> None:
         if event.kind == "done":
             self._done, self._ordered_at = True, time.monotonic()
         elif event.kind == "failed":
@@ -200,7 +210,7 @@ class Attempt:
             self._save(event.data, uploader)
         else:
             self._phase = str(event.data.get("phase", self._phase)) if event.kind == "phase" else self._phase
-            self._journal.add(event)
+            self._journal.add(event, size)
             if self._curve.feed(event):
                 self._keep_curve()
 

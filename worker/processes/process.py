@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import signal
 import subprocess
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from distill.types import Event
+from worker.processes.events import Events
 from worker.processes.lifeline import EVENTS_FD, ORDERS_FD
 from worker.watching.survivors import MARK, descendants, kill_all
 
@@ -26,10 +26,10 @@ READ_SECONDS = 60.0  # for what is left in the pipes of the dead: more than 0 on
 
 
 class TrainerProcess:
-    """`events` receives every event and, once the pipe is closed at the far end, None."""
+    """`events` gives every event and, once the pipe is closed at the far end, None."""
 
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        self.events: queue.Queue[Event | None] = queue.Queue()
+        self.events = Events()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.exit_code: int | None = None
         self.peak_memory_bytes: int | None = None
@@ -109,6 +109,7 @@ class TrainerProcess:
         _, status, usage = os.wait4(self.pid, 0)
         self.exit_code = self._process.returncode = os.waitstatus_to_exitcode(status)
         self.peak_memory_bytes = usage.ru_maxrss * 1024
+        self.events.lift()
         for reader in self._readers:
             reader.join(READ_SECONDS)
         os.close(self._orders)
@@ -118,8 +119,8 @@ class TrainerProcess:
             while line := pipe.readline(EVENT_BYTES):
                 event = _parsed(line)
                 if event is not None:
-                    self.events.put(event)
-        self.events.put(None)
+                    self.events.put(event, len(line))
+        self.events.close()
 
     def _read_output(self, pipe: IO[bytes]) -> None:
         with pipe:

@@ -10,7 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from distill.tasks import container, of_report
-from distill.types import Architecture, ComparisonInput, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from distill.types import (
+    Architecture,
+    ComparisonInput,
+    DatasetInput,
+    DistillConfig,
+    RunSpec,
+    StartInput,
+    TeacherInput,
+    TeacherPreprocessing,
+    TrainedRun,
+)
 from store.repositories import jobs
 from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
 from worker.errors import InputGone
@@ -30,6 +40,17 @@ CURVE_SETTINGS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """The weights that the student starts from. `label`: what they are, for people."""
+
+    label: str
+    architecture: dict[str, Any]
+    object_key: str
+    sha256: str
+    preprocessing: TeacherPreprocessing | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Rows, detached from their session. `checkpoints` newest first."""
 
@@ -37,12 +58,13 @@ class Inputs:
     dataset: Dataset
     teacher: Teacher | None
     compared: tuple[Job, Artifact] | None
+    start: Started | None
     checkpoints: list[Checkpoint]
     curve: dict[str, Any] | None
 
 
 def read(session: Session, job_id: str) -> Inputs:
-    """Raises `InputGone` for a teacher or dataset that is not (or no longer) ready."""
+    """Raises `InputGone` for a teacher, dataset or start of the student that is not (or no longer) ready."""
     job = session.get_one(Job, job_id)
     dataset = session.get(Dataset, job.dataset_id)
     teacher = session.get(Teacher, job.teacher_id) if job.teacher_id else None
@@ -53,7 +75,8 @@ def read(session: Session, job_id: str) -> Inputs:
             )
     assert dataset is not None
     compared = _compared(session, job)
-    return Inputs(job, dataset, teacher, compared, jobs.checkpoints(session, job.id), known_curve(session, job))
+    start, curve = _start(session, job.start), known_curve(session, job)
+    return Inputs(job, dataset, teacher, compared, start, jobs.checkpoints(session, job.id), curve)
 
 
 def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
@@ -61,6 +84,7 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
     return RunSpec(
         config=DistillConfig.model_validate(inputs.job.config),
         student=Architecture.model_validate(inputs.job.student),
+        start=_start_input(inputs.start, fetcher),
         dataset=dataset_input(inputs.dataset, fetcher),
         teacher=_teacher(inputs.teacher, fetcher),
         comparison=_comparison(inputs, fetcher),
@@ -76,7 +100,7 @@ def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
     }
     task = row.task or of_report(row.report)
     known = {"kind": row.kind, "name": row.name, "files": files, "digest": row.digest, "task": task}
-    return DatasetInput.model_validate(known)
+    return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
 
 
 def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
@@ -106,7 +130,49 @@ def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
         weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
+        preprocessing=_told(row),
     )
+
+
+def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
+    if reference is None:
+        return None
+    if "teacher" in reference:
+        return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
+    job_id = reference["artifact"]["job_id"]
+    job = session.get(Job, job_id)
+    student = next(filter(None, (jobs.artifact(session, job_id, name) for name in STUDENTS)), None)
+    if job is None or student is None:
+        raise InputGone(
+            f"The student of {job_id}, which this job's student starts from, is gone.", "Start from other weights."
+        )
+    return Started(f"the student of {job_id}", job.student, student.object_key, student.sha256)
+
+
+def _teachers_weights(row: Teacher | None, teacher_id: str) -> Started:
+    if row is None or row.status != "ready":
+        state = "gone" if row is None else row.status
+        raise InputGone(
+            f"Teacher {teacher_id}, which the student starts from, is {state}.", "Start from other weights."
+        )
+    architecture = (row.report or {}).get("architecture") or row.architecture
+    return Started(f"teacher {row.id}", architecture, row.object_key, row.sha256, _told(row))
+
+
+def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
+    if found is None:
+        return None
+    return StartInput(
+        label=found.label,
+        architecture=Architecture.model_validate(found.architecture),
+        weights=str(fetcher.get(found.object_key, found.sha256, "start.safetensors")),
+        preprocessing=found.preprocessing,
+        digest=found.sha256,
+    )
+
+
+def _told(row: Teacher) -> TeacherPreprocessing | None:
+    return None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing)
 
 
 def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:
@@ -127,7 +193,24 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
         weights=str(fetcher.get(student.object_key, student.sha256, f"comparison{Path(student.name).suffix}")),
         recipe=other.recipe,
         job_id=other.id,
+        run=_run_of(other),
     )
+
+
+def _run_of(job: Job) -> TrainedRun | None:
+    """What a finished job was, as its result tells; None for one of a release that told too little."""
+    result, resolved = job.result or {}, job.resolved or {}
+    try:
+        return TrainedRun(
+            student=Architecture.model_validate(result["student"]["architecture"]),
+            steps=result["training"]["steps"],
+            configuration=resolved["config"],
+            head_fitted=bool((result["training"].get("head") or {}).get("fitted")),
+            teacher=result.get("digests", {}).get("teacher", ""),
+            start=result.get("digests", {}).get("start", ""),
+        )
+    except (KeyError, TypeError, ValueError):  # pydantic's error is a ValueError
+        return None
 
 
 def _suffixes(file: dict[str, Any]) -> str:

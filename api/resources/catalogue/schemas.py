@@ -37,6 +37,15 @@ class RecipeOut(EntryOut):
 
     needs_teacher: bool = Field(examples=[True])
     needs_layers: bool = Field(description="Whether it scores layers and so makes a Q curve.", examples=[True])
+    reads_logits: bool = Field(
+        description="Whether it learns from the teacher's logits, and so wants a teacher of the dataset's classes.",
+        examples=[False],
+    )
+    features_alone: dict[str, Any] = Field(
+        description="Values of its parameters, any one of which makes it learn without the teacher's logits; empty: "
+        "there is none, or it never reads them.",
+        examples=[{"kl": False}],
+    )
 
 
 class NamedDatasetOut(ResponseModel):
@@ -96,6 +105,9 @@ class TaskOut(ResponseModel):
     )
     student: str = Field(description="The architecture that a form suggests; empty: none.", examples=[""])
     needs_teacher: bool = Field(description="Whether every student starts from a teacher.", examples=[False])
+    student_weights: bool = Field(
+        description="Whether a job may name the weights that its student starts from.", examples=[True]
+    )
     files: list[str] = Field(
         description="Which files make a dataset of it, a sentence each.",
         examples=[["parquet with columns `image` and `label`"]],

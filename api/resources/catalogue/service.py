@@ -27,6 +27,8 @@ def recipe_list() -> list[RecipeOut]:
             parameters=registry.parameters(name),
             needs_teacher=registry.flag(name, "needs_teacher", default=True),
             needs_layers=registry.flag(name, "needs_layers", default=True),
+            reads_logits=recipes.reads_logits(name, {}),
+            features_alone=recipes.features_alone(name) or {},
         )
         for name in registry.names()
     ]

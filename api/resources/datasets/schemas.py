@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
+from distill.types import PIXEL_RANGE, PixelRange
 
 NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
@@ -24,6 +25,7 @@ FORM_SCHEMA: dict[str, Any] = {
         "test": _FILE | {"description": "The test part; without it one is held out."},
         "name": {"type": "string", "maxLength": 200},
         "task": {"type": "string", "maxLength": 60, "description": TASK},
+        "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
         "labels": {"type": "string", "description": "JSON object of strings."},
     },
 }
@@ -48,6 +50,7 @@ class DatasetFromUploads(RequestModel):
     test: UploadId | None = Field(None, description="Id of the upload of the test part.")
     name: Name = ""
     task: TaskName = ""
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -75,6 +78,7 @@ class DatasetFromReferences(RequestModel):
     test_reference: Reference | None = None
     name: Name = ""
     task: TaskName = ""
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -83,6 +87,7 @@ class DatasetForm(RequestModel):
 
     name: Name = ""
     task: TaskName = ""
+    pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
     labels: Labels = Field(default_factory=dict)
 
 
@@ -117,6 +122,7 @@ class DatasetOut(ResponseModel):
     )
     size_bytes: int = Field(examples=[1024])
     digest: str = Field(examples=["0" * 64])
+    pixel_range: list[int] | None = Field(None, description=PIXEL_RANGE, examples=[None])
     report: dict[str, Any] | None = Field(
         description="What the inspection found, with `task`: the rest is the task's own.",
         examples=[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Set
 from difflib import get_close_matches
 from functools import partial
@@ -31,6 +30,7 @@ from api.state.context import Context
 from distill import tasks
 from distill.errors import UnknownName
 from store import references
+from store.dataset_digest import dataset_digest
 from store.egress import UrlRefused
 from store.formats import HEAD_BYTES, KINDS, TAIL_BYTES, Format, classify, detect, head_of, why_not
 from store.ids import new_id
@@ -57,7 +57,7 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
     if upload.json is not None:
         body = parsed(NamedDataset, upload.json)
         return register_named(context, tenant, body, Key(key, request_hash("/datasets", body.model_dump())))
-    form = parsed(DatasetForm, form_fields(upload, frozenset({"labels"})))
+    form = parsed(DatasetForm, form_fields(upload, frozenset({"labels", "pixel_range"})))
     _check_task(form.task)
     only(upload.files, ROLES)
     files = _by_role(upload.files, "file")
@@ -153,8 +153,13 @@ def of_name(session: Session, tenant: str, name: str) -> str | None:
 def _row(tenant: str, name: str, kind: str, body: Body) -> Dataset:
     return Dataset(
         id=new_id("dst"), tenant_id=tenant, name=name, kind=kind, status="inspecting", files={}, labels=body.labels,
-        task=body.task,
+        task=body.task, pixel_range=None if isinstance(body, NamedDataset) else _listed(body.pixel_range),
     )  # fmt: skip
+
+
+def _listed(between: tuple[int, int] | None) -> list[int] | None:
+    """As JSON has it."""
+    return None if between is None else list(between)
 
 
 def _check_task(name: str) -> None:
@@ -230,8 +235,7 @@ def _add_file(
 def _finish(row: Dataset) -> None:
     """Size and digest over all files."""
     row.size_bytes = sum(file["size_bytes"] for file in row.files.values())
-    lines = "".join(f"{role} {row.files[role]['sha256']}\n" for role in sorted(row.files))
-    row.digest = hashlib.sha256(lines.encode()).hexdigest()
+    row.digest = dataset_digest(row.files, row.pixel_range)
 
 
 def sheet(row: Dataset) -> StoredFile:
@@ -259,6 +263,7 @@ def shown(row: Dataset) -> DatasetOut:
         files=files,
         size_bytes=row.size_bytes,
         digest=row.digest,
+        pixel_range=row.pixel_range,
         report=row.report,
         thumbnails=_thumbnails(row),
         error=row.error,

@@ -16,7 +16,8 @@ class EventOut(ResponseModel):
 
     seq: int = Field(examples=[1])
     kind: str = Field(
-        description="status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, result.",
+        description="status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, "
+        "warning, result.",
         examples=["status"],
     )
     data: dict[str, Any] = Field(examples=[{"status": "queued"}])

@@ -13,8 +13,8 @@ from api.http.negotiation import IfNoneMatch, Prefer, wait_seconds
 from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagged
-from api.resources.jobs import changing, service, tags
-from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobOut, JobPage, JobPatch
+from api.resources.jobs import changing, extending, service, tags
+from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobExtend, JobOut, JobPage, JobPatch
 from api.services import waiting
 from api.state.deps import ContextDep, ReadSession, WorkDep
 from store.repositories import jobs
@@ -215,3 +215,35 @@ def retry_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch =
     """Queue a job that failed by a fault of the system again; it goes on from its last checkpoint."""
     changing.unchanged(work, tenant, job_id, if_match)
     return service.shown(work.session, work.context.settings, service.retry(work, tenant, job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/extend",
+    operation_id="extend_job",
+    summary="Go on from a finished job",
+    status_code=202,
+    responses=documented(404, 409, 413, 415, 422),
+)
+async def extend_job(
+    context: ContextDep,
+    tenant: TenantDep,
+    key: IdempotencyKeyDep,
+    job_id: str,
+    body: JobExtend,
+    response: Response,
+    prefer: Prefer = None,
+) -> JobOut:
+    """Queue a new job whose student starts from this one's student, with its settings unless the body says otherwise:
+    another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`."""
+
+    def look() -> JobCreate:
+        with context.database.read() as session:
+            return extending.extended(session, tenant, job_id, body)
+
+    wanted = await context.lanes.reading.run(look)
+    dataset = await service.dataset_id(context, tenant, wanted, prefer)
+    job, replay = await context.lanes.writing.run(service.submit, context, tenant, wanted, dataset, key)
+    response.headers["Location"] = job.links["self"]
+    if replay:
+        response.headers["Idempotency-Replayed"] = "true"
+    return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.resources.datasets.service import task_of
+from api.resources.jobs import starting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import recipes, tasks
@@ -42,6 +43,7 @@ def check(
     _check_settings(findings, body.config, spec)
     _check_recipe(findings, body.config.recipe, spec)
     _check_network(findings, "student", student.name, spec)
+    starting.check_task(findings, body, spec)
     if teacher is not None:
         _check_teacher(findings, teacher, spec, parts(teacher, student, dataset, body.config))
     elif spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:

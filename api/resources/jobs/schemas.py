@@ -11,6 +11,7 @@ from api.http.openapi import keep_examples
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
 from api.resources.datasets.schemas import NamedSet
+from api.resources.teachers.schemas import ArtifactReference
 from distill.types import Architecture, DistillConfig
 from store.states import Status
 
@@ -33,6 +34,37 @@ class NamedReference(RequestModel):
     named: NamedSet
 
 
+class FromTeacher(RequestModel):
+    """Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept."""
+
+    teacher: str = Field(max_length=60, description="Id of a ready teacher.")
+
+
+class FromCheckpoint(RequestModel):
+    """Weights of any registered checkpoint: teachers are what `POST /teachers` registers."""
+
+    checkpoint: str = Field(max_length=60, description="Id of a ready teacher.")
+
+
+class FromArtifact(RequestModel):
+    """Weights of a finished job's student."""
+
+    artifact: ArtifactReference
+
+
+StudentWeights = FromTeacher | FromCheckpoint | FromArtifact
+
+
+class StudentCreate(Architecture):
+    """An architecture, and the weights that it starts from."""
+
+    weights: StudentWeights | None = Field(
+        None,
+        description="Of the student's own architecture, or of a deeper network of its family; a head of other classes "
+        "is made anew. Null: random weights, or as the architecture's options say.",
+    )
+
+
 class JobCreate(RequestModel):
     """What to distil into what, on what, and how."""
 
@@ -43,8 +75,8 @@ class JobCreate(RequestModel):
     dataset: Annotated[str, Field(max_length=60)] | NamedReference = Field(
         description='Id of a ready dataset, or {"named": ...}.'
     )
-    student: Annotated[str, Field(min_length=1, max_length=200)] | Architecture = Field(
-        description="The student's architecture: a catalogue name, or one with options."
+    student: Annotated[str, Field(min_length=1, max_length=200)] | StudentCreate = Field(
+        description="The student's architecture: a catalogue name, or one with options, and with weights to start from."
     )
     config: DistillConfig = Field(default_factory=lambda: DistillConfig.model_validate({}))
     name: Name = ""
@@ -61,6 +93,24 @@ class JobCreate(RequestModel):
         description="Longest time under a worker, all attempts together. Then training stops and the best student so "
         "far is kept, or the job fails when there is none yet. Null: the service's limit.",
     )
+
+
+class JobExtend(RequestModel):
+    """How a new job goes on from a finished one. What is left out is as it was there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"epochs": 20}]})
+    epochs: int = Field(ge=1, le=100_000, description="Of the new job: a schedule of its own.")
+    config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Other fields of the job's config that shall differ. Of another `recipe` the parameters are its "
+        "defaults unless given; `max_steps` is dropped unless given.",
+        examples=[{"recipe": "cross_entropy"}],
+    )
+    teacher: Annotated[str, Field(max_length=60)] | None = None
+    dataset: Annotated[str, Field(max_length=60)] | NamedReference | None = None
+    compare_with: Annotated[str, Field(max_length=60)] | None = None
+    name: Name = ""
+    labels: Labels | None = None
 
 
 class JobPatch(RequestModel):
@@ -87,6 +137,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "config": DistillConfig.model_validate({"epochs": 10}).model_dump(mode="json"),
     "resolved": None,
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
+    "student_weights": None,
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "task": "classify_images",
@@ -98,6 +149,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
     "selection": None,
     "result": None,
+    "warnings": [],
     "error": None,
     "queue_position": None,
     "not_before": None,
@@ -111,6 +163,17 @@ JOB_EXAMPLE: dict[str, Any] = {
         "cancel": "/jobs/job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES/cancel",
     },
 }
+
+
+class JobWarning(ResponseModel):
+    """Something that is probably wrong with a job that goes on."""
+
+    code: str = Field(
+        description="teacher_near_chance, teacher_permuted, preprocessing_assumed.", examples=["teacher_near_chance"]
+    )
+    message: str = Field(description="What was found.", examples=["The teacher is hardly better than guessing."])
+    remedy: str = Field(description="What to change.", examples=["Check that it was trained on these classes."])
+    details: dict[str, Any] = Field(description="Figures by name.", examples=[{"accuracy": 0.1, "n": 1000}])
 
 
 @keep_examples
@@ -128,6 +191,9 @@ class JobOut(ResponseModel):
     config: DistillConfig
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
+    student_weights: dict[str, Any] | None = Field(
+        description="What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights."
+    )
     teacher: str | None
     dataset: str
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
@@ -141,6 +207,9 @@ class JobOut(ResponseModel):
     )
     selection: dict[str, Any] | None = Field(description="{rule, chosen, teacher_layers, student_layers, reason}.")
     result: dict[str, Any] | None = Field(description="The report's summary.")
+    warnings: list[JobWarning] = Field(
+        description="What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing."
+    )
     error: dict[str, Any] | None = Field(description="{code, message, remedy, fault, retryable, details}.")
     queue_position: int | None = Field(description="0: the next to start; null: it does not wait.")
     not_before: datetime | None
@@ -183,5 +252,6 @@ class DryRun(ResponseModel):
     student: Architecture
     teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    warnings: list[JobWarning] = Field(description="What its run would warn of, as far as inspections tell.")
     input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])
     estimates: Estimates

@@ -12,14 +12,16 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring
-from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, NamedReference
+from api.resources.jobs import estimating, measuring, starting
+from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
 from api.services.registration import Key
 from api.services.removing import remove
 from api.state.context import Context
 from api.state.deps import Work
+from distill import tasks
+from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
@@ -115,9 +117,15 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             student=plan.student,
             teacher=body.teacher,
             dataset=dataset,
+            warnings=_cautions(plan, body.config),
             input_bytes=teacher + plan.dataset.size_bytes,
             estimates=estimating.estimates(session, plan, body.config, found),
         )
+
+
+def _cautions(plan: Plan, config: DistillConfig) -> list[JobWarning]:
+    found = forecast(plan.task).cautions(plan.parts(config))
+    return [JobWarning.model_validate(each.to_dict()) for each in found]
 
 
 def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
@@ -131,6 +139,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
+        start=starting.reference(body),
         teacher_id=body.teacher,
         dataset_id=plan.dataset.id,
         compare_with=body.compare_with,
@@ -254,6 +263,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         config=DistillConfig.model_validate(job.config),
         resolved=job.resolved,
         student=Architecture.model_validate(job.student),
+        student_weights=job.start,
         teacher=job.teacher_id,
         dataset=job.dataset_id,
         task=task or None,
@@ -265,6 +275,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         progress=job.progress,
         selection=job.selection,
         result=job.result,
+        warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
         not_before=job.not_before,
@@ -272,19 +283,19 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         started_at=job.started_at,
         finished_at=job.finished_at,
         heartbeat_at=job.heartbeat_at,
-        links=_links(job),
+        links=_links(job, task),
     )
 
 
-def _links(job: Job) -> dict[str, str]:
+def _links(job: Job, task: str) -> dict[str, str]:
     path = f"/jobs/{job.id}"
     links = {"self": path} | {name.replace("-", "_"): f"{path}/{name}" for name in READABLE}
     if job.status == "succeeded":
         links |= {"student": f"{path}/student", "report": f"{path}/report"}
-    return links | {action: f"{path}/{action}" for action in _possible(job)}
+    return links | {action: f"{path}/{action}" for action in _possible(job, task)}
 
 
-def _possible(job: Job) -> list[str]:
+def _possible(job: Job, task: str) -> list[str]:
     following = TRANSITIONS[job.status]  # type: ignore[index]
     user_fault = (job.error or {}).get("fault") == "user"
     possible = {
@@ -293,5 +304,6 @@ def _possible(job: Job) -> list[str]:
         "pause": job.status in {"queued", "running"},
         "resume": job.status == "paused",
         "retry": job.status == "failed" and not user_fault,
+        "extend": job.status == "succeeded" and task in tasks.names() and tasks.spec(task).student_weights,
     }
     return [action for action, allowed in possible.items() if allowed]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.datasets.service import task_of
-from api.resources.jobs import fitting
+from api.resources.jobs import fitting, starting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from api.services import architectures
@@ -42,6 +42,7 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     findings = Findings()
     _check_config(findings, body.config)
     student = _student(session, findings, body)
+    starting.check(session, tenant, findings, body, student)
     teacher = _teacher(session, tenant, findings, body)
     dataset = _dataset(session, tenant, findings, dataset_id)
     if dataset is not None:
@@ -81,7 +82,10 @@ def _check_lists(findings: Findings, config: DistillConfig) -> None:
 
 
 def _student(session: Session, findings: Findings, body: JobCreate) -> Architecture:
-    student = Architecture(name=body.student) if isinstance(body.student, str) else body.student
+    given = body.student
+    student = (
+        Architecture(name=given) if isinstance(given, str) else Architecture(name=given.name, options=given.options)
+    )
     pointer = "/student" if isinstance(body.student, str) else "/student/name"
     with findings.at(pointer):
         student = architectures.resolved(session, student)

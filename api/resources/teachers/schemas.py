@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.http.paging import PageInfo
 from api.http.schemas import Labels, Name, RequestModel, ResponseModel
-from distill.types import Architecture
+from distill.types import Architecture, TeacherPreprocessing
 from store.hub import REPOSITORY, REVISION
 
 MOST_FILES = 1001
@@ -42,6 +42,10 @@ FORM_SCHEMA: dict[str, Any] = {
         "options": {"type": "string", "description": "JSON object: the constructor's keyword arguments."},
         "name": {"type": "string", "maxLength": 200},
         "labels": {"type": "string", "description": "JSON object of strings."},
+        "preprocessing": {
+            "type": "string",
+            "description": "JSON object: how it sees pictures (`TeacherPreprocessing`), where its file does not tell.",
+        },
     },
 }
 
@@ -70,6 +74,9 @@ class TeacherForm(RequestModel):
     options: dict[str, bool | int | float | str | list[int]] = Field(default_factory=dict)
     name: Name = ""
     labels: Labels = Field(default_factory=dict)
+    preprocessing: TeacherPreprocessing | None = Field(
+        None, description="How it sees pictures, where its file does not tell; of networks of pictures alone."
+    )
 
 
 class TeacherFromUpload(TeacherForm):
@@ -133,6 +140,9 @@ class TeacherOut(ResponseModel):
     )
     source: TeacherSource | None = Field(
         description="What was sent, where a worker converts it; null for a safetensors file.", examples=[None]
+    )
+    preprocessing: TeacherPreprocessing | None = Field(
+        None, description="What was told at registration; `report.preprocessing` is what came of it.", examples=[None]
     )
     report: dict[str, Any] | None = Field(examples=[{"num_classes": 10, "parameters": 21_289_802}])
     error: dict[str, Any] | None = Field(examples=[None])

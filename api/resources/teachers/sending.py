@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from api.http.forms import invalid
 from api.http.idempotency import request_hash
@@ -42,6 +43,7 @@ def from_form(
         for number, file in enumerate(files)
     ]
     row = _row(teacher_id, tenant, form.name, architecture, form.labels, sources, convert)
+    row.preprocessing = _told(form, architecture)
     keys = [source.object_key for source in sources] if convert else [row.object_key]
     return registration.add(context, row, dict(zip(keys, files, strict=True)), key)
 
@@ -67,9 +69,12 @@ def from_uploads(
         _check_stored(context, found[0], next(iter(given)))
     sources = [SourceFile(each.filename, each.object_key, each.size_bytes, str(each.sha256)) for each in found]
     row = _row(new_id("tch"), tenant, body.name, architecture, body.labels, sources, convert)
+    row.preprocessing = _told(body, architecture)
     if not convert:
         row.object_key = found[0].object_key
-    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())), found)
+    return registration.add(
+        context, row, {}, Key(key, request_hash("/teachers", body.model_dump(exclude_none=True))), found
+    )
 
 
 def from_hub(
@@ -81,8 +86,9 @@ def from_hub(
     except UrlRefused as error:
         raise invalid("/huggingface", error.message, error.remedy, error.code, **error.details) from error
     row = _row(new_id("tch"), tenant, body.name or body.huggingface.repo_id, architecture, body.labels, [], True)
+    row.preprocessing = _told(body, architecture)
     row.sha256, row.source = "", to_json([], huggingface=body.huggingface.model_dump())
-    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump())))
+    return registration.add(context, row, {}, Key(key, request_hash("/teachers", body.model_dump(exclude_none=True))))
 
 
 def _row(
@@ -106,6 +112,17 @@ def _row(
         source=to_json(sources) if convert else None,
         labels=labels,
     )
+
+
+def _told(given: TeacherForm, architecture: Architecture) -> dict[str, Any] | None:
+    """How it sees pictures, as a row keeps it. Raises `Unprocessable` for a network of something else."""
+    told = given.preprocessing
+    if told is None or not told.told():
+        return None
+    if not any(tasks.spec(name).modality == "images" for name in tasks.accepting(architecture.name)):
+        message = f"{architecture.name} sees no pictures, so there is no mean or std of them."
+        raise invalid("/preprocessing", message, "Leave preprocessing out.", "invalid_teacher")
+    return told.told()
 
 
 def _folder(architecture: Architecture) -> bool:

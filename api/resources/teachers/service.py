@@ -26,12 +26,12 @@ from api.services import architectures
 from api.services.registration import Key
 from api.state.context import Context
 from distill.errors import UnknownName
-from distill.types import Architecture
+from distill.types import Architecture, TeacherPreprocessing
 from store.objects.base import fetch
 from store.repositories import jobs
 from store.tables import Artifact, Job, Teacher
 
-JSON_FIELDS = frozenset({"options", "labels"})
+JSON_FIELDS = frozenset({"options", "labels", "preprocessing"})
 MODELS = ("student.safetensors", "student.zip")
 """What a run writes: a file of weights, or a language model's folder."""
 
@@ -59,7 +59,7 @@ def _from_form(context: Context, tenant: str, upload: Upload, key: str | None) -
         raise invalid("/file", "The form has no file.", "Send the checkpoint as the form's file field `file`.")
     architecture = _architecture(context, Architecture(name=form.architecture, options=form.options))
     sent = [file.sha256 if len(files) == 1 else f"{file.filename} {file.sha256}" for file in files]
-    hashed = request_hash("/teachers", [form.model_dump(), sent])
+    hashed = request_hash("/teachers", [form.model_dump(exclude_none=True), sent])
     return sending.from_form(context, tenant, form, architecture, files, Key(key, hashed))
 
 
@@ -121,6 +121,7 @@ def shown(row: Teacher) -> TeacherOut:
         size_bytes=row.size_bytes,
         sha256=row.sha256,
         source=_shown_source(row),
+        preprocessing=None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing),
         report=row.report,
         error=row.error,
         labels=row.labels,

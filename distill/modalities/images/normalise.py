@@ -15,7 +15,7 @@ class Normaliser:
     """x = (v / 255 - mean) / std as one multiply-add: uint8 (n, c, h, w) -> float32 (n, channels, *size).
 
     Resizes whole images to `size` where they have another (antialiased; values stay within 0 to 255), repeats grey or
-    weighs colours (ITU-R 601) where the channels differ.
+    weighs colours (ITU-R 601) where the channels differ. Pictures are RGB; of a BGR network the channels are exchanged.
     """
 
     def __init__(self, wanted: Preprocessing, device: torch.device, channels_last: bool = False) -> None:
@@ -34,6 +34,8 @@ class Normaliser:
             x = (x * self.luminance).sum(1, keepdim=True)
         if tuple(x.shape[-2:]) != self.wanted.size:
             x = self._resized(x)
+        if self.wanted.channel_order == "BGR":
+            x = x.flip(1)
         # Grey to colour happens by broadcasting in the same multiply-add.
         x = torch.addcmul(self.shift, x, self.scale)
         return x.contiguous(memory_format=self.format)

@@ -17,6 +17,7 @@ from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
+from distill.modalities.images.depth import PixelRange, range_notes
 from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kinds import get as kind
 from distill.modalities.images.kinds._base import Items, Opened
@@ -74,11 +75,18 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     where there is none (20 %, stratified, seed 0). Raises `InvalidDataset`; then nothing is left behind."""
     found: Opened = kind(dataset.kind)(dataset, limits, scratch)
     check_together(found.classes)
+    for items in found.splits.values():
+        items.images.scale(dataset.pixel_range)
     scans = {name: _Scan(items, limits) for name, items in found.splits.items()}
     corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
-    _check_corrupt(corrupt, sum(len(items.labels) for items in found.splits.values()), limits)
+    total = sum(len(items.labels) for items in found.splits.values())
+    _check_corrupt(corrupt, total, limits)
     splits = {name: scan.split() for name, scan in scans.items()}
-    notes = [*found.notes, *_corrupt_notes(corrupt, scans, found.classes), *_range_notes(scans)]
+    notes = [
+        *found.notes,
+        *_corrupt_notes(corrupt, scans, found.classes),
+        *range_notes(scans, dataset.pixel_range, total),
+    ]
     if "test" not in splits:
         splits = _hold_out(splits["train"])
         notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by class, seed {HOLD_OUT_SEED}.")
@@ -88,16 +96,19 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         found.classes,
         splits["train"],
         splits["test"],
-        digest(found.classes, splits),
+        digest(found.classes, splits, dataset.pixel_range),
         tuple(notes),
         corrupt,
         sum(scan.verified for scan in scans.values()),
     )
 
 
-def digest(classes: tuple[str, ...], splits: dict[str, Split]) -> str:
-    """sha256, hex, over class names and, per split in order, every label and every image's content."""
+def digest(classes: tuple[str, ...], splits: dict[str, Split], between: PixelRange | None = None) -> str:
+    """sha256, hex, over class names and, per split in order, every label and every image's content; and the range in
+    which 16-bit grey is read, where one was given."""
     whole = hashlib.sha256(b"retort dataset 1\n" + json.dumps(classes).encode())
+    if between is not None:
+        whole.update(f"\npixel range {between[0]} {between[1]}\n".encode())
     for name in sorted(splits):
         split = splits[name]
         whole.update(f"\n{name} {len(split)}\n".encode())
@@ -145,7 +156,7 @@ class _Scan:
                 self._budget -= head.height * head.width
                 if (brightest := peak(image)) is not None:
                     self.peaks.append(brightest)
-                self._keep(np.asarray(finished(image)), head)
+                self._keep(np.asarray(finished(image, self.items.images.between)), head)
                 self.verified += 1
             else:
                 self._pixels = None
@@ -220,25 +231,6 @@ def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes:
     ]
     more = f" and of {len(lost) - 5} more classes" if len(lost) > 5 else ""
     return [f"{len(corrupt)} unreadable images were left out: {names} ({', '.join(lost[:5])}{more})."]
-
-
-def _range_notes(scans: Mapping[str, _Scan]) -> list[str]:
-    """What was found of images with 16 bits a pixel whose values do not use them: only the upper byte is kept, so that
-    12 bits (microscopes, X-rays) would be nearly black."""
-    bits = {split: max(scan.peaks).bit_length() for split, scan in scans.items() if scan.peaks}
-    if not bits or min(bits.values()) == 16:
-        return []
-    peaks = {split: max(scan.peaks) for split, scan in scans.items() if scan.peaks}
-    wide, every = sum(len(scan.peaks) for scan in scans.values()), sum(scan.verified for scan in scans.values())
-    reach = " and ".join(f"{value:,} ({bits[split]} bits) in {split}" for split, value in peaks.items())
-    used = max(bits.values())
-    mixed = f" The other {every - wide} images have 8 bits." if every > wide else ""
-    scale = f"value * 65535 // {2**used - 1}" if len(set(bits.values())) == 1 else "each split by its own range"
-    return [
-        f"{wide} images have 16 bits a pixel, but their values reach only {reach}. Of 16 bits the upper byte is kept: "
-        f"they are read as 0 to {max(peaks.values()) >> 8} of 255, nearly black.{mixed} To use the whole range, scale "
-        f"the pixels before you upload them ({scale})."
-    ]
 
 
 def _check_classes(classes: tuple[str, ...], train: Split) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from distill.data.limits import DEFAULT
 from distill.errors import InvalidDataset
+from distill.modalities.images.depth import PixelRange, to_bytes
 from distill.modalities.images.formats import FORMATS, unread
 
 _TILE_SIDES = (322, 323)  # TileWidth, TileLength
@@ -44,6 +45,13 @@ class Head:
 class Source(ABC):
     """Images by position."""
 
+    between: PixelRange | None = None
+    """Which values of 16-bit grey become 0 and 255; None: the upper byte is kept."""
+
+    def scale(self, between: PixelRange | None) -> None:
+        """Read 16-bit grey in this range from now on."""
+        self.between = between
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -64,7 +72,7 @@ class Encoded(Source):
     """Images that are encoded files somewhere."""
 
     def image(self, i: int) -> Image.Image:
-        return decode(self.content(i), self.name(i))
+        return decode(self.content(i), self.name(i), between=self.between)
 
 
 def opened(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> tuple[Image.Image, Head]:
@@ -91,9 +99,14 @@ def _tile(image: Image.Image) -> int:
     return prod(side if isinstance(side, int) else 0 for side in sides)
 
 
+def is_wide(image: Image.Image) -> bool:
+    """Is it grey of 16 bits a pixel?"""
+    return image.mode in _SIXTEEN_BIT and not (image.mode == "I" and image.format == "TIFF")
+
+
 def peak(image: Image.Image) -> int | None:
     """The largest value of an image of 16-bit grey, None for other images. Raises `UnreadableImage`."""
-    if image.mode not in _SIXTEEN_BIT or (image.mode == "I" and image.format == "TIFF"):
+    if not is_wide(image):
         return None
     try:
         return int(np.asarray(image).max())
@@ -101,20 +114,21 @@ def peak(image: Image.Image) -> int | None:
         raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
 
 
-def decode(data: bytes, name: str, pixels: int = DEFAULT.pixels) -> Image.Image:
-    """The image as L (grey) or RGB; transparency is dropped, 16-bit grey keeps its upper byte, EXIF is not applied."""
+def decode(data: bytes, name: str, pixels: int = DEFAULT.pixels, between: PixelRange | None = None) -> Image.Image:
+    """The image as L (grey) or RGB; transparency is dropped, 16-bit grey is read as `to_bytes` does, EXIF is not
+    applied."""
     image, _ = opened(data, name, pixels)
-    return finished(image)
+    return finished(image, between)
 
 
-def finished(image: Image.Image) -> Image.Image:
+def finished(image: Image.Image, between: PixelRange | None = None) -> Image.Image:
     """Pixels decoded and converted to L or RGB. Raises `UnreadableImage`, also for floating point and 32-bit pixels:
     what is black and what is white there is for their owner to say."""
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise UnreadableImage("it has floating point or 32-bit pixels; write it with 8 or 16 bits")
     try:
         if image.mode in _SIXTEEN_BIT:
-            return Image.fromarray(np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255).astype(np.uint8))
+            return Image.fromarray(to_bytes(np.asarray(image), between))
         image.load()
         return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode in _GRAY else "RGB")
     except Exception as error:
@@ -227,6 +241,9 @@ class Picked(Source):
 
     def __init__(self, source: Source, indices: NDArray[np.int64]) -> None:
         self.source, self.indices = source, indices
+
+    def scale(self, between: PixelRange | None) -> None:
+        self.source.scale(between)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -15,7 +15,9 @@ from distill.export import Artifact, Context, Delivery, Graph, described
 from distill.models import Preprocessing, save
 from distill.types import Architecture
 
-FILE = "student.safetensors"
+
+def file_of(context: Context) -> str:
+    return f"{context.name}.safetensors"
 
 
 def header(
@@ -42,17 +44,22 @@ class PictureDelivery(Delivery):
         figure = {self.metric: context.report["student"][self.metric]}
         return header(
             context.architecture, context.classes, context.preprocessing, context.native,
-            recipe=context.report["recipe"], **figure, task=self.task,
+            recipe=context.report["recipe"], **figure, task=self.task, **self.more(context),
         )  # fmt: skip
+
+    def more(self, context: Context) -> dict[str, Any]:
+        """Further entries of the header, by name."""
+        return {}
 
     def weights(self, context: Context, folder: Path) -> list[Artifact]:
         told = self.header(context)
-        save(context.student, folder / FILE, told)
-        return [Artifact(FILE, folder / FILE, "application/x-safetensors"), described(told, folder)]
+        path = folder / file_of(context)
+        save(context.student, path, told)
+        return [Artifact(path.name, path, "application/x-safetensors"), described(told, folder, context.name)]
 
     def bytes(self, context: Context) -> int:
         with TemporaryDirectory() as folder:
-            path = Path(folder) / FILE
+            path = Path(folder) / file_of(context)
             save(context.student, path, self.header(context))
             return path.stat().st_size
 

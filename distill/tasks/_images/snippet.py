@@ -50,7 +50,7 @@ def snippet(context: Context) -> str:
     """Python that loads `student.safetensors` and classifies `image.png`, both in the working directory."""
     name = resolve(context.architecture.name)
     how = context.preprocessing
-    if name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
+    if how.pixel_range is not None or name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
         return _OURS
     keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
     if name.library == "timm":

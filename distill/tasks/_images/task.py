@@ -13,15 +13,38 @@ from torch import Tensor
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
-from distill.models import CheckpointReport, Preprocessing, build, check, load, pin, preprocessing
+from distill.models import (
+    CheckpointReport,
+    Preprocessing,
+    build,
+    check,
+    classifier,
+    load,
+    pin,
+    preprocessing,
+    start_from,
+)
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
-from distill.recorded import recorded_classes, recorded_recipe, recorded_view
+from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks._base import Split, Task
+from distill.tasks._image_view import NOTHING, recorded, teacher_view
 from distill.tasks._network import Network
-from distill.tasks._opening import check_networks, check_order, device_of, recipe_of, splits_of
+from distill.tasks._opening import (
+    check_classes,
+    check_networks,
+    check_order,
+    check_start,
+    device_of,
+    recipe_of,
+    splits_of,
+    told_classes,
+)
+from distill.teacher_classes import match_classes
+from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, RunSpec
+from distill.warned import RunWarning
 
 
 class ImageTask(Task):
@@ -32,11 +55,14 @@ class ImageTask(Task):
     """
 
     outputs: int
+    _assumed: RunWarning | None = None
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
+        check_start(self.spec, run)
         self.run, self.recipe = run, recipe_of(run)
         self.device, why = device_of(run.config)
+        self.reasons = {"device": why}
         self.open(scratch)
         self.teacher = self._teacher()
         self.comparison = self._comparison()
@@ -44,7 +70,8 @@ class ImageTask(Task):
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
-        self.reasons = {"device": why}
+        if self.teacher is not None:
+            self.reasons["teacher_preprocessing"] = self._told()
 
     @abstractmethod
     def open(self, scratch: Path) -> None:
@@ -64,7 +91,19 @@ class ImageTask(Task):
             open_train=lambda order: self.loader(train, order),
             open_validation=lambda order: self.loader(validation, order),
             indices=train.tolist(),
+            taken=frozenset(self.start.taken) if self.start else frozenset(),
         )
+
+    def warnings(self) -> list[str]:
+        """Networks that were trained here know how they saw 16-bit grey."""
+        own = self.run.dataset.pixel_range
+        networks = {"teacher": self.teacher, "comparison": self.comparison}
+        return [
+            f"The {name} was trained on images whose pixel_range was {_words(network.preprocessing.pixel_range)}; this "
+            f"dataset's is {_words(own)}. If both hold 16-bit images, the {name} sees other brightnesses than it knows."
+            for name, network in networks.items()
+            if network is not None and network.recipe and network.preprocessing.pixel_range != own
+        ]
 
     @property
     def native(self) -> tuple[int, int] | None:
@@ -82,7 +121,11 @@ class ImageTask(Task):
 
     def make_student(self) -> tuple[Network, dict[str, str]]:
         config, given, data = self.config, self.run.student, self.dataset
+        source = self._source()
         how = preprocessing(given, config.image_size, data.native_size, data.channels)
+        if source is not None:
+            how = self._as_source(how, source)
+        how = replace(how, pixel_range=self.run.dataset.pixel_range)
         reason = "given" if config.image_size != "auto" else f"{how.size[0]} x {how.size[1]}: the student's input size"
         if config.image_size == "auto" and how.size == data.native_size:
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
@@ -90,7 +133,39 @@ class ImageTask(Task):
         seed_everything(config.seed)
         network = Network(self.build(given, how), architecture, how, config.recipe)
         self._check_runs(network)
-        return network, {"image_size": reason}
+        return network, {"image_size": reason} | self._started(network, source)
+
+    def _source(self) -> CheckpointReport | None:
+        """What the weights that the student starts from are. Raises `InvalidConfig`."""
+        given = self.run.start
+        if given is None:
+            return None
+        try:
+            return check(given.architecture, given.weights)
+        except InvalidTeacher as error:
+            message = f"The student cannot start from {given.label}: {error.message}"
+            raise InvalidConfig(message, error.remedy, error.details) from error
+
+    def _as_source(self, how: Preprocessing, source: CheckpointReport) -> Preprocessing:
+        """The student's view of pictures, as its weights are used to them; of another size where the run says so."""
+        assert self.run.start is not None
+        own, told = recorded(source), self.run.start.preprocessing or NOTHING
+        if own is None:
+            own = preprocessing(self.run.student, native_size=self.dataset.native_size, channels=source.in_channels)
+        own = replace(own, **told_view(told, source.in_channels))
+        return own if self.config.image_size == "auto" else replace(own, size=how.size)
+
+    def _started(self, network: Network, source: CheckpointReport | None) -> dict[str, str]:
+        """Give the student the weights that it starts from; what that was, by field."""
+        given = self.run.start
+        if given is None or source is None:
+            return {}
+        names = recorded_classes(source.metadata)
+        match = match_classes(source.num_classes, names, self.outputs, self.classes)
+        heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
+        module = load(source.architecture, given.weights, source.num_classes or None)
+        self.start = start_from(network.module, module, given.label, heads)
+        return {"weights": self.start.told()}
 
     @torch.no_grad()
     def _check_runs(self, network: Network) -> None:
@@ -108,40 +183,59 @@ class ImageTask(Task):
         given = self.run.teacher
         if given is None:
             return None
-        if given.num_classes not in (None, self.outputs):
-            raise InvalidConfig(
-                f"The teacher knows {given.num_classes} classes, the dataset has {self.outputs}.",
-                "Use a teacher of this dataset's classes, or the dataset of this teacher.",
-                {"teacher_classes": given.num_classes, "dataset_classes": self.outputs},
-            )
-        return replace(self._loaded("Teacher", given.architecture, given.weights), digest=given.digest)
+        report = check(given.architecture, given.weights, given.num_classes or None)
+        names, classes = recorded_classes(report.metadata), self.config.teacher_classes
+        match = match_classes(report.num_classes, names, self.outputs, self.classes, classes)
+        self.teacher_classes = check_classes(self.spec, self.config, match)
+        self.reasons |= told_classes(self.spec, match)
+        view = teacher_view(report, given.preprocessing)
+        self._assumed = assumed(view, self.dataset.native_size)
+        how = replace(self._seeing(report), **told_view(given.preprocessing or NOTHING, report.in_channels))
+        found = replace(self._network(report, given.weights, how), digest=given.digest)
+        if given.preprocessing is not None:
+            self._check_runs(found)
+        return found
+
+    def _told(self) -> str:
+        """How the teacher sees pictures, and who said so."""
+        assert self.run.teacher is not None
+        assert self.teacher is not None
+        given, how = self.run.teacher.preprocessing, self.teacher.preprocessing
+        said = f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told"
+        words = f"mean {list(how.mean)}, std {list(how.std)}, {how.size[0]} x {how.size[1]}, {how.channel_order}"
+        return f"{words}; {said}" + (f". {self._assumed}" if self._assumed else "")
+
+    def cautions(self) -> list[RunWarning]:
+        return [] if self._assumed is None else [self._assumed]
 
     def _comparison(self) -> Network | None:
         given = self.run.comparison
         if given is None:
             return None
         try:
-            found = self._loaded("Comparison", given.architecture, given.weights)
+            report = check(given.architecture, given.weights, self.outputs)
+            check_order("Comparison", recorded_classes(report.metadata), self.classes)
+            found = self._network(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:
             message = f"The comparison cannot be loaded: {error.message}"
             raise InvalidConfig(message, error.remedy, error.details) from error
         return replace(found, recipe=given.recipe or found.recipe)
 
-    def _loaded(self, who: str, architecture: Architecture, weights: str) -> Network:
-        report = check(architecture, weights, self.outputs)
-        check_order(who, recorded_classes(report.metadata), self.classes)
-        how = _recorded(report) or preprocessing(
+    def _seeing(self, report: CheckpointReport) -> Preprocessing:
+        """By the file's header, else by the network's default."""
+        return recorded(report) or preprocessing(
             report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
         )
-        module = load(report.architecture, weights, report.num_classes)
+
+    def _network(self, report: CheckpointReport, weights: str, how: Preprocessing) -> Network:
+        """The network in a file that `check` has reported on."""
+        module = load(report.architecture, weights, report.num_classes or None)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
 
 
-def _recorded(report: CheckpointReport) -> Preprocessing | None:
-    """The preprocessing in the header of a student of ours: how it was trained is how it must see."""
-    how = recorded_view(report.metadata, report.in_channels)
-    return None if how is None else Preprocessing(**how)
+def _words(between: tuple[int, int] | None) -> str:
+    return "not given" if between is None else f"{list(between)}"
 
 
 def workers_of(samples: Any) -> int:

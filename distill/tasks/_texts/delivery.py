@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from distill.export import Artifact, Context, Delivery, Graph, Skipped, class_section, described, share_in_words
+from distill.export import Artifact, Context, Delivery, Graph, Skipped, class_section, described, probed, share_in_words
 from distill.modalities.text.prompts import prompt
 from distill.modalities.text.records import Form
 from distill.models.language import open_folder, save_folder
@@ -119,7 +119,8 @@ class TextDelivery(Delivery):
         text = f"""# {context.architecture.name}, {report["recipe"]}
 
 {kind}, of {found["parameters"]:,} parameters, trained by Retort with the recipe `{report["recipe"]}` on
-{report["dataset"]["name"]}: {self.measured} {share_in_words(found["accuracy"])}. {report["verdict"]["text"]}
+{report["dataset"]["name"]}: {self.measured} {share_in_words(found["accuracy"])}.
+{report["verdict"]["text"]}{probed(report)}
 
 ## Use
 

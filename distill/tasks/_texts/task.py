@@ -34,8 +34,9 @@ from distill.recipes._features import DetachedHead
 from distill.tasks._base import Groups, Split
 from distill.tasks._classes import RowTask
 from distill.tasks._network import Network
-from distill.tasks._opening import check_order, device_of, recipe_of, share_of, splits_of
+from distill.tasks._opening import check_classes, check_start, device_of, recipe_of, share_of, splits_of, told_classes
 from distill.tasks._texts.student import load_text_student
+from distill.teacher_classes import match_classes
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
 from distill.types import Architecture, DistillConfig, Layer, RunSpec
@@ -56,6 +57,7 @@ class TextTask(RowTask):
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         run = _without_compiling(run)
         config = run.config
+        check_start(self.spec, run)
         self.recipe = recipe_of(run)
         self.device, why = device_of(config)
         self.dataset = self._opened(run)
@@ -75,7 +77,7 @@ class TextTask(RowTask):
         teacher = Network(
             module, _named(run, module), how, digest=run.teacher.digest, bytes=folder.bytes, tokens=tokens
         )
-        self.teacher = self._checked(teacher, headed, class_names(folder))
+        self.teacher = self._checked(teacher, headed, class_names(folder) if self.kind == "classify" else ())
         self._source = teacher
         self.comparison = self._comparison(how, tokens, scratch)
         for network in (self.teacher, self.comparison):
@@ -239,17 +241,13 @@ class TextTask(RowTask):
         return how, {"max_length": reason, "text_features": why}
 
     def _checked(self, teacher: Network, headed: bool, names: Sequence[str]) -> Network | None:
-        """The teacher, or None where it is a base model to start from. `names`: its own classes."""
-        if headed:
-            check_order("Teacher", names, self.classes)
-            return teacher
-        if not self.recipe.needs_teacher:
-            return None
-        raise InvalidConfig(
-            f"The teacher has no head for the dataset's {len(self.classes)} classes.",
-            "Fine-tune it first: a job with recipe cross_entropy and this teacher; its student is the teacher to use.",
-            {"teacher_classes": list(names)[:20], "dataset_classes": len(self.classes)},
-        )
+        """The teacher, or None where it is only started from. `headed`: it came with a head for this dataset; `names`:
+        what it calls its classes."""
+        theirs = None if headed else 0
+        match = match_classes(theirs, names, len(self.classes), self.classes, self.config.teacher_classes)
+        self.teacher_classes = check_classes(self.spec, self.config, match)
+        self.reasons |= told_classes(self.spec, match)
+        return teacher if match.same or self.recipe.needs_teacher else None
 
     def make_student(self) -> tuple[Network, dict[str, str]]:
         run, teacher = self.run, self._source

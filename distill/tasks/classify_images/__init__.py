@@ -13,15 +13,19 @@ SPEC = TaskSpec(
         Metric("accuracy", "accuracy", "share", higher_is_better=True, interval=True),
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
+        Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "fit_head"}),
+    settings=frozenset(
+        {"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes", "backbone_learning_rate"}
+    ),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
         "CSV or JSON with `image` (base64) and `label`",
     ),
+    student_weights=True,
     older_kind="",
 )

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from distill.export import Context, class_section, share_in_words
+from dataclasses import replace
+from typing import Any
+
+from distill.export import Context, Graph, class_section, probed, share_in_words
+from distill.models import Preprocessing
+from distill.recipes._composite import Composite
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.snippet import snippet
+from distill.tasks.classify_images.composite import told
 
 
 class ClassifierDelivery(PictureDelivery):
+    def graph(self, context: Context) -> Graph:
+        graph = super().graph(context)
+        return replace(graph, module=graph.module.traceable()) if isinstance(graph.module, Composite) else graph
+
+    def more(self, context: Context) -> dict[str, Any]:
+        return told(context)
+
     def card(self, context: Context) -> str:
         report, how = context.report, context.preprocessing
         student = report["student"]
@@ -16,7 +29,7 @@ class ClassifierDelivery(PictureDelivery):
 
 An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
 the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {share_in_words(student["accuracy"])}.
-{report["verdict"]["text"]}
+{report["verdict"]["text"]}{probed(report)}
 
 ## Use
 
@@ -24,8 +37,28 @@ the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {share_in_wo
 {snippet(context)}```
 
 Input: {how.channels} channels, {how.size[0]} x {how.size[1]} pixels, values / 255, less mean {list(how.mean)}, divided
-by std {list(how.std)}; {how.interpolation} resizing of the centre in that shape, of larger images {how.crop:g} of it.
+by std {list(how.std)}; {how.interpolation} resizing of the centre in that shape, of larger images {how.crop:g} of
+it.{_depth(how)}
 `student.json` has the same, machine-readable; so has the header of `student.safetensors`. `report.md` compares the
 student with its teacher and says how it was trained.
 
-{class_section(context)}"""
+{_beside(context)}{class_section(context)}"""
+
+
+def _depth(how: Preprocessing) -> str:
+    if how.pixel_range is None:
+        return ""
+    low, high = how.pixel_range
+    return f"\nOf grey with 16 bits a pixel the values {low} to {high} are read as 0 to 255, which `load_student` does."
+
+
+def _beside(context: Context) -> str:
+    """The card's section of the networks that are delivered beside the student."""
+    if not context.companions:
+        return ""
+    lines = [
+        f"* `{each.name}.safetensors`: test accuracy {share_in_words(each.report['student']['accuracy'])}, "
+        f"{each.report['student']['parameters']:,} parameters. `load_student` reads it as it reads the student."
+        for each in context.companions
+    ]
+    return "\n".join(["## Beside the student", "", *lines, "", ""])

@@ -1,4 +1,4 @@
-"""What is known of a job before it runs: teacher and dataset have the same classes."""
+"""What is known of a job before it runs: recipes that read logits want a teacher of the dataset's classes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from distill.tasks._image_forecast import ImageForecast
 from distill.tasks.classify_images import SPEC
-from distill.tasks.forecast import Misfit, Parts, same_classes
+from distill.tasks.forecast import Misfit, Parts, class_misfits
 
 
 class Classifiers(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return same_classes(parts)
+        return class_misfits(parts, SPEC.offers)
 
 
 ENTRY = Classifiers(SPEC.name)

@@ -13,6 +13,8 @@ from distill.models import Preprocessing, check, load
 from distill.predictions import Prediction, in_parts
 from distill.tasks._images.loading import header_of
 from distill.tasks._images.seeing import Picture, seen
+from distill.tasks.classify_images.composite import ENTRY as COMPOSITE
+from distill.tasks.classify_images.composite import load_composite
 from distill.types import Architecture
 
 
@@ -49,6 +51,9 @@ class Student:
 def load_classifier(path: Path) -> Student:
     """Raises `InvalidTeacher` for a file that no run of this task wrote."""
     said = header_of(path)
+    if COMPOSITE in said.metadata:
+        made = load_composite(said, path)
+        return Student(made, said.architecture, said.classes, said.preprocessing, said.native)
     report = check(said.architecture, path, len(said.classes))
     model = load(report.architecture, path, len(said.classes))
     return Student(model, report.architecture, said.classes, said.preprocessing, said.native)

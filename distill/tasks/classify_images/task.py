@@ -12,15 +12,17 @@ from distill.answers import ClassAnswer
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.modalities.images import Loader, open_dataset
-from distill.tasks._base import Groups, Split
+from distill.tasks._base import Groups, Report, Split
 from distill.tasks._classes import RowTask
 from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks._linear_probe import linear_probe
 from distill.tasks._network import Network
 from distill.tasks._opening import share_of
 from distill.tasks.classify_images import SPEC
 from distill.tasks.classify_images.delivery import ClassifierDelivery
 from distill.tasks.classify_images.student import load_classifier
 from distill.training.data import Order, Source, TrainData
+from distill.types import Layer
 
 
 class ClassifyImages(RowTask, ImageTask):
@@ -64,6 +66,14 @@ class ClassifyImages(RowTask, ImageTask):
         sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
         source = self.plain_loader("train", sample, network)
         return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
+
+    def undeliverable(self, network: Network) -> str | None:
+        if self.teacher_classes.same:
+            return None
+        return f"the teacher's classifier, which it ends in, answers other classes ({self.teacher_classes.reason})"
+
+    def worth(self, network: Network, layer: Layer) -> Report:
+        return linear_probe(self, network, layer)
 
     @staticmethod
     def load_student(path: Path) -> Any:

@@ -1,5 +1,5 @@
-"""What is known of a job before it runs. A base model without a head for these classes may be started from by a recipe
-that needs no teacher."""
+"""What is known of a job before it runs. A model without a head for these classes is a teacher of features, or started
+from by a recipe that needs no teacher."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from distill.tasks._text_forecast import TextForecast
 from distill.tasks.classify_text import SPEC
-from distill.tasks.forecast import Misfit, Parts, same_classes
+from distill.tasks.forecast import Misfit, Parts, class_misfits
 
 
 class Classifiers(TextForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return same_classes(parts) if parts.needs_teacher else iter(())
+        return class_misfits(parts, SPEC.offers)
 
     def headed(self, parts: Parts) -> bool:
-        return (parts.teacher or {}).get("num_classes") == (parts.classes or 0)
+        return parts.needs_teacher or (parts.teacher or {}).get("num_classes") == (parts.classes or 0)
 
 
 ENTRY = Classifiers(SPEC.name)

@@ -9,12 +9,13 @@ from distill.answers import ClassAnswer
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
 from distill.models.language.config import head_reads
-from distill.tasks._base import Groups
+from distill.tasks._base import Groups, Report
+from distill.tasks._linear_probe import linear_probe
 from distill.tasks._network import Network
 from distill.tasks._texts.delivery import ClassifierDelivery
 from distill.tasks._texts.task import TextTask
 from distill.tasks.classify_text import SPEC
-from distill.types import RunSpec
+from distill.types import Layer, RunSpec
 
 
 class ClassifyText(TextTask):
@@ -35,6 +36,9 @@ class ClassifyText(TextTask):
         """One row a text: what the view reads of it, the mean where that is single tokens (**our choice**)."""
         view = SequenceView("mean") if self.view.per_token else self.view
         return self.grouped(network, self.samples("train", network), view)
+
+    def worth(self, network: Network, layer: Layer) -> Report:
+        return linear_probe(self, network, layer)
 
 
 ENTRY = ClassifyText

@@ -28,6 +28,7 @@ class GenerateText(TextTask):
     """An answer to an instruction or a conversation; every token of it is one prediction."""
 
     spec, kind = SPEC, "generate"
+    checked_samples = 64
     delivery = DecoderDelivery(SPEC.name)
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:

@@ -23,7 +23,7 @@ SPEC = TaskSpec(
         "transformers:segformer",
     ),
     per_class="IoU",
-    settings=frozenset({"augmentation", "image_size", "channels_last"}),
+    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
     recipes=(
         "blockwise_logit",
         "cross_entropy",
@@ -42,4 +42,5 @@ SPEC = TaskSpec(
         "`classes.txt`, `label_colors.txt` or `classes.json` names the classes",
     ),
     student_hint="`retort:fpn` takes any timm network as its option `backbone`.",
+    student_weights=True,
 )

@@ -1,17 +1,17 @@
-"""What is known of a job before it runs: teacher and dataset have the same classes."""
+"""What is known of a job before it runs: recipes that read logits want a teacher of the dataset's classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from distill.tasks._image_forecast import ImageForecast
-from distill.tasks.forecast import Misfit, Parts, same_classes
+from distill.tasks.forecast import Misfit, Parts, class_misfits
 from distill.tasks.segment_images import SPEC
 
 
 class Segmenters(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return same_classes(parts)
+        return class_misfits(parts, SPEC.offers)
 
 
 ENTRY = Segmenters(SPEC.name)

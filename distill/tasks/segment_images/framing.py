@@ -61,7 +61,7 @@ def show(image: Image.Image, frame: Frame, how: Preprocessing) -> NDArray[np.uin
     if (height, width) != image.size[::-1] or frame.box != whole(image.size[::-1]).box:
         image = image.resize((width, height), RESAMPLING[how.interpolation], box=frame.box)
     if (height, width) != how.size:
-        mean = [round(255 * value) for value in how.mean]
+        mean = [max(0, round(255 * value)) for value in how.rgb_mean]
         colour = tuple(mean) if image.mode == "RGB" and len(mean) == 3 else round(sum(mean) / len(mean))
         canvas = Image.new(image.mode, how.size[::-1], colour)
         canvas.paste(image, (left, top))

@@ -15,7 +15,8 @@ from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
-from distill.modalities.images.sources import Picked, Source, UnreadableImage, finished, opened
+from distill.modalities.images.depth import PixelRange, range_notes
+from distill.modalities.images.sources import Picked, Source, UnreadableImage, finished, opened, peak
 from distill.tasks.segment_images.kinds import Opened, Pairs, open_pairs
 from distill.tasks.segment_images.legend import (
     Colour,
@@ -86,6 +87,8 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     Every mask is decoded, in every run: its values are checked, its pixels counted. Raises `InvalidDataset`.
     """
     found = open_pairs(dataset, limits, scratch)
+    for pairs in found.splits.values():
+        pairs.images.scale(dataset.pixel_range)
     scans = {name: _Scan(pairs, limits, found.legend) for name, pairs in found.splits.items()}
     _check_left_out(scans, limits)
     legend = _legend(found, scans)
@@ -95,12 +98,14 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         splits[name], empty = scan.split(legend, name)
         bare += empty
     notes = [*found.notes, *(legend.notes if found.legend is None else ()), *_notes(scans, bare)]
+    notes += range_notes(scans, dataset.pixel_range, sum(len(scan.pairs.images) for scan in scans.values()))
     if "test" not in splits:
         splits = _hold_out(splits["train"])
         notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by rarest class, seed {HOLD_OUT_SEED}.")
     notes += _nowhere(legend, splits)
     return Raw(
-        dataset.name, legend, splits["train"], splits["test"], digest(legend, splits), tuple(notes),
+        dataset.name, legend, splits["train"], splits["test"],
+        digest(legend, splits, dataset.pixel_range), tuple(notes),
         _merged(scan.corrupt for scan in scans.values()), _merged(scan.other_size for scan in scans.values()),
         found.unmasked, sum(scan.verified for scan in scans.values()),
     )  # fmt: skip
@@ -114,10 +119,13 @@ def strata(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
     return rarest
 
 
-def digest(legend: Legend, splits: dict[str, Split]) -> str:
-    """sha256, hex, over the classes, what values mean, and per split in order every image with its mask."""
+def digest(legend: Legend, splits: dict[str, Split], between: PixelRange | None = None) -> str:
+    """sha256, hex, over the classes, what values mean, and per split in order every image with its mask; and the range
+    in which 16-bit grey is read, where one was given."""
     meaning = [legend.classes, sorted(legend.values.items()), sorted(legend.colours.items())]
     whole = hashlib.sha256(b"retort masks 1\n" + json.dumps(meaning).encode())
+    if between is not None:
+        whole.update(f"\npixel range {between[0]} {between[1]}\n".encode())
     for name in sorted(splits):
         whole.update(f"\n{name} {len(splits[name])}\n".encode())
         whole.update(b"".join(splits[name].digests))
@@ -139,6 +147,7 @@ class _Scan:
     palette: tuple[Colour, ...] | None = None
     corrupt: dict[str, str] = field(default_factory=dict)
     other_size: dict[str, str] = field(default_factory=dict)
+    peaks: list[int] = field(default_factory=list)  # of 16-bit images
     verified: int = 0
 
     def __post_init__(self) -> None:
@@ -154,6 +163,8 @@ class _Scan:
         image, head = opened(data, name, self.limits.pixels)
         if self._budget > 0:
             self._budget -= head.height * head.width
+            if (brightest := peak(image)) is not None:
+                self.peaks.append(brightest)
             finished(image)
             self.verified += 1
         mask_name = self.pairs.masks.name(i)

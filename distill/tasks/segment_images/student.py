@@ -64,7 +64,8 @@ class Segmenter:
     @torch.inference_mode()
     def logits(self, picture: Picture) -> Tensor:
         """A file or PIL image -> (classes, h, w) float32 at the picture's size."""
-        image, how = decoded(picture), self.preprocessing
+        how = self.preprocessing
+        image = decoded(picture, how.pixel_range)
         size = (image.height, image.width)
         seen = Normaliser(how, torch.device("cpu"))(torch.from_numpy(show(image, whole(size), how))[None])
         found = logits_of(self.model(seen)).float()

@@ -17,7 +17,9 @@ const NETWORKS: [string, string][] = [
 ];
 
 export function readFigures(report: unknown): Figures {
-  const known = NETWORKS.map(([key, title]) => ({ title, byClass: bag(bag(bag(report)[key]).per_class) })).filter(({ byClass }) => Object.keys(byClass).length > 0);
+  const beside = Object.entries(bag(bag(report).companions)).map(([key, column]) => ({ title: key === "composite" ? "Composite" : key, column }));
+  const networks = [...NETWORKS.map(([key, title]) => ({ title, column: bag(report)[key] })), ...beside];
+  const known = networks.map(({ title, column }) => ({ title, byClass: bag(bag(column).per_class) })).filter(({ byClass }) => Object.keys(byClass).length > 0);
   const names = Object.keys(known[0]?.byClass ?? {});
   const cell = (column: Bag, name: string, key: string): number | null => number(bag(column[name])[key]);
   return {

@@ -31,10 +31,18 @@ export interface TextData {
   maxLength: number | null;
 }
 
+/** A setting that the comparison does not have in common with this run. */
+export interface Differing {
+  field: string;
+  ours: string;
+  theirs: string;
+}
+
 export interface Result {
   columns: Column[];
   verdict: string;
   beats: boolean | null;
+  differences: Differing[];
   againstTeacher: Share | null;
   ending: string;
   /** Null where samples have no length. */
@@ -55,7 +63,7 @@ export function share(value: unknown): Share | null {
   return { value: middle, low: number(found.low) ?? undefined, high: number(found.high) ?? undefined, n: number(found.n) ?? undefined };
 }
 
-const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison" };
+const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison", composite: "Composite" };
 
 function column(name: string, value: unknown): Column | null {
   const found = bag(value);
@@ -102,10 +110,29 @@ function textData(dataset: Bag | null): TextData | null {
   };
 }
 
+/** A value of a configuration, or a network with its options, in words. */
+function told(value: unknown): string {
+  const network = bag(value);
+  if (network && typeof network.name === "string") {
+    const options = Object.entries(bag(network.options) ?? {}).map(([name, option]) => `${name} ${String(option)}`);
+    return [network.name, ...options].join(", ");
+  }
+  if (value === null || value === undefined) return "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function differing(verdict: Bag | null): Differing[] {
+  const found = Array.isArray(verdict?.differences) ? verdict.differences : [];
+  return found.map(bag).filter((each) => each !== null).map((each) => ({ field: string(each.field), ours: told(each.ours), theirs: told(each.theirs) }));
+}
+
 export function readResult(job: Pick<Job, "result">): Result | null {
   const found = bag(job.result);
   if (found === null) return null;
-  const columns = ["teacher", "student", "comparison"].map((name) => column(name, found[name])).filter((each) => each !== null);
+  const own = ["teacher", "student", "comparison"].map((name) => column(name, found[name]));
+  const beside = Object.entries(bag(found.companions) ?? {}).map(([name, value]) => column(name, value));
+  const columns = [...own, ...beside].filter((each) => each !== null);
   if (columns.length === 0) return null;
   const verdict = bag(found.verdict);
   const beats = verdict?.beats;
@@ -113,6 +140,7 @@ export function readResult(job: Pick<Job, "result">): Result | null {
     columns,
     verdict: string(verdict?.text),
     beats: typeof beats === "boolean" ? beats : null,
+    differences: differing(verdict),
     againstTeacher: share(found.against_teacher),
     ending: string(bag(found.training)?.ending),
     text: textData(bag(found.dataset)),

@@ -410,6 +410,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on from a finished job
+         * @description Queue a new job whose student starts from this one's student, with its settings unless the body says otherwise:
+         *     another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`.
+         */
+        post: operations["extend_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs/{job_id}/q-curve": {
         parameters: {
             query?: never;
@@ -1186,6 +1207,20 @@ export interface components {
             href: string;
         };
         /**
+         * ArtifactReference
+         * @description A file that one of your jobs made.
+         */
+        ArtifactReference: {
+            /** Job Id */
+            job_id: string;
+            /**
+             * Name
+             * @description Either name of a student's file finds the job's student.
+             * @default student.safetensors
+             */
+            name: string;
+        };
+        /**
          * AttemptList
          * @description All attempts, first to last.
          */
@@ -1497,6 +1532,12 @@ export interface components {
              */
             digest: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @example null
+             */
+            pixel_range?: number[] | null;
+            /**
              * Report
              * @description What the inspection found, with `task`: the rest is the task's own.
              * @example {
@@ -1683,6 +1724,13 @@ export interface components {
              */
             student_layers?: string[] | null;
             /**
+             * Teacher Classes
+             * @description Whether the teacher's classes are the dataset's. `auto`: by number, and by names where both sides have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.
+             * @default auto
+             * @enum {string}
+             */
+            teacher_classes: "auto" | "same" | "other";
+            /**
              * Quality Samples
              * @description N: class-stratified samples for the Q curve.
              * @default 5000
@@ -1721,6 +1769,12 @@ export interface components {
              * @default auto
              */
             learning_rate: number | "auto";
+            /**
+             * Backbone Learning Rate
+             * @description Peak for what the student took of the weights that it starts from; what is new has learning_rate.
+             * @default auto
+             */
+            backbone_learning_rate: number | "auto";
             /**
              * Fit Head
              * @description Fit the classifier anew, after training, on the finished backbone's features.
@@ -1862,6 +1916,11 @@ export interface components {
              */
             dataset: string;
             /**
+             * Warnings
+             * @description What its run would warn of, as far as inspections tell.
+             */
+            warnings: components["schemas"]["JobWarning"][];
+            /**
              * Input Bytes
              * @description Bytes of teacher and dataset that a worker fetches.
              * @example 87000000
@@ -1964,7 +2023,7 @@ export interface components {
             seq: number;
             /**
              * Kind
-             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, result.
+             * @description status, phase, resolved, layers, layer_quality, selection, metrics, checkpoint, artifact, warning, result.
              * @example status
              */
             kind: string;
@@ -2002,6 +2061,35 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["EventOut"][];
+        };
+        /**
+         * FromArtifact
+         * @description Weights of a finished job's student.
+         */
+        FromArtifact: {
+            artifact: components["schemas"]["ArtifactReference"];
+        };
+        /**
+         * FromCheckpoint
+         * @description Weights of any registered checkpoint: teachers are what `POST /teachers` registers.
+         */
+        FromCheckpoint: {
+            /**
+             * Checkpoint
+             * @description Id of a ready teacher.
+             */
+            checkpoint: string;
+        };
+        /**
+         * FromTeacher
+         * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
+         */
+        FromTeacher: {
+            /**
+             * Teacher
+             * @description Id of a ready teacher.
+             */
+            teacher: string;
         };
         /**
          * HubReference
@@ -2068,9 +2156,9 @@ export interface components {
             dataset: string | components["schemas"]["NamedReference"];
             /**
              * Student
-             * @description The student's architecture: a catalogue name, or one with options.
+             * @description The student's architecture: a catalogue name, or one with options, and with weights to start from.
              */
-            student: string | components["schemas"]["Architecture"];
+            student: string | components["schemas"]["StudentCreate"];
             config?: components["schemas"]["DistillConfig"];
             /**
              * Name
@@ -2110,6 +2198,45 @@ export interface components {
             max_runtime_seconds?: number | null;
         };
         /**
+         * JobExtend
+         * @description How a new job goes on from a finished one. What is left out is as it was there.
+         * @example {
+         *       "epochs": 20
+         *     }
+         */
+        JobExtend: {
+            /**
+             * Epochs
+             * @description Of the new job: a schedule of its own.
+             */
+            epochs: number;
+            /**
+             * Config
+             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; `max_steps` is dropped unless given.
+             * @example {
+             *       "recipe": "cross_entropy"
+             *     }
+             */
+            config?: {
+                [key: string]: unknown;
+            };
+            /** Teacher */
+            teacher?: string | null;
+            /** Dataset */
+            dataset?: string | components["schemas"]["NamedReference"] | null;
+            /** Compare With */
+            compare_with?: string | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Labels */
+            labels?: {
+                [key: string]: string;
+            } | null;
+        };
+        /**
          * JobOut
          * @description A job. `links` holds what can be read, and those actions that its status allows now.
          * @example {
@@ -2117,6 +2244,7 @@ export interface components {
          *       "compare_with": null,
          *       "config": {
          *         "augmentation": "none",
+         *         "backbone_learning_rate": "auto",
          *         "batch_size": 128,
          *         "cache_memory_bytes": 4294967296,
          *         "cache_teacher": "auto",
@@ -2145,6 +2273,7 @@ export interface components {
          *         "selection": "auto",
          *         "selection_parameters": {},
          *         "student_layers": null,
+         *         "teacher_classes": "auto",
          *         "teacher_layers": null,
          *         "test_limit": null,
          *         "text_features": "auto",
@@ -2194,8 +2323,10 @@ export interface components {
          *           "width": 8
          *         }
          *       },
+         *       "student_weights": null,
          *       "task": "classify_images",
-         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "warnings": []
          *     }
          */
         JobOut: {
@@ -2230,6 +2361,13 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             student: components["schemas"]["Architecture"];
+            /**
+             * Student Weights
+             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights.
+             */
+            student_weights: {
+                [key: string]: unknown;
+            } | null;
             /** Teacher */
             teacher: string | null;
             /** Dataset */
@@ -2273,6 +2411,11 @@ export interface components {
             result: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Warnings
+             * @description What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing.
+             */
+            warnings: components["schemas"]["JobWarning"][];
             /**
              * Error
              * @description {code, message, remedy, fault, retryable, details}.
@@ -2349,6 +2492,41 @@ export interface components {
              * @default 0
              */
             priority: number;
+        };
+        /**
+         * JobWarning
+         * @description Something that is probably wrong with a job that goes on.
+         */
+        JobWarning: {
+            /**
+             * Code
+             * @description teacher_near_chance, teacher_permuted, preprocessing_assumed.
+             * @example teacher_near_chance
+             */
+            code: string;
+            /**
+             * Message
+             * @description What was found.
+             * @example The teacher is hardly better than guessing.
+             */
+            message: string;
+            /**
+             * Remedy
+             * @description What to change.
+             * @example Check that it was trained on these classes.
+             */
+            remedy: string;
+            /**
+             * Details
+             * @description Figures by name.
+             * @example {
+             *       "accuracy": 0.1,
+             *       "n": 1000
+             *     }
+             */
+            details: {
+                [key: string]: unknown;
+            };
         };
         /**
          * KeyCreate
@@ -2798,6 +2976,22 @@ export interface components {
              * @example true
              */
             needs_layers: boolean;
+            /**
+             * Reads Logits
+             * @description Whether it learns from the teacher's logits, and so wants a teacher of the dataset's classes.
+             * @example false
+             */
+            reads_logits: boolean;
+            /**
+             * Features Alone
+             * @description Values of its parameters, any one of which makes it learn without the teacher's logits; empty: there is none, or it never reads them.
+             * @example {
+             *       "kl": false
+             *     }
+             */
+            features_alone: {
+                [key: string]: unknown;
+            };
         };
         /**
          * ResourcePatch
@@ -2875,6 +3069,32 @@ export interface components {
             by_kind: {
                 [key: string]: number;
             };
+        };
+        /**
+         * StudentCreate
+         * @description An architecture, and the weights that it starts from.
+         */
+        StudentCreate: {
+            /**
+             * Name
+             * @example retort:resnet8
+             */
+            name: string;
+            /**
+             * Options
+             * @description Keyword arguments of the architecture's constructor (widths, depths), from an allow-list.
+             * @example {
+             *       "width": 8
+             *     }
+             */
+            options?: {
+                [key: string]: boolean | number | string | number[];
+            };
+            /**
+             * Weights
+             * @description Of the student's own architecture, or of a deeper network of its family; a head of other classes is made anew. Null: random weights, or as the architecture's options say.
+             */
+            weights?: components["schemas"]["FromTeacher"] | components["schemas"]["FromCheckpoint"] | components["schemas"]["FromArtifact"] | null;
         };
         /**
          * SystemOut
@@ -3078,6 +3298,12 @@ export interface components {
              */
             needs_teacher: boolean;
             /**
+             * Student Weights
+             * @description Whether a job may name the weights that its student starts from.
+             * @example true
+             */
+            student_weights: boolean;
+            /**
              * Files
              * @description Which files make a dataset of it, a sentence each.
              * @example [
@@ -3137,6 +3363,11 @@ export interface components {
              */
             source: components["schemas"]["TeacherSource"] | null;
             /**
+             * @description What was told at registration; `report.preprocessing` is what came of it.
+             * @example null
+             */
+            preprocessing?: components["schemas"]["TeacherPreprocessing"] | null;
+            /**
              * Report
              * @example {
              *       "num_classes": 10,
@@ -3182,6 +3413,62 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["TeacherOut"][];
+        };
+        /**
+         * TeacherPreprocessing
+         * @description How a teacher of pictures was shown them when it was trained; what is left out is taken from its file's header,
+         *     else from the default of its architecture. x = (v / 255 - mean) / std for each channel, v the bytes.
+         */
+        TeacherPreprocessing: {
+            /**
+             * Mean
+             * @description Of values from 0 to 1 (of bytes: divide by 255), in the network's own order of channels; one for grey pictures.
+             * @default null
+             * @example [
+             *       0.485,
+             *       0.456,
+             *       0.406
+             *     ]
+             */
+            mean: number[] | null;
+            /**
+             * Std
+             * @description Like `mean`, above 0.
+             * @default null
+             * @example [
+             *       0.229,
+             *       0.224,
+             *       0.225
+             *     ]
+             */
+            std: number[] | null;
+            /**
+             * Input Size
+             * @description Pixels a side, or [height, width].
+             * @default null
+             * @example 224
+             */
+            input_size: number | number[] | null;
+            /**
+             * Interpolation
+             * @default null
+             * @example bicubic
+             */
+            interpolation: ("nearest" | "bilinear" | "bicubic") | null;
+            /**
+             * Crop Pct
+             * @description Share of a larger picture's shorter side that the centre crop keeps.
+             * @default null
+             * @example 0.875
+             */
+            crop_pct: number | null;
+            /**
+             * Channel Order
+             * @description BGR: OpenCV's and Caffe's; the channels are exchanged for this teacher.
+             * @default null
+             * @example RGB
+             */
+            channel_order: ("RGB" | "BGR") | null;
         };
         /**
          * TeacherSource
@@ -3834,6 +4121,19 @@ export interface components {
              */
             task: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -3886,6 +4186,19 @@ export interface components {
              */
             task: string;
             /**
+             * Pixel Range
+             * @description For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are.
+             * @default null
+             * @example [
+             *       0,
+             *       4095
+             *     ]
+             */
+            pixel_range: [
+                number,
+                number
+            ] | null;
+            /**
              * Labels
              * @description Your own names and values, to filter by.
              * @example {
@@ -3895,20 +4208,6 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
-        };
-        /**
-         * ArtifactReference
-         * @description A file that one of your jobs made.
-         */
-        ArtifactReference: {
-            /** Job Id */
-            job_id: string;
-            /**
-             * Name
-             * @description Either name of a student's file finds the job's student.
-             * @default student.safetensors
-             */
-            name: string;
         };
         /**
          * TeacherFromArtifact
@@ -3959,6 +4258,11 @@ export interface components {
                 [key: string]: string;
             };
             /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
+            /**
              * Upload
              * @description Id of the upload.
              */
@@ -3990,6 +4294,11 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
             /**
              * Uploads
              * @description Ids of the uploads, each with its file's own name.
@@ -4023,6 +4332,11 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /**
+             * @description How it sees pictures, where its file does not tell; of networks of pictures alone.
+             * @default null
+             */
+            preprocessing: components["schemas"]["TeacherPreprocessing"] | null;
             huggingface: components["schemas"]["HubReference"];
         };
     };
@@ -5062,6 +5376,8 @@ export interface operations {
                     name?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
+                    /** @description JSON object: how it sees pictures (`TeacherPreprocessing`), where its file does not tell. */
+                    preprocessing?: string;
                 };
             };
         };
@@ -5745,6 +6061,8 @@ export interface operations {
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
+                    /** @description JSON: [low, high]. For grey images of 16 bits a pixel: the values that become black (0) and white (255), as [0, 4095] for 12 bits; null: the upper byte is kept. Images of 8 bits are read as they are. */
+                    pixel_range?: string;
                     /** @description JSON object of strings. */
                     labels?: string;
                 };
@@ -7748,6 +8066,157 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
                         code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    extend_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
+                prefer?: string | null;
+                /** @description Any text of your own: the same key and body within 24 h make one resource, however often sent. */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobExtend"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request" | "malformed_json";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed" | "origin_not_allowed";
+                    };
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "not_found";
+                    };
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "lost_race" | "dataset_not_ready" | "job_not_succeeded" | "idempotency_key_in_flight";
+                    };
+                };
+            };
+            /** @description Payload too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "payload_too_large";
+                    };
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited" | "quota_exceeded";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing" | "input_damaged" | "oom_host" | "trainer_crashed" | "disk_full" | "sandbox_unavailable";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable" | "no_catalogue";
                     };
                 };
             };

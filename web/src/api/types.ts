@@ -13,6 +13,7 @@ export type Attempt = Schemas["AttemptOut"];
 export type Checkpoint = Schemas["CheckpointOut"];
 export type Artifact = Schemas["ArtifactOut"];
 export type Teacher = Schemas["TeacherOut"];
+export type TeacherPreprocessing = Partial<Schemas["TeacherPreprocessing"]>;
 export type Dataset = Schemas["DatasetOut"];
 export type Architecture = Schemas["Architecture"];
 export type ArchitectureEntry = Schemas["ArchitectureOut"];

@@ -1,10 +1,11 @@
 import { type ReactNode, useState } from "react";
 
-import type { Catalogue, Dataset, Recipe, Task, Teacher } from "../api/types";
+import type { Catalogue, Dataset, Job, Recipe, Task, Teacher } from "../api/types";
 import type { Older } from "../hooks/useOlder";
 import { useTasks } from "../hooks/useTasks";
-import { EMPTY, NAMED } from "../lib/draft";
+import { EMPTY, FINISHED, NAMED, REGISTERED } from "../lib/draft";
 import { words } from "../lib/format";
+import { title } from "../lib/jobs";
 import { architectureOf, classWords, teacherFindings } from "../lib/report";
 import { named, ofTeacher, samplesOf, titles } from "../lib/tasks";
 import { AddDataset } from "./AddDataset";
@@ -111,6 +112,49 @@ export function TeacherChoice({ teachers, wanted, base, ...choice }: TeacherChoi
         </option>
       ))}
     </Pick>
+  );
+}
+
+interface StartProps {
+  teachers: Teacher[];
+  jobs: Job[];
+  chosen: string;
+  error?: string;
+  onChoose: (start: string) => void;
+}
+
+/** What the student starts from, where not from random weights. */
+export function StartChoice({ teachers, jobs, chosen, error, onChoose }: StartProps) {
+  const ready = teachers.filter(({ status }) => status === "ready");
+  const listed = ["", ...ready.map(({ id }) => REGISTERED + id), ...jobs.map(({ id }) => FINISHED + id)];
+  return (
+    <label className="field">
+      <span>Starts from</span>
+      <select aria-label="Starts from" value={chosen} onChange={(event) => onChoose(event.target.value)} aria-invalid={error ? true : undefined}>
+        <option value="">random weights</option>
+        {!listed.includes(chosen) && <option value={chosen}>{chosen.split(":")[1]} (not among those listed)</option>}
+        {ready.length > 0 && (
+          <optgroup label="Registered checkpoints">
+            {ready.map((teacher) => (
+              <option key={teacher.id} value={REGISTERED + teacher.id}>
+                {teacher.name || teacher.id} ({architectureOf(teacher)})
+              </option>
+            ))}
+          </optgroup>
+        )}
+        {jobs.length > 0 && (
+          <optgroup label="Students of finished jobs">
+            {jobs.map((job) => (
+              <option key={job.id} value={FINISHED + job.id}>
+                {title(job)} ({job.student.name})
+              </option>
+            ))}
+          </optgroup>
+        )}
+      </select>
+      <span className="help">Weights of its own architecture, or of a deeper network of its family. A head of other classes is made anew.</span>
+      {error && <span className="help error">{error}</span>}
+    </label>
   );
 }
 

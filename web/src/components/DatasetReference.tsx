@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 
 import { api, unwrap } from "../api/client";
 import type { Dataset, System } from "../api/types";
+import { type PixelRange, PixelRangeField } from "./PixelRange";
 import { Problem } from "./Problem";
 
 const EXAMPLES: Record<System["dataset_references"][number], string> = {
@@ -22,6 +23,7 @@ export function DatasetReference({ schemes, onDone }: Props) {
   const [test, setTest] = useState("");
   const [split, setSplit] = useState(false);
   const [name, setName] = useState("");
+  const [range, setRange] = useState<PixelRange | null>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
 
@@ -32,7 +34,7 @@ export function DatasetReference({ schemes, onDone }: Props) {
     const whole = { url: url.trim(), ...(sha256.trim() ? { sha256: sha256.trim().toLowerCase() } : {}) };
     const files = split ? { train_reference: whole, test_reference: { url: test.trim() } } : { reference: whole };
     try {
-      onDone((await unwrap(api.POST("/datasets", { body: { ...files, name } as never }))) as Dataset);
+      onDone((await unwrap(api.POST("/datasets", { body: { ...files, name, ...(range ? { pixel_range: range } : {}) } as never }))) as Dataset);
     } catch (thrown) {
       setError(thrown);
     }
@@ -68,6 +70,7 @@ export function DatasetReference({ schemes, onDone }: Props) {
           <input value={name} maxLength={200} placeholder="the file's" onChange={(event) => setName(event.target.value)} />
         </label>
       </div>
+      <PixelRangeField onRange={setRange} />
       {error !== null && <Problem error={error} />}
       <button type="submit" className="button primary" disabled={busy || !url.trim() || (split && !test.trim())}>
         {busy ? "Fetching and inspecting…" : "Fetch and register"}

@@ -168,6 +168,11 @@ export function JobActions(props: Props & { onRetried: () => void }) {
         </button>
       )}
       {"student" in job.links && <AsTeacher job={job} />}
+      {"extend" in job.links && (
+        <button type="button" className="button" title="A new job whose student starts from this one's" onClick={() => navigate(`/new?from=${job.id}&extend=1`)}>
+          Go on
+        </button>
+      )}
       <button type="button" className="button" title="A new job that starts from this one's settings" onClick={() => navigate(`/new?from=${job.id}`)}>
         <Icon name="copy" size={16} /> Clone
       </button>

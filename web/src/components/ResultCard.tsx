@@ -1,4 +1,4 @@
-import { type Column, figureAt, noteOf, type Result, type Share, type TextData } from "../api/result";
+import { type Column, type Differing, figureAt, noteOf, type Result, type Share, type TextData } from "../api/result";
 import type { Job, Metric } from "../api/types";
 import { useTasks } from "../hooks/useTasks";
 import { csv } from "../lib/csv";
@@ -66,6 +66,7 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
           <Prose text={result.verdict} />
         </p>
       )}
+      {result.differences.length > 0 && <Differences found={result.differences} />}
       <div className="scroll" tabIndex={0} role="region" aria-label="Result">
         <table className="plain results">
           <thead>
@@ -106,6 +107,31 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
         {result.text ? ` ${cutWords(result.text, samplesOf(task))}` : ""}
       </p>
     </Card>
+  );
+}
+
+/** What keeps the comparison from being one of like with like, setting by setting. */
+function Differences({ found }: { found: Differing[] }) {
+  return (
+    <table className="plain differences">
+      <caption className="small">How the comparison differs</caption>
+      <thead>
+        <tr>
+          <th scope="col">Setting</th>
+          <th scope="col">Student</th>
+          <th scope="col">Comparison</th>
+        </tr>
+      </thead>
+      <tbody>
+        {found.map(({ field, ours, theirs }) => (
+          <tr key={field}>
+            <th scope="row">{words(field)}</th>
+            <td>{ours}</td>
+            <td>{theirs}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

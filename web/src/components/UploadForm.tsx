@@ -6,9 +6,12 @@ import { useTasks } from "../hooks/useTasks";
 import { pairs } from "../lib/draft";
 import { chosen, suggested, trouble } from "../lib/folder";
 import { ArchitecturePicker } from "./ArchitecturePicker";
+import { told, unreadable, UNTOLD } from "../lib/seeing";
 import { FileDrop } from "./FileDrop";
+import { type PixelRange, PixelRangeField } from "./PixelRange";
 import { Problem } from "./Problem";
 import { Prose } from "./Prose";
+import { SeeingFields } from "./Seeing";
 import { Sent, Stopped, useUpload } from "./Sending";
 
 const CHECKPOINTS = ".safetensors,.pt,.pth,.bin,.zip,.tar,.tgz,.gz,.json,.txt,.jinja";
@@ -22,6 +25,7 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
   const [name, setName] = useState("");
   const { sending, error, stoppedAt, send, stop } = useUpload<Teacher>("teacher", onDone);
   const tasks = useTasks();
+  const [seen, setSeen] = useState(UNTOLD);
   const wrong = trouble(tasks, files, architecture);
   const folders = [...new Set(tasks.filter(({ container }) => container === "folder").map(({ student }) => student))];
   const called = files.length === 1 ? files[0]!.name.replace(/\.[^.]+$/, "") : "";
@@ -33,7 +37,8 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
   }
   function submit(event: FormEvent): void {
     event.preventDefault();
-    const rest = { architecture, options: pairs(given), name: name || called, labels: {} };
+    const preprocessing = told(seen);
+    const rest = { architecture, options: pairs(given), name: name || called, labels: {}, ...(preprocessing ? { preprocessing } : {}) };
     const sent = (ids: string[]) => (ids.length === 1 ? { upload: ids[0] } : { uploads: ids });
     void send(files, (ids) => unwrap(api.POST("/teachers", { body: { ...sent(ids), ...rest } as never })) as Promise<Teacher>);
   }
@@ -62,12 +67,13 @@ export function TeacherUpload({ onDone }: { onDone: (made: Teacher) => void }) {
           <input value={name} onChange={(event) => setName(event.target.value)} placeholder={called || "resnet34 on our photographs"} maxLength={200} />
         </label>
       </div>
+      <SeeingFields seen={seen} onChange={setSeen} />
       {error !== null && <Problem error={error} />}
       <Stopped at={stoppedAt} />
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
-        <button type="submit" className="button primary" disabled={files.length === 0 || !architecture || wrong !== ""}>
+        <button type="submit" className="button primary" disabled={files.length === 0 || !architecture || wrong !== "" || unreadable(seen) !== ""}>
           Register teacher
         </button>
       )}
@@ -81,6 +87,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [split, setSplit] = useState(false);
   const [task, setTask] = useState("");
   const [name, setName] = useState("");
+  const [range, setRange] = useState<PixelRange | null>(null);
   const { sending, error, stoppedAt, send, stop } = useUpload<Dataset>("dataset", onDone);
 
   function submit(event: FormEvent): void {
@@ -90,7 +97,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
     const roles = split ? ["train", "test"] : ["upload"];
     void send(split ? [...whole, ...test] : whole, (ids) => {
-      const body = { name: called, ...(task ? { task } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
+      const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
   }
@@ -117,6 +124,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
           ))}
         </select>
       </label>
+      <PixelRangeField onRange={setRange} />
       <label className="field">
         <span>Name</span>
         <input value={name} onChange={(event) => setName(event.target.value)} placeholder={whole[0]?.name ?? "our photographs"} maxLength={200} />

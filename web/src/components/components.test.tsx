@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 
 import { ProblemError } from "../api/problem";
 import { readResult } from "../api/result";
-import type { Problem as ProblemData } from "../api/types";
+import type { Job, Problem as ProblemData } from "../api/types";
 import { emptyHistory } from "../live/history";
 import { job, layer, RESULT } from "../testing/samples";
 import { show, task } from "../testing/tasks";
@@ -16,6 +16,7 @@ import { JobRow } from "./JobRow";
 import { Phases, stateOf } from "./Phases";
 import { Problem } from "./Problem";
 import { ResultCard, resultCsv } from "./ResultCard";
+import { Warnings } from "./Warnings";
 import { SchemaField } from "./SchemaField";
 import { explain, Status } from "./Status";
 import { Tabs } from "./Tabs";
@@ -112,6 +113,31 @@ test("the result card: side by side, with intervals, and as CSV", () => {
   expect(screen.getByText("96.0 to 98.0", { exact: false })).toBeTruthy();
   expect(screen.getByText("21.3 M")).toBeTruthy();
   expect(resultCsv(result, task("classify_images").metrics).split("\r\n")).toHaveLength(5);
+});
+
+test("the result card names what the comparison does not have in common", () => {
+  const differences = [
+    { field: "student", ours: { name: "retort:resnet8", options: { width: 4 } }, theirs: { name: "retort:resnet8", options: { width: 8 } } },
+    { field: "train_limit", ours: null, theirs: 100 },
+    { field: "fit_head", ours: true, theirs: false },
+  ];
+  const result = readResult({ result: { ...RESULT, verdict: { beats: null, alike: false, text: "It differs.", differences } } })!;
+  show(<ResultCard job={job({ status: "succeeded" })} result={result} />);
+  const rows = within(screen.getByRole("table", { name: "How the comparison differs" })).getAllByRole("row");
+  expect(rows.slice(1).map((row) => [...row.children].map((cell) => cell.textContent))).toEqual([
+    ["student", "retort:resnet8, width 4", "retort:resnet8, width 8"],
+    ["train limit", "none", "100"],
+    ["fit head", "yes", "no"],
+  ]);
+  expect(readResult({ result: RESULT })!.differences).toEqual([]);
+});
+
+test("what a run warns of is an alert with its remedy, and an older service's job has none", () => {
+  const warnings = [{ code: "teacher_near_chance", message: "The teacher is hardly better than guessing.", remedy: "Check its classes.", details: {} }];
+  const { rerender } = render(<Warnings job={job({ warnings })} />);
+  expect(screen.getByRole("alert").textContent).toBe("The teacher is hardly better than guessing. Check its classes.");
+  rerender(<Warnings job={{} as Job} />);
+  expect(screen.queryByRole("alert")).toBeNull();
 });
 
 test("a setting shows its default, its help and what is wrong with it", async () => {

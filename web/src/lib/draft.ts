@@ -11,6 +11,8 @@ export interface Draft {
   dataset: string;
   student: string;
   options: string;
+  /** What the student starts from: `teacher:` or `job:` and an id; empty: random weights, or what its options say. */
+  start: string;
   compareWith: string;
   priority: string;
   recipe: string;
@@ -27,6 +29,7 @@ export const EMPTY: Draft = {
   dataset: "",
   student: "",
   options: "",
+  start: "",
   compareWith: "",
   priority: "",
   recipe: "feature_only",
@@ -49,6 +52,8 @@ export interface Built {
 }
 
 export const NAMED = "named:";
+export const REGISTERED = "teacher:";
+export const FINISHED = "job:";
 /** Asked for by the form itself, or given by one that it has. */
 export const OWN_FIELDS = ["recipe", "recipe_parameters", "selection", "selection_parameters"];
 
@@ -64,7 +69,7 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   const body: Record<string, unknown> = {
     ...(takesTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
     dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
-    student: Object.keys(options).length > 0 ? { name: draft.student, options } : draft.student,
+    student: studentOf(draft, options),
     config,
   };
   if (draft.name) body.name = draft.name;
@@ -73,6 +78,19 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (draft.compareWith) body.compare_with = draft.compareWith;
   if (draft.priority) body.priority = Number(draft.priority);
   return { body: body as unknown as JobCreate, errors };
+}
+
+function studentOf({ student, start }: Draft, options: object): unknown {
+  if (Object.keys(options).length === 0 && start === "") return student;
+  return { name: student, ...(Object.keys(options).length > 0 ? { options } : {}), ...(start ? { weights: weightsOf(start) } : {}) };
+}
+
+const weightsOf = (start: string): object => (start.startsWith(FINISHED) ? { artifact: { job_id: start.slice(FINISHED.length) } } : { teacher: start.slice(REGISTERED.length) });
+
+/** The draft's word for what a job's student started from. */
+function startOf(weights: unknown): string {
+  const { teacher, artifact } = (weights ?? {}) as { teacher?: string; artifact?: { job_id: string } };
+  return artifact ? FINISHED + artifact.job_id : teacher ? REGISTERED + teacher : "";
 }
 
 function labelled(text: string, errors: Map<string, string>): Record<string, string> {
@@ -142,6 +160,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     dataset: job.dataset,
     student: job.student.name,
     options: pairsText(job.student.options ?? {}),
+    start: startOf(job.student_weights),
     compareWith: job.compare_with ?? "",
     priority: job.priority ? String(job.priority) : "",
     recipe: job.recipe,

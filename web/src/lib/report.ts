@@ -170,6 +170,6 @@ export function architectureOf({ architecture, report }: { architecture: { name:
 /** A teacher's classes in words: a base has none of its own yet. */
 export function classWords(found: TeacherFindings | null): string {
   if (!found || found.classes === null) return "";
-  if (found.classes === 0) return found.language?.generates ? "none: it answers" : "none: a base to fine-tune";
+  if (found.classes === 0) return found.language?.generates ? "none: it answers" : found.language ? "none: a base to fine-tune" : "none: a backbone";
   return found.classes.toLocaleString("en-GB");
 }

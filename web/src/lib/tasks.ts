@@ -67,6 +67,9 @@ export function misfits(found: Chosen, recipe: string, takesTeacher: boolean): M
   return wrong;
 }
 
+/** Whether a job of these tasks may name the weights that its student starts from. */
+export const takesWeights = (tasks: Task[] | null): boolean => tasks === null || tasks.some(({ student_weights }) => student_weights);
+
 export const offers = (task: Task, recipe: string): boolean => task.recipes.length === 0 || task.recipes.includes(recipe);
 
 /** The settings that a job of these tasks has: those that every task has, and theirs. Null: all. */

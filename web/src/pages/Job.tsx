@@ -15,6 +15,7 @@ import { ResultCard } from "../components/ResultCard";
 import { explain, Status } from "../components/Status";
 import { TestedCard } from "../components/TestedCard";
 import { TrainingCharts } from "../components/TrainingCharts";
+import { Warnings } from "../components/Warnings";
 import { Vitals } from "../components/Vitals";
 import { useKeptCurve } from "../hooks/useKeptCurve";
 import { useLayered } from "../hooks/useLayered";
@@ -70,6 +71,7 @@ export function Job({ id }: { id: string }) {
       <Headline job={job} names={names} />
       <LiveNote job={job} live={live} problem={problem} />
       <Phases job={job} history={history} scores={scores && (kept.pending || !unscored(history))} />
+      <Warnings job={job} />
       {job.status === "failed" && <FailureCard job={job} />}
       {result && <ResultCard job={job} result={result} />}
       {result && job.finished_at && <TestedCard job={job} />}

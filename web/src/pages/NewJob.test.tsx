@@ -1,4 +1,4 @@
-import { render, screen } from "@testing-library/react";
+import { render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
@@ -88,12 +88,13 @@ test("older teachers and datasets are loaded when asked for, and can be chosen",
   await user.click(await teachers());
   expect(await screen.findByText("Listed: the newest 2 teachers.")).toBeTruthy();
   await user.click(await teachers());
-  await user.selectOptions(screen.getByLabelText("Teacher"), await screen.findByRole("option", { name: /teacher tch_1/ }));
+  const select = screen.getByLabelText("Teacher");
+  await user.selectOptions(select, await within(select).findByRole("option", { name: /teacher tch_1/ }));
   await user.click(screen.getByRole("button", { name: "Load older datasets" }));
   await user.selectOptions(screen.getByLabelText("Dataset"), await screen.findByRole("option", { name: /set dst_1/ }));
   expect(screen.getByLabelText("Teacher")).toHaveProperty("value", "tch_1");
   expect(screen.getByLabelText("Dataset")).toHaveProperty("value", "dst_1");
-  expect(screen.getByRole("option", { name: /teacher tch_3/ })).toBeTruthy();
+  expect(within(select).getByRole("option", { name: /teacher tch_3/ })).toBeTruthy();
   expect(screen.queryByRole("button", { name: /Load older/ })).toBeNull();
 });
 

@@ -5,7 +5,7 @@ import { asProblem, type ProblemError } from "../api/problem";
 import type { Catalogue, Dataset, DryRun, Job, Task, Teacher } from "../api/types";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
-import { DatasetChoice, RecipeChoice, TeacherChoice, Unlisted } from "../components/Choices";
+import { DatasetChoice, RecipeChoice, StartChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
 import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
@@ -19,12 +19,13 @@ import { useConfigSchema } from "../hooks/useConfigSchema";
 import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
-import { build, type Draft, EMPTY, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
+import { build, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
-import { chosenTasks, isFolder, misfits, offers, settingsFor, tasksOf } from "../lib/tasks";
+import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
+import { learns, stranger, unfit } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -65,7 +66,7 @@ function Fresh({ query }: { query: URLSearchParams }) {
     if (!config || draft) return;
     if (!from) return setDraft({ ...EMPTY, teacher: query.get("teacher") ?? "", dataset: query.get("dataset") ?? "" });
     unwrap(api.GET("/jobs/{job_id}", { params: { path: { job_id: from } } }))
-      .then((job) => setDraft(fromJob(job, config)))
+      .then((job) => setDraft(query.has("extend") ? { ...fromJob(job, config), name: job.name, start: FINISHED + job.id } : fromJob(job, config)))
       .catch((error: unknown) => {
         setLost(asProblem(error));
         setDraft(EMPTY);
@@ -79,7 +80,7 @@ function Fresh({ query }: { query: URLSearchParams }) {
 
   const missing = !data || !draft || !config;
   return (
-    <Page title={from ? "Clone a job" : "New job"}>
+    <Page title={!from ? "New job" : query.has("extend") ? "Go on from a job" : "Clone a job"}>
       {problem && !data && <Problem error={problem} onRetry={reload} />}
       {unknown && !config && <Problem error={unknown} onRetry={ask} />}
       {missing && (data || !problem) && (config || !unknown) && <Loading what="what there is to choose from" />}
@@ -123,7 +124,9 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   );
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
-  const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher)]);
+  const why = takesTeacher && needsTeacher ? stranger(draft, teachers, datasets) : "";
+  const unlearnt = unfit(recipe, draft.recipeParameters, why);
+  const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
   const registries = { losses: catalogue.losses.map((each) => each.name) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
@@ -175,7 +178,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     <div className="new-job-grid">
       <div>
         <Card title="1. Recipe">
-          <RecipeChoice recipes={catalogue.recipes.filter(({ name }) => name === draft.recipe || !about || about.some((task) => offers(task, name)))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
+          <RecipeChoice recipes={catalogue.recipes.filter((each) => each.name === draft.recipe || (learns(each, why) && (!about || about.some((task) => offers(task, each.name)))))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
@@ -190,6 +193,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
             <ArchitecturePicker label="Architecture" value={draft.student} wanted={found.dataset ?? found.teacher} error={at("/student")} onChange={(student) => set({ student })} />
             <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
           </div>
+          {takesWeights(about) && <StartChoice teachers={teachers} jobs={jobs} chosen={draft.start} error={at("/student/weights")} onChoose={(start) => set({ start })} />}
           <StudentNote tasks={about} architectures={catalogue.architectures} />
         </Card>
         <form onSubmit={submit} id="new-job">
@@ -266,7 +270,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
 
 /** Whether what is wrong at `where` is shown at the field of `pointer`: the student's options have a field of their own. */
 const belongs = (where: string, pointer: string): boolean =>
-  where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && where.startsWith("/student/options")));
+  where === pointer || (where.startsWith(`${pointer}/`) && !(pointer === "/student" && /^\/student\/(options|weights)/.test(where)));
 
 function StudentNote({ tasks, architectures }: { tasks: Task[] | null; architectures: number }) {
   const [hint, ...others] = [...new Set(tasks?.map(({ student_hint }) => student_hint))];

@@ -1,6 +1,7 @@
 import { api, parsed, reach, unwrap } from "../api/client";
 import { fromAnswer } from "../api/problem";
 import type { Ready, Status as StatusName, System as SystemData } from "../api/types";
+import { Isolation } from "../components/Isolation";
 import { Keys } from "../components/Keys";
 import { Card, Facts, Loading, Page } from "../components/Layout";
 import { Problem } from "../components/Problem";
@@ -134,6 +135,7 @@ function Workers({ system }: { system: SystemData }) {
               <th scope="col">Slots</th>
               <th scope="col">Up for</th>
               <th scope="col">Last heard</th>
+              <th scope="col">Trainers held by</th>
               <th scope="col">About it</th>
             </tr>
           </thead>
@@ -147,6 +149,9 @@ function Workers({ system }: { system: SystemData }) {
                 <td>{worker.slots}</td>
                 <td className="nowrap">{duration(between(worker.started_at, now))}</td>
                 <td className="nowrap">{ago(worker.heartbeat_at, now)}</td>
+                <td>
+                  <Isolation isolation={worker.isolation} />
+                </td>
                 <td>
                   <About info={worker.info} />
                 </td>

@@ -42,6 +42,7 @@ export function job(change: Partial<Job> = {}): Job {
     progress: null,
     selection: null,
     result: null,
+    warnings: [],
     error: null,
     queue_position: null,
     not_before: null,

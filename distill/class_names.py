@@ -9,6 +9,7 @@ from typing import Literal
 
 Arrangement = Literal["same", "permuted", "different"]
 _BETWEEN = re.compile(r"[\s_\-]+")
+_NUMBERED = re.compile(r"(label|class)?\s*\d+", re.IGNORECASE)
 
 
 def arrangement(theirs: Sequence[str], ours: Sequence[str]) -> Arrangement:
@@ -23,6 +24,11 @@ def arrangement(theirs: Sequence[str], ours: Sequence[str]) -> Arrangement:
     if left == right:
         return "same"
     return "permuted" if sorted(left) == sorted(right) else "different"
+
+
+def placeholders(names: Sequence[str]) -> bool:
+    """Whether the names say no more than the classes' numbers: "0", "LABEL_0", "class 0"."""
+    return all(_NUMBERED.fullmatch(key) for key in _keys(names))
 
 
 def _keys(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,46 @@
+"""A new job that goes on from a finished one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from api.errors.problems import Conflict
+from api.http.forms import parsed
+from api.resources.jobs import service
+from api.resources.jobs.schemas import JobCreate, JobExtend
+from api.resources.jobs.starting import MODELS
+from store.tables import Job
+
+
+def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> JobCreate:
+    """The request for the new job: the finished one's, its student the weights that it starts from. Raises
+    `NotFound`, `Conflict` for a job that has no student, and `RequestValidationError` for settings that are none."""
+    job = service.find(session, tenant, job_id)
+    if job.status != "succeeded":
+        detail = f"Job {job.id} is {job.status}; only one that succeeded can be extended."
+        raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
+    changed = body.model_dump(mode="json", exclude={"epochs", "config"}, exclude_none=True)
+    start = {"artifact": {"job_id": job.id, "name": MODELS[0]}}
+    return parsed(
+        JobCreate,
+        {
+            "teacher": job.teacher_id,
+            "dataset": job.dataset_id,
+            "student": job.student | {"weights": start},
+            "config": _config(job, body),
+            "name": job.name,
+            "labels": job.labels,
+            "priority": job.priority,
+            "max_attempts": job.max_attempts,
+            "max_runtime_seconds": job.max_runtime_seconds,
+        }
+        | {name: value for name, value in changed.items() if value != ""},
+    )
+
+
+def _config(job: Job, body: JobExtend) -> dict[str, Any]:
+    another = body.config.get("recipe", job.recipe) != job.recipe
+    dropped: dict[str, Any] = {"max_steps": None} | ({"recipe_parameters": {}} if another else {})
+    return job.config | dropped | body.config | {"epochs": body.epochs}

@@ -1,0 +1,1 @@
+"""Teachers and students from elsewhere, studied through the HTTP API."""

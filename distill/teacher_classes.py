@@ -1,0 +1,91 @@
+"""Whether a teacher's logits mean the dataset's classes. Torch-free: a run asks it, and the API before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distill import recipes
+from distill.class_names import arrangement, placeholders
+from distill.types import DistillConfig
+
+Said = Literal["auto", "same", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMatch:
+    """`same`: logit i is the dataset's class i. `reason`: what that was told by, as the end of a sentence about the
+    teacher; `wrong`: why what the user said of them cannot be, empty where it can; `renamed`: their names alone say
+    that they are others."""
+
+    same: bool
+    reason: str
+    wrong: str = ""
+    renamed: bool = False
+
+    @property
+    def said(self) -> Said:
+        """What `teacher_classes: auto` becomes."""
+        return "same" if self.same else "other"
+
+
+def match_classes(
+    theirs: int | None, their_names: Sequence[str], ours: int, our_names: Sequence[str], said: Said = "auto"
+) -> ClassMatch:
+    """Compare a teacher of `theirs` classes (0: it has no classifier; None: unknown) with a dataset of `ours`.
+
+    `said` "same" or "other" decides where numbers and names allow it. "auto": equal numbers are the same classes unless
+    both sides name them and the names differ (`arrangement`). A teacher that names no classes, or by their numbers
+    alone (`placeholders`), is believed by its number."""
+    if theirs == 0:
+        return _other("it has no classifier for this dataset", said)
+    if theirs is not None and theirs != ours:
+        return _other(f"it tells {theirs} classes apart, the dataset has {ours}", said)
+    order = _arranged(their_names, our_names)
+    if order == "permuted":
+        return _other("it has the dataset's classes in another order", said)
+    if said != "auto":
+        return ClassMatch(said == "same", f"teacher_classes is {said!r}")
+    if order == "different":
+        return ClassMatch(False, f"its {ours} classes have other names than the dataset's", renamed=True)
+    return ClassMatch(True, "the same names" if order else f"as many classes ({ours}), which it does not name")
+
+
+def _arranged(theirs: Sequence[str], ours: Sequence[str]) -> str | None:
+    """None where one side does not really name its classes."""
+    if not theirs or not ours:
+        return None
+    order = arrangement(theirs, ours)
+    return None if order == "different" and (placeholders(theirs) or placeholders(ours)) else order
+
+
+def _other(reason: str, said: Said) -> ClassMatch:
+    return ClassMatch(False, reason, f'teacher_classes cannot be "same": {reason}.' if said == "same" else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a recipe cannot learn from a teacher, and what to do."""
+
+    message: str
+    remedy: str
+
+
+def refusal(match: ClassMatch, config: DistillConfig, offered: Callable[[str], bool]) -> Refusal | None:
+    """What is wrong with a job of this recipe and such a teacher; None: nothing. `offered`: whether the task has a
+    recipe. Raises `UnknownName` for a recipe that there is not."""
+    if match.wrong:
+        return Refusal(match.wrong, "Leave teacher_classes out: a recipe that reads features alone takes this teacher.")
+    if match.same or not recipes.reads_logits(config.recipe, config.recipe_parameters):
+        return None
+    others = ", ".join(recipes.reading_features(offered))
+    return Refusal(
+        f"The recipe {config.recipe} reads the teacher's logits, and the teacher does not know the dataset's classes: "
+        f"{match.reason}.",
+        f"Use a recipe that reads features alone ({others}), or a teacher of these classes: a job with recipe "
+        "cross_entropy trains one." + (_SAME if match.renamed else ""),
+    )
+
+
+_SAME = ' Where the names mean the same classes in the same order, set teacher_classes to "same".'

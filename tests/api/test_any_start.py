@@ -1,0 +1,112 @@
+"""Teachers of other classes and students that do not start from noise, against the whole embedded service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import torch
+from safetensors.torch import save
+
+from distill.models import build
+from distill.types import Architecture
+from tests.api.checks import pointers, problem
+from tests.embedded.service import Service, wait_for
+from tests.integration.main_job import architectures_known
+from tests.slowness import within
+from tests.worker.support import wait_until
+
+BACKBONE = {"name": "timm:convnext_atto", "options": {"depths": [1, 1, 2, 1], "dims": [8, 8, 16, 16]}}
+DEEP = {"name": "retort:resnet14", "options": {"width": 4}}
+STUDENT = {"name": "retort:resnet8", "options": {"width": 4}}
+CONFIG: dict[str, Any] = {
+    "epochs": 1, "max_steps": 4, "layers": 2, "quality_samples": 40, "train_limit": 200, "test_limit": 60,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    service = Service(tmp_path_factory.mktemp("start") / "data")
+    client = service.client()
+    client.timeout = httpx.Timeout(within(120))
+    wait_until(lambda: architectures_known(client), 180)
+    yield client
+    client.close()
+    service.end()
+
+
+def registered(client: httpx.Client, architecture: dict[str, Any], classes: int, channels: int) -> dict[str, Any]:
+    torch.manual_seed(0)
+    network = build(Architecture.model_validate(architecture), classes, channels)
+    data = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    form = {"architecture": architecture["name"], "options": _json(architecture["options"])}
+    answer = client.post("/teachers", data=form, files={"file": ("weights.safetensors", data)})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def finish(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
+    answer = client.post("/jobs", json={"dataset": {"named": "digits"}, "student": STUDENT} | body)
+    assert answer.status_code == 202, answer.text
+    return wait_for(client, answer.json()["id"], 240, status="succeeded")
+
+
+def test_a_backbone_without_a_classifier_from_its_registration_to_the_model_card(client: httpx.Client) -> None:
+    teacher = registered(client, BACKBONE, 0, 3)
+    assert teacher["report"]["num_classes"] == 0
+    body: dict[str, Any] = {"teacher": teacher["id"], "dataset": {"named": "digits"}, "student": STUDENT}
+    told = problem(client.post("/jobs", json=body | {"config": {"recipe": "logit"}}), 422, "classes_differ")
+    assert pointers(told) == {"/teacher"}
+    dry = client.post("/jobs?dry_run=true", json=body | {"config": CONFIG}).raise_for_status().json()
+    assert dry["estimates"]["memory_bytes"]["value"] > 0
+    job = finish(client, body | {"config": CONFIG})
+    assert job["result"]["teacher"]["linear_probe"]["n"] == 60
+    assert "accuracy" not in job["result"]["teacher"]
+    assert job["resolved"]["config"]["teacher_classes"] == "other"
+    curve = client.get(f"/jobs/{job['id']}/q-curve").json()
+    assert curve["classes"] == 10
+    card = client.get(f"/jobs/{job['id']}/artifacts/README.md", follow_redirects=True).text
+    assert "linear probe" in card
+
+
+def test_a_student_starts_from_its_teacher_and_a_new_job_goes_on_from_it(client: httpx.Client) -> None:
+    teacher = registered(client, DEEP, 10, 1)
+    config = CONFIG | {"recipe": "feature_only"}
+    start = STUDENT | {"weights": {"teacher": teacher["id"]}}
+    job = finish(client, {"teacher": teacher["id"], "student": start, "config": config})
+    assert job["student_weights"] == {"teacher": teacher["id"]}
+    assert job["student"] == STUDENT
+    assert f"teacher {teacher['id']}" in job["resolved"]["reasons"]["weights"]
+    again = {"epochs": 2, "config": {"recipe": "cross_entropy", "learning_rate": 1e-3}, "name": "longer"}
+    answer = client.post(job["links"]["extend"], json=again)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/jobs/{answer.json()['id']}"
+    longer = wait_for(client, answer.json()["id"], 240, status="succeeded")
+    assert longer["student_weights"] == {"artifact": {"job_id": job["id"], "name": "student.safetensors"}}
+    assert (longer["name"], longer["recipe"], longer["config"]["epochs"]) == ("longer", "cross_entropy", 2)
+    assert longer["config"]["train_limit"] == CONFIG["train_limit"]
+    assert longer["config"]["max_steps"] is None
+    report = client.get(f"/jobs/{longer['id']}/report?format=json", follow_redirects=True).json()
+    assert report["start"]["label"] == f"the student of {job['id']}"
+    assert report["start"]["made"]["count"] == 0
+    assert report["configuration"]["backbone_learning_rate"] == pytest.approx(3e-4)
+
+
+def test_a_start_of_other_shapes_fails_by_the_users_fault_and_names_them(client: httpx.Client) -> None:
+    teacher = registered(client, DEEP | {"options": {"width": 8}}, 10, 1)
+    student = STUDENT | {"weights": {"checkpoint": teacher["id"]}}
+    body = {"dataset": {"named": "digits"}, "student": student, "config": CONFIG | {"recipe": "cross_entropy"}}
+    answer = client.post("/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    job = wait_for(client, answer.json()["id"], 240, status="failed")
+    assert job["error"]["fault"] == "user"
+    assert "stem.conv.weight" in job["error"]["message"]

@@ -1,0 +1,121 @@
+"""Students that start from given weights, through a whole run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from distill.control import Control
+from distill.errors import InvalidConfig
+from distill.training import checkpoint
+from distill.types import Architecture, StartInput, TeacherInput, TeacherPreprocessing
+from tests.run.conftest import STUDENT, TEACHER, go, sha256, spec
+from tests.run.test_other_classes import SMALL, made
+
+DEEP = Architecture(name="retort:resnet14", options={"width": 4})
+
+
+def start_of(teacher: TeacherInput, label: str = "teacher tch_1") -> StartInput:
+    return StartInput(
+        label=label, architecture=teacher.architecture, weights=teacher.weights, digest=sha256(Path(teacher.weights))
+    )
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "artifacts" / "report.json").read_text())
+    return found
+
+
+def test_a_student_of_a_finished_run_goes_on(tmp_path: Path) -> None:
+    """All of it is taken, the head too, since its classes are the same; and its figures show it."""
+    run: dict[str, Any] = {"recipe": "cross_entropy", "epochs": 4, "train_limit": None, "fit_head": False}
+    go(spec(**run), tmp_path / "first")
+    weights = tmp_path / "first/artifacts/student.safetensors"
+    start = StartInput(label="the student of job_1", architecture=STUDENT, weights=str(weights))
+    events = go(spec(**run | {"epochs": 1, "max_steps": 1}, start=start, learning_rate=1e-6), tmp_path / "second")
+    first, second = report_of(tmp_path / "first"), report_of(tmp_path / "second")
+    assert second["student"]["accuracy"]["value"] == pytest.approx(first["student"]["accuracy"]["value"], abs=0.03)
+    assert second["start"]["label"] == "the student of job_1"
+    assert (second["start"]["made"]["count"], second["start"]["left"]["count"]) == (0, 0)
+    assert second["start"]["taken"]["count"] == len(load_file(weights))
+    resolved = next(event.data for event in events if event.kind == "resolved")
+    assert "the student of job_1" in resolved["reasons"]["weights"]
+    assert resolved["config"]["backbone_learning_rate"] == pytest.approx(3e-7)
+    assert first["start"] is None
+    assert first["configuration"]["backbone_learning_rate"] is None
+
+
+@pytest.mark.parametrize("recipe", ["cross_entropy", "feature_only", "logit"])
+def test_a_shallower_student_starts_from_its_teacher(tmp_path: Path, teacher: TeacherInput, recipe: str) -> None:
+    student = Architecture(name="retort:resnet8", options=dict(TEACHER.options))
+    go(spec(teacher, recipe=recipe, start=start_of(teacher), student=student, **SMALL), tmp_path)
+    report = report_of(tmp_path)
+    assert report["start"]["left"]["count"] > 0
+    assert report["start"]["made"]["count"] == 0
+    assert any("did not start from noise" in note for note in report["notes"])
+
+
+def test_a_head_of_other_classes_is_made_anew(tmp_path: Path) -> None:
+    start = start_of(made(tmp_path / "t", DEEP, 7))
+    go(spec(start=start, recipe="cross_entropy", **SMALL), tmp_path / "run")
+    report = report_of(tmp_path / "run")
+    assert report["start"]["made"] == {"count": 2, "names": ["head.weight", "head.bias"]}
+
+
+def test_what_was_taken_learns_at_the_lower_rate(tmp_path: Path) -> None:
+    """At a rate that moves nothing the backbone stays, while the new head learns."""
+    start = start_of(made(tmp_path / "t", DEEP, 7))
+    given: dict[str, Any] = {"recipe": "cross_entropy", "backbone_learning_rate": 1e-12, "weight_decay": 0.0}
+    go(spec(start=start, fit_head=False, **given | SMALL), tmp_path / "run")
+    before, after = load_file(start.weights), load_file(tmp_path / "run/artifacts/student.safetensors")
+    assert torch.allclose(before["stem.conv.weight"], after["stem.conv.weight"], atol=1e-9)
+    assert report_of(tmp_path / "run")["configuration"]["backbone_learning_rate"] == 1e-12
+
+
+def test_a_run_that_is_handed_over_goes_on_with_the_same_groups(tmp_path: Path) -> None:
+    start = start_of(made(tmp_path / "t", DEEP, 7))
+    given = spec(start=start, recipe="cross_entropy", **SMALL | {"max_steps": 4, "epochs": 4})
+    go(given, tmp_path / "straight")
+    control = Control()
+
+    def leave(event: Any) -> None:
+        if event.kind == "checkpoint" and event.data["step"] > 0:
+            control.handover = True
+
+    go(given, tmp_path / "parts", control, leave)
+    newest = checkpoint.existing(tmp_path / "parts/checkpoints")[-1]
+    go(given.model_copy(update={"resume_from": str(newest)}), tmp_path / "parts")
+    one, other = (load_file(tmp_path / f"{name}/artifacts/student.safetensors") for name in ("straight", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("wrong", ["shape", "architecture", "nan", "rate"])
+def test_what_cannot_be_started_from_is_refused_before_any_work(tmp_path: Path, wrong: str) -> None:
+    teacher = made(tmp_path / "t", DEEP if wrong != "architecture" else Architecture(name="retort:vgg11_small"), 7)
+    changes: dict[str, Any] = {"start": start_of(teacher)}
+    if wrong == "shape":
+        changes["student"] = Architecture(name="retort:resnet8", options={"width": 8})
+    if wrong == "nan":
+        state = load_file(teacher.weights)
+        state["stem.conv.weight"][0] = torch.nan
+        save_file(state, teacher.weights)
+    if wrong == "rate":
+        changes = {"backbone_learning_rate": 1e-3}
+    with pytest.raises(InvalidConfig) as caught:
+        go(spec(recipe="cross_entropy", **changes, **SMALL), tmp_path / "run")
+    said = {"shape": "stem.conv.weight", "architecture": "another architecture", "nan": "NaN", "rate": "backbone"}
+    assert said[wrong] in caught.value.message
+
+
+def test_the_student_sees_pictures_as_its_weights_did(tmp_path: Path) -> None:
+    """As it was told when they were registered."""
+    given = TeacherPreprocessing(mean=[0.1], std=[0.2], input_size=12)
+    start = start_of(made(tmp_path / "t", DEEP, 7)).model_copy(update={"preprocessing": given})
+    go(spec(start=start, recipe="cross_entropy", **SMALL), tmp_path / "run")
+    seen = report_of(tmp_path / "run")["student"]["preprocessing"]
+    assert (seen["mean"], seen["std"], seen["size"]) == ([0.1], [0.2], [12, 12])

@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+
+import type { Dataset, Recipe, Teacher } from "../api/types";
+import { learns, stranger, unfit } from "./teaching";
+
+const teacher = (id: string, num_classes: number) => ({ id, report: { num_classes, in_channels: 3 } }) as unknown as Teacher;
+const TEACHERS = [teacher("imagenet", 1000), teacher("backbone", 0), teacher("own", 10)];
+const DATASETS = [{ id: "ten", report: { classes: Array.from({ length: 10 }, (_, at) => `c${at}`) } }] as unknown as Dataset[];
+const recipe = (name: string, reads_logits: boolean, features_alone: object = {}) => ({ name, reads_logits, features_alone }) as unknown as Recipe;
+const of = (id: string, teacher_classes = "") => stranger({ teacher: id, dataset: "ten", config: { teacher_classes } }, TEACHERS, DATASETS);
+
+test("a teacher of other classes, or of none, is told by the numbers", () => {
+  expect([of("imagenet"), of("backbone"), of("own"), of("gone")]).toEqual(["it tells 1000 classes apart, the dataset has 10", "it has no classifier", "", ""]);
+  expect(of("own", "other")).not.toBe("");
+  expect(stranger({ teacher: "imagenet", dataset: "named:digits", config: {} }, TEACHERS, DATASETS)).toBe("");
+});
+
+test("recipes that read logits are refused unless a parameter makes them read features alone", () => {
+  const why = of("imagenet");
+  const [logit, features, both] = [recipe("logit", true), recipe("feature_only", false), recipe("feature_logit", true, { kl: false })];
+  expect([logit, features, both].map((each) => learns(each, why))).toEqual([false, true, true]);
+  expect(unfit(logit, {}, why)).toMatch(/features alone/);
+  expect(unfit(both, {}, why)).toMatch(/set kl to false/);
+  expect([unfit(both, { kl: "false" }, why), unfit(features, {}, why), unfit(logit, {}, "")]).toEqual(["", "", ""]);
+});

@@ -1,0 +1,28 @@
+/** Which recipes can learn from a teacher, as far as the numbers of classes tell. The service compares their names too. */
+import type { Dataset, Recipe, Teacher } from "../api/types";
+import type { Draft } from "./draft";
+import { words } from "./format";
+import { teacherFindings } from "./report";
+
+/** Why the chosen teacher's logits do not answer the chosen dataset; empty where they may, or where nobody can tell yet. */
+export function stranger(draft: Pick<Draft, "teacher" | "dataset" | "config">, teachers: Teacher[], datasets: Dataset[]): string {
+  const teacher = teachers.find(({ id }) => id === draft.teacher);
+  const found = teacherFindings(teacher?.report ?? null);
+  const ours = datasets.find(({ id }) => id === draft.dataset)?.report?.classes;
+  const count = Array.isArray(ours) ? ours.length : ours;
+  if (!found || found.classes === null || typeof count !== "number" || count === 0) return "";
+  if (found.classes === 0) return found.language?.generates ? "" : "it has no classifier";
+  if (found.classes !== count) return `it tells ${found.classes} classes apart, the dataset has ${count}`;
+  return draft.config.teacher_classes === "other" ? "its classes are said to be others" : "";
+}
+
+/** Whether the recipe has a way to learn from such a teacher. */
+export const learns = (recipe: Recipe, why: string): boolean => why === "" || !recipe.reads_logits || Object.keys(recipe.features_alone ?? {}).length > 0;
+
+/** What is wrong with the recipe and its parameters as typed; empty where nothing is. */
+export function unfit(recipe: Recipe | undefined, typed: Record<string, string>, why: string): string {
+  const ways = Object.entries(recipe?.features_alone ?? {});
+  if (!recipe?.reads_logits || why === "" || ways.some(([name, value]) => typed[name]?.trim() === String(value))) return "";
+  const way = ways.map(([name, value]) => `set ${name} to ${String(value)}`).join(", or ");
+  return `${words(recipe.name)} reads the teacher’s logits, and this teacher does not know the dataset’s classes: ${why}. ${way ? `Either ${way}, or choose` : "Choose"} a recipe that reads features alone.`;
+}
