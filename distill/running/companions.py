@@ -9,7 +9,6 @@ from torch import nn
 
 from distill.errors import InvalidConfig
 from distill.export import Context
-from distill.recipes._base import Recipe
 from distill.running.session import Session
 from distill.tasks._network import Network
 
@@ -24,15 +23,10 @@ def companions(session: Session) -> dict[str, Network]:
 
 
 def _made(session: Session) -> Mapping[str, nn.Module]:
-    recipe, match = session.recipe, session.task.teacher_classes
-    if recipe is None:
-        return {}
-    if not match.same:  # they end in the teacher's classifier
-        if type(recipe).companions is not Recipe.companions:
-            session.notes.append(f"There is no network that ends in the teacher's classifier: {match.reason}.")
+    if session.recipe is None:
         return {}
     try:
-        return recipe.companions()
+        return session.recipe.companions()
     except InvalidConfig as error:  # hours of training do not end on it: the plain student is there
         session.notes.append(f"The network that the recipe's authors deploy could not be made: {error.message}")
         return {}

@@ -110,4 +110,4 @@ def test_a_classifier_of_other_classes_is_no_part_of_what_is_delivered(tmp_path:
     assert events[-1].kind == "done"
     report = report_of(tmp_path / "artifacts")
     assert report["companions"] == {}
-    assert any("no network" in note and "7 classes" in note for note in report["notes"])
+    assert any("composite" in note and "7 classes" in note for note in report["notes"])
