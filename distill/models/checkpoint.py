@@ -116,23 +116,29 @@ def load(architecture: Architecture, weights_path: str | Path, num_classes: int 
 
 def classifier(architecture: Architecture, in_channels: int = 3) -> set[str]:
     """Names of the tensors whose shapes follow the number of classes. Raises `UnknownName`, `InvalidConfig`."""
-    return _heads(*(_shapes(skeleton(architecture, probe, in_channels)) for probe in _PROBES))
+    return _heads(*_probed(architecture, in_channels))
+
+
+def _probed(architecture: Architecture, in_channels: int = 3) -> tuple[Shapes, Shapes]:
+    """The shapes for two numbers of classes, which tell the classifier's from the others."""
+    first, second = (_shapes(skeleton(architecture, probe, in_channels)) for probe in _PROBES)
+    return first, second
 
 
 def _match(architecture: Architecture, header: Header, num_classes: int | None) -> _Fit:
     """The plain fit, under the first prefix for which there is one; else the library's. The error is that of the
     names as they would fit best."""
-    first, second = (_shapes(skeleton(architecture, probe)) for probe in _PROBES)
-    counted = counters(header.tensors) - set(first)
+    probed = _probed(architecture)
+    counted = counters(header.tensors) - set(probed[0])
     kept = [name for name in header.tensors if name not in counted]
-    expected = _expected(architecture, first, _heads(first, second), kept)
+    expected = _expected(architecture, probed, kept)
     needed = [name for name in expected if not name.endswith(_COUNTER)]
     whole = prefixes_of(kept, needed)
     for prefix in whole:
         with suppress(_Misfit):
             others = tuple(each for each in whole if len(each) > len(prefix))
             mine = [name for name in kept if not name.startswith(others)]
-            return _plain(architecture, header, under(prefix, mine), num_classes, _told(prefix, whole))
+            return _plain(architecture, header, under(prefix, mine), num_classes, _told(prefix, whole), probed)
     known = known_prefixes(kept)
     for prefix in known:
         fit = _by_library(architecture, header, under(prefix, kept), num_classes, _told(prefix, []))
@@ -141,21 +147,21 @@ def _match(architecture: Architecture, header: Header, num_classes: int | None) 
     best = max([*whole, *known], key=lambda prefix: len(set(under(prefix, kept)) & set(expected)))
     names = under(best, kept)
     try:
-        return _plain(architecture, header, names, num_classes, _told(best, []))
+        return _plain(architecture, header, names, num_classes, _told(best, []), probed)
     except _Misfit as error:
-        other = nearest(architecture, names, lambda near: _plain(near, header, names, num_classes, []))
+        other = nearest(architecture, names, lambda near: _plain(near, header, names, num_classes, [], _probed(near)))
         if other is not None:
             error.remedy = f"The weights fit {other}: name that architecture."
             error.details["fits"] = other
         raise
 
 
-def _expected(architecture: Architecture, shapes: Shapes, heads: set[str], kept: list[str]) -> Shapes:
+def _expected(architecture: Architecture, probed: tuple[Shapes, Shapes], kept: list[str]) -> Shapes:
     """What the file should hold: without the classifier where it has none of its tensors and the library builds such
     networks."""
-    ends = tuple(heads)
-    if not heads or not headless(architecture) or any(name.endswith(ends) for name in kept):
-        return shapes
+    ends = tuple(_heads(*probed))
+    if not ends or not headless(architecture) or any(name.endswith(ends) for name in kept):
+        return probed[0]
     return _shapes(skeleton(architecture, 0))
 
 
@@ -168,12 +174,13 @@ def _told(prefix: str, whole: list[str]) -> list[str]:
 
 
 def _plain(
-    architecture: Architecture, header: Header, names: dict[str, str], num_classes: int | None, notes: list[str]
-) -> _Fit:
+    architecture: Architecture, header: Header, names: dict[str, str], num_classes: int | None, notes: list[str],
+    probed: tuple[Shapes, Shapes],
+) -> _Fit:  # fmt: skip
     """The file's tensors by the network's own names. Raises `_Misfit`."""
     auxiliary = _auxiliary(architecture, names)
     found = {name: header.tensors[file].shape for name, file in names.items() if name not in auxiliary}
-    network, classes, channels, fitted = _fitting(architecture, found, num_classes)
+    network, classes, channels, fitted = _fitting(architecture, found, num_classes, probed)
     _compare(architecture, _shapes(network), found)
     used = {name: file for name, file in names.items() if name in found}
     _check_dtypes(network, header, used)
@@ -255,13 +262,12 @@ def _auxiliary(architecture: Architecture, names: Iterable[str]) -> set[str]:
 
 
 def _fitting(
-    architecture: Architecture, found: Shapes, num_classes: int | None
+    architecture: Architecture, found: Shapes, num_classes: int | None, probed: tuple[Shapes, Shapes]
 ) -> tuple[nn.Module, int, int, Architecture]:
     """The skeleton whose free sizes (classes, channels, image side) are the file's, as far as they can be read off."""
-    first, second = (_shapes(skeleton(architecture, probe)) for probe in _PROBES)
-    classes = num_classes or _size_that_varies(first, second, found, axis=0)
+    classes = num_classes or _size_that_varies(*probed, found, axis=0)
     if classes is None:
-        classes = 0 if headless(architecture) and not _heads(first, second) & found.keys() else _PROBES[0]
+        classes = 0 if headless(architecture) and not _heads(*probed) & found.keys() else _PROBES[0]
     network = skeleton(architecture, classes)
     if _agrees(network, found):
         return network, classes, 3, architecture
