@@ -45,8 +45,8 @@ def differences(ours: TrainedRun, theirs: TrainedRun) -> list[Differing]:
     pairs: dict[str, tuple[Any, Any]] = {
         "student": (_student(ours.student), _student(theirs.student)),
         "steps": (ours.steps, theirs.steps),
+        "start": (ours.start or "random weights", theirs.start or "random weights"),
     }
-    pairs["start"] = (ours.start or "random weights", theirs.start or "random weights")
     if ours.teacher and theirs.teacher:  # labels alone have none, which is what is compared
         pairs["teacher"] = (ours.teacher, theirs.teacher)
     pairs["head_fitted"] = (ours.head_fitted, theirs.head_fitted)

@@ -65,10 +65,10 @@ def _sound(how: dict[str, Any]) -> bool:
     numbers = len(how["mean"]) == len(how["std"]) == how["channels"]
     numbers = numbers and all(map(isfinite, how["mean"])) and all(isfinite(value) and value > 0 for value in how["std"])
     sides = all(0 < side <= _LARGEST_SIDE for side in how["size"])
-    numbers = numbers and how["channel_order"] in _ORDERS
     between = how["pixel_range"]
-    sides = sides and (between is None or 0 <= between[0] < between[1] <= _LARGEST_VALUE)
-    return numbers and sides and how["interpolation"] in _INTERPOLATIONS and 0 < how["crop"] <= 1
+    rising = between is None or 0 <= between[0] < between[1] <= _LARGEST_VALUE
+    known = how["interpolation"] in _INTERPOLATIONS and how["channel_order"] in _ORDERS
+    return numbers and sides and rising and known and 0 < how["crop"] <= 1
 
 
 def recorded_recipe(metadata: Mapping[str, str]) -> str:

@@ -14,6 +14,11 @@ PixelRange = tuple[int, int]
 """The 16-bit values that become 0 (black) and 255 (white)."""
 
 
+def mark(between: PixelRange | None) -> bytes:
+    """What the range adds to a dataset's digest: nothing where none was given."""
+    return b"" if between is None else f"\npixel range {between[0]} {between[1]}\n".encode()
+
+
 class Looked(Protocol):
     """What was seen of a split's images: the largest value of each that has 16 bits, how many were decoded, and
     which could not be."""

@@ -17,7 +17,7 @@ from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
-from distill.modalities.images.depth import PixelRange, range_notes
+from distill.modalities.images.depth import PixelRange, mark, range_notes
 from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kinds import get as kind
 from distill.modalities.images.kinds._base import Items, Opened
@@ -107,8 +107,7 @@ def digest(classes: tuple[str, ...], splits: dict[str, Split], between: PixelRan
     """sha256, hex, over class names and, per split in order, every label and every image's content; and the range in
     which 16-bit grey is read, where one was given."""
     whole = hashlib.sha256(b"retort dataset 1\n" + json.dumps(classes).encode())
-    if between is not None:
-        whole.update(f"\npixel range {between[0]} {between[1]}\n".encode())
+    whole.update(mark(between))
     for name in sorted(splits):
         split = splits[name]
         whole.update(f"\n{name} {len(split)}\n".encode())

@@ -99,14 +99,9 @@ def _tile(image: Image.Image) -> int:
     return prod(side if isinstance(side, int) else 0 for side in sides)
 
 
-def is_wide(image: Image.Image) -> bool:
-    """Is it grey of 16 bits a pixel?"""
-    return image.mode in _SIXTEEN_BIT and not (image.mode == "I" and image.format == "TIFF")
-
-
 def peak(image: Image.Image) -> int | None:
     """The largest value of an image of 16-bit grey, None for other images. Raises `UnreadableImage`."""
-    if not is_wide(image):
+    if image.mode not in _SIXTEEN_BIT or (image.mode == "I" and image.format == "TIFF"):
         return None
     try:
         return int(np.asarray(image).max())

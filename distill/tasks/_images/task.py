@@ -43,7 +43,7 @@ from distill.teacher_classes import match_classes
 from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
-from distill.types import Architecture, RunSpec
+from distill.types import Architecture, RunSpec, TeacherPreprocessing
 from distill.warned import RunWarning
 
 
@@ -149,10 +149,7 @@ class ImageTask(Task):
     def _as_source(self, how: Preprocessing, source: CheckpointReport) -> Preprocessing:
         """The student's view of pictures, as its weights are used to them; of another size where the run says so."""
         assert self.run.start is not None
-        own, told = recorded(source), self.run.start.preprocessing or NOTHING
-        if own is None:
-            own = preprocessing(self.run.student, native_size=self.dataset.native_size, channels=source.in_channels)
-        own = replace(own, **told_view(told, source.in_channels))
+        own = self._seeing(source, self.run.start.preprocessing, self.run.student)
         return own if self.config.image_size == "auto" else replace(own, size=how.size)
 
     def _started(self, network: Network, source: CheckpointReport | None) -> dict[str, str]:
@@ -190,7 +187,7 @@ class ImageTask(Task):
         self.reasons |= told_classes(self.spec, match)
         view = teacher_view(report, given.preprocessing)
         self._assumed = assumed(view, self.dataset.native_size)
-        how = replace(self._seeing(report), **told_view(given.preprocessing or NOTHING, report.in_channels))
+        how = self._seeing(report, given.preprocessing)
         found = replace(self._network(report, given.weights, how), digest=given.digest)
         if given.preprocessing is not None:
             self._check_runs(found)
@@ -221,11 +218,18 @@ class ImageTask(Task):
             raise InvalidConfig(message, error.remedy, error.details) from error
         return replace(found, recipe=given.recipe or found.recipe)
 
-    def _seeing(self, report: CheckpointReport) -> Preprocessing:
-        """By the file's header, else by the network's default."""
-        return recorded(report) or preprocessing(
-            report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
+    def _seeing(
+        self,
+        report: CheckpointReport,
+        told: TeacherPreprocessing | None = None,
+        architecture: Architecture | None = None,
+    ) -> Preprocessing:
+        """What was told at registration, else the file's header, else the default of the network, or of
+        `architecture`."""
+        base = recorded(report) or preprocessing(
+            architecture or report.architecture, native_size=self.dataset.native_size, channels=report.in_channels
         )
+        return replace(base, **told_view(told or NOTHING, report.in_channels))
 
     def _network(self, report: CheckpointReport, weights: str, how: Preprocessing) -> Network:
         """The network in a file that `check` has reported on."""

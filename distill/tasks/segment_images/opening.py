@@ -15,7 +15,7 @@ from distill.data.labelled import check_together
 from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
-from distill.modalities.images.depth import PixelRange, range_notes
+from distill.modalities.images.depth import PixelRange, mark, range_notes
 from distill.modalities.images.sources import Picked, Source, UnreadableImage, finished, opened, peak
 from distill.tasks.segment_images.kinds import Opened, Pairs, open_pairs
 from distill.tasks.segment_images.legend import (
@@ -124,8 +124,7 @@ def digest(legend: Legend, splits: dict[str, Split], between: PixelRange | None 
     in which 16-bit grey is read, where one was given."""
     meaning = [legend.classes, sorted(legend.values.items()), sorted(legend.colours.items())]
     whole = hashlib.sha256(b"retort masks 1\n" + json.dumps(meaning).encode())
-    if between is not None:
-        whole.update(f"\npixel range {between[0]} {between[1]}\n".encode())
+    whole.update(mark(between))
     for name in sorted(splits):
         whole.update(f"\n{name} {len(splits[name])}\n".encode())
         whole.update(b"".join(splits[name].digests))
