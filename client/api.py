@@ -93,8 +93,8 @@ class Retort:
         """Upload a checkpoint of any format that is read, in parts if it is large; of a folder (a Hugging Face model,
         shards with their index) the files that are needed. A Hugging Face model needs no `architecture`. Comes back
         once it is inspected; raises `ProblemError` if it is refused, `NotThere` for a folder without weights and where
-        nothing tells the architecture. `preprocessing`: how it
-        sees pictures, where its file does not tell: mean, std, input_size, interpolation, crop_pct, channel_order."""
+        nothing tells the architecture. `preprocessing`: how it sees pictures, where its file does not tell: mean, std,
+        input_size, interpolation, crop_pct, channel_order."""
         path = Path(file)
         architecture = architecture or folders.suggested_architecture(path)
         if architecture is None:
@@ -151,10 +151,8 @@ class Retort:
         given = {"train": train, "test": test}
         parts = {role: Path(path) for role, path in given.items() if path is not None}
         with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
-            fields: dict[str, Any] = {"name": name or (folders.called(Path(file)) if file is not None else "")} | _task(
-                task
-            )
-            fields |= _range(pixel_range)
+            called = name or (folders.called(Path(file)) if file is not None else "")
+            fields = {"name": called} | _task(task) | _range(pixel_range)
             dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
 

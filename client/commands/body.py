@@ -38,6 +38,13 @@ def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]
     return body | {"student": student | {"options": _section(student, "options") | options}}
 
 
+def with_dataset(body: dict[str, Any], dataset: str | None) -> dict[str, Any]:
+    """The body with a dataset by its id, or by the name of a set in the catalogue."""
+    if dataset is None:
+        return body
+    return body | {"dataset": dataset if dataset.startswith("dst_") else {"named": dataset}}
+
+
 def with_weights(body: dict[str, Any], start: str | None) -> dict[str, Any]:
     """The body with a student that starts from a teacher or from a job's student, by its id. Raises
     `click.UsageError` for a body without a student."""

@@ -67,19 +67,14 @@ def submit(  # noqa: PLR0913 - click: one each option
     """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
-    if dataset is not None:
-        body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
+    body = bodies.with_dataset(body, dataset)
     body = bodies.with_weights(bodies.with_student(body, student, options), weights)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)
         session.show(checked, lambda: render.details(checked))
         return
-    job = retort.submit(**body)
-    if watch:
-        _watch(session, retort, job["id"])
-    else:
-        session.show(job, lambda: f"{job['id']}\nFollow it with: retort jobs watch {job['id']}")
+    _queued(session, retort, retort.submit(**body), watch)
 
 
 @jobs.command("extend")
@@ -94,13 +89,7 @@ def submit(  # noqa: PLR0913 - click: one each option
 def extend(session: Session, retort: Retort, /, job_id: str, dataset: str | None, watch: bool, **rest: Any) -> None:
     """A new job whose student goes on from a finished one's."""
     body = {name: value for name, value in rest.items() if value not in (None, {})}
-    if dataset is not None:
-        body["dataset"] = dataset if dataset.startswith("dst_") else {"named": dataset}
-    job = retort.extend(job_id, **body)
-    if watch:
-        _watch(session, retort, job["id"])
-    else:
-        session.show(job, lambda: f"{job['id']}\nFollow it with: retort jobs watch {job['id']}")
+    _queued(session, retort, retort.extend(job_id, **bodies.with_dataset(body, dataset)), watch)
 
 
 @jobs.command("list")
@@ -195,6 +184,13 @@ def _action(name: str, text: str) -> click.Command:
 
 for _name, _text in ACTIONS.items():
     jobs.add_command(_action(_name, _text))
+
+
+def _queued(session: Session, retort: Retort, job: Job, watch: bool) -> None:
+    if watch:
+        _watch(session, retort, job["id"])
+    else:
+        session.show(job, lambda: f"{job['id']}\nFollow it with: retort jobs watch {job['id']}")
 
 
 def _watch(session: Session, retort: Retort, job_id: str) -> None:

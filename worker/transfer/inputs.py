@@ -141,7 +141,7 @@ def _start(session: Session, reference: dict[str, Any] | None) -> Started | None
         return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
     job_id = reference["artifact"]["job_id"]
     job = session.get(Job, job_id)
-    student = next(filter(None, (jobs.artifact(session, job_id, name) for name in STUDENTS)), None)
+    student = _student_of(session, job_id)
     if job is None or student is None:
         raise InputGone(
             f"The student of {job_id}, which this job's student starts from, is gone.", "Start from other weights."
@@ -175,9 +175,13 @@ def _told(row: Teacher) -> TeacherPreprocessing | None:
     return None if row.preprocessing is None else TeacherPreprocessing.model_validate(row.preprocessing)
 
 
+def _student_of(session: Session, job_id: str) -> Artifact | None:
+    return next(filter(None, (jobs.artifact(session, job_id, name) for name in STUDENTS)), None)
+
+
 def _compared(session: Session, job: Job) -> tuple[Job, Artifact] | None:
     other = session.get(Job, job.compare_with) if job.compare_with else None
-    student = next(filter(None, (jobs.artifact(session, other.id, name) for name in STUDENTS)), None) if other else None
+    student = _student_of(session, other.id) if other else None
     return (other, student) if other is not None and student is not None and other.status == "succeeded" else None
 
 

@@ -10,7 +10,7 @@ from api.errors.problems import Conflict
 from api.http.forms import parsed
 from api.resources.jobs import service
 from api.resources.jobs.schemas import JobCreate, JobExtend
-from api.resources.jobs.starting import MODELS
+from api.resources.teachers.service import MODELS
 from store.tables import Job
 
 

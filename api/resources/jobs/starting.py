@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import FromArtifact, JobCreate, StudentCreate, StudentWeights
+from api.resources.teachers.service import MODELS
 from distill.tasks import TaskSpec
 from distill.types import Architecture
-from store.repositories import jobs, resources
+from store.repositories import jobs
 from store.tables import Job, Teacher
 
 POINTER = "/student/weights"
-MODELS = ("student.safetensors", "student.zip")
 
 
 def weights_of(body: JobCreate) -> StudentWeights | None:
@@ -67,13 +68,8 @@ def _library(architecture: Architecture) -> str:
 
 
 def _of_teacher(session: Session, tenant: str, findings: Findings, teacher_id: str) -> Architecture | None:
-    row = resources.get(session, Teacher, tenant, teacher_id)
+    row = ready(session, tenant, findings, POINTER, Teacher, teacher_id)
     if row is None:
-        findings.add(POINTER, f"There is no teacher {teacher_id!r}.", "GET /teachers lists them.", "unknown_teacher")
-        return None
-    if row.status != "ready":
-        message = f"Teacher {row.id} is {row.status}, not ready."
-        findings.add(POINTER, message, f"GET /teachers/{row.id} tells when it is.", "teacher_not_ready")
         return None
     return Architecture.model_validate((row.report or {}).get("architecture") or row.architecture)
 

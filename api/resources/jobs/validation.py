@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from api.resources.datasets.service import task_of
 from api.resources.jobs import fitting, starting
 from api.resources.jobs.findings import Findings
+from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.services import architectures
 from distill import parameters, recipes, selection
 from distill.recorded import recorded_view
 from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
-from store.repositories import jobs, resources, system
+from store.repositories import jobs, system
 from store.tables import Dataset, Job, Teacher
 
 
@@ -44,7 +45,7 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     student = _student(session, findings, body)
     starting.check(session, tenant, findings, body, student)
     teacher = _teacher(session, tenant, findings, body)
-    dataset = _dataset(session, tenant, findings, dataset_id)
+    dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
     if dataset is not None:
         fitting.check(findings, teacher, student, dataset, body)
     if body.compare_with is not None:
@@ -102,16 +103,8 @@ def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate)
             message = f"The recipe {body.config.recipe!r} needs a teacher."
             findings.add("/teacher", message, "Name a teacher, or use cross_entropy.", "teacher_required")
         return None
-    row = resources.get(session, Teacher, tenant, body.teacher)
-    if row is None:
-        findings.add(
-            "/teacher", f"There is no teacher {body.teacher!r}.", "GET /teachers lists them.", "unknown_teacher"
-        )
-    elif row.status != "ready":
-        message = f"Teacher {row.id} is {row.status}, not ready."
-        findings.add("/teacher", message, f"GET /teachers/{row.id} tells when it is.", "teacher_not_ready")
-        return None
-    else:
+    row = ready(session, tenant, findings, "/teacher", Teacher, body.teacher)
+    if row is not None:
         _check_recorded(findings, row.report or {})
     return row
 
@@ -122,17 +115,6 @@ def _check_recorded(findings: Findings, report: dict[str, Any]) -> None:
     if "in_channels" in report:
         with findings.at("/teacher"):
             recorded_view(report.get("metadata", {}), report["in_channels"])
-
-
-def _dataset(session: Session, tenant: str, findings: Findings, dataset_id: str) -> Dataset | None:
-    row = resources.get(session, Dataset, tenant, dataset_id)
-    if row is None:
-        findings.add("/dataset", f"There is no dataset {dataset_id!r}.", "GET /datasets lists them.", "unknown_dataset")
-    elif row.status != "ready":
-        message = f"Dataset {row.id} is {row.status}, not ready."
-        findings.add("/dataset", message, f"GET /datasets/{row.id} tells when it is.", "dataset_not_ready")
-        return None
-    return row
 
 
 def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:
