@@ -1,4 +1,6 @@
 /** What report.json holds by class, read out of an open object: nothing that is not found is shown. */
+import { titleOf } from "./result";
+
 export interface Figures {
   /** Titles of the networks, in order. */
   columns: string[];
@@ -10,16 +12,11 @@ type Bag = Record<string, unknown>;
 const bag = (value: unknown): Bag => (typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Bag) : {});
 const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
 
-const NETWORKS: [string, string][] = [
-  ["teacher", "Teacher"],
-  ["student", "Student"],
-  ["comparison", "Comparison"],
-];
+const NETWORKS = ["teacher", "student", "comparison"];
 
 export function readFigures(report: unknown): Figures {
-  const beside = Object.entries(bag(bag(report).companions)).map(([key, column]) => ({ title: key === "composite" ? "Composite" : key, column }));
-  const networks = [...NETWORKS.map(([key, title]) => ({ title, column: bag(report)[key] })), ...beside];
-  const known = networks.map(({ title, column }) => ({ title, byClass: bag(bag(column).per_class) })).filter(({ byClass }) => Object.keys(byClass).length > 0);
+  const networks: [string, unknown][] = [...NETWORKS.map((name): [string, unknown] => [name, bag(report)[name]]), ...Object.entries(bag(bag(report).companions))];
+  const known = networks.map(([name, column]) => ({ title: titleOf(name), byClass: bag(bag(column).per_class) })).filter(({ byClass }) => Object.keys(byClass).length > 0);
   const names = Object.keys(known[0]?.byClass ?? {});
   const cell = (column: Bag, name: string, key: string): number | null => number(bag(column[name])[key]);
   return {

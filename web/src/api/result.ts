@@ -63,7 +63,10 @@ export function share(value: unknown): Share | null {
   return { value: middle, low: number(found.low) ?? undefined, high: number(found.high) ?? undefined, n: number(found.n) ?? undefined };
 }
 
+/** Of a report's networks, by their keys. */
 const TITLES: Record<string, string> = { teacher: "Teacher", student: "Student", comparison: "Comparison", composite: "Composite" };
+
+export const titleOf = (network: string): string => TITLES[network] ?? network;
 
 function column(name: string, value: unknown): Column | null {
   const found = bag(value);
@@ -73,7 +76,7 @@ function column(name: string, value: unknown): Column | null {
   const threads = number(latency?.threads);
   const note = latency ? [string(latency.device), string(latency.dtype), threads === null ? "" : `${threads} threads`] : [];
   return {
-    title: name === "comparison" && recipe === "cross_entropy" ? "Cross-entropy student" : (TITLES[name] ?? name),
+    title: name === "comparison" && recipe === "cross_entropy" ? "Cross-entropy student" : titleOf(name),
     architecture: string(bag(found.architecture)?.name) || string(found.architecture),
     recipe,
     report: found,
