@@ -90,7 +90,7 @@ def dataset(given: argparse.Namespace, service: Service) -> str:
     if found is None:
         with given.archive.open("rb") as file:
             found = service.post("/datasets", files={"file": (given.archive.name, file)})
-    return ready(service, f"/datasets/{found['id']}")
+    return service.ready(f"/datasets/{found['id']}")
 
 
 def registered(given: argparse.Namespace, service: Service) -> str:
@@ -100,14 +100,7 @@ def registered(given: argparse.Namespace, service: Service) -> str:
         fields = {"architecture": TEACHER.name, "options": json.dumps(TEACHER.options), "name": given.teacher.name}
         with given.teacher.open("rb") as file:
             found = service.post("/teachers", data=fields, files={"file": (given.teacher.name, file)})
-    return ready(service, f"/teachers/{found['id']}")
-
-
-def ready(service: Service, path: str) -> str:
-    found = service.until(path, ("ready", "failed", "rejected"))
-    if found["status"] != "ready":
-        raise SystemExit(f"{path} is {found['status']}: {found['error']}")
-    return str(found["id"])
+    return service.ready(f"/teachers/{found['id']}")
 
 
 if __name__ == "__main__":

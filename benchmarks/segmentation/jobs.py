@@ -36,6 +36,13 @@ class Service:
             time.sleep(pause)
         return found
 
+    def ready(self, path: str) -> str:
+        """The id of a teacher or dataset, once it is inspected."""
+        found = self.until(path, ("ready", "invalid"))
+        if found["status"] != "ready":
+            raise SystemExit(f"{path} is {found['status']}: {found['error']}")
+        return str(found["id"])
+
     def named(self, kind: str, name: str) -> Any | None:
         return next((item for item in self.get(f"/{kind}?limit=100")["items"] if item["name"] == name), None)
 

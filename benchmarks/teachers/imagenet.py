@@ -122,7 +122,7 @@ class Study:
                 for role in ("train", "test")
             }
             found = self.service.post("/datasets", files=files, data={"name": "CIFAR-10 (JPEG copy)"})
-        return self._ready(f"/datasets/{found['id']}")
+        return self.service.ready(f"/datasets/{found['id']}")
 
     def _teacher(self) -> str:
         found = self.service.named("teachers", "ImageNet, 64 pixels")
@@ -131,13 +131,7 @@ class Study:
                 path = converted(weights_of(self.given), Path(folder))
                 form = {"architecture": NAME, "name": "ImageNet, 64 pixels"}
                 found = self.service.post("/teachers", data=form, files={"file": (path.name, path.read_bytes())})
-        return self._ready(f"/teachers/{found['id']}")
-
-    def _ready(self, path: str) -> str:
-        found = self.service.until(path, ("ready", "invalid"))
-        if found["status"] != "ready":
-            raise SystemExit(f"{path} is {found['status']}: {found['error']}")
-        return str(found["id"])
+        return self.service.ready(f"/teachers/{found['id']}")
 
 
 def weights_of(given: argparse.Namespace) -> Path:

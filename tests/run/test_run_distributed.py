@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -14,7 +10,7 @@ from safetensors.torch import load_file
 
 from distill.types import TeacherInput
 from tests.run.conftest import go, spec
-from tests.slowness import within
+from tests.training.test_distributed import run_two
 
 SCRIPT = """
 import sys
@@ -37,23 +33,7 @@ def test_two_processes_run_one_job(tmp_path: Path, teacher: TeacherInput) -> Non
     given = spec(teacher, batch_size=32)
     go(given, tmp_path / "one")
     (tmp_path / "spec.json").write_text(given.model_dump_json())
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    shared = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2"}
-    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    arguments = [sys.executable, "-c", SCRIPT, str(tmp_path / "spec.json"), str(tmp_path / "two")]
-    processes = [
-        subprocess.Popen(arguments, env=shared | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=within(200))
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
+    run_two(SCRIPT, [str(tmp_path / "spec.json"), str(tmp_path / "two")], 200)
     one, two = (load_file(tmp_path / name / "artifacts" / "student.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=2e-2, atol=5e-3)

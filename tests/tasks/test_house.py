@@ -126,7 +126,7 @@ def both(house: Get, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
         (folder / name / "spec.json").write_text(given.model_dump_json())
         go(given, folder / name / "one")
-    run_two(TOGETHER, [json.dumps([[str(folder / n / "spec.json"), str(folder / n / "two")] for n in TASKS])])
+    run_two(TOGETHER, [json.dumps([[str(folder / n / "spec.json"), str(folder / n / "two")] for n in TASKS])], 200)
     return folder
 
 

@@ -88,7 +88,7 @@ def test_two_processes_equal_one(tmp_path: Path, handover: int, accumulation: in
         torch.testing.assert_close(states[0][name], value, rtol=1e-3, atol=2e-4)
 
 
-def run_two(script: str, arguments: list[str]) -> None:
+def run_two(script: str, arguments: list[str], seconds: float = 120) -> None:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -105,7 +105,7 @@ def run_two(script: str, arguments: list[str]) -> None:
     ]
     try:
         for process in processes:
-            _, errors = process.communicate(timeout=within(120))
+            _, errors = process.communicate(timeout=within(seconds))
             assert process.returncode == 0, errors
     finally:
         for process in processes:
