@@ -19,7 +19,7 @@ from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost
 from distill.export import export
 from distill.layers.modes import clear_caches
-from distill.recipes._base import Recipe, Setup
+from distill.recipe_parts.base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.companions import companion_contexts
 from distill.running.norms import high_norms, norms_of

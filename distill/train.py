@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from distill.control import Control
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.training import cache, checkpoint, distributed
 from distill.training.allocator import keep_freed_memory
 from distill.training.data import Order, Source, TrainData

@@ -26,8 +26,8 @@ from distill.layers import SequenceView
 from distill.modalities.text import TextLoader, TokenSamples
 from distill.modalities.text.loader import collate
 from distill.modalities.text.packing import TokenPacking
+from distill.recipe_parts.base import Setup
 from distill.recipes import get
-from distill.recipes._base import Setup
 from distill.train import train
 from distill.training.data import Order, TrainData
 from distill.types import DistillConfig

@@ -22,8 +22,8 @@ from distill.modalities.images import Loader, Samples
 from distill.modalities.images.opening import Split
 from distill.modalities.images.sources import ArrayImages
 from distill.models import build, preprocessing
+from distill.recipe_parts.base import Setup
 from distill.recipes import get
-from distill.recipes._base import Setup
 from distill.train import train
 from distill.training import loop, probe
 from distill.training.data import Order, TrainData

@@ -12,12 +12,12 @@ from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
 from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._features import FeatureRecipe
-from distill.recipes._networks import run_logits
-from distill.recipes._projectors import Connector, SequenceConnector
-from distill.recipes._schema import TEMPERATURE
-from distill.recipes._tail import Tail
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.features import FeatureRecipe
+from distill.recipe_parts.networks import run_logits
+from distill.recipe_parts.projectors import Connector, SequenceConnector
+from distill.recipe_parts.schema import TEMPERATURE
+from distill.recipe_parts.tail import Tail
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "label_weight": {

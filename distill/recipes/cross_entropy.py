@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from distill.parameters import validated
-from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import run_logits
+from distill.recipe_parts.base import Recipe, Setup
+from distill.recipe_parts.networks import run_logits
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 

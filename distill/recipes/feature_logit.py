@@ -9,10 +9,18 @@ from torch import Tensor
 
 from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._features import PairedFeatures
-from distill.recipes._pairs import FeaturePairs
-from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, PAIRS, TEMPERATURE
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.features import PairedFeatures
+from distill.recipe_parts.pairs import FeaturePairs
+from distill.recipe_parts.schema import (
+    FEATURE_LOSS,
+    FEATURE_WEIGHT,
+    GRID,
+    LABEL_WEIGHT,
+    LOGIT_WEIGHT,
+    PAIRS,
+    TEMPERATURE,
+)
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     **FEATURE_LOSS,

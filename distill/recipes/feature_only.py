@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._features import DetachedHead
-from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._pairs import FeaturePairs
-from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT, PAIRS
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.features import DetachedHead
+from distill.recipe_parts.guarantee import check_nothing_bypasses
+from distill.recipe_parts.pairs import FeaturePairs
+from distill.recipe_parts.schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT, PAIRS
 
 PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEAD_WEIGHT, **GRID, **PAIRS}
 

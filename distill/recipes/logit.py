@@ -13,10 +13,10 @@ from distill.errors import InvalidConfig
 from distill.losses.channel_wise import ChannelWise
 from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
-from distill.recipes._base import Recipe, Setup
-from distill.recipes._networks import run_logits
-from distill.recipes._pairs import channel_rows
-from distill.recipes._schema import LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
+from distill.recipe_parts.base import Recipe, Setup
+from distill.recipe_parts.networks import run_logits
+from distill.recipe_parts.pairs import channel_rows
+from distill.recipe_parts.schema import LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     **TEMPERATURE,

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from distill.objectives.logits import soft_divergence, standardise
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._schema import LABEL_WEIGHT
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.schema import LABEL_WEIGHT
 from distill.recipes.logit import Logit
 
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from distill import losses
 from distill.objectives.logits import soft_divergence
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._features import FeatureRecipe
-from distill.recipes._layout import CommonResolution, Layout
-from distill.recipes._pairs import check_positions, compared_rows
-from distill.recipes._projectors import three_layers
-from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.features import FeatureRecipe
+from distill.recipe_parts.layout import CommonResolution, Layout
+from distill.recipe_parts.pairs import check_positions, compared_rows
+from distill.recipe_parts.projectors import three_layers
+from distill.recipe_parts.schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, LABEL_WEIGHT, LOGIT_WEIGHT, TEMPERATURE
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     **FEATURE_LOSS,

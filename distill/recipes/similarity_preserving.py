@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._features import FeatureRecipe
-from distill.recipes._layout import CommonResolution, Layout
-from distill.recipes._schema import LABEL_WEIGHT
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.features import FeatureRecipe
+from distill.recipe_parts.layout import CommonResolution, Layout
+from distill.recipe_parts.schema import LABEL_WEIGHT
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "similarity_weight": {

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from distill import losses
 from distill.parameters import validated
-from distill.recipes._base import Setup
-from distill.recipes._composite import Composite, Seam
-from distill.recipes._features import DetachedHead
-from distill.recipes._guarantee import check_nothing_bypasses
-from distill.recipes._layout import CommonResolution, Layout
-from distill.recipes._networks import beside
-from distill.recipes._pairs import check_positions, compared_rows
-from distill.recipes._projectors import three_layers
-from distill.recipes._schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.composite import Composite, Seam
+from distill.recipe_parts.features import DetachedHead
+from distill.recipe_parts.guarantee import check_nothing_bypasses
+from distill.recipe_parts.layout import CommonResolution, Layout
+from distill.recipe_parts.networks import beside
+from distill.recipe_parts.pairs import check_positions, compared_rows
+from distill.recipe_parts.projectors import three_layers
+from distill.recipe_parts.schema import FEATURE_LOSS, FEATURE_WEIGHT, GRID, HEAD_WEIGHT
 
 PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEAD_WEIGHT, **GRID}
 

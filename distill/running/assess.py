@@ -12,8 +12,8 @@ from distill.models.options import in_full
 from distill.report import SCHEMA, environment
 from distill.running.companions import companions
 from distill.running.session import Session
-from distill.tasks._base import Task
-from distill.tasks._network import Network
+from distill.tasks.base import Task
+from distill.tasks.network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
 from distill.types import Architecture, ComparisonInput, TrainedRun

@@ -10,7 +10,7 @@ from torch import nn
 from distill.errors import InvalidConfig
 from distill.export import Context
 from distill.running.session import Session
-from distill.tasks._network import Network
+from distill.tasks.network import Network
 
 
 def companions(session: Session) -> dict[str, Network]:

@@ -12,7 +12,7 @@ from typing import Any
 from distill.quality import digest, score
 from distill.running.pairing import check_counts
 from distill.running.session import Session
-from distill.tasks._base import Groups
+from distill.tasks.base import Groups
 from distill.training import distributed
 from distill.types import Event, Layer, LayerQuality, QCurve
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from distill import tasks
 from distill.control import Control
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.running.pairs import Pairs
-from distill.tasks._base import Groups, Task
-from distill.tasks._network import Network
+from distill.tasks.base import Groups, Task
 from distill.tasks.inspection import task_of
+from distill.tasks.network import Network
 from distill.train import carried
 from distill.training import distributed
 from distill.training.head import fits

@@ -8,9 +8,9 @@ from torch import Tensor
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
 from distill.running.session import Session
-from distill.tasks._base import Task
-from distill.tasks._network import Network
-from distill.tasks._teacher_answers import Answers, judged
+from distill.tasks.base import Task
+from distill.tasks.network import Network
+from distill.tasks.teacher_answers import Answers, judged
 from distill.training import distributed
 from distill.types import Event
 from distill.warned import RunWarning

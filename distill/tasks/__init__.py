@@ -2,7 +2,7 @@
 
 A folder holds
 * `__init__.py`: `SPEC`, what API, client and dashboard read (`distill.tasks.spec`);
-* `task.py`: `ENTRY`, what runs (`distill.tasks._base`);
+* `task.py`: `ENTRY`, what runs (`distill.tasks.base`);
 * `inspect.py`: which files are its datasets, and what they hold (`distill.tasks.inspection`);
 * `networks.py`: how workers check its teachers and count what its networks cost (`distill.tasks.networks`);
 * `forecast.py`, optional: what fits together in a job, and how large it is (`distill.tasks.forecast`).
@@ -23,7 +23,7 @@ from distill.errors import UnknownName
 from distill.tasks.spec import Container, Metric, TaskSpec
 
 if TYPE_CHECKING:
-    from distill.tasks._base import Task
+    from distill.tasks.base import Task
 
 __all__ = [
     "Metric",

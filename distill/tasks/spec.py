@@ -1,7 +1,7 @@
 """What a task is, as API, client and dashboard read it. Torch-free.
 
 A task is one folder of `distill/tasks`: its `__init__.py` holds the `SPEC` (this module's `TaskSpec`), its `task.py`
-what runs (`distill.tasks._base.Task`). What else the folder holds, `distill.tasks` names.
+what runs (`distill.tasks.base.Task`). What else the folder holds, `distill.tasks` names.
 """
 
 from __future__ import annotations

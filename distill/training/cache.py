@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.data.packing import WHOLE_ROWS, Packed, Packing, Spans
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.training.data import Batch, Source
 from distill.training.mode import Mode
 

@@ -19,7 +19,7 @@ from distill.answers import Answer
 from distill.errors import InvalidConfig
 from distill.head_samples import LEAST_A_CLASS, most_in_time
 from distill.layers.modes import evaluating
-from distill.recipes._networks import run_logits
+from distill.recipe_parts.networks import run_logits
 from distill.training.data import Source
 from distill.training.mode import Mode
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from distill.answers.base import Guess
 from distill.control import Control
 from distill.layers.modes import clear_caches
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.training import checkpoint, distributed
 from distill.training.data import Source
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard

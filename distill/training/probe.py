@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.layers.modes import clear_caches
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.training.cache import Teacher
 from distill.training.mode import Mode
 from distill.training.rng import rng_kept

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from distill.estimate import NetworkCost, SampleWork, Workload, disk_bytes, memory_bytes, other_flops, training_flops
 from distill.models.language.families import OPTIONS
-from distill.tasks import _text_forecast, of_report
+from distill.tasks import of_report, text_forecast
 from distill.types import DistillConfig
 from store.database import Database
 from store.repositories import costs, system
@@ -143,7 +143,7 @@ def test_images_have_no_maximal_length(client: TestClient, driver: Driver) -> No
 
 @given(st.floats(0.5, 1e5), st.integers(1, 10**6), st.sampled_from(["auto", 8, 64, 4096]))
 def test_lengths_are_within_what_the_job_may_choose(mean: float, most: int, given: Any) -> None:
-    found = _text_forecast.lengths(
+    found = text_forecast.lengths(
         {"mean_words": mean, "words_99": most}, DistillConfig.model_validate({"max_length": given})
     )
     assert 1 <= found.mean <= found.most

@@ -21,7 +21,7 @@ from distill.data.limits import Limits
 from distill.data.members import safe_parts
 from distill.errors import InvalidDataset
 from distill.modalities.images import inspect, open_dataset
-from distill.modalities.images.kinds import _tar
+from distill.modalities.images.archives import tar
 from distill.types import DatasetInput
 from tests.data.files import archive, image_bytes, tree, write_folder, write_tar, write_zip
 
@@ -471,7 +471,7 @@ def test_safe_parts_never_escape(name):
 def test_random_bytes_as_tar_raise_nothing_else(data):
     file = io.BytesIO(data)
     with suppress(InvalidDataset):
-        for member in _tar.members(file, lambda count: _tar._seek(file, count, len(data))):
+        for member in tar.members(file, lambda count: tar._seek(file, count, len(data))):
             assert member.size >= 0
 
 

@@ -15,7 +15,7 @@ from distill.errors import InvalidConfig
 from distill.modalities.text.loader import KEPT, TextLoader, collate
 from distill.modalities.text.packing import TokenPacking
 from distill.modalities.text.tokens import IGNORED, TokenSamples
-from distill.recipes._networks import run_logits
+from distill.recipe_parts.networks import run_logits
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.training import cache
 from tests.language import tiny

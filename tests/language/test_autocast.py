@@ -14,7 +14,7 @@ from torch import Tensor
 from distill import recipes
 from distill.errors import InvalidConfig
 from distill.models.language import FAMILIES
-from distill.recipes._networks import run_logits
+from distill.recipe_parts.networks import run_logits
 from distill.running.session import open_task
 from distill.types import Architecture
 from tests.language import tiny

@@ -22,9 +22,9 @@ from distill.modalities.text import open_text
 from distill.models.language import load, open_folder
 from distill.models.language.tokenizer import Tokens
 from distill.student import load_student
-from distill.tasks._network import Network
 from distill.tasks._texts.generation import generate
 from distill.tasks.generate_text.answer import TokenAnswer
+from distill.tasks.network import Network
 from distill.training.meter import Meter
 from distill.types import Architecture, ComparisonInput, DatasetInput, Event, TeacherInput
 from tests.language import tiny

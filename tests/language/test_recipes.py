@@ -14,7 +14,7 @@ from distill.answers import ClassAnswer
 from distill.errors import InvalidConfig
 from distill.layers import SequenceView, discover
 from distill.quality import score
-from distill.recipes._base import Setup
+from distill.recipe_parts.base import Setup
 from distill.recipes.simkd import _deepest
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.types import Layer

@@ -10,8 +10,8 @@ import torch
 from distill.answers import ClassAnswer
 from distill.errors import InvalidConfig
 from distill.losses.channel_wise import ChannelWise
-from distill.recipes._base import Setup
-from distill.recipes._pairs import FeaturePairs, channel_rows
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.pairs import FeaturePairs, channel_rows
 from distill.recipes.logit import Logit
 from distill.tasks.segment_images.answer import MaskAnswer
 

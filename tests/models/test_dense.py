@@ -14,7 +14,7 @@ from distill.answers import logits_of
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.layers import discover
 from distill.models.names import is_dense, resolve
-from distill.recipes._base import Setup
+from distill.recipe_parts.base import Setup
 from distill.recipes.feature_only import FeatureOnly
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.types import Architecture

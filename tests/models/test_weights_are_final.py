@@ -21,8 +21,8 @@ from distill.control import Control
 from distill.evaluate import latency
 from distill.layers import discover
 from distill.layers.modes import clear_caches, evaluating
-from distill.recipes._base import Setup
-from distill.recipes._tail import Tail
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.tail import Tail
 from distill.recipes.cross_entropy import CrossEntropy
 from distill.train import train
 from distill.training import checkpoint

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.layers import capture
-from distill.recipes._base import Setup
+from distill.recipe_parts.base import Setup
 
 CLASSES = 5
 

@@ -14,7 +14,7 @@ import distill.models  # noqa: F401  (torchvision loads only after its shim)
 from distill import recipes
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.recipes._tail import Tail
+from distill.recipe_parts.tail import Tail
 from tests.recipes.nets import CLASSES, STAGES, TinyCNN, TinyViT, images, labels, pair, step
 
 

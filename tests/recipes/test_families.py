@@ -14,7 +14,7 @@ from distill import losses, recipes
 from distill.errors import InvalidConfig
 from distill.layers import capture, discover
 from distill.models import build
-from distill.recipes._base import Setup
+from distill.recipe_parts.base import Setup
 from distill.types import Architecture, Layer
 from tests.recipes.nets import CLASSES, labels
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distill import losses, recipes
 from distill.errors import InvalidConfig
 from distill.layers import capture
-from distill.recipes._base import Setup
+from distill.recipe_parts.base import Setup
 from tests.recipes.nets import STAGES, TinyCNN, TinyViT, images, labels, pair, step
 
 

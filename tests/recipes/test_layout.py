@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from distill.recipes._layout import CommonResolution, Layout, pool_map, pool_tokens
-from distill.recipes._projectors import Connector, resize, three_layers
+from distill.recipe_parts.layout import CommonResolution, Layout, pool_map, pool_tokens
+from distill.recipe_parts.projectors import Connector, resize, three_layers
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from distill.control import Control
 from distill.models import build
 from distill.run import run
-from distill.tasks._teacher_answers import Answers, judged, kappa
+from distill.tasks.teacher_answers import Answers, judged, kappa
 from distill.types import Event, RunSpec, TeacherInput
 from tests.run.conftest import TEACHER, go, sha256, spec
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.answers.base import Guess
-from distill.recipes._base import Recipe, Setup
+from distill.recipe_parts.base import Recipe, Setup
 from distill.training.data import Order, TrainData
 from distill.types import DistillConfig
 

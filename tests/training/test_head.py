@@ -17,7 +17,7 @@ from distill.answers import Answer, ClassAnswer
 from distill.control import Control
 from distill.errors import InvalidConfig
 from distill.models import build
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.train import train

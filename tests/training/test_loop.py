@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distill.answers import ClassAnswer
 from distill.control import Control
 from distill.errors import AtChance, Diverged
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.train import train
 from distill.training.data import Order
 from distill.training.divergence import Guard
@@ -84,7 +84,7 @@ def test_accumulated_gradients_equal_the_larger_batch(tmp_path: Path) -> None:
 
 
 def _setup(student: nn.Module) -> Any:
-    from distill.recipes._base import Setup
+    from distill.recipe_parts.base import Setup
 
     return Setup(student, None, 4)
 

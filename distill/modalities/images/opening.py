@@ -19,8 +19,8 @@ from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
 from distill.modalities.images.depth import PixelRange, mark, range_notes
 from distill.modalities.images.formats import CONVERT
+from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.kinds import get as kind
-from distill.modalities.images.kinds._base import Items, Opened
 from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened, peak
 from distill.types import DatasetInput
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from distill.data.limits import Limits
 from distill.errors import DISK_FULL, InvalidDataset, InvalidTeacher
-from distill.modalities.images.kinds._zip import ZipMembers
+from distill.modalities.images.archives.zip import ZipMembers
 from distill.safetensors_header import Header, read_header
 
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"

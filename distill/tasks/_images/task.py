@@ -26,10 +26,10 @@ from distill.models import (
 )
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe
-from distill.tasks._base import Split, Task
-from distill.tasks._image_view import NOTHING, recorded, teacher_view
-from distill.tasks._network import Network
-from distill.tasks._opening import (
+from distill.tasks.base import Split, Task
+from distill.tasks.image_view import NOTHING, recorded, teacher_view
+from distill.tasks.network import Network
+from distill.tasks.opening import (
     check_classes,
     check_networks,
     check_order,

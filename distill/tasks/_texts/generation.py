@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distill.models.language.config import positions
-from distill.tasks._network import Network
+from distill.tasks.network import Network
 
 NEW_TOKENS, BATCH = 64, 16
 

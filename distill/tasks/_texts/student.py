@@ -19,9 +19,9 @@ from distill.modalities.text.prompts import Talk, Text, prompt
 from distill.models.language import Tokens, load, open_folder
 from distill.models.language.config import class_names
 from distill.predictions import Prediction, in_parts
-from distill.recipes._networks import run_logits
-from distill.tasks._network import Network
+from distill.recipe_parts.networks import run_logits
 from distill.tasks._texts.generation import NEW_TOKENS, generate
+from distill.tasks.network import Network
 from distill.types import Architecture
 
 

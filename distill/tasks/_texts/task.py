@@ -30,12 +30,12 @@ from distill.modalities.text.packing import TokenPacking
 from distill.modalities.text.records import Kind
 from distill.models.language import Tokens, load, make_student, open_folder
 from distill.models.language.config import class_names, family_of, positions
-from distill.recipes._features import DetachedHead
-from distill.tasks._base import Groups, Split
-from distill.tasks._classes import RowTask
-from distill.tasks._network import Network
-from distill.tasks._opening import check_classes, check_start, device_of, recipe_of, share_of, splits_of, told_classes
+from distill.recipe_parts.features import DetachedHead
 from distill.tasks._texts.student import load_text_student
+from distill.tasks.base import Groups, Split
+from distill.tasks.classes import RowTask
+from distill.tasks.network import Network
+from distill.tasks.opening import check_classes, check_start, device_of, recipe_of, share_of, splits_of, told_classes
 from distill.teacher_classes import match_classes
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything

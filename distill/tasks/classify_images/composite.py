@@ -15,7 +15,7 @@ import safetensors.torch
 from distill.errors import InvalidTeacher, RetortError
 from distill.export import Context
 from distill.models import Preprocessing, build
-from distill.recipes._composite import Composite, Seam
+from distill.recipe_parts.composite import Composite, Seam
 from distill.recipes.simkd import projector
 from distill.tasks._images.loading import Header
 from distill.types import Architecture

@@ -7,7 +7,7 @@ from typing import Any
 
 from distill.export import Context, Graph, class_section, probed, share_in_words
 from distill.models import Preprocessing
-from distill.recipes._composite import Composite
+from distill.recipe_parts.composite import Composite
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.snippet import snippet
 from distill.tasks.classify_images.composite import told

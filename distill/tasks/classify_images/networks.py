@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from distill.tasks._image_networks import catalogue_of, examine, measure
 from distill.tasks.classify_images import SPEC
+from distill.tasks.image_networks import catalogue_of, examine, measure
 
 __all__ = ["catalogue", "examine", "measure"]
 

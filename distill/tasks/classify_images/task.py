@@ -12,15 +12,15 @@ from distill.answers import ClassAnswer
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.modalities.images import Loader, open_dataset
-from distill.tasks._base import Groups, Report, Split
-from distill.tasks._classes import RowTask
 from distill.tasks._images.task import ImageTask, workers_of
-from distill.tasks._linear_probe import linear_probe
-from distill.tasks._network import Network
-from distill.tasks._opening import share_of
+from distill.tasks.base import Groups, Report, Split
+from distill.tasks.classes import RowTask
 from distill.tasks.classify_images import SPEC
 from distill.tasks.classify_images.delivery import ClassifierDelivery
 from distill.tasks.classify_images.student import load_classifier
+from distill.tasks.linear_probe import linear_probe
+from distill.tasks.network import Network
+from distill.tasks.opening import share_of
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
 

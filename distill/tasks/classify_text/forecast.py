@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distill.tasks._text_forecast import TextForecast
 from distill.tasks.classify_text import SPEC
 from distill.tasks.forecast import Misfit, Parts, class_misfits
+from distill.tasks.text_forecast import TextForecast
 
 
 class Classifiers(TextForecast):

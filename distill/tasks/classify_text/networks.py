@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.tasks._language_networks import catalogue, examine, measured
+from distill.tasks.language_networks import catalogue, examine, measured
 
 __all__ = ["catalogue", "examine", "measure"]
 

@@ -9,12 +9,12 @@ from distill.answers import ClassAnswer
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
 from distill.models.language.config import head_reads
-from distill.tasks._base import Groups, Report
-from distill.tasks._linear_probe import linear_probe
-from distill.tasks._network import Network
 from distill.tasks._texts.delivery import ClassifierDelivery
 from distill.tasks._texts.task import TextTask
+from distill.tasks.base import Groups, Report
 from distill.tasks.classify_text import SPEC
+from distill.tasks.linear_probe import linear_probe
+from distill.tasks.network import Network
 from distill.types import Layer, RunSpec
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from distill.tasks._network import Network
 from distill.tasks._texts.generation import BATCH, generate
+from distill.tasks.network import Network
 
 PROMPTS = 100
 

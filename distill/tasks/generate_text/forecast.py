@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distill.estimate import SampleWork
-from distill.tasks._text_forecast import ALIVE, EVALUATION_BATCH, TextForecast, features, kept_bytes, lengths, widest
 from distill.tasks.forecast import Misfit, Parts
 from distill.tasks.generate_text import SPEC
+from distill.tasks.text_forecast import ALIVE, EVALUATION_BATCH, TextForecast, features, kept_bytes, lengths, widest
 
 EVALUATION_LOGIT_BYTES = 2**28
 #: ROUGE's answers: how many, how long, and how much slower a token is alone than among those of a text (our choice).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.tasks._language_networks import catalogue, examine, measured
+from distill.tasks.language_networks import catalogue, examine, measured
 
 __all__ = ["answers", "catalogue", "examine", "measure"]
 
@@ -17,7 +17,7 @@ def answers(report: dict[str, Any]) -> bool:
 def measure(question: dict[str, Any]) -> dict[str, Any]:
     """A recipe whose head learns apart from the backbone unties it from the embeddings."""
     from distill import recipes
-    from distill.recipes._features import DetachedHead
+    from distill.recipe_parts.features import DetachedHead
 
     recipe = question.get("recipe")
     return measured("generate", question, recipe is not None and issubclass(recipes.get(recipe), DetachedHead))

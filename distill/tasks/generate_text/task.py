@@ -14,13 +14,13 @@ from distill.evaluate import Predictions
 from distill.layers import SequenceView
 from distill.layers.sequence import Reads
 from distill.modalities.text import TokenSamples
-from distill.tasks._base import Groups, Report
-from distill.tasks._network import Network
 from distill.tasks._texts.delivery import DecoderDelivery
 from distill.tasks._texts.task import TextTask
+from distill.tasks.base import Groups, Report
 from distill.tasks.generate_text import SPEC
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.tasks.generate_text.answering import answering, perplexity
+from distill.tasks.network import Network
 from distill.types import RunSpec
 
 

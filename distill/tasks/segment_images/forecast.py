@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distill.tasks._image_forecast import ImageForecast
 from distill.tasks.forecast import Misfit, Parts, class_misfits
+from distill.tasks.image_forecast import ImageForecast
 from distill.tasks.segment_images import SPEC
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from distill.data.files import paths_of
 from distill.data.limits import Limits
 from distill.errors import InvalidDataset
-from distill.modalities.images.kinds._members import Members, content, members_of
+from distill.modalities.images.archives.members import Members, content, members_of
 from distill.modalities.images.sources import Source
 from distill.tasks.segment_images.legend import Legend
 from distill.tasks.segment_images.naming import READERS, read_legend

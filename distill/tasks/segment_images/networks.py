@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distill.tasks._image_networks import catalogue_of, examine, measure
+from distill.tasks.image_networks import catalogue_of, examine, measure
 from distill.tasks.segment_images import SPEC
 
 __all__ = ["catalogue", "examine", "measure"]

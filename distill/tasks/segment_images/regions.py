@@ -24,7 +24,7 @@ from torch import Tensor
 
 from distill.data import stratify
 from distill.layers import FeatureView
-from distill.recipes._layout import Layout
+from distill.recipe_parts.layout import Layout
 
 Size = tuple[int, int]
 

@@ -14,10 +14,10 @@ from distill.data.plan import Plan
 from distill.export import Context
 from distill.quality import Marked
 from distill.statistics import Difference
-from distill.tasks._base import Groups, Report, Split
 from distill.tasks._images.task import ImageTask, workers_of
-from distill.tasks._network import Network
-from distill.tasks._opening import share_of
+from distill.tasks.base import Groups, Report, Split
+from distill.tasks.network import Network
+from distill.tasks.opening import share_of
 from distill.tasks.segment_images import SPEC
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery

@@ -27,7 +27,7 @@ from distill.data.row_checks import Row, refuse
 from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.kinds._members import Members, content
+from distill.modalities.images.archives.members import Members, content
 from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.tree import Layout

@@ -21,7 +21,7 @@ from distill.data.labelled import (
 from distill.data.limits import Limits
 from distill.data.row_checks import refuse
 from distill.data.split_names import TRAIN, UNLABELLED
-from distill.modalities.images.kinds._base import Items, Opened
+from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.sources import Picked, SpanImages
 
 

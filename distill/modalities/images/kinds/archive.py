@@ -9,9 +9,9 @@ from pathlib import Path
 from distill.data.files import paths_of
 from distill.data.limits import Limits
 from distill.errors import InvalidDataset
-from distill.modalities.images.kinds._base import Opened, from_layouts
+from distill.modalities.images.archives.members import Members, members_of
+from distill.modalities.images.kind import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
-from distill.modalities.images.kinds._members import Members, members_of
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange
 from distill.types import DatasetInput

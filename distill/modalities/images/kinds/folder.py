@@ -6,8 +6,8 @@ from pathlib import Path
 
 from distill.data.files import paths_of
 from distill.data.limits import Limits
-from distill.modalities.images.kinds._base import Opened, from_layouts
-from distill.modalities.images.kinds._members import FolderMembers
+from distill.modalities.images.archives.members import FolderMembers
+from distill.modalities.images.kind import Opened, from_layouts
 from distill.modalities.images.tree import arrange
 from distill.types import DatasetInput
 

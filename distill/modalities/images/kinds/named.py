@@ -6,7 +6,7 @@ from pathlib import Path
 
 from distill.data.limits import Limits
 from distill.modalities.images import sets
-from distill.modalities.images.kinds._base import Items, Opened
+from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.sources import ArrayImages
 from distill.types import DatasetInput
 

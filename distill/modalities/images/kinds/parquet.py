@@ -26,7 +26,7 @@ from distill.data.parquet import (
 )
 from distill.data.split_names import UNLABELLED, split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.kinds._base import Opened
+from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
 from distill.modalities.images.pack import Pack
 from distill.types import DatasetInput

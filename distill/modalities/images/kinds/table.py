@@ -16,7 +16,7 @@ from distill.data.limits import Limits
 from distill.data.row_checks import refuse
 from distill.data.split_names import UNLABELLED
 from distill.data.tables import rows_of
-from distill.modalities.images.kinds._base import Opened
+from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
 from distill.modalities.images.pack import Pack
 from distill.types import DatasetInput

@@ -18,12 +18,12 @@ from distill.export._base import Context
 from distill.layers.forward import forward
 from distill.models import Preprocessing, check, load
 from distill.statistics import Z95, Difference
-from distill.tasks._base import Groups, Report
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks._images.loading import header_of
 from distill.tasks._images.seeing import Picture, seen
-from distill.tasks._network import Network
+from distill.tasks.base import Groups, Report
 from distill.tasks.classify_images.task import ClassifyImages
+from distill.tasks.network import Network
 from distill.training.data import Order, Source
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from distill import losses
 from distill.errors import InvalidConfig
 from distill.objectives.features import FeatureLoss
-from distill.recipes._base import Setup
-from distill.recipes._layout import CommonResolution, Layout, grid_rows
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.layout import CommonResolution, Layout, grid_rows
 
 
 class Pair(nn.Module):

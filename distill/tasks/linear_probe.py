@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from distill.head_samples import LEAST_A_CLASS
 from distill.layers import FeatureView, run_until
 from distill.layers.modes import evaluating
-from distill.recipes._layout import Layout
+from distill.recipe_parts.layout import Layout
 from distill.statistics import wilson
-from distill.tasks._base import Report, Task
-from distill.tasks._network import Network
+from distill.tasks.base import Report, Task
+from distill.tasks.network import Network
 from distill.training.data import Source
 from distill.training.head import Rows, fit_linear, most_samples
 from distill.types import Layer

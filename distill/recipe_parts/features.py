@@ -11,8 +11,8 @@ from distill.answers import logits_of
 from distill.layers import FeatureView, capture
 from distill.layers.forward import forward
 from distill.layers.sequence import MOST_TOKENS
-from distill.recipes._base import Recipe, Setup
-from distill.recipes._pairs import FeaturePairs
+from distill.recipe_parts.base import Recipe, Setup
+from distill.recipe_parts.pairs import FeaturePairs
 
 
 class FeatureRecipe(Recipe):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.recipes._layout import Layout, pool_map, pool_tokens
+from distill.recipe_parts.layout import Layout, pool_map, pool_tokens
 
 
 def three_layers(c_in: int, c_out: int, inner: int, maps: bool) -> nn.Sequential:

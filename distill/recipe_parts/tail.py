@@ -17,7 +17,7 @@ from distill.layers import capture
 from distill.layers.forward import batch_size, feature_of, replace_tensors, tensors, to_device
 from distill.layers.modes import clear_caches, evaluating
 from distill.layers.names import Point, parse
-from distill.recipes._networks import beside, run_logits
+from distill.recipe_parts.networks import beside, run_logits
 
 Step = Callable[[Callable[..., Any], Any, Any, Tensor], Any]  # (original forward, args, kwargs, feature) -> output
 

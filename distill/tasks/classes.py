@@ -6,8 +6,8 @@ from typing import Any
 
 from distill.evaluate import Predictions, accuracy, difference, predictions
 from distill.statistics import Difference
-from distill.tasks._base import Report, Task
-from distill.tasks._network import Network
+from distill.tasks.base import Report, Task
+from distill.tasks.network import Network
 
 
 class RowTask(Task):

@@ -14,10 +14,10 @@ from distill.device import resolve_device
 from distill.errors import InvalidConfig
 from distill.models.names import resolve
 from distill.parameters import check as check_parameters
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.tasks import accepting
 from distill.tasks import spec as specification
-from distill.tasks._base import Splits
+from distill.tasks.base import Splits
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed

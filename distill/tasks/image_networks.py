@@ -10,7 +10,7 @@ from distill.models import catalogue as networks
 from distill.models import check
 from distill.models.measure import measure as measured
 from distill.tasks import accepting
-from distill.tasks._image_view import teacher_view
+from distill.tasks.image_view import teacher_view
 from distill.tasks.networks import Sent
 from distill.types import Architecture
 

@@ -20,9 +20,9 @@ from distill.answers import Answer
 from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
 from distill.models import Start
-from distill.recipes._base import Recipe
+from distill.recipe_parts.base import Recipe
 from distill.statistics import Difference
-from distill.tasks._network import Network
+from distill.tasks.network import Network
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch
 from distill.training.data import Source, TrainData

@@ -15,9 +15,9 @@ from distill.answers import logits_of
 from distill.layers import capture
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
-from distill.recipes._layout import CommonResolution, Layout
-from distill.recipes._projectors import resize
-from distill.recipes._tail import Tail, shadow
+from distill.recipe_parts.layout import CommonResolution, Layout
+from distill.recipe_parts.projectors import resize
+from distill.recipe_parts.tail import Tail, shadow
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from distill.errors import InvalidConfig
 from distill.layers import capture
 from distill.layers.modes import evaluating
-from distill.recipes._base import Setup
-from distill.recipes._networks import beside, run_logits
+from distill.recipe_parts.base import Setup
+from distill.recipe_parts.networks import beside, run_logits
 
 
 def check_nothing_bypasses(setup: Setup) -> None:

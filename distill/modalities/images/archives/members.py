@@ -11,9 +11,9 @@ from typing import Protocol
 from distill.data.limits import Limits
 from distill.data.members import Gate, Parts, refuse
 from distill.errors import InvalidDataset
+from distill.modalities.images.archives.tar import TarMembers
+from distill.modalities.images.archives.zip import ZipMembers
 from distill.modalities.images.formats import HEAD_BYTES, is_image
-from distill.modalities.images.kinds._tar import TarMembers
-from distill.modalities.images.kinds._zip import ZipMembers
 from distill.modalities.images.paths import File
 from distill.modalities.images.sources import FileImages, Source, UnreadableImage
 
