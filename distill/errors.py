@@ -45,6 +45,9 @@ class UserError(RetortError):
     fault: Fault = "user"
 
 
+SHORT_LIST = 12  # names that are listed even where one of them is near
+
+
 class UnknownName(UserError):
     """A name that no registry or library has."""
 
@@ -53,7 +56,10 @@ class UnknownName(UserError):
     def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         close = get_close_matches(name, known, n=3)
-        hint = f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(known[:40])}."
+        hints = [f"Did you mean {' or '.join(close)}?"] if close else []
+        if not close or len(known) <= SHORT_LIST:
+            hints.append(f"Known: {', '.join(known[:40])}.")
+        hint = " ".join(hints)
         super().__init__(f"There is no {noun} named {name!r}.", hint, {"noun": noun, "name": name, "close": close})
 
 

@@ -2,99 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from distill import tasks
+from distill import presets, tasks
+from distill.layer_quality import Layer as Layer
+from distill.layer_quality import LayerQuality as LayerQuality
+from distill.layer_quality import QCurve as QCurve
 
 Phase = Literal["fetching", "scoring", "distilling", "evaluating", "packaging", "uploading"]
 PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", "packaging", "uploading")
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A generalised layer: the output of one call of one module (docs/methods.md, section 1).
-
-    `name` is the dotted module path, with `#2`, `#3` for later calls of the same module; `shape` is one sample's
-    feature shape without the batch axis; `relative_depth` = (index + 1) / number of layers, in (0, 1].
-    """
-
-    name: str
-    index: int
-    relative_depth: float
-    kind: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerQuality:
-    """One point of the Q curve (docs/methods.md, section 1).
-
-    separation S in [-1, 1]; information I >= 0; efficiency E >= 0; quality Q = S + sqrt(I E);
-    minimum_similarity m in [0, 1]; entropy H in nats; nearest_distance d = mean_c d_c and mean_norm r in feature units.
-    `pooled`: the layer did not fit the memory budget and was average-pooled before scoring, so its values are
-    those of the pooled feature. `standard_error` holds bootstrap standard errors of S, I, E, Q by field name.
-    """
-
-    name: str
-    index: int
-    relative_depth: float
-    kind: str
-    shape: tuple[int, ...]
-    separation: float
-    information: float
-    efficiency: float
-    quality: float
-    minimum_similarity: float
-    entropy: float
-    nearest_distance: float
-    mean_norm: float
-    pooled: bool = False
-    standard_error: dict[str, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"shape": list(self.shape)}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LayerQuality:
-        return cls(**(data | {"shape": tuple(data["shape"])}))
-
-
-@dataclass(frozen=True, slots=True)
-class QCurve:
-    """The teacher's Q curve, complete or (while scoring) partial: `len(layers) < total_layers`.
-
-    `chosen` holds the indices of the chosen layers in depth order (empty until selection), `rule` what chose them;
-    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse.
-    """
-
-    layers: tuple[LayerQuality, ...]
-    total_layers: int
-    samples: int
-    classes: int
-    train_size: int
-    seed: int
-    digest: str = ""
-    chosen: tuple[int, ...] = ()
-    rule: str = ""
-    reused: bool = False
-
-    @property
-    def complete(self) -> bool:
-        return len(self.layers) == self.total_layers
-
-    def to_dict(self) -> dict[str, Any]:
-        data = asdict(self)
-        data["layers"] = [layer.to_dict() for layer in self.layers]
-        data["chosen"] = list(self.chosen)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> QCurve:
-        layers = tuple(LayerQuality.from_dict(layer) for layer in data["layers"])
-        return cls(**(data | {"layers": layers, "chosen": tuple(data["chosen"])}))
 
 
 EventKind = Literal[
@@ -175,6 +94,10 @@ class DistillConfig(Model):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_tell_tasks)
 
+    preset: str | None = Field(
+        None, json_schema_extra={"x-registry": "presets"},
+        description="Name from the catalogue's presets: a published protocol, for the settings that are left out.",
+    )  # fmt: skip
     recipe: str = Field("feature_only", description="Name from the catalogue's recipes.")
     recipe_parameters: dict[str, Any] = Field(default_factory=dict, description="The recipe's own parameters.")
     selection: str = Field("auto", description="Name from the catalogue's selection rules, or `auto`.")
@@ -202,7 +125,24 @@ class DistillConfig(Model):
         None, ge=1, le=MOST, description="Stop after this many optimiser steps, if fewer than epochs."
     )
     batch_size: int = Field(128, ge=1, le=65_536)
-    learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the one-cycle schedule.")
+    optimizer: str = Field(
+        "adamw", max_length=60, json_schema_extra={"x-registry": "optimizers"},
+        description="`adamw`, `sgd`, or another name from the catalogue's optimizers, which are timm's.",
+    )  # fmt: skip
+    momentum: Annotated[float, Field(ge=0, lt=1)] | Auto = Field(
+        "auto", description="For optimizers that have one. `auto`: 0.9; of sgd under one_cycle 0.95 to 0.85 and back."
+    )
+    nesterov: bool | Auto = Field("auto", description="Nesterov's momentum, for optimizers that have it.")
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = Field(
+        "one_cycle",
+        description="Of the learning rate: up and down by cosines; warm-up, then a cosine to 0; steps by gamma; as it "
+        "is.",
+    )
+    milestones: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=100)] | Auto = Field(
+        "auto", description="Of multi_step: after how many epochs the rate falls, rising. `auto`: 5/8, 3/4, 7/8 of all."
+    )
+    gamma: float = Field(0.1, gt=0, le=1, description="Of multi_step: what the rate is multiplied by.")
+    learning_rate: Annotated[float, Field(gt=0)] | Auto = Field("auto", description="Peak of the schedule.")
     backbone_learning_rate: Annotated[float, Field(gt=0)] | Auto = Field(
         "auto",
         description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
@@ -210,8 +150,13 @@ class DistillConfig(Model):
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_fraction: float = Field(0.3, ge=0, lt=1)
+    weight_decay: Annotated[float, Field(ge=0)] | Auto = Field("auto", description="`auto`: by the optimizer.")
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] | Auto = Field(
+        "auto", description="Share of the steps on the way up to the peak. `auto`: by the schedule."
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of every label that is spread over all classes; in training alone."
+    )
     gradient_accumulation: int = Field(1, ge=1, le=1024)
     clip_norm: float | None = Field(None, gt=0)
     ema_decay: float | None = Field(None, gt=0, lt=1)
@@ -242,6 +187,12 @@ class DistillConfig(Model):
         4 * 2**30, ge=0, le=MOST_BYTES, description="RAM for cached targets; beyond it, memory-mapped."
     )
     checkpoint_seconds: float = Field(600, gt=0, description="At most this long between checkpoints.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_preset(cls, given: Any) -> Any:
+        """What is left out is the preset's; a name that no preset has fills nothing, and is refused where names are."""
+        return presets.fill(given) if isinstance(given, dict) else given
 
     @field_validator("quality_bootstrap")
     @classmethod

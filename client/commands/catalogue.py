@@ -9,7 +9,7 @@ from client import render
 from client.api import Retort
 from client.session import Session, command
 
-PARTS = ("tasks", "recipes", "losses", "selections", "datasets", "architectures")
+PARTS = ("tasks", "recipes", "losses", "selections", "optimizers", "presets", "datasets", "architectures")
 
 
 @click.command("catalogue")

@@ -50,6 +50,10 @@ class Answer(ABC):
     def loss(self, compared: Compared) -> Tensor:
         """The task's own loss on the labels: a scalar in fp32, a mean over what `weight` counts."""
 
+    def validation_loss(self, compared: Compared) -> Tensor:
+        """`loss` as held-out samples are judged by: without what training alone adds to it."""
+        return self.loss(compared)
+
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """How far the outputs are from `targets["logits"]`: `distance` of the two, a scalar."""
         return distance(compared.outputs, compared.targets["logits"])

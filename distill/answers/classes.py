@@ -18,10 +18,17 @@ CHANCE_Z = 2.33  # one-sided 99 % of the normal distribution
 
 
 class RowAnswer(Answer):
-    """Logits (m, C) with labels (m,): every row is one prediction of one class."""
+    """Logits (m, C) with labels (m,): every row is one prediction of one class. `label_smoothing`: in training."""
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over the rows of -ln softmax(logits)[label], nats."""
+        """Mean over the rows of -ln softmax(logits)[label], nats; of smoothed labels."""
+        return cross_entropy(compared.outputs, compared.labels, self.label_smoothing)
+
+    def validation_loss(self, compared: Compared) -> Tensor:
+        """The same of the labels as they are."""
         return cross_entropy(compared.outputs, compared.labels)
 
     def rows(self, labels: Tensor) -> Tensor:

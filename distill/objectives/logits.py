@@ -6,9 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the batch of -ln softmax(logits)[label]; logits (n, C), labels (n,) int. Nats."""
-    return F.cross_entropy(logits.float(), labels)
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean over the batch of -ln softmax(logits)[label]; logits (n, C), labels (n,) int. Nats.
+
+    `label_smoothing` e in [0, 1): the target is (1 - e) one-hot(label) + e / C (Szegedy et al., arXiv 1512.00567).
+    """
+    return F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
 
 
 def soft_divergence(student: Tensor, teacher: Tensor, temperature: float, reverse: bool = False) -> Tensor:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from distill import recipes, selection
+from distill import presets, recipes, selection
 from distill.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
 from distill.errors import InvalidConfig
 from distill.models.names import resolve
+from distill.optimisation import refusals
 from distill.parameters import check as check_parameters
 from distill.recipe_parts.base import Recipe
 from distill.tasks import accepting
@@ -20,7 +21,7 @@ from distill.tasks import spec as specification
 from distill.tasks.base import Splits
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch, refusal
-from distill.training import distributed
+from distill.training import distributed, optimizers
 from distill.training.data import Order
 from distill.types import Architecture, DistillConfig, RunSpec
 
@@ -28,6 +29,7 @@ from distill.types import Architecture, DistillConfig, RunSpec
 def recipe_of(run: RunSpec) -> type[Recipe]:
     """The recipe's class, with its own and the selection rule's parameters checked."""
     config = run.config
+    presets.check(config.preset)
     recipes.registry.check(config.recipe)
     selection.registry.check(config.selection)
     check_parameters(selection.registry.parameters(config.selection), config.selection_parameters)
@@ -48,6 +50,12 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
     return recipe
 
 
+def check_optimisation(spec: TaskSpec, config: DistillConfig) -> None:
+    """Raises `UnknownName`, and `InvalidConfig` for settings of optimizer and schedule that cannot be meant."""
+    for found in refusals(config, optimizers.facts(config.optimizer), spec.modality):
+        raise InvalidConfig(found.message, found.remedy, {"field": found.field})
+
+
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
     does not offer; `UnknownName`."""
@@ -62,6 +70,7 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             f"Use a network whose name begins with {' or '.join(spec.architectures)}.",
             {"field": noun, "value": named.name, "task": spec.name},
         )
+    check_optimisation(spec, run.config)
     if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
         raise InvalidConfig(
             f"{spec.title} does not offer the recipe {run.config.recipe}.",

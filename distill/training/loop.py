@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from distill.layers.modes import clear_caches
-from distill.training import checkpoint, distributed
+from distill.training import checkpoint, distributed, optimizers
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
 from distill.training.meter import METRICS_SECONDS, Meter, Speed
 from distill.training.rng import capture_rng, restore_rng
-from distill.training.schedule import OneCycle
+from distill.training.schedule import schedule
 from distill.training.training import Training
 from distill.training.validate import tally, validate
 from distill.types import Event
@@ -60,8 +60,9 @@ class Loop:
         self.resolved, self.length, self.device = training.resolved, training.length, training.device
         self.mode, self.answer = training.resolved.student, training.recipe.answer
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self._groups(), lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
-        self.schedule = OneCycle(self.resolved.learning_rate, self.length.total_steps, self.config.warmup_fraction)
+        self.optimizer = optimizers.make(self._groups(), self.config.optimizer, self.resolved.descent)
+        self.schedule = schedule(self.config, self.resolved.descent, self.resolved.learning_rate, self.length)
+        self.cycled = optimizers.cycled(self.config)
         self.delivered = {"student": self.recipe.exported(), "beside": self.recipe.beside()}
         decay = self.config.ema_decay
         self.averages = {name: Ema(module, decay) for name, module in self.delivered.items()} if decay else {}
@@ -198,9 +199,13 @@ class Loop:
         distributed.average_gradients([p.grad for p in self.parameters if p.grad is not None], self.share)
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        learning_rate, beta1 = self.schedule(self.step)
+        learning_rate, momentum = self.schedule(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"], group["betas"] = learning_rate * group.get("scale", 1.0), (beta1, group["betas"][1])
+            group["lr"] = learning_rate * group.get("scale", 1.0)
+            if momentum is not None and self.cycled == "betas":
+                group["betas"] = (momentum, group["betas"][1])
+            elif momentum is not None and self.cycled:
+                group["momentum"] = momentum
         self.optimizer.step()
         self.step += 1
         for name, average in self.averages.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from distill.errors import InvalidConfig
@@ -12,6 +12,26 @@ from distill.types import DistillConfig
 
 # May differ between a run and its continuation: they change no number.
 FREE_FIELDS = {"device", "checkpoint_seconds", "cache_memory_bytes", "quality_memory_bytes"}
+
+
+@dataclass(frozen=True)
+class Descent:
+    """How the optimizer steps. `momentum`, `nesterov`: None where it has none, or its own default stays; `milestones`:
+    of multi_step, in epochs. Of releases before there was a choice: AdamW, one cycle."""
+
+    weight_decay: float
+    warmup_fraction: float
+    momentum: float | None = None
+    nesterov: bool | None = None
+    milestones: tuple[float, ...] | None = None
+
+    @classmethod
+    def read(cls, data: dict[str, Any] | None, given: DistillConfig) -> Descent:
+        if data is None:
+            decay, up = given.weight_decay, given.warmup_fraction
+            return cls(0.01 if decay == "auto" else decay, 0.3 if up == "auto" else up)
+        milestones = data["milestones"]
+        return cls(**(data | {"milestones": milestones and tuple(milestones)}))
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,7 @@ class Resolved:
     threads: int  # more or fewer would sum in another order: a continued run takes the number it began with
     fit_head: bool = False
     backbone_learning_rate: float | None = None
+    descent: Descent = field(default_factory=lambda: Descent(0.01, 0.3))
 
     def config(self) -> dict[str, Any]:
         """The configuration as run: `auto` replaced in every field that training decides."""
@@ -41,7 +62,8 @@ class Resolved:
             "compile": self.student.compile,
             "cache_teacher": self.cache != "live",
             "fit_head": self.fit_head,
-        }
+            "gamma": self.given.gamma if self.given.schedule == "multi_step" else None,
+        } | asdict(self.descent)
         return self.given.model_dump() | decided
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,12 +78,14 @@ class Resolved:
             "threads": self.threads,
             "fit_head": self.fit_head,
             "backbone_learning_rate": self.backbone_learning_rate,
+            "descent": asdict(self.descent),
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Resolved:
         modes = {key: Mode(**data[key]) for key in ("student", "teacher")}
-        return cls(**(data | modes | {"given": DistillConfig(**data["given"])}))
+        given = DistillConfig(**data["given"])
+        return cls(**(data | modes | {"given": given, "descent": Descent.read(data.get("descent"), given)}))
 
 
 def check_same(given: DistillConfig, saved: DistillConfig) -> None:

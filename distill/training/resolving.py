@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
+from distill import presets
+from distill.optimisation import LIKE_SGD
 from distill.training import cache, distributed
+from distill.training.descending import descent
 from distill.training.head import fits
 from distill.training.mode import Mode
+from distill.training.peak import peak_learning_rate, sgd_peak, taken_learning_rate
 from distill.training.plan import Resolved, check_same
 from distill.training.probe import Example, choose
-from distill.training.schedule import peak_learning_rate, taken_learning_rate
 from distill.training.training import Training
 from distill.types import DistillConfig
 
@@ -27,15 +30,16 @@ def resolve(training: Training) -> Resolved:
     rate, why = _learning_rate(training)
     backbone, why_backbone = _backbone_learning_rate(training, rate)
     fitting, why_fit = fits(config.fit_head, recipe.answer)
-    reasons = choice.reasons | {
+    how, why_how = descent(config, training.length)
+    reasons = choice.reasons | why_backbone | why_how | {
         "fit_head": why_fit,
         "learning_rate": why,
         "device": _device_reason(config, training.device),
         "cache_teacher": f"{place.place}: {place.reason}",
-    }
+    }  # fmt: skip
     return Resolved(
-        config, rate, str(training.device), choice.student, choice.teacher, place.place, reasons | why_backbone,
-        torch.get_num_threads(), fitting, backbone,
+        config, rate, str(training.device), choice.student, choice.teacher, place.place, _by_preset(config, reasons),
+        torch.get_num_threads(), fitting, backbone, how,
     )  # fmt: skip
 
 
@@ -57,7 +61,17 @@ def resume(training: Training, saved: dict[str, Any]) -> Resolved:
 def _learning_rate(training: Training) -> tuple[float, str]:
     if training.config.learning_rate != "auto":
         return training.config.learning_rate, "given"
-    return training.data.peak or peak_learning_rate(training.recipe.student)
+    student, config = training.recipe.student, training.config
+    if config.optimizer in LIKE_SGD:
+        return sgd_peak(student, config.batch_size * config.gradient_accumulation)
+    return training.data.peak or peak_learning_rate(student)
+
+
+def _by_preset(config: DistillConfig, found: dict[str, str]) -> dict[str, str]:
+    """The reasons, with whose value the fields of a preset have."""
+    whose = presets.reasons(config.preset, config.model_dump())
+    more = {name: found[name] for name in whose if found.get(name, "given") != "given"}
+    return found | {name: f"{why}: {more[name]}" if name in more else why for name, why in whose.items()}
 
 
 def _backbone_learning_rate(training: Training, rate: float) -> tuple[float | None, dict[str, str]]:

@@ -1,20 +1,20 @@
-"""One-cycle schedule as a pure function of the step, and the peak learning rate by family and size of student."""
+"""Schedules of the learning rate, each a pure function of the step: a resumed run needs only the step."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+from distill.training.plan import Descent, Length
+from distill.types import DistillConfig
 
-# Defaults of arXiv 2511.14981: the authors' code (Thegolfingocto/KDwoCE) looks them up by family and size. The families
-# that it does not name are **our choice**.
-PEAKS = {"residual": 7.5e-3, "plain": 5e-3}
-# Published there for ViT-Ti, -S and -B. A size between two takes the nearer by the ratio of parameters,
-# which is **our choice**; so is the last one for everything larger than B.
-TRANSFORMER_PEAKS = {"Ti": (5.7e6, 1e-3), "S": (22e6, 5e-4), "B": (86e6, 1e-4)}
 BETA_LOW, BETA_HIGH = 0.85, 0.95  # torch's OneCycleLR cycles AdamW's beta1 between these, against the learning rate
 INITIAL_DIVISOR, FINAL_DIVISOR = 25.0, 1e4  # torch's OneCycleLR defaults
+WARM_UP_START = 0.01  # of the peak: where a linear warm-up begins, **our choice**
+
+Schedule = Callable[[int], tuple[float, float | None]]
+"""Step in 0..total_steps-1 -> learning rate, and beta1 or momentum; None: that stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -37,44 +37,43 @@ class OneCycle:
         return _cosine(self.peak, start / FINAL_DIVISOR, done), _cosine(BETA_LOW, BETA_HIGH, done)
 
 
-TAKEN = 0.3
-"""Of `learning_rate`: the peak for weights that do not start from noise. **Our choice**: of an ImageNet network on
-CIFAR-10 in 84 steps, one seed, 0.3 was level with 1 and a tenth cost 8 points
-(benchmarks/results/teachers-imagenet.md)."""
+@dataclass(frozen=True)
+class WarmUp:
+    """`rate(step)` times what rises linearly from 1 % to 1 in `steps`: `torch.optim.lr_scheduler.LinearLR` of that
+    start factor, chained to the schedule itself."""
+
+    steps: int
+    rate: Callable[[int], float]
+
+    def __call__(self, step: int) -> tuple[float, float | None]:
+        up = WARM_UP_START + (1 - WARM_UP_START) * step / self.steps if step < self.steps else 1.0
+        return self.rate(step) * up, None
 
 
-def taken_learning_rate(rate: float) -> tuple[float, dict[str, str]]:
-    """`backbone_learning_rate: auto` beside a peak of `rate`, with its reason."""
-    return TAKEN * rate, {"backbone_learning_rate": f"{TAKEN * rate:g}, {TAKEN:g} of learning_rate (our choice)"}
+def cosine(peak: float, total_steps: int, first: int) -> Callable[[int], float]:
+    """The peak up to step `first`, then down to 0 at `total_steps`, as `torch.optim.lr_scheduler.CosineAnnealingLR`."""
+    return lambda step: _cosine(peak, 0.0, max(step - first, 0) / max(total_steps - first, 1))
+
+
+def multi_step(peak: float, milestones: list[int], gamma: float) -> Callable[[int], float]:
+    """peak * gamma^(milestones reached), milestones in steps, as `torch.optim.lr_scheduler.MultiStepLR`."""
+    return lambda step: peak * gamma ** sum(step >= milestone for milestone in milestones)
+
+
+def schedule(config: DistillConfig, descent: Descent, peak: float, length: Length) -> Schedule:
+    """The run's own."""
+    total = length.total_steps
+    if config.schedule == "one_cycle":
+        return OneCycle(peak, total, descent.warmup_fraction)
+    first = round(descent.warmup_fraction * total)
+    steps = [round(epochs * length.steps_per_epoch) for epochs in descent.milestones or ()]
+    rates: dict[str, Callable[[int], float]] = {
+        "cosine": cosine(peak, total, first),
+        "multi_step": multi_step(peak, steps, config.gamma),
+        "constant": lambda _: peak,
+    }
+    return WarmUp(first, rates[config.schedule])
 
 
 def _cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
-
-
-def family(student: nn.Module) -> str:
-    """`transformer` (attention modules, or LayerNorm as the only norm), `plain` (VGG, AlexNet), else `residual`."""
-    if any(name in type(student).__name__.lower() for name in ("vgg", "alexnet")):
-        return "plain"
-    kinds = {type(module).__name__ for module in student.modules()}
-    if any("Attention" in kind for kind in kinds):
-        return "transformer"
-    has_batch_norm = any("BatchNorm" in kind for kind in kinds)
-    return "transformer" if not has_batch_norm and any("LayerNorm" in kind for kind in kinds) else "residual"
-
-
-def peak_learning_rate(student: nn.Module) -> tuple[float, str]:
-    """The peak for `learning_rate: auto` and the reason for it; a network's parameters count with its classifier."""
-    kind = family(student)
-    if kind != "transformer":
-        return PEAKS[kind], f"{PEAKS[kind]:g}, the published peak for {kind} students"
-    parameters = sum(parameter.numel() for parameter in student.parameters())
-    size = min(TRANSFORMER_PEAKS, key=lambda name: _ratio(parameters, TRANSFORMER_PEAKS[name][0]))
-    published, peak = TRANSFORMER_PEAKS[size]
-    near = f"{published / 1e6:g} million parameters, the published size nearest to {parameters / 1e6:.3g} million"
-    return peak, f"{peak:g}, the published peak for transformers of size {size} ({near})"
-
-
-def _ratio(size: float, other: float) -> float:
-    """How many times the larger is the smaller, at least 1."""
-    return max(size, other) / max(min(size, other), 1)

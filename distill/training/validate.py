@@ -29,7 +29,7 @@ def validate(
     meter = Meter(answer)
     with evaluating(student):
         for compared, labels in _answers(network, source, answer, mode, device):
-            meter.add({"loss": answer.loss(compared), "outputs": compared.outputs}, labels)
+            meter.add({"loss": answer.validation_loss(compared), "outputs": compared.outputs}, labels)
     return meter.take()
 
 

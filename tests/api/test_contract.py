@@ -295,7 +295,7 @@ def test_the_catalogue_lists_what_jobs_may_use(client: TestClient, driver: Drive
     assert {"mse", "procrustes"} <= {loss["name"] for loss in catalogue["losses"]}
     assert [dataset["name"] for dataset in catalogue["datasets"]] == ["digits", "fashion-mnist"]
     assert catalogue["architectures"] == 4
-    for part in ("recipes", "losses", "selections", "datasets"):
+    for part in ("recipes", "losses", "selections", "optimizers", "presets", "datasets"):
         assert client.get(f"/catalogue/{part}").json()["items"] == catalogue[part]
     found = client.get("/catalogue/architectures?search=RESNET&limit=3").json()
     assert [item["name"] for item in found["items"]] == ["retort:resnet14", "retort:resnet8", "timm:resnet34"]

@@ -13,7 +13,7 @@ from worker.inspecting.inspections import COMMAND, run
 from worker.processes import scratch
 
 log = logging.getLogger(__name__)
-KINDS = ("architecture", "dataset")
+KINDS = ("architecture", "dataset", "optimizer")
 
 
 def publish(
@@ -32,6 +32,6 @@ def publish(
 
 
 def published(database: Database) -> bool:
-    """Whether some worker has published since the database was made."""
+    """Whether some worker of this release has published: an older one knew fewer kinds."""
     with database.read() as session:
-        return bool(system.catalogue_names(session, KINDS[0]))
+        return all(system.catalogue_size(session, kind) > 0 for kind in KINDS)

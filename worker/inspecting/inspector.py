@@ -127,8 +127,9 @@ def _dataset(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _catalogue(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     from distill.tasks.inspection import named_sets
     from distill.tasks.networks import catalogue
+    from distill.training import optimizers
 
-    return {"architecture": catalogue(), "dataset": named_sets()}
+    return {"architecture": catalogue(), "dataset": named_sets(), "optimizer": optimizers.catalogue()}
 
 
 def _cost(request: dict[str, Any], folder: Path) -> dict[str, Any]:

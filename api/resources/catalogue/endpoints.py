@@ -15,6 +15,8 @@ from api.resources.catalogue.schemas import (
     CatalogueOut,
     EntryList,
     NamedDatasetList,
+    OptimizerList,
+    PresetList,
     RecipeList,
     TaskList,
 )
@@ -26,11 +28,13 @@ router = APIRouter(tags=["catalogue"])
 
 @router.get("/catalogue", operation_id="get_catalogue", summary="Everything by name")
 def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
-    """Tasks, recipes, losses, selection rules with their parameters, and named data sets."""
+    """Tasks, recipes, losses, selection rules with their parameters, optimizers, presets, and named data sets."""
     return CatalogueOut(
         recipes=service.recipe_list(),
         losses=service.loss_list(),
         selections=service.selection_list(),
+        optimizers=service.optimizer_list(session),
+        presets=service.preset_list(),
         datasets=service.dataset_list(session),
         tasks=service.task_list(),
         architectures=system.catalogue_size(session, "architecture"),
@@ -76,6 +80,18 @@ def list_losses(tenant: TenantDep) -> EntryList:
 def list_selections(tenant: TenantDep) -> EntryList:
     """How the layers to distil are chosen from the Q curve."""
     return EntryList(items=service.selection_list())
+
+
+@router.get("/catalogue/optimizers", operation_id="list_optimizers", summary="Optimizers")
+def list_optimizers(session: ReadSession, tenant: TenantDep) -> OptimizerList:
+    """What a job's `config.optimizer` may name: torch's and timm's, as far as they can run here."""
+    return OptimizerList(items=service.optimizer_list(session))
+
+
+@router.get("/catalogue/presets", operation_id="list_presets", summary="Presets")
+def list_presets(tenant: TenantDep) -> PresetList:
+    """Published protocols that a job names by one word."""
+    return PresetList(items=service.preset_list())
 
 
 @router.get("/catalogue/datasets", operation_id="list_named_datasets", summary="Named data sets")

@@ -48,6 +48,27 @@ class RecipeOut(EntryOut):
     )
 
 
+class OptimizerOut(ResponseModel):
+    """An optimizer that a job may use."""
+
+    name: str = Field(description="torch's adamw and sgd, and timm's.", examples=["sgd"])
+    momentum: bool = Field(description="Whether the setting `momentum` is one of its own.", examples=[True])
+    nesterov: bool = Field(description="Whether the setting `nesterov` is one of its own.", examples=[True])
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PresetOut(ResponseModel):
+    """A published protocol by one word: a job's `config.preset`."""
+
+    name: str = Field(examples=["crd"])
+    summary: str = Field(examples=["The CIFAR protocol of CRD: SGD, 240 epochs, three steps, crop and flip."])
+    source: str = Field(description="Where its values are published.", examples=["Tian et al., ICLR 2020"])
+    settings: dict[str, Any] = Field(
+        description="Fields of a job's config that it fills where they are left out.", examples=[{"optimizer": "sgd"}]
+    )
+
+
 class NamedDatasetOut(ResponseModel):
     """A data set that workers know by name."""
 
@@ -133,12 +154,22 @@ class NamedDatasetList(ResponseModel):
     items: list[NamedDatasetOut]
 
 
+class OptimizerList(ResponseModel):
+    items: list[OptimizerOut]
+
+
+class PresetList(ResponseModel):
+    items: list[PresetOut]
+
+
 class CatalogueOut(ResponseModel):
     """Everything but the architectures, which are many: GET /catalogue/architectures pages through them."""
 
     recipes: list[RecipeOut]
     losses: list[EntryOut]
     selections: list[EntryOut]
+    optimizers: list[OptimizerOut]
+    presets: list[PresetOut]
     datasets: list[NamedDatasetOut]
     tasks: list[TaskOut]
     architectures: int = Field(description="How many there are.", examples=[1400])

@@ -10,10 +10,13 @@ from api.resources.catalogue.schemas import (
     ArchitecturePage,
     EntryOut,
     NamedDatasetOut,
+    OptimizerOut,
+    PresetOut,
     RecipeOut,
     TaskOut,
 )
-from distill import losses, recipes, selection, tasks
+from api.services import optimizers
+from distill import losses, presets, recipes, selection, tasks
 from distill.registry import Registry
 from store.repositories import system
 
@@ -46,6 +49,17 @@ def _entries(registry: Registry) -> list[EntryOut]:
     return [
         EntryOut(name=name, summary=registry.summary(name), parameters=registry.parameters(name))
         for name in registry.names()
+    ]
+
+
+def optimizer_list(session: Session) -> list[OptimizerOut]:
+    return [OptimizerOut.model_validate(entry) for entry in optimizers.entries(session)]
+
+
+def preset_list() -> list[PresetOut]:
+    return [
+        PresetOut(name=name, summary=preset.summary, source=preset.source, settings=dict(preset.settings))
+        for name, preset in presets.PRESETS.items()
     ]
 
 

@@ -8,7 +8,8 @@ from api.resources.datasets.service import task_of
 from api.resources.jobs import starting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
-from distill import recipes, tasks
+from distill import presets, recipes, tasks
+from distill.optimisation import Facts, refusals
 from distill.tasks import TaskSpec
 from distill.tasks.forecast import Parts, forecast
 from distill.types import Architecture, DistillConfig
@@ -52,13 +53,31 @@ def check(
         findings.add("/teacher", message, remedy, "teacher_required")
 
 
+def check_optimisation(findings: Findings, config: DistillConfig, dataset: Dataset, facts: Facts | None) -> None:
+    """Note settings of optimizer and schedule that cannot be meant. `facts`: None for an unknown optimizer."""
+    task = task_of(dataset)
+    if facts is None or task not in tasks.names():
+        return
+    for found in refusals(config, facts, tasks.spec(task).modality):
+        findings.add(f"/config/{found.field}", found.message, found.remedy, "invalid_config")
+
+
 def _check_settings(findings: Findings, config: DistillConfig, spec: TaskSpec) -> None:
     """Settings of other tasks would be ignored."""
     for name in sorted(set[str]().union(*(each.settings for each in tasks.specs())) - spec.settings):
         if getattr(config, name) != DistillConfig.model_fields[name].default:
             having = " and ".join(each.title for each in tasks.specs() if name in each.settings)
+            where, remedy = _whose(config, name)
             message = f"{name} is for {having}; the dataset is for {spec.title}."
-            findings.add(f"/config/{name}", message, f"Leave {name} out.", "invalid_config", task=spec.name)
+            findings.add(f"/config/{where}", message, remedy, "invalid_config", task=spec.name)
+
+
+def _whose(config: DistillConfig, name: str) -> tuple[str, str]:
+    """The field that a setting's value came with, and how to be rid of it."""
+    default = DistillConfig.model_fields[name].default
+    if presets.sets(config.preset, name, getattr(config, name)):
+        return "preset", f"Leave the preset {config.preset} out, or set {name} to {default}."
+    return name, f"Leave {name} out."
 
 
 def _check_recipe(findings: Findings, recipe: str, spec: TaskSpec) -> None:

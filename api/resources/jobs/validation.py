@@ -12,8 +12,9 @@ from api.resources.jobs import fitting, starting
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
-from api.services import architectures
-from distill import parameters, recipes, selection
+from api.services import architectures, optimizers
+from distill import parameters, presets, recipes, selection
+from distill.optimisation import Facts
 from distill.recorded import recorded_view
 from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
@@ -42,12 +43,14 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     """Raises `Unprocessable` with every finding."""
     findings = Findings()
     _check_config(findings, body.config)
+    facts = _optimizer(session, findings, body.config)
     student = _student(session, findings, body)
     starting.check(session, tenant, findings, body, student)
     teacher = _teacher(session, tenant, findings, body)
     dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
     if dataset is not None:
         fitting.check(findings, teacher, student, dataset, body)
+        fitting.check_optimisation(findings, body.config, dataset, facts)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()
@@ -55,7 +58,16 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     return Plan(student, teacher, dataset)
 
 
+def _optimizer(session: Session, findings: Findings, config: DistillConfig) -> Facts | None:
+    """What the optimizer has; None where there is no such thing."""
+    with findings.at("/config/optimizer"):
+        return optimizers.facts(session, config.optimizer)
+    return None
+
+
 def _check_config(findings: Findings, config: DistillConfig) -> None:
+    with findings.at("/config/preset"):
+        presets.check(config.preset)
     with findings.at("/config/recipe"):
         recipes.registry.check(config.recipe)
         with findings.at("/config/recipe_parameters", "parameter"):

@@ -35,7 +35,16 @@ from distill.tasks._texts.student import load_text_student
 from distill.tasks.base import Groups, Split
 from distill.tasks.classes import RowTask
 from distill.tasks.network import Network
-from distill.tasks.opening import check_classes, check_start, device_of, recipe_of, share_of, splits_of, told_classes
+from distill.tasks.opening import (
+    check_classes,
+    check_optimisation,
+    check_start,
+    device_of,
+    recipe_of,
+    share_of,
+    splits_of,
+    told_classes,
+)
 from distill.teacher_classes import match_classes
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
@@ -58,6 +67,7 @@ class TextTask(RowTask):
         run = _without_compiling(run)
         config = run.config
         check_start(self.spec, run)
+        check_optimisation(self.spec, run.config)
         self.recipe = recipe_of(run)
         self.device, why = device_of(config)
         self.dataset = self._opened(run)

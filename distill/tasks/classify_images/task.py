@@ -34,7 +34,7 @@ class ClassifyImages(RowTask, ImageTask):
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
-        self.answer = ClassAnswer()
+        self.answer = ClassAnswer(self.config.label_smoothing)
 
     def strata(self, split: Split) -> Tensor:
         labels: Tensor = getattr(self.dataset, split).labels

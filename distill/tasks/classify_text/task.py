@@ -25,7 +25,7 @@ class ClassifyText(TextTask):
     delivery = ClassifierDelivery(SPEC.name)
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
-        self.answer = ClassAnswer()
+        self.answer = ClassAnswer(run.config.label_smoothing)
         super().__init__(run, scratch)
 
     def default_reads(self, config: Any) -> tuple[Reads, str]:

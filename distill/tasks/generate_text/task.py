@@ -32,7 +32,7 @@ class GenerateText(TextTask):
     delivery = DecoderDelivery(SPEC.name)
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
-        self.answer = TokenAnswer()
+        self.answer = TokenAnswer(run.config.label_smoothing)
         super().__init__(run, scratch)
 
     def default_reads(self, config: Any) -> tuple[Reads, str]:

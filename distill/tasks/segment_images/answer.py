@@ -26,6 +26,9 @@ class MaskAnswer(Answer):
     primary: ClassVar[str] = "mean_iou"
     maps: ClassVar[bool] = True
 
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
     def compare(self, output: Any, labels: Tensor, targets: Mapping[str, Tensor] | None = None) -> Compared:
         """`outputs` (m, C) of the m labelled pixels in reading order, `labels` (m,), the teacher's `logits` likewise.
         Raises `InvalidConfig` for logits or labels of another task."""
@@ -43,8 +46,13 @@ class MaskAnswer(Answer):
         return Compared(pixels(logits, labelled), labels[labelled], targets)
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over the labelled pixels of -ln softmax(logits)[label], nats; 0 without any, with a gradient of 0."""
-        return cross_entropy(compared.outputs, compared.labels) if len(compared.labels) else nothing(compared)
+        """Mean over the labelled pixels of -ln softmax(logits)[label], nats, of smoothed labels; 0 without any, with a
+        gradient of 0."""
+        return _cross_entropy(compared, self.label_smoothing)
+
+    def validation_loss(self, compared: Compared) -> Tensor:
+        """The same of the labels as they are."""
+        return _cross_entropy(compared, 0.0)
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """Mean over the labelled pixels; 0 without any."""
@@ -61,6 +69,12 @@ class MaskAnswer(Answer):
         found = sums["confusion"]
         ious = intersection_over_union(found.diagonal(), found.sum(1), found.sum(0))
         return {"mean_iou": float(mean_iou(ious)), "pixel_accuracy": float(found.diagonal().sum()) / count}
+
+
+def _cross_entropy(compared: Compared, smoothing: float) -> Tensor:
+    if not len(compared.labels):
+        return nothing(compared)
+    return cross_entropy(compared.outputs, compared.labels, smoothing)
 
 
 def nothing(compared: Compared) -> Tensor:

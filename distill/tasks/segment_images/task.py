@@ -50,7 +50,7 @@ class SegmentImages(ImageTask):
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
-        self.answer = MaskAnswer()
+        self.answer = MaskAnswer(self.config.label_smoothing)
 
     def strata(self, split: Split) -> Tensor:
         found: Tensor = getattr(self.dataset, split).strata

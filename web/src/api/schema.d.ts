@@ -644,7 +644,7 @@ export interface paths {
         };
         /**
          * Everything by name
-         * @description Tasks, recipes, losses, selection rules with their parameters, and named data sets.
+         * @description Tasks, recipes, losses, selection rules with their parameters, optimizers, presets, and named data sets.
          */
         get: operations["get_catalogue"];
         put?: never;
@@ -747,6 +747,46 @@ export interface paths {
          * @description How the layers to distil are chosen from the Q curve.
          */
         get: operations["list_selections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/optimizers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Optimizers
+         * @description What a job's `config.optimizer` may name: torch's and timm's, as far as they can run here.
+         */
+        get: operations["list_optimizers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/catalogue/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Presets
+         * @description Published protocols that a job names by one word.
+         */
+        get: operations["list_presets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1290,6 +1330,10 @@ export interface components {
             losses: components["schemas"]["EntryOut"][];
             /** Selections */
             selections: components["schemas"]["EntryOut"][];
+            /** Optimizers */
+            optimizers: components["schemas"]["OptimizerOut"][];
+            /** Presets */
+            presets: components["schemas"]["PresetOut"][];
             /** Datasets */
             datasets: components["schemas"]["NamedDatasetOut"][];
             /** Tasks */
@@ -1685,6 +1729,11 @@ export interface components {
          */
         DistillConfig: {
             /**
+             * Preset
+             * @description Name from the catalogue's presets: a published protocol, for the settings that are left out.
+             */
+            preset?: string | null;
+            /**
              * Recipe
              * @description Name from the catalogue's recipes.
              * @default feature_only
@@ -1764,8 +1813,45 @@ export interface components {
              */
             batch_size: number;
             /**
+             * Optimizer
+             * @description `adamw`, `sgd`, or another name from the catalogue's optimizers, which are timm's.
+             * @default adamw
+             */
+            optimizer: string;
+            /**
+             * Momentum
+             * @description For optimizers that have one. `auto`: 0.9; of sgd under one_cycle 0.95 to 0.85 and back.
+             * @default auto
+             */
+            momentum: number | "auto";
+            /**
+             * Nesterov
+             * @description Nesterov's momentum, for optimizers that have it.
+             * @default auto
+             */
+            nesterov: boolean | "auto";
+            /**
+             * Schedule
+             * @description Of the learning rate: up and down by cosines; warm-up, then a cosine to 0; steps by gamma; as it is.
+             * @default one_cycle
+             * @enum {string}
+             */
+            schedule: "one_cycle" | "cosine" | "multi_step" | "constant";
+            /**
+             * Milestones
+             * @description Of multi_step: after how many epochs the rate falls, rising. `auto`: 5/8, 3/4, 7/8 of all.
+             * @default auto
+             */
+            milestones: number[] | "auto";
+            /**
+             * Gamma
+             * @description Of multi_step: what the rate is multiplied by.
+             * @default 0.1
+             */
+            gamma: number;
+            /**
              * Learning Rate
-             * @description Peak of the one-cycle schedule.
+             * @description Peak of the schedule.
              * @default auto
              */
             learning_rate: number | "auto";
@@ -1783,14 +1869,22 @@ export interface components {
             fit_head: boolean | "auto";
             /**
              * Weight Decay
-             * @default 0.01
+             * @description `auto`: by the optimizer.
+             * @default auto
              */
-            weight_decay: number;
+            weight_decay: number | "auto";
             /**
              * Warmup Fraction
-             * @default 0.3
+             * @description Share of the steps on the way up to the peak. `auto`: by the schedule.
+             * @default auto
              */
-            warmup_fraction: number;
+            warmup_fraction: number | "auto";
+            /**
+             * Label Smoothing
+             * @description Share of every label that is spread over all classes; in training alone.
+             * @default 0
+             */
+            label_smoothing: number;
             /**
              * Gradient Accumulation
              * @default 1
@@ -2257,18 +2351,26 @@ export interface components {
          *         "ema_decay": null,
          *         "epochs": 10,
          *         "fit_head": "auto",
+         *         "gamma": 0.1,
          *         "gradient_accumulation": 1,
          *         "image_size": "auto",
+         *         "label_smoothing": 0,
          *         "layers": 4,
          *         "learning_rate": "auto",
          *         "max_length": "auto",
          *         "max_steps": null,
+         *         "milestones": "auto",
+         *         "momentum": "auto",
+         *         "nesterov": "auto",
+         *         "optimizer": "adamw",
          *         "precision": "auto",
+         *         "preset": null,
          *         "quality_bootstrap": 0,
          *         "quality_memory_bytes": 2147483648,
          *         "quality_samples": 5000,
          *         "recipe": "feature_only",
          *         "recipe_parameters": {},
+         *         "schedule": "one_cycle",
          *         "seed": 0,
          *         "selection": "auto",
          *         "selection_parameters": {},
@@ -2279,8 +2381,8 @@ export interface components {
          *         "text_features": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
-         *         "warmup_fraction": 0.3,
-         *         "weight_decay": 0.01
+         *         "warmup_fraction": "auto",
+         *         "weight_decay": "auto"
          *       },
          *       "created_at": "2026-01-31T12:00:00Z",
          *       "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
@@ -2823,6 +2925,35 @@ export interface components {
             /** Named */
             named: string;
         };
+        /** OptimizerList */
+        OptimizerList: {
+            /** Items */
+            items: components["schemas"]["OptimizerOut"][];
+        };
+        /**
+         * OptimizerOut
+         * @description An optimizer that a job may use.
+         */
+        OptimizerOut: {
+            /**
+             * Name
+             * @description torch's adamw and sgd, and timm's.
+             * @example sgd
+             */
+            name: string;
+            /**
+             * Momentum
+             * @description Whether the setting `momentum` is one of its own.
+             * @example true
+             */
+            momentum: boolean;
+            /**
+             * Nesterov
+             * @description Whether the setting `nesterov` is one of its own.
+             * @example true
+             */
+            nesterov: boolean;
+        };
         /**
          * PartOut
          * @description One part: PUT bytes [offset, offset + size_bytes) of the file to `url`.
@@ -2875,6 +3006,43 @@ export interface components {
             next_cursor?: string | null;
             /** Items */
             items: components["schemas"]["PartOut"][];
+        };
+        /** PresetList */
+        PresetList: {
+            /** Items */
+            items: components["schemas"]["PresetOut"][];
+        };
+        /**
+         * PresetOut
+         * @description A published protocol by one word: a job's `config.preset`.
+         */
+        PresetOut: {
+            /**
+             * Name
+             * @example crd
+             */
+            name: string;
+            /**
+             * Summary
+             * @example The CIFAR protocol of CRD: SGD, 240 epochs, three steps, crop and flip.
+             */
+            summary: string;
+            /**
+             * Source
+             * @description Where its values are published.
+             * @example Tian et al., ICLR 2020
+             */
+            source: string;
+            /**
+             * Settings
+             * @description Fields of a job's config that it fills where they are left out.
+             * @example {
+             *       "optimizer": "sgd"
+             *     }
+             */
+            settings: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Quotas
@@ -10078,6 +10246,190 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_optimizers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptimizerList"];
+                };
+            };
+            /** @description Bad request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "bad_request";
+                    };
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "scope_missing" | "client_not_local" | "host_not_allowed";
+                    };
+                };
+            };
+            /** @description Unprocessable content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "invalid_request";
+                    };
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "rate_limited";
+                    };
+                };
+            };
+            /** @description Internal error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "internal" | "object_missing";
+                    };
+                };
+            };
+            /** @description Service unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"] & {
+                        /** @enum {unknown} */
+                        code?: "database_unavailable" | "storage_unavailable";
+                    };
+                };
+            };
+        };
+    };
+    list_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetList"];
                 };
             };
             /** @description Bad request */

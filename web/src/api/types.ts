@@ -17,6 +17,7 @@ export type TeacherPreprocessing = Partial<Schemas["TeacherPreprocessing"]>;
 export type Dataset = Schemas["DatasetOut"];
 export type Architecture = Schemas["Architecture"];
 export type ArchitectureEntry = Schemas["ArchitectureOut"];
+export type Preset = Schemas["PresetOut"];
 export type Catalogue = Schemas["CatalogueOut"];
 export type Recipe = Schemas["RecipeOut"];
 export type Task = Schemas["TaskOut"];

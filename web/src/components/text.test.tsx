@@ -47,7 +47,7 @@ const ANSWERED: Record<string, object> = {
   "/teachers/tch_t": TEACHERS[0]!,
   "/teachers/tch_b": TEACHERS[1]!,
   "/jobs": page([]),
-  "/catalogue": { recipes: [recipe("feature_only", true), recipe("cross_entropy", false)], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], datasets: [{ name: "digits", task: "classify_images" }], architectures: 1400 },
+  "/catalogue": { recipes: [recipe("feature_only", true), recipe("cross_entropy", false)], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], optimizers: [], presets: [], datasets: [{ name: "digits", task: "classify_images" }], architectures: 1400 },
   "/catalogue/datasets": page([]),
   "/catalogue/architectures": page([{ name: "transformers:auto", options: OPTIONS }, { name: "transformers:bert", options: OPTIONS }]),
   "/openapi.json": { components: { schemas: { DistillConfig: { properties: CONFIG } } } },

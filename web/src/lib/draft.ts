@@ -1,5 +1,5 @@
 /** The new-job form as typed, and the request it stands for. */
-import type { Job, JobCreate } from "../api/types";
+import type { Job, JobCreate, Preset } from "../api/types";
 import { formatLabels, parseLabels } from "./labels";
 import { ask, parse, type Schema } from "./schema";
 
@@ -146,6 +146,18 @@ function plain(value: string): string | number | boolean {
 }
 
 const asText = (value: unknown): string => (value === null ? "none" : Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value));
+
+/** The settings with what the preset gives those that are left out. */
+export function withPreset(schemas: Record<string, Schema>, preset: Preset | undefined): Record<string, Schema> {
+  const given = Object.entries(preset?.settings ?? {}).filter(([name]) => schemas[name]);
+  return { ...schemas, ...Object.fromEntries(given.map(([name, value]) => [name, { ...schemas[name]!, default: value }])) };
+}
+
+/** What a preset chooses of that which the form always sends. */
+export function byPreset(preset: Preset | undefined): Partial<Draft> {
+  const { recipe, selection } = (preset?.settings ?? {}) as { recipe?: string; selection?: string };
+  return { ...(recipe ? { recipe, recipeParameters: {} } : {}), ...(selection ? { selection, selectionParameters: {} } : {}) };
+}
 
 /** A draft that asks for what `job` was asked for. Settings at their default stay at their default. */
 export function fromJob(job: Job, schema: Record<string, Schema>): Draft {

@@ -9,7 +9,7 @@ import { NewJob } from "./NewJob";
 
 const page = (items: object[], next_cursor: string | null = null) => ({ items, next_cursor });
 const recipe = { name: "cross_entropy", summary: "", needs_teacher: false, needs_layers: false, parameters: {} };
-const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], datasets: [{ name: "digits" }], architectures: 1400 };
+const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], optimizers: [], presets: [], datasets: [{ name: "digits" }], architectures: 1400 };
 const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 } } } } } };
 
 let answers: Record<string, object> = {};
@@ -114,4 +114,28 @@ test("what the service refuses below a field stands at that field", async () => 
   const said = [...document.querySelectorAll("#new-job .error, .new-job-grid .grid2 .error")].map((each) => each.textContent?.trim());
   expect(said).toEqual(expect.arrayContaining(["no such name", "too narrow"]));
   expect(said.filter((each) => each === "too narrow")).toHaveLength(1); // not at the architecture too
+});
+
+test("a preset shows its values, chooses its recipe, and is sent as one word", async () => {
+  const preset = { name: "paper", summary: "", source: "", settings: { recipe: "other", epochs: 240, optimizer: "sgd" } };
+  const properties = {
+    preset: { anyOf: [{ type: "string" }, { type: "null" }], default: null, "x-registry": "presets" },
+    optimizer: { type: "string", default: "adamw", "x-registry": "optimizers" },
+    epochs: { type: "integer", default: 30 },
+  };
+  Object.assign(answers, {
+    "/catalogue": { ...CATALOGUE, recipes: [recipe, { ...recipe, name: "other" }], optimizers: [{ name: "adamw" }, { name: "sgd" }], presets: [preset] },
+    "/openapi.json": { components: { schemas: { DistillConfig: { properties } } } },
+  });
+  const { user } = form();
+  const choice = await screen.findByLabelText("preset");
+  const epochs = () => screen.getByLabelText("epochs").getAttribute("placeholder");
+  expect(epochs()).toBe("30");
+  await user.selectOptions(choice, "paper");
+  expect(epochs()).toBe("240");
+  expect(within(screen.getByLabelText("optimizer")).getAllByRole("option").map((each) => each.textContent)).toEqual(["sgd (default)", "adamw"]);
+  expect(screen.getByRole<HTMLInputElement>("radio", { name: /other/ }).checked).toBe(true);
+  const sent = document.body.textContent ?? "";
+  expect(sent).toContain('"preset": "paper"');
+  expect(sent).not.toContain("240");
 });

@@ -19,7 +19,7 @@ import { useConfigSchema } from "../hooks/useConfigSchema";
 import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
-import { build, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type Schemas } from "../lib/draft";
+import { build, byPreset, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type Schemas, withPreset } from "../lib/draft";
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import { once } from "../lib/once";
@@ -29,7 +29,7 @@ import { learns, stranger, unfit } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
-const FIRST = ["layers", "epochs", "batch_size", "learning_rate", "augmentation", "max_length", "text_features", "seed"];
+const FIRST = ["preset", "layers", "epochs", "batch_size", "optimizer", "schedule", "learning_rate", "augmentation", "max_length", "text_features", "seed"];
 
 interface Choices {
   catalogue: Catalogue;
@@ -112,6 +112,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const say = useSay();
   const recipe = catalogue.recipes.find((each) => each.name === draft.recipe);
   const selection = catalogue.selections.find((each) => each.name === draft.selection);
+  const preset = catalogue.presets.find((each) => each.name === draft.config.preset);
   const tasks = useTasks();
   const fitting = (of: Draft) => chosenTasks(of, tasks, datasets, teachers, catalogue.datasets);
   const found = fitting(draft);
@@ -119,15 +120,15 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const needsTeacher = recipe?.needs_teacher ?? true;
   const takesTeacher = needsTeacher || (about?.every((task) => task.needs_teacher) ?? false);
   const schemas: Schemas = useMemo(
-    () => ({ config: settingsFor(config, tasks, tasksOf(chosenTasks(draft, tasks, datasets, teachers, catalogue.datasets))), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
-    [config, draft, tasks, datasets, teachers, catalogue, recipe, selection],
+    () => ({ config: withPreset(settingsFor(config, tasks, tasksOf(chosenTasks(draft, tasks, datasets, teachers, catalogue.datasets))), preset), recipe: (recipe?.parameters ?? {}) as Record<string, Schema>, selection: (selection?.parameters ?? {}) as Record<string, Schema> }),
+    [config, draft, tasks, datasets, teachers, catalogue, recipe, selection, preset],
   );
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
   const why = takesTeacher && needsTeacher ? stranger(draft, teachers, datasets) : "";
   const unlearnt = unfit(recipe, draft.recipeParameters, why);
   const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
-  const registries = { losses: catalogue.losses.map((each) => each.name) };
+  const registries = { losses: namesOf(catalogue.losses), optimizers: namesOf(catalogue.optimizers), presets: namesOf(catalogue.presets) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
   const number = takesTeacher ? 1 : 0;
 
@@ -148,7 +149,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const at = (pointer: string): string | undefined => errors.get(pointer) ?? problem?.problem.errors?.find((each) => belongs(each.pointer, pointer))?.message;
   const setting = (name: string): ReactNode =>
     schemas.config[name] && (
-      <SchemaField key={name} name={name} schema={schemas.config[name]} value={draft.config[name] ?? ""} error={at(`/config/${name}`)} onChange={(text) => set({ config: { ...draft.config, [name]: text } })} />
+      <SchemaField key={name} name={name} schema={schemas.config[name]} registries={registries} value={draft.config[name] ?? ""} error={at(`/config/${name}`)} onChange={(text) => set({ config: { ...draft.config, [name]: text }, ...(name === "preset" ? byPreset(catalogue.presets.find((each) => each.name === text)) : {}) })} />
     );
 
   async function send(dryRun: boolean): Promise<void> {
@@ -267,6 +268,8 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     </div>
   );
 }
+
+const namesOf = (entries: { name: string }[]): string[] => entries.map((each) => each.name);
 
 /** Whether what is wrong at `where` is shown at the field of `pointer`: the student's options have a field of their own. */
 const belongs = (where: string, pointer: string): boolean =>

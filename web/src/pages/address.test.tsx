@@ -10,7 +10,7 @@ import { job } from "../testing/samples";
 /** The address says what is shown: for reloads, for back and forward, and where it is broken. */
 
 const page = (items: object[]) => ({ items, next_cursor: null });
-const CATALOGUE = { recipes: [], losses: [], selections: [], datasets: [{ name: "digits" }], architectures: 1400 };
+const CATALOGUE = { recipes: [], losses: [], selections: [], optimizers: [], presets: [], datasets: [{ name: "digits" }], architectures: 1400 };
 const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 } } } } } };
 const JOBS = [job({ id: "job_01", name: "cats" }), job({ id: "job_02", name: "dogs" })];
 const ANSWERS: Record<string, object> = { "/jobs": page(JOBS), "/jobs/job_01": JOBS[0]!, "/catalogue": CATALOGUE, "/openapi.json": OPENAPI, "/system": { dataset_references: [] } };

@@ -16,7 +16,7 @@ const SELECTION = { rule: "auto", chosen: [1], teacher_layers: ["block.1"], stud
 const LAYERS = [layer(0, 2, 0.5), layer(1, 2, 0.75)];
 const CURVE = { job_id: "job_01", complete: true, total_layers: 2, samples: 100, classes: 10, train_size: 100, seed: 0, digest: "d", reused: false, chosen: [1], rule: "auto", reading: "It peaks late.", layers: LAYERS };
 const EMPTY_CURVE = { ...CURVE, complete: false, total_layers: null, chosen: [], rule: "", reading: null, layers: [] };
-const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], datasets: [{ name: "digits" }], architectures: 1400 };
+const CATALOGUE = { recipes: [recipe], losses: [], selections: [{ name: "auto", summary: "", parameters: {} }], optimizers: [], presets: [], datasets: [{ name: "digits" }], architectures: 1400 };
 const OPENAPI = { components: { schemas: { DistillConfig: { properties: { epochs: { type: "integer", default: 30 } } } } } };
 
 let answers: Record<string, object | number | string> = {};

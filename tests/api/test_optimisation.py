@@ -1,0 +1,110 @@
+"""Optimizer, schedule and presets of a job: listed in the catalogue, refused at submission where they make no sense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from distill import presets
+from distill.training import optimizers
+from store.database import Database
+from store.repositories import system
+from tests.api.checks import pointers, problem
+from tests.api.driver import Driver
+from tests.api.test_dry_run_texts import REPORT as TEXTS
+
+
+def _body(driver: Driver, config: dict[str, Any], dataset: str = "") -> dict[str, Any]:
+    return {
+        "dataset": dataset or driver.dataset(),
+        "student": "retort:resnet8",
+        "config": {"recipe": "cross_entropy"} | config,
+    }
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[dict[str, Any]]:
+    return optimizers.catalogue()
+
+
+@pytest.fixture
+def published(database: Database, driver: Driver, entries: list[dict[str, Any]]) -> None:
+    with database.write() as session:
+        system.publish(session, "optimizer", entries)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"optimizer": "adamww"}, "optimizer"),
+    ({"optimizer": "kron"}, "optimizer"),
+    ({"optimizer": "adahessian"}, "optimizer"),
+    ({"optimizer": "lion"}, "learning_rate"),
+    ({"momentum": 0.9}, "momentum"),
+    ({"optimizer": "sgd", "momentum": 1}, "momentum"),
+    ({"nesterov": True}, "nesterov"),
+    ({"schedule": "linear"}, "schedule"),
+    ({"milestones": [3]}, "milestones"),
+    ({"schedule": "multi_step", "milestones": [3, 2], "epochs": 9}, "milestones"),
+    ({"schedule": "multi_step", "milestones": [3], "epochs": 3}, "milestones"),
+    ({"schedule": "multi_step", "milestones": []}, "milestones"),
+    ({"gamma": 0.2}, "gamma"),
+    ({"label_smoothing": 1}, "label_smoothing"),
+    ({"label_smoothing": -0.1}, "label_smoothing"),
+    ({"preset": "cdr"}, "preset"),
+    ({"preset": 3}, "preset"),
+]
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize(("config", "field"), REFUSED, ids=str)
+def test_what_cannot_be_meant_is_refused_with_its_field(
+    client: TestClient, driver: Driver, config: dict[str, Any], field: str
+) -> None:
+    found = problem(client.post("/jobs?dry_run=true", json=_body(driver, config)), 422)
+    assert any(pointer.startswith(f"/config/{field}") for pointer in pointers(found)), found
+
+
+def test_an_unknown_preset_is_refused_with_the_list(client: TestClient, driver: Driver) -> None:
+    found = problem(client.post("/jobs", json=_body(driver, {"preset": "cdr"})), 422)
+    assert all(name in found["remedy"] for name in presets.PRESETS)
+
+
+def test_torchs_own_optimizers_need_no_published_catalogue(client: TestClient, driver: Driver) -> None:
+    for name in optimizers.OWN:
+        answer = client.post("/jobs?dry_run=true", json=_body(driver, {"optimizer": name}))
+        assert answer.status_code == 200, answer.text
+    assert [each["name"] for each in client.get("/catalogue/optimizers").json()["items"]] == sorted(optimizers.OWN)
+
+
+@pytest.mark.usefixtures("published")
+def test_the_catalogue_lists_what_can_run(client: TestClient, entries: list[dict[str, Any]]) -> None:
+    found = {each["name"]: each for each in client.get("/catalogue/optimizers").json()["items"]}
+    assert found.keys() == {each["name"] for each in entries if not each["refused"]}
+    assert found["sgd"] == {"name": "sgd", "momentum": True, "nesterov": True}
+
+
+def test_a_preset_fills_what_is_left_out_and_is_kept(client: TestClient, driver: Driver) -> None:
+    made = client.post("/jobs", json=_body(driver, {"preset": "crd", "epochs": 24, "momentum": 0.8}))
+    assert made.status_code == 202, made.text
+    config = client.get(f"/jobs/{made.json()['id']}").json()["config"]
+    assert (config["preset"], config["epochs"], config["momentum"]) == ("crd", 24, 0.8)
+    assert (config["optimizer"], config["schedule"], config["batch_size"]) == ("sgd", "multi_step", 64)
+    assert (config["weight_decay"], config["augmentation"]) == (5e-4, "crop_flip")
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_every_preset_is_listed_and_is_a_configuration(client: TestClient, driver: Driver, name: str) -> None:
+    listed = {each["name"]: each for each in client.get("/catalogue/presets").json()["items"]}
+    assert listed[name]["settings"] == dict(presets.PRESETS[name].settings)
+    recipe = {"recipe": listed[name]["settings"].get("recipe", "cross_entropy")}
+    body = _body(driver, recipe | {"preset": name}) | {"teacher": driver.teacher()}
+    answer = client.post("/jobs?dry_run=true", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_preset_for_pictures_is_refused_by_its_name_for_texts(client: TestClient, driver: Driver) -> None:
+    texts = driver.dataset(kind="table", name="texts", report=TEXTS)
+    for config, where in (({"preset": "crd"}, "preset"), ({"augmentation": "crop_flip"}, "augmentation")):
+        found = problem(client.post("/jobs", json=_body(driver, config, texts)), 422)
+        assert f"/config/{where}" in pointers(found)
