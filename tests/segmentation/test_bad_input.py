@@ -68,6 +68,7 @@ def test_coloured_masks_without_a_map(tmp_path: Path) -> None:
 def test_lossy_masks(form: str, tmp_path: Path) -> None:
     error = refused(files(6) | NAMES | {"masks/002.png": png(picture(2)[1], form=form)}, tmp_path)
     assert error.details == {"mask": "masks/002.png"}
+    assert "PNG" in error.remedy
 
 
 def test_images_without_masks_are_named(tmp_path: Path) -> None:
@@ -92,7 +93,8 @@ def test_a_class_that_is_nowhere_is_named_and_left_out_of_the_mean(tmp_path: Pat
 
 def test_all_pixels_ignored(tmp_path: Path) -> None:
     blank = png(np.full((32, 32), 255, np.uint8))
-    refused({path: blank if "masks" in path else data for path, data in files(4).items()} | NAMES, tmp_path)
+    error = refused({path: blank if "masks" in path else data for path, data in files(4).items()} | NAMES, tmp_path)
+    assert "classes.txt" not in error.remedy  # names of classes would not mend it
     raw = opened(files(6) | NAMES | {"masks/001.png": blank}, tmp_path)
     assert len(raw.train) + len(raw.test) == 5
     assert any("images/001.png" in note for note in raw.notes)
