@@ -76,7 +76,7 @@ class Segmenter:
         return found[0]
 
     @overload
-    def predict(self, pictures: Picture) -> PredictedMask: ...
+    def predict(self, pictures: Picture) -> PredictedMask: ...  # type: ignore[overload-overlap] # a str is one path
 
     @overload
     def predict(self, pictures: Iterable[Picture]) -> list[PredictedMask]: ...
