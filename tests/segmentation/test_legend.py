@@ -124,7 +124,9 @@ def test_a_palette_that_numbers_colours_in_its_own_order(order: str, void: bool,
     for split in (raw.train, raw.test):
         for row in range(len(split)):
             number = int(split.images.name(row)[-7:-4])
-            assert np.array_equal(split.masks.classes(row), np.where(truth[number] == 255, IGNORED, truth[number].astype(np.int16)))
+            assert np.array_equal(
+                split.masks.classes(row), np.where(truth[number] == 255, IGNORED, truth[number].astype(np.int16))
+            )
             assert split.pixels[row].tolist() == [(truth[number] == c).sum() for c in range(3)]
 
 
