@@ -1,4 +1,4 @@
-"""How a cache of the teacher's targets stores a sample: as a row of fixed size, or packed to the positions that count."""
+"""How a cache of the teacher's targets stores a sample: as a row of fixed size, or packed to positions that count."""
 
 from __future__ import annotations
 
