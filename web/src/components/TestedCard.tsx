@@ -26,7 +26,7 @@ export function TestedCard({ job }: { job: Job }) {
   if (!byClass && !picture) return null;
   return (
     <Card title={byClass ? `${capital(task.per_class)} by class` : "Test samples"} aside={<span className="muted">on the untouched test set</span>}>
-      {byClass && <ByClass figures={found} />}
+      {byClass && <ByClass figures={found} counted={task.counted ?? "n"} />}
       {picture && (
         <figure className="shown">
           <img src={picture} alt={`Test ${samplesOf(task)} with their labels and what the networks say`} />
@@ -43,7 +43,7 @@ async function load(path: string | null): Promise<Figures | null> {
   return answer.ok ? readFigures(await answer.json()) : null;
 }
 
-function ByClass({ figures: { columns, classes } }: { figures: Figures }) {
+function ByClass({ figures: { columns, classes }, counted }: { figures: Figures; counted: string }) {
   return (
     <>
       <div className="scroll" tabIndex={0} role="region" aria-label="By class">
@@ -51,7 +51,7 @@ function ByClass({ figures: { columns, classes } }: { figures: Figures }) {
           <thead>
             <tr>
               <th scope="col">Class</th>
-              <th scope="col">n</th>
+              <th scope="col">{capital(counted)}</th>
               {columns.map((title) => (
                 <th key={title} scope="col" className={title === "Student" ? "mine" : undefined}>
                   {title}
