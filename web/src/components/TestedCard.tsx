@@ -6,7 +6,7 @@ import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
 import { count, MISSING, percent } from "../lib/format";
 import { capital, named, samplesOf } from "../lib/tasks";
-import { Card } from "./Layout";
+import { Card, Wide } from "./Layout";
 
 const REPORT = "report.json";
 const EXAMPLES = "examples.webp";
@@ -46,7 +46,7 @@ async function load(path: string | null): Promise<Figures | null> {
 function ByClass({ figures: { columns, classes }, counted }: { figures: Figures; counted: string }) {
   return (
     <>
-      <div className="scroll" tabIndex={0} role="region" aria-label="By class">
+      <Wide label="By class">
         <table className="plain results">
           <thead>
             <tr>
@@ -73,7 +73,7 @@ function ByClass({ figures: { columns, classes }, counted }: { figures: Figures;
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
       {classes.length > SHOWN && <p className="muted small">The first {SHOWN} of {count(classes.length)} classes; report.json has all.</p>}
     </>
   );
