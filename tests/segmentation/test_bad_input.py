@@ -126,6 +126,24 @@ def test_a_batch_without_a_labelled_pixel_has_no_loss_and_a_gradient_of_zero() -
     assert int(answer.weight(labels)) == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "labels", "judged"),
+    [
+        ([0] * 64, [0] * 40 + [1] * 20 + [-100] * 4, True),
+        ([2] * 64, [0] * 40 + [1] * 24, True),
+        ([0] * 60 + [1] * 4, [0] * 40 + [1] * 24, False),
+        ([0] * 64, [0] * 60 + [-100] * 4, False),  # one class alone: a constant answer is right
+    ],
+)
+def test_a_student_that_says_one_class_is_at_chance(said: list[int], labels: list[int], judged: bool) -> None:
+    answer, truth = MaskAnswer(), torch.tensor(labels).view(1, 8, 8)
+    logits = torch.nn.functional.one_hot(torch.tensor(said).view(1, 8, 8), 3).permute(0, 3, 1, 2).float()
+    outputs = answer.compare(logits, truth).outputs
+    values = answer.values(answer.figures(outputs, truth), float((truth >= 0).sum()))
+    why = answer.at_chance({"mean_iou": min(values["mean_iou"], 0.5)}, None, lambda: answer.tally(outputs, truth))
+    assert (why is not None) == judged
+
+
 @pytest.mark.parametrize("shapes", [((2, 3), (2, 8, 8)), ((2, 3, 4, 4), (2,))])
 def test_a_classifiers_answers_are_refused(shapes: Any) -> None:
     with pytest.raises(InvalidConfig):
