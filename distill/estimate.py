@@ -106,7 +106,7 @@ class Workload:
     def cached(self) -> bool:
         """Whether the teacher's targets are computed once for all epochs, as `distill.training.cache.plan` decides."""
         passes, wanted = self.samples_seen / max(1, self.train), self.config.cache_teacher
-        fixed = self.config.augmentation == "none" and wanted is not False
+        fixed = not self.config.augments and wanted is not False
         return fixed and self.teacher is not None and (wanted is True or passes >= 1.5)
 
 

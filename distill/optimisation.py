@@ -54,6 +54,7 @@ def refusals(config: DistillConfig, facts: Facts, modality: str) -> Iterator[Ref
     """What cannot be meant. `facts`: of the optimizer; `modality`: of the task."""
     yield from _of_optimizer(config, facts)
     yield from _of_schedule(config)
+    yield from _of_mixing(config)
     known = LIKE_ADAMW | LIKE_SGD if modality == "images" else LIKE_ADAMW
     if config.learning_rate == "auto" and config.optimizer not in known:
         message = f"No learning rate is known for the optimizer {config.optimizer} on {modality}."
@@ -70,6 +71,13 @@ def _of_optimizer(config: DistillConfig, facts: Facts) -> Iterator[Refused]:
     elif config.nesterov is True and config.momentum == 0:
         message = "Nesterov's momentum is none where momentum is 0."
         yield Refused("nesterov", message, "Give a momentum above 0, or leave nesterov out.")
+
+
+def _of_mixing(config: DistillConfig) -> Iterator[Refused]:
+    for name in ("mixup", "cutmix"):
+        if getattr(config, name) and config.batch_size == 1:
+            message = f"{name} mixes pictures of one batch, and a batch of 1 has no other."
+            yield Refused(name, message, f"Leave {name} out, or take a larger batch_size.")
 
 
 def _of_schedule(config: DistillConfig) -> Iterator[Refused]:

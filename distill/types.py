@@ -161,6 +161,13 @@ class DistillConfig(Model):
     clip_norm: float | None = Field(None, gt=0)
     ema_decay: float | None = Field(None, gt=0, lt=1)
 
+    mixup: float = Field(
+        0.0, ge=0, le=100, description="Alpha of MixUp, which blends every picture with another one; 0: none."
+    )
+    cutmix: float = Field(
+        0.0, ge=0, le=100,
+        description="Alpha of CutMix, which pastes a part of another picture; 0: none. Beside mixup: half of the batches.",
+    )  # fmt: skip
     augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
         "auto", description="Side in pixels that the student sees."
@@ -203,6 +210,11 @@ class DistillConfig(Model):
         named = [given[name] for name in ("teacher_layers", "student_layers") if isinstance(given.get(name), list)]
         counts = {len(names) for names in named}
         return given | {"layers": counts.pop()} if len(counts) == 1 and 0 not in counts else given
+
+    @property
+    def augments(self) -> bool:
+        """Whether a training sample differs from epoch to epoch, so that no target of the teacher can be kept."""
+        return self.augmentation != "none" or self.mixup > 0 or self.cutmix > 0
 
     @field_validator("quality_bootstrap")
     @classmethod

@@ -60,12 +60,16 @@ class RowAnswer(Answer):
 
 
 class ClassAnswer(RowAnswer):
-    """One class a sample: logits (n, C), labels (n,)."""
+    """One class a sample: logits (n, C), labels (n,); of mixed samples (n, C) in fp32, the share of each class."""
+
+    def rows(self, labels: Tensor) -> Tensor:
+        """(n,): of a mixed sample the class with the largest share."""
+        return labels.argmax(1) if labels.is_floating_point() else labels
 
     def compare(self, output: Any, labels: Tensor, targets: Mapping[str, Tensor] | None = None) -> Compared:
         """Raises `InvalidConfig` for labels or logits of another task: nothing is counted as what it is not."""
         logits = logits_of(output)
-        if labels.dim() != 1 or logits.dim() != 2:
+        if labels.dim() != (2 if labels.is_floating_point() else 1) or logits.dim() != 2:
             raise InvalidConfig(
                 f"A classifier has logits (n, classes) and labels (n,), not {tuple(logits.shape)} and "
                 f"{tuple(labels.shape)}.",

@@ -88,7 +88,7 @@ def _cache_plan(training: Training, mode: Mode, example: Example, wanted: bool |
     training.folder.mkdir(parents=True, exist_ok=True)
     return cache.plan(
         wanted,
-        augmented=training.config.augmentation != "none",
+        augmented=training.config.augments,
         passes=training.length.passes,
         sample_bytes=cache.bytes_per_sample(targets, training.data.packing),
         samples=training.data.size,

@@ -55,7 +55,7 @@ class Training:
         order = Order(
             batch_size=self.config.batch_size, device=self.device, shuffle=True,
             drop_last=self.data.size >= self.config.batch_size, teacher=self.recipe.teacher is not None,
-            augment=self.config.augmentation != "none", rank=distributed.rank(), world=distributed.world(),
+            augment=self.config.augments, rank=distributed.rank(), world=distributed.world(),
         )  # fmt: skip
         return replace(order, **changes)
 

@@ -51,6 +51,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gamma": 0.2}, "gamma"),
     ({"label_smoothing": 1}, "label_smoothing"),
     ({"label_smoothing": -0.1}, "label_smoothing"),
+    ({"mixup": -1}, "mixup"),
+    ({"cutmix": 1, "batch_size": 1}, "cutmix"),
     ({"preset": "cdr"}, "preset"),
     ({"preset": 3}, "preset"),
 ]
@@ -105,6 +107,6 @@ def test_every_preset_is_listed_and_is_a_configuration(client: TestClient, drive
 
 def test_a_preset_for_pictures_is_refused_by_its_name_for_texts(client: TestClient, driver: Driver) -> None:
     texts = driver.dataset(kind="table", name="texts", report=TEXTS)
-    for config, where in (({"preset": "crd"}, "preset"), ({"augmentation": "crop_flip"}, "augmentation")):
+    for config, where in (({"preset": "crd"}, "preset"), ({"cutmix": 1.0}, "cutmix")):
         found = problem(client.post("/jobs", json=_body(driver, config, texts)), 422)
         assert f"/config/{where}" in pointers(found)

@@ -12,6 +12,7 @@ from distill.answers import ClassAnswer
 from distill.answers.base import Guess
 from distill.data.splits import stratified_sample
 from distill.modalities.images import Loader, open_dataset
+from distill.modalities.images.mixing import MixedLoader, Mixing
 from distill.tasks._images.task import ImageTask, workers_of
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.classes import RowTask
@@ -43,12 +44,15 @@ class ClassifyImages(RowTask, ImageTask):
     def loader(self, indices: Tensor, order: Order) -> Source:
         data, config = self.dataset.train, self.config
         teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
-        return Loader(
+        loader = Loader(
             data, indices, share_of(order), self.student.preprocessing, teacher,
             augmentation=config.augmentation if order.augment else "none", seed=config.seed,
             shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
             workers=workers_of(data), rank=order.rank, world=order.world,
         )  # fmt: skip
+        if not order.augment or not config.mixup + config.cutmix:
+            return loader
+        return MixedLoader(loader, Mixing(config.mixup, config.cutmix, config.seed, len(self.classes)))
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         samples = getattr(self.dataset, split)
