@@ -15,7 +15,7 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # what code page 1252 has n
 def remedy(encoding: str) -> str:
     """How a file in this encoding becomes UTF-8."""
     convert = f"iconv -f {encoding} -t UTF-8 OLD > NEW"
-    guessed = "; of text that is not Western name its own encoding there, such as SHIFT_JIS" if encoding == WINDOWS else ""
+    guessed = "; name another, such as SHIFT_JIS, where the text is not Western" if encoding == WINDOWS else ""
     return f"Save it as UTF-8 (Excel: the file type 'CSV UTF-8'; or: {convert}{guessed}) and upload it again."
 
 
