@@ -52,6 +52,11 @@ class Recipe(nn.Module):
     `reads_logits`: whether the recipe learns from the teacher's logits, and so wants a teacher of the dataset's
     classes. `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
     `distill.recipes.reads_logits` reads without importing.
+
+    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
+    and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
+    have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
+    with one class a sample. Tasks offer recipes by the last two.
     """
 
     needs_teacher: ClassVar[bool] = True
@@ -59,6 +64,9 @@ class Recipe(nn.Module):
     live_teacher: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = True
     features_alone: ClassVar[dict[str, Any]] = {}
+    compares_samples: ClassVar[bool] = False
+    needs_maps: ClassVar[bool] = False
+    sample_answers: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()

@@ -34,6 +34,7 @@ class SimilarityPreserving(FeatureRecipe):
     """
 
     reads_logits: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup, similarity_weight: float = 3000.0, cross_entropy_weight: float = 1.0) -> None:

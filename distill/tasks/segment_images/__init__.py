@@ -27,6 +27,8 @@ SPEC = TaskSpec(
     recipes=(
         "blockwise_logit",
         "cross_entropy",
+        "dist",
+        "dkd",
         "feature_logit",
         "feature_only",
         "logit",
