@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -34,6 +34,16 @@ class Setup:
     teacher_example: Any = None
     view: FeatureView = WHOLE
     answer: Answer = field(default_factory=ClassAnswer)
+
+    def deepest(self) -> Setup:
+        """With the last pair of layers alone."""
+        return replace(
+            self,
+            student_layers=self.student_layers[-1:],
+            teacher_layers=self.teacher_layers[-1:],
+            student_shapes=self.student_shapes[-1:],
+            teacher_shapes=self.teacher_shapes[-1:],
+        )
 
 
 class Recipe(nn.Module):

@@ -29,7 +29,8 @@ def reads_logits(name: str, parameters: Mapping[str, Any]) -> bool:
 
 
 def without(*flags: str) -> tuple[str, ...]:
-    """The recipes that have none of these flags of `Recipe`, for a task that cannot offer the others. Imports nothing."""
+    """The recipes that have none of these flags of `Recipe`: what a task offers that cannot offer the others. Imports
+    nothing."""
     return tuple(name for name in names() if not any(registry.flag(name, flag, default=False) for flag in flags))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -49,7 +48,7 @@ class SimKD(DetachedHead):
         head_weight: float = 1.0,
         grid: int = 2,
     ) -> None:
-        super().__init__(_deepest(setup))
+        super().__init__(setup.deepest())
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self._student_layout, self._teacher_layout = Layout(setup.student_shapes[-1]), Layout(setup.teacher_shapes[-1])
         self._common = CommonResolution(self._student_layout, self._teacher_layout)
@@ -58,7 +57,7 @@ class SimKD(DetachedHead):
         self.loss, self.grid = losses.get(feature_loss)(), grid
         check_positions(self.loss, self._common)
         self._student_example, self._teacher_example = setup.student_example, setup.teacher_example
-        check_nothing_bypasses(_deepest(setup))
+        check_nothing_bypasses(setup.deepest())
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, _ = self._teacher_pass(teacher_input, logits=False)
@@ -109,16 +108,6 @@ def projector(common: CommonResolution, rectified: bool) -> nn.Sequential:
     if common.maps and rectified:
         layers.append(nn.ReLU())
     return layers
-
-
-def _deepest(setup: Setup) -> Setup:
-    return replace(
-        setup,
-        student_layers=setup.student_layers[-1:],
-        teacher_layers=setup.teacher_layers[-1:],
-        student_shapes=setup.student_shapes[-1:],
-        teacher_shapes=setup.teacher_shapes[-1:],
-    )
 
 
 ENTRY = SimKD

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from distill import recipes
 from distill.errors import InvalidConfig
 from distill.models.language import FAMILIES
 from distill.recipe_parts.networks import run_logits
@@ -66,8 +65,7 @@ def test_deberta_is_trained_in_fp32(tmp_path: Path) -> None:
         open_task(spec(data, teacher, small, precision="bf16"), tmp_path / "bf16")
 
 
-@pytest.mark.parametrize(("family", "task"), SOME)
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize(("name", "family", "task"), [(name, *pair) for pair in SOME for name in tiny.OFFERED[pair[1]]])
 def test_every_recipe_trains_and_padding_changes_little(name: str, family: str, task: str) -> None:
     recipe = make(name, family, task)
     parts = step(recipe, task)

@@ -15,7 +15,6 @@ from distill.errors import InvalidConfig
 from distill.layers import SequenceView, discover
 from distill.quality import score
 from distill.recipe_parts.base import Setup
-from distill.recipes.simkd import _deepest
 from distill.tasks.generate_text.answer import TokenAnswer
 from distill.types import Layer
 from tests.language import tiny
@@ -79,7 +78,7 @@ def test_layers_are_the_embeddings_and_the_blocks(family: str, task: str) -> Non
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", tiny.OFFERED["classify"])
 def test_classifiers_learn_by_every_recipe_and_padding_changes_nothing(name: str, family: str) -> None:
     recipe = make(name, family, "classify")
     parts = step(recipe, "classify")
@@ -93,7 +92,7 @@ def test_classifiers_learn_by_every_recipe_and_padding_changes_nothing(name: str
         torch.testing.assert_close(padded[key], value, rtol=2e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", tiny.OFFERED["classify"])
 def test_a_step_of_classification_adds_no_wait_for_the_device(name: str) -> None:
     """On DeBERTa, since transformers itself waits where it prepares the other families' masks."""
     recipe = make(name, "deberta-v2", "classify").train()
@@ -105,7 +104,7 @@ def test_a_step_of_classification_adds_no_wait_for_the_device(name: str) -> None
 
 
 @pytest.mark.parametrize("family", tiny.DECODERS)
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", tiny.OFFERED["generate"])
 def test_decoders_learn_by_every_recipe_and_padding_changes_nothing(name: str, family: str) -> None:
     recipe = make(name, family, "generate")
     parts = step(recipe, "generate")
@@ -202,7 +201,7 @@ def test_similarity_preserving_has_nothing_to_teach_the_teacher_itself(family: s
 def test_semckd_has_nothing_to_teach_the_teacher_itself(loss: str, family: str, task: str, view: str) -> None:
     """Of one pair, since it compares every student layer with every teacher layer, and with its random three-layer
     projector, which only `mse` has, replaced by the identity."""
-    given = _deepest(setup(family, task, view, same=True))
+    given = setup(family, task, view, same=True).deepest()
     if losses.get(loss).by_channel:
         with pytest.raises(InvalidConfig):
             recipes.get("semckd")(given, feature_loss=loss)

@@ -25,6 +25,7 @@ SPEC = TaskSpec(
     per_class="IoU",
     settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
     recipes=(
+        "attention_transfer",
         "blockwise_logit",
         "cross_entropy",
         "dist",
@@ -33,6 +34,8 @@ SPEC = TaskSpec(
         "feature_only",
         "logit",
         "logit_standardized",
+        "pkt",
+        "rkd",
         "similarity_preserving",
     ),
     student="retort:fpn",
