@@ -35,15 +35,14 @@ class Setup:
     view: FeatureView = WHOLE
     answer: Answer = field(default_factory=ClassAnswer)
 
+    def only(self, pair: int) -> Setup:
+        """With one pair of layers alone, counted from 0, or from -1 backwards."""
+        layers = ("student_layers", "teacher_layers", "student_shapes", "teacher_shapes")
+        return replace(self, **{name: getattr(self, name)[pair:][:1] for name in layers})
+
     def deepest(self) -> Setup:
         """With the last pair of layers alone."""
-        return replace(
-            self,
-            student_layers=self.student_layers[-1:],
-            teacher_layers=self.teacher_layers[-1:],
-            student_shapes=self.student_shapes[-1:],
-            teacher_shapes=self.teacher_shapes[-1:],
-        )
+        return self.only(-1)
 
 
 class Recipe(nn.Module):

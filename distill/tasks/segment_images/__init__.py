@@ -32,11 +32,13 @@ SPEC = TaskSpec(
         "dkd",
         "feature_logit",
         "feature_only",
+        "fitnet",
         "logit",
         "logit_standardized",
         "pkt",
         "rkd",
         "similarity_preserving",
+        "vid",
     ),
     student="retort:fpn",
     files=(
