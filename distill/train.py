@@ -210,7 +210,7 @@ class _Run:
 
     def _example(self) -> Example:
         batch = next(iter(self._source().epoch(0)))
-        return Example(batch.student, batch.teacher, batch.labels)
+        return Example(batch.student, batch.teacher, batch.labels, batch.index)
 
     def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
         targets = cache.Teacher(self.recipe, mode, self.device)(example.teacher)

@@ -23,6 +23,7 @@ from tests.recipes.nets import (
     labels,
     pair,
     step,
+    targets_of,
 )
 
 FAMILIES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -103,6 +104,7 @@ def test_targets_are_constants_one_row_a_sample_and_reusable(name: str) -> None:
     halves = [recipe.targets(images(6)[i : i + 3]) for i in (0, 3)]
     for key, value in whole.items():  # what a cache relies on: a sample's target does not depend on its batch
         torch.testing.assert_close(torch.cat([h[key] for h in halves]), value, rtol=1e-4, atol=1e-5)
+    whole = recipe.told(whole, torch.arange(6))
     a, b = recipe(images(), labels(), whole)["loss"], recipe(images(), labels(), whole)["loss"]
     assert a.isfinite()
     assert b.isfinite()
@@ -113,7 +115,7 @@ def test_targets_are_constants_one_row_a_sample_and_reusable(name: str) -> None:
 def test_targets_may_be_cached_in_bf16(name: str, family: str) -> None:
     recipe = _build(name, family).train()
     cached = {k: v.bfloat16() for k, v in recipe.targets(images()).items()}
-    parts = recipe(images(), labels(), cached)
+    parts = recipe(images(), labels(), recipe.told(cached, torch.arange(6)))
     parts["loss"].backward()
     assert parts["loss"].isfinite()
 
@@ -127,7 +129,7 @@ def test_autocast_bf16_and_channels_last(name: str, family: str) -> None:
         recipe.teacher.to(memory_format=torch.channels_last)
     x = images().contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        parts = recipe(x, labels(), recipe.targets(x))
+        parts = recipe(x, labels(), targets_of(recipe, x))
     parts["loss"].backward()
     assert parts["loss"].dtype == torch.float32
     assert all(p.grad is not None and p.grad.isfinite().all() for p in recipe.student.parameters())
@@ -149,7 +151,7 @@ def test_gradient_accumulation_adds_up(name: str) -> None:
     step(recipe)["loss"].backward()
     whole = [p.grad.clone() for p in recipe.parameters()]
     recipe.zero_grad()
-    targets = recipe.targets(images())
+    targets = targets_of(recipe, images())
     for half in (slice(0, 3), slice(3, 6)):
         part = {k: v[half] for k, v in targets.items()}
         (recipe(images()[half], labels()[half], part)["loss"] / 2).backward()
@@ -174,7 +176,7 @@ def test_every_feature_loss_in_every_recipe_that_has_a_feature_term(name: str, l
 def test_the_loss_falls(name: str) -> None:
     torch.manual_seed(0)
     recipe = _build(name).train()
-    targets = recipe.targets(images())
+    targets = targets_of(recipe, images())
     optimiser = torch.optim.AdamW(recipe.parameters(), lr=5e-3)
     values = []
     for _ in range(40):
@@ -191,7 +193,7 @@ def test_dict_inputs_and_dict_outputs(name: str) -> None:
     ids = {"input_ids": torch.arange(24).reshape(4, 6) % 20}
     setup = pair(TinyEncoder(8), TinyEncoder(12, seed=1), student_example=ids, teacher_example=ids)
     recipe = recipes.get(name)(setup)
-    parts = recipe(ids, labels(4), recipe.targets(ids))
+    parts = recipe(ids, labels(4), targets_of(recipe, ids))
     parts["loss"].backward()
     assert parts["loss"].isfinite()
 
@@ -225,7 +227,7 @@ def test_no_label_reaches_the_backbone(name: str, family: str) -> None:
     for shift in (0, 1):
         recipe.zero_grad()
         recipe.eval()
-        targets = recipe.targets(images())
+        targets = targets_of(recipe, images())
         recipe(images(), (labels() + shift) % CLASSES, targets)["loss"].backward()
         grads.append({n: p.grad.clone() for n, p in recipe.named_parameters()})
     for parameter in grads[0]:
@@ -266,7 +268,7 @@ def test_a_compiled_step_is_the_eager_step(name: str) -> None:
     torch.manual_seed(0)
     compiled = _build(name).train()
     call = torch.compile(compiled, backend="aot_eager")
-    targets = eager.targets(images())
+    targets = targets_of(eager, images())
     for seed in range(3):
         for recipe, forward in ((eager, eager), (compiled, call)):
             recipe.zero_grad()

@@ -16,7 +16,7 @@ from distill.layers import capture, discover
 from distill.models import build
 from distill.recipe_parts.base import Setup
 from distill.types import Architecture, Layer
-from tests.recipes.nets import CLASSES, labels
+from tests.recipes.nets import CLASSES, SAMPLES, labels, targets_of
 
 N = 4
 # Family -> (architecture, options, side in pixels)
@@ -84,11 +84,13 @@ def _setup(student: str, teacher: str, student_layers: list[Layer] | None = None
         teacher_shapes=tuple(layer.shape for layer in t),
         student_example=_inputs(FAMILIES[student][2], 2),
         teacher_example=_inputs(FAMILIES[teacher][2], 2),
+        indices=tuple(range(SAMPLES)),
     )
 
 
 def _step(recipe: Any, student: str, teacher: str, y: Tensor) -> dict[str, Tensor]:
-    parts: dict[str, Tensor] = recipe(_inputs(FAMILIES[student][2]), y, recipe.targets(_inputs(FAMILIES[teacher][2])))
+    targets = targets_of(recipe, _inputs(FAMILIES[teacher][2]))
+    parts: dict[str, Tensor] = recipe(_inputs(FAMILIES[student][2]), y, targets)
     return parts
 
 
