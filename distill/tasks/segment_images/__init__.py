@@ -36,6 +36,7 @@ SPEC = TaskSpec(
         "logit",
         "logit_standardized",
         "pkt",
+        "review",
         "rkd",
         "similarity_preserving",
         "vid",
