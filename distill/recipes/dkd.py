@@ -70,8 +70,8 @@ def decoupled_divergences(
     student: Tensor, teacher: Tensor, labels: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
     """T^2 KL between (right class, rest), and T^2 KL among the wrong classes: means over n, scalars in fp32. student,
-    teacher (n, C) logits, labels (n,)."""
-    right = torch.zeros_like(student, dtype=torch.bool).scatter_(1, labels[:, None], True)
+    teacher (n, C) logits, labels (n,); below 0: no class is right, all are wrong ones, and the first part is 0."""
+    right = torch.arange(student.shape[1], device=labels.device) == labels[:, None]
     (b_s, o_s), (b_t, o_t) = (_decoupled(logits.float() / temperature, right) for logits in (student, teacher))
     return tuple(  # type: ignore[return-value]
         F.kl_div(q, p, reduction="batchmean", log_target=True) * temperature**2 for q, p in ((b_s, b_t), (o_s, o_t))

@@ -109,8 +109,9 @@ class OFA(FeatureRecipe):
 
 
 def enhanced(student: Tensor, teacher: Tensor, labels: Tensor, epsilon: float, temperature: float) -> Tensor:
-    """Cross-entropy of logits (n, C) with the teacher's probabilities, the right class's enhanced: a scalar in fp32."""
-    right = torch.zeros_like(teacher, dtype=torch.float32).scatter_(1, labels[:, None], 1.0)
+    """Cross-entropy of logits (n, C) with the teacher's probabilities, the right class's enhanced: a scalar in fp32. A
+    label below 0 enhances none."""
+    right = (torch.arange(teacher.shape[1], device=labels.device) == labels[:, None]).float()
     wanted = ((teacher.float() / temperature).softmax(1) + right) ** epsilon - right
     return -(wanted * F.log_softmax(student.float() / temperature, dim=1)).sum(1).mean()
 

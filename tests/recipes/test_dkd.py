@@ -62,6 +62,18 @@ def test_the_sum_with_the_teachers_own_weights_is_the_plain_divergence() -> None
     torch.testing.assert_close(first + rest * second, 4 * (p * (p.log() - q.log())).sum())
 
 
+def test_without_a_label_all_classes_are_wrong_ones() -> None:
+    torch.manual_seed(3)
+    student, teacher = torch.randn(5, 6).requires_grad_(), torch.randn(5, 6)
+    first, second = decoupled_divergences(student, teacher, torch.full((5,), -1), 2.0)
+    p, q = (teacher / 2).softmax(1), (student / 2).softmax(1)
+    assert float(first.detach()) == 0
+    torch.testing.assert_close(second, 4 * (p * (p.log() - q.log())).sum(1).mean())
+    (first + second).backward()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
 def test_the_recipe_weighs_them() -> None:
     recipe = recipes.get("dkd")(
         pair(TinyCNN(8), TinyCNN(12, seed=1)), target_weight=0.5, others_weight=3.0, cross_entropy_weight=2.0

@@ -36,6 +36,12 @@ def test_against_the_naive_reference(epsilon: float, t: float) -> None:
     assert found == pytest.approx(naive(student, teacher, target, epsilon, t), rel=1e-5)
 
 
+def test_without_a_label_none_is_enhanced() -> None:
+    student, teacher = torch.randn(4, 6), torch.randn(4, 6)
+    found = enhanced(student, teacher, torch.full((4,), -1), 1.0, 1.0)
+    torch.testing.assert_close(found, -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean())
+
+
 @pytest.mark.parametrize("student", [TinyCNN, TinyViT])
 @pytest.mark.parametrize("teacher", [TinyCNN, TinyViT])
 def test_the_sum_of_labels_student_and_branches(student: Any, teacher: Any) -> None:
