@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from distill.objectives.features import FeatureLoss, overflow
@@ -35,8 +36,8 @@ class PKT(FeatureLoss):
 
 def _neighbours(rows: Tensor) -> Tensor:
     """(n, n) probabilities, each row of sum 1."""
-    unit = rows / (rows.norm(dim=1, keepdim=True) + EPSILON)
-    kernel = (unit @ unit.T + 1) / 2
+    unit: Tensor = rows / (torch.linalg.vector_norm(rows, dim=1, keepdim=True) + EPSILON)
+    kernel: Tensor = (unit @ unit.T + 1) / 2
     return kernel / kernel.sum(1, keepdim=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from distill.parameters import validated
@@ -72,7 +73,8 @@ class DIST(Logit):
 def correlations(a: Tensor, b: Tensor) -> Tensor:
     """(n,) Pearson's correlation of the rows of (n, d), 0 where one is constant."""
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + EPSILON)
+    sizes: Tensor = torch.linalg.vector_norm(a, dim=1) * torch.linalg.vector_norm(b, dim=1)
+    return (a * b).sum(1) / (sizes + EPSILON)
 
 
 ENTRY = DIST

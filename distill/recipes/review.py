@@ -106,8 +106,7 @@ def pyramid_gap(student: Tensor, teacher: Tensor) -> Tensor:
     for level in LEVELS:
         if level < height:
             size = (level, min(level, width))
-            pooled = (F.adaptive_avg_pool2d(each, size) for each in (student, teacher))
-            terms.append(F.mse_loss(*pooled))
+            terms.append(F.mse_loss(F.adaptive_avg_pool2d(student, size), F.adaptive_avg_pool2d(teacher, size)))
             weights.append(weights[-1] / 2)
     return torch.stack([w * term for w, term in zip(weights, terms, strict=True)]).sum() / sum(weights)
 

@@ -85,7 +85,8 @@ class Gaussian(nn.Module):
         variance = F.softplus(self.log_scale.float()) + EPSILON
         variance = variance[:, None, None] if self.maps else variance
         error = (self.mean(student).float() - teacher.float()).square()
-        return 0.5 * (error / variance + variance.log()).mean()
+        likelihood: Tensor = 0.5 * (error / variance + variance.log()).mean()
+        return likelihood
 
 
 ENTRY = VID
