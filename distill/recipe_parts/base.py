@@ -89,6 +89,11 @@ class Recipe(nn.Module):
         if setup.teacher is not None:
             setup.teacher.eval().requires_grad_(False)
 
+    @classmethod
+    def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:
+        """Raise `InvalidConfig` where the recipe cannot keep its promise on these student layers. Runs ask before
+        long work; the constructor asks too."""
+
     def _check(self, setup: Setup) -> None:
         if self.needs_teacher and setup.teacher is None:
             raise InvalidConfig("This recipe needs a teacher.", "Name a teacher, or use cross_entropy.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,15 @@ def test_a_network_that_is_passed_by_is_refused() -> None:
         with pytest.raises(InvalidConfig) as caught:
             FeatureOnly(setup_of(architecture, layer))
         assert caught.value.details["layer"] == layer
+
+
+def test_the_remedy_names_a_layer_that_will_do_or_says_that_none_will() -> None:
+    """The remedy for the pyramid is what joins its levels; LR-ASPP has no such layer."""
+    with pytest.raises(InvalidConfig) as caught:
+        FeatureOnly(setup_of(FPN, "backbone.layer4.0"))
+    FeatureOnly(setup_of(FPN, re.findall(r"'([^']+)'", caught.value.remedy)[0]))
+    architecture, last = NETWORKS["lraspp"]
+    with pytest.raises(InvalidConfig) as caught:
+        FeatureOnly(setup_of(architecture, last))
+    assert not re.findall(r"'([^']+)'", caught.value.remedy)
+    assert "feature_logit" in caught.value.remedy
