@@ -203,8 +203,8 @@ class _Run:
         if why_not:
             return HeadFit(False, why_not)
         return fit_head(
-            self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
-            lambda head: most_samples(self.data.size, seen, head), leave,
+            self.recipe.exported(), self.data.head_source(self._order(**_PLAIN)), parts.validation,
+            parts.resolved.student, lambda head: most_samples(self.data.head_size, seen, head), leave,
             keep_accuracy=self.config.fit_head == "auto",
         )  # fmt: skip
 

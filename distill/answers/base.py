@@ -63,6 +63,10 @@ class Answer(ABC):
         """How many predictions a batch's loss is a mean over, by which batches of unequal size count; where it is a
         scalar on the device nobody waits for it."""
 
+    def loss_weight(self, labels: Any) -> int | Tensor:
+        """How many predictions the loss on the labels is a mean over, where some samples have none; else `weight`."""
+        return self.weight(labels)
+
     # -- counting -----------------------------------------------------------------------------------------------------
 
     def figures(self, outputs: Any, labels: Any) -> dict[str, Tensor]:

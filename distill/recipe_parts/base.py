@@ -52,12 +52,17 @@ class Recipe(nn.Module):
     `reads_logits`: whether the recipe learns from the teacher's logits, and so wants a teacher of the dataset's
     classes. `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
     `distill.recipes.reads_logits` reads without importing.
+
+    `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
+    trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
+    `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
     features_alone: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, setup: Setup) -> None:

@@ -101,7 +101,13 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
         "warnings": session.warnings,
-        "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes, *_other_classes(teacher)],
+        "notes": [
+            *task.dataset.notes,
+            *task.notes(),
+            *_notes(session, outcome),
+            *session.notes,
+            *_other_classes(teacher),
+        ],
     }
 
 

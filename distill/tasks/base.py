@@ -179,6 +179,10 @@ class Task(ABC):
         """More of the report's `dataset`, once training has begun."""
         return {}
 
+    def notes(self) -> list[str]:
+        """What a report says of which samples were used for what."""
+        return []
+
     def undeliverable(self, network: Network) -> str | None:
         """Why a network that a recipe delivers beside the student cannot be written and read back here, as the end of a
         sentence; None where it can."""

@@ -69,6 +69,10 @@ class Forecast:
         """What the specification cannot tell: teacher and dataset are of this task, but not of one another."""
         return iter(())
 
+    def lacking(self, parts: Parts) -> Iterator[Misfit]:
+        """What the dataset lacks for the recipe, whether there is a teacher or not."""
+        return iter(())
+
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         """What is probably wrong with the job, as its run would warn."""
         return iter(())

@@ -44,6 +44,8 @@ def check(
     _check_recipe(findings, body.config.recipe, spec)
     _check_network(findings, "student", student.name, spec)
     starting.check_task(findings, body, spec)
+    for each in forecast(spec.name).lacking(parts(teacher, student, dataset, body.config)):
+        findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
     if teacher is not None:
         _check_teacher(findings, teacher, spec, parts(teacher, student, dataset, body.config))
     elif spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:

@@ -66,7 +66,8 @@ class ImageTask(Task):
         self.open(scratch)
         self.teacher = self._teacher()
         self.comparison = self._comparison()
-        self.splits = splits_of(run.config, self.strata("train"), self.strata("test"))
+        strata = self.strata("train"), self.strata("test")
+        self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)

@@ -25,7 +25,9 @@ SPEC = TaskSpec(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
         "CSV or JSON with `image` (base64) and `label`",
+        "images of which some or all have no label: empty cells, a folder unlabelled/, or no class folders at all",
     ),
     student_weights=True,
+    unlabelled=True,
     older_kind="",
 )

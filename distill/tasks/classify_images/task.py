@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distill.answers import ClassAnswer
 from distill.answers.base import Guess
+from distill.answers.classes import PartlyLabelledAnswer
 from distill.data.splits import stratified_sample
 from distill.modalities.images import Loader, open_dataset
 from distill.tasks._images.task import ImageTask, workers_of
@@ -20,9 +21,10 @@ from distill.tasks.classify_images.delivery import ClassifierDelivery
 from distill.tasks.classify_images.student import load_classifier
 from distill.tasks.linear_probe import linear_probe
 from distill.tasks.network import Network
-from distill.tasks.opening import share_of
+from distill.tasks.opening import check_labels, share_of
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
+from distill.unlabelled import NO_LABEL
 
 
 class ClassifyImages(RowTask, ImageTask):
@@ -34,7 +36,10 @@ class ClassifyImages(RowTask, ImageTask):
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
-        self.answer = ClassAnswer()
+        if not self.classes:
+            check_labels(self.spec, self.run)
+        partly = bool((self.strata("train") == NO_LABEL).any()) and not self.recipe.needs_labels
+        self.answer = PartlyLabelledAnswer() if partly else ClassAnswer()
 
     def strata(self, split: Split) -> Tensor:
         labels: Tensor = getattr(self.dataset, split).labels
@@ -58,11 +63,40 @@ class ClassifyImages(RowTask, ImageTask):
         )  # fmt: skip
 
     def train_data(self) -> TrainData:
-        return replace(super().train_data(), guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
+        data = super().train_data()
+        data = replace(data, guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
+        labelled = self.labelled
+        if len(labelled) == data.size:
+            return data
+        return replace(data, labelled=labelled.tolist(), open_labelled=lambda order: self.loader(labelled, order))
+
+    @property
+    def labelled(self) -> Tensor:
+        """Positions of the training samples that have a label, in the dataset's training split."""
+        train = self.splits.train
+        return train[self.strata("train")[train] != NO_LABEL]
+
+    def about_data(self) -> Report:
+        return {"unlabelled": len(self.splits.train) - len(self.labelled)}
+
+    def notes(self) -> list[str]:
+        unlabelled = int((self.strata("train") == NO_LABEL).sum())
+        if unlabelled and self.recipe.needs_labels:
+            return [
+                f"The recipe {self.config.recipe} learns from labels alone: {unlabelled:,} training images without one "
+                "were not used."
+            ]
+        used = len(self.splits.train) - len(self.labelled)
+        if not used:
+            return []
+        return [
+            f"Of {len(self.splits.train):,} training images {used:,} have no label: they train by what the teacher "
+            "makes of them. The loss on labels, the classifier, and every figure are of images with a label."
+        ]
 
     def groups(self, network: Network) -> Groups:
         """One row a picture, grouped by its class (METHODS section 1)."""
-        labels, train = self.strata("train"), self.splits.train
+        labels, train = self.strata("train"), self.labelled
         sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
         source = self.plain_loader("train", sample, network)
         return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
