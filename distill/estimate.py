@@ -144,8 +144,8 @@ def head_flops(work: Workload) -> int:
 
 
 def other_flops(work: Workload) -> int:
-    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1) and the test set,
-    once for each network."""
+    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer: docs/methods.md, section 1) and the test
+    set, once for each network."""
     passes = work.test + work.sample.generated
     teacher, tested = work.teacher, int(passes * work.student.flops)
     if teacher is None:

@@ -15,7 +15,7 @@ PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A generalised layer: the output of one call of one module (METHODS section 1).
+    """A generalised layer: the output of one call of one module (docs/methods.md, section 1).
 
     `name` is the dotted module path, with `#2`, `#3` for later calls of the same module; `shape` is one sample's
     feature shape without the batch axis; `relative_depth` = (index + 1) / number of layers, in (0, 1].
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerQuality:
-    """One point of the Q curve (METHODS section 1).
+    """One point of the Q curve (docs/methods.md, section 1).
 
     separation S in [-1, 1]; information I >= 0; efficiency E >= 0; quality Q = S + sqrt(I E);
     minimum_similarity m in [0, 1]; entropy H in nats; nearest_distance d = mean_c d_c and mean_norm r in feature units.

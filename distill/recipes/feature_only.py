@@ -18,7 +18,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEA
 
 
 class FeatureOnly(DetachedHead):
-    """L = feature_weight * L_feat + head_weight * CE(head(stop_gradient(F_s^last)), y), METHODS section 2 [A].
+    """L = feature_weight * L_feat + head_weight * CE(head(stop_gradient(F_s^last)), y), docs/methods.md, section 2 [A].
 
     L_feat = mean over pairs of loss(proj(pool(F_s)), pool(F_t)). No cross-entropy reaches a parameter at or before
     the deepest distilled student layer; what stands after it learns from the cross-entropy alone. With an example
