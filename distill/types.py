@@ -376,5 +376,8 @@ class RunSpec(Model):
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None
+    probe: DatasetInput | None = Field(
+        None, description="A labelled dataset of the task that judges features where `dataset` has no label."
+    )
     reuse_curve: dict[str, Any] | None = Field(None, description="QCurve.to_dict() of an earlier run, by digest.")
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")

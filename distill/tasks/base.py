@@ -23,7 +23,7 @@ from distill.models import Start
 from distill.recipe_parts.base import Recipe
 from distill.statistics import Difference
 from distill.tasks.network import Network
-from distill.tasks.spec import TaskSpec
+from distill.tasks.spec import Metric, TaskSpec
 from distill.teacher_classes import ClassMatch
 from distill.training.data import Source, TrainData
 from distill.types import DistillConfig, Layer, RunSpec
@@ -169,6 +169,24 @@ class Task(ABC):
     @abstractmethod
     def difference(self, first: Any, second: Any) -> Difference:
         """The primary metric of one network's answers less that of another's, on the same samples."""
+
+    @property
+    def metrics_shown(self) -> tuple[Metric, ...]:
+        """Rows of the report, the most telling first: those of `spec`, unless this run's data say otherwise."""
+        return self.spec.metrics
+
+    @property
+    def validated(self) -> Metric:
+        """The figure by which the best student is kept."""
+        return self.spec.primary
+
+    def taught_source(self) -> Source:
+        """The test samples as student and teacher see them, for tasks with samples that have no label."""
+        raise NotImplementedError
+
+    def about_probe(self) -> Report | None:
+        """What the report says of the labelled dataset that judges features; None: there is none."""
+        return None
 
     def worth(self, network: Network, layer: Layer) -> Report:
         """What a teacher of other classes is worth on this data, for its column of the report, told by its feature at

@@ -14,6 +14,8 @@ SPEC = TaskSpec(
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
         Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
+        Metric("knn", "accuracy of the 20 nearest neighbours", "share", higher_is_better=True, interval=True),
+        Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     architectures=("timm:", "torchvision:", "retort:"),

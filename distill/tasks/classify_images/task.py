@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from distill.answers import ClassAnswer
+from distill.answers import Answer, ClassAnswer
 from distill.answers.base import Guess
 from distill.answers.classes import PartlyLabelledAnswer
+from distill.answers.features import FeatureAnswer
 from distill.data.splits import stratified_sample
-from distill.modalities.images import Loader, open_dataset
+from distill.modalities.images import Dataset, Loader, open_dataset
 from distill.tasks._images.task import ImageTask, workers_of
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.classes import RowTask
 from distill.tasks.classify_images import SPEC
 from distill.tasks.classify_images.delivery import ClassifierDelivery
 from distill.tasks.classify_images.student import load_classifier
-from distill.tasks.linear_probe import linear_probe
+from distill.tasks.classify_images.without_labels import (
+    OF_FEATURES,
+    VALIDATED,
+    check_headless,
+    described,
+    probe_of,
+    probe_splits,
+)
+from distill.tasks.linear_probe import linear_probe, neighbours
 from distill.tasks.network import Network
 from distill.tasks.opening import check_labels, share_of
+from distill.tasks.probe_set import ProbeSet
+from distill.tasks.spec import Metric
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
 from distill.unlabelled import NO_LABEL
@@ -31,15 +43,22 @@ class ClassifyImages(RowTask, ImageTask):
     """One class a picture."""
 
     spec = SPEC
-    delivery = ClassifierDelivery(SPEC.name, SPEC.primary.name)
+    delivery = ClassifierDelivery(SPEC.name, SPEC.primary.name, "knn", "linear_probe")
 
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
+        self.probe = probe_of(self.run, self.classes, scratch)
         if not self.classes:
             check_labels(self.spec, self.run)
+            check_headless(self.run)
+        self.answer = self._answer()
+
+    def _answer(self) -> Answer:
+        if not self.classes:
+            return FeatureAnswer()
         partly = bool((self.strata("train") == NO_LABEL).any()) and not self.recipe.needs_labels
-        self.answer = PartlyLabelledAnswer() if partly else ClassAnswer()
+        return PartlyLabelledAnswer() if partly else ClassAnswer()
 
     def strata(self, split: Split) -> Tensor:
         labels: Tensor = getattr(self.dataset, split).labels
@@ -56,7 +75,11 @@ class ClassifyImages(RowTask, ImageTask):
         )  # fmt: skip
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
-        samples = getattr(self.dataset, split)
+        return self.plainly(self.dataset, split, indices, network)
+
+    def plainly(self, data: Dataset, split: Split, indices: Tensor, network: Network) -> Source:
+        """Samples of any dataset, in order, as the network sees them."""
+        samples = getattr(data, split)
         return Loader(
             samples, indices, self.evaluation_batch, network.preprocessing, shuffle=False, drop_last=False,
             device=self.device, workers=workers_of(samples),
@@ -64,6 +87,8 @@ class ClassifyImages(RowTask, ImageTask):
 
     def train_data(self) -> TrainData:
         data = super().train_data()
+        if not self.classes:
+            return data
         data = replace(data, guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
         labelled = self.labelled
         if len(labelled) == data.size:
@@ -76,6 +101,22 @@ class ClassifyImages(RowTask, ImageTask):
         train = self.splits.train
         return train[self.strata("train")[train] != NO_LABEL]
 
+    @property
+    def metrics_shown(self) -> tuple[Metric, ...]:
+        return SPEC.metrics if self.classes else OF_FEATURES
+
+    @property
+    def validated(self) -> Metric:
+        return SPEC.primary if self.classes else VALIDATED
+
+    def taught_source(self) -> Source:
+        assert self.teacher is not None
+        data = self.dataset.test
+        return Loader(
+            data, self.splits.test, self.evaluation_batch, self.student.preprocessing, self.teacher.preprocessing,
+            shuffle=False, drop_last=False, device=self.device, workers=workers_of(data),
+        )  # fmt: skip
+
     def about_data(self) -> Report:
         return {"unlabelled": len(self.splits.train) - len(self.labelled)}
 
@@ -87,7 +128,7 @@ class ClassifyImages(RowTask, ImageTask):
                 "were not used."
             ]
         used = len(self.splits.train) - len(self.labelled)
-        if not used:
+        if not used or not self.classes:
             return []
         return [
             f"Of {len(self.splits.train):,} training images {used:,} have no label: they train by what the teacher "
@@ -107,7 +148,19 @@ class ClassifyImages(RowTask, ImageTask):
         return f"the teacher's classifier, which it ends in, answers other classes ({self.teacher_classes.reason})"
 
     def worth(self, network: Network, layer: Layer) -> Report:
-        return linear_probe(self, network, layer)
+        """By the dataset's own labels, or where there are none by those of the probe set."""
+        if self.classes:
+            return linear_probe(ProbeSet.of(self, self.labelled), network, layer)
+        if self.probe is None:
+            return {"probe": {"layer": layer.name, "reason": "the pictures have no labels, and the job names no probe"}}
+        given = ProbeSet(
+            probe_splits(self.config, self.probe), len(self.probe.classes), partial(self.plainly, self.probe), self.view,
+            self.config.seed,
+        )  # fmt: skip
+        return neighbours(given, network, layer) | linear_probe(given, network, layer)
+
+    def about_probe(self) -> Report | None:
+        return None if self.probe is None else described(self.probe, probe_splits(self.config, self.probe))
 
     @staticmethod
     def load_student(path: Path) -> Any:
