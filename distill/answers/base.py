@@ -31,7 +31,8 @@ class Answer(ABC):
 
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
     student is kept; `higher_is_better`: its direction. `maps`: whether networks give a map of logits a class, (n, C, h,
-    w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. All methods leave the model's device alone: no transfer, no synchronisation, unless they say so.
+    w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. All methods leave the
+    model's device alone: no transfer, no synchronisation, unless they say so.
     """
 
     loss_name: ClassVar[str] = "cross_entropy"

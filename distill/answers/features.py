@@ -10,8 +10,8 @@ from distill.answers.base import Answer, Compared
 
 
 class FeatureAnswer(Answer):
-    """Outputs (n, d), labels that are all `NO_LABEL`: nothing but a teacher teaches, and the best student is that of the
-    least loss on held-out samples."""
+    """Outputs (n, d), labels that are all `NO_LABEL`: nothing but a teacher teaches, and the best student is that of
+    the least loss on held-out samples."""
 
     primary: ClassVar[str] = "loss"
     higher_is_better: ClassVar[bool] = False

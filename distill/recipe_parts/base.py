@@ -102,8 +102,8 @@ class Recipe(nn.Module):
         raise NotImplementedError
 
     def parts(self, loss: Tensor, compared: Compared, **terms: Tensor) -> dict[str, Tensor]:
-        """What `forward` returns: the loss, its terms and the outputs, these detached. A term of labels is left out where
-        no label teaches."""
+        """What `forward` returns: the loss, its terms and the outputs, these detached. A term of labels is left out
+        where no label teaches."""
         untaught = () if self.answer.taught else (self.answer.loss_name,)
         detached = {name: term.detach() for name, term in terms.items() if name not in untaught}
         return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}

@@ -55,7 +55,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
             *task.notes(),
             *_notes(session, outcome),
             *session.notes,
-            *_other_classes(teacher),
+            *found.notes,
         ],
     }
 

@@ -81,15 +81,15 @@ def _linear(each: Report) -> str:
 
 def _notes(session: Session, student: Report, own: Layer, teachers: Layer) -> list[str]:
     notes = [
-        "The pictures have no labels: the student is a backbone without a classifier, trained by the teacher's features "
-        "alone, and the best one so far is that of the least loss on held-out pictures."
+        "The pictures have no labels: the student is a backbone without a classifier, trained by the teacher's "
+        "features alone, and the best one so far is that of the least loss on held-out pictures."
     ]
     probe = session.task.about_probe()
     if probe is not None:
         notes.append(
-            f"k-NN and linear probe read the feature at {own.name} of the student and at {teachers.name} of the teacher, "
-            f"averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} pictures, "
-            f"tested on {probe['test']:,}. No training step saw it."
+            f"k-NN and linear probe read the feature at {own.name} of the student and at {teachers.name} of the "
+            f"teacher, averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} "
+            f"pictures, tested on {probe['test']:,}. No training step saw it."
         )
         if "linear_probe" not in student:
             notes.append(f"There is no linear probe: {student['probe']['reason']}.")

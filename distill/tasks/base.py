@@ -30,6 +30,7 @@ from distill.types import DistillConfig, Layer, RunSpec
 from distill.warned import RunWarning
 
 Split = Literal["train", "test"]
+Grouping = Literal["labels", "pseudo_classes"]
 Report = dict[str, Any]
 
 
@@ -48,7 +49,7 @@ class Groups:
 
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
     row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
-    `distill.quality.Marked`; `view`: how a feature becomes the rows.
+    `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are.
     """
 
     sample: Tensor
@@ -56,6 +57,7 @@ class Groups:
     groups: int
     batches: Callable[[], Iterable[Any]]
     view: FeatureView = WHOLE
+    grouping: Grouping = "labels"
 
 
 class Task(ABC):

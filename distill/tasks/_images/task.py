@@ -211,7 +211,7 @@ class ImageTask(Task):
         if given is None:
             return None
         try:
-            report = check(given.architecture, given.weights, self.outputs)
+            report = check(given.architecture, given.weights, self.outputs or None)
             check_order("Comparison", recorded_classes(report.metadata), self.classes)
             found = self._network(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:

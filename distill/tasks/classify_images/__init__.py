@@ -21,7 +21,15 @@ SPEC = TaskSpec(
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
     settings=frozenset(
-        {"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes", "backbone_learning_rate"}
+        {
+            "augmentation",
+            "image_size",
+            "channels_last",
+            "fit_head",
+            "teacher_classes",
+            "backbone_learning_rate",
+            "pseudo_classes",
+        }
     ),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",

@@ -47,10 +47,12 @@ def _what(context: Context) -> str:
     report = context.report
     student, recipe, data = report["student"], report["recipe"], report["dataset"]["name"]
     if not context.classes:
-        return f"""A backbone of {student["parameters"]:,} parameters without a classifier (`num_classes=0`), trained by Retort with the recipe
-`{recipe}` on {data}, pictures without labels.
+        size = f"{student['parameters']:,}"
+        return f"""A backbone of {size} parameters without a classifier (`num_classes=0`), trained by Retort with
+the recipe `{recipe}` on {data}, pictures without labels.
 {report["verdict"]["text"]}"""
-    return f"""An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
+    size, classes = f"{student['parameters']:,}", len(context.classes)
+    return f"""An image classifier of {size} parameters for {classes} classes, trained by Retort with
 the recipe `{recipe}` on {data}. Test accuracy {share_in_words(student["accuracy"])}.
 {report["verdict"]["text"]}{probed(report)}"""
 

@@ -21,6 +21,8 @@ class Classifiers(ImageForecast):
         found = labels_needed.refusal(parts.config.recipe, SPEC.offers)
         if found is not None:
             yield Misfit("/config/recipe", found.message, found.remedy, "labels_required")
+        elif (unfit := labels_needed.with_a_classifier(parts.student.name)) is not None:
+            yield Misfit("/student", unfit.message, unfit.remedy, "labels_required")
 
 
 ENTRY = Classifiers(SPEC.name)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from distill.answers import Answer, ClassAnswer
@@ -29,10 +30,11 @@ from distill.tasks.classify_images.without_labels import (
     probe_of,
     probe_splits,
 )
-from distill.tasks.linear_probe import linear_probe, neighbours
+from distill.tasks.linear_probe import linear_probe, neighbours, rows_at
 from distill.tasks.network import Network
 from distill.tasks.opening import check_labels, share_of
 from distill.tasks.probe_set import ProbeSet
+from distill.tasks.pseudo_classes import DEFAULT, pseudo_classes
 from distill.tasks.spec import Metric
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
@@ -136,11 +138,21 @@ class ClassifyImages(RowTask, ImageTask):
         ]
 
     def groups(self, network: Network) -> Groups:
-        """One row a picture, grouped by its class (docs/methods.md, section 1)."""
-        labels, train = self.strata("train"), self.labelled
-        sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
+        """One row a picture, grouped by its class (docs/methods.md, section 1); where there are no labels, or the run
+        asks for it, by k-means of the network's deepest feature."""
+        labels, asked = self.strata("train"), self.config.pseudo_classes
+        pseudo = not self.classes or asked != "auto"
+        train = self.splits.train if pseudo else self.labelled
+        drawn = torch.zeros(len(train)) if pseudo else labels[train]
+        sample = train[stratified_sample(drawn, self.config.quality_samples, self.config.seed)]
         source = self.plain_loader("train", sample, network)
-        return Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
+        found = Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
+        if not pseudo:
+            return found
+        rows = rows_at(network, self.layers(network)[-1], source, self.view)
+        clusters = DEFAULT if asked == "auto" else asked
+        own = pseudo_classes(rows.features, min(clusters, len(sample)), self.config.seed)
+        return replace(found, labels=own, groups=int(own.max()) + 1, grouping="pseudo_classes")
 
     def undeliverable(self, network: Network) -> str | None:
         if self.teacher_classes.same:
@@ -153,10 +165,8 @@ class ClassifyImages(RowTask, ImageTask):
             return linear_probe(ProbeSet.of(self, self.labelled), network, layer)
         if self.probe is None:
             return {"probe": {"layer": layer.name, "reason": "the pictures have no labels, and the job names no probe"}}
-        given = ProbeSet(
-            probe_splits(self.config, self.probe), len(self.probe.classes), partial(self.plainly, self.probe), self.view,
-            self.config.seed,
-        )  # fmt: skip
+        splits, data = probe_splits(self.config, self.probe), self.probe
+        given = ProbeSet(splits, len(data.classes), partial(self.plainly, data), self.view, self.config.seed)
         return neighbours(given, network, layer) | linear_probe(given, network, layer)
 
     def about_probe(self) -> Report | None:

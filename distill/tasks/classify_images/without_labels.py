@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from distill import labels_needed
 from distill.errors import InvalidConfig
 from distill.modalities.images import Dataset, open_dataset
-from distill.models.build import headless
+from distill.models.names import resolve
 from distill.tasks.base import Report, Splits
 from distill.tasks.classify_images import SPEC
 from distill.tasks.opening import splits_of
@@ -21,13 +22,9 @@ VALIDATED = Metric("loss", "loss", "number", higher_is_better=False)
 
 def check_headless(run: RunSpec) -> None:
     """Raises `InvalidConfig` for a student whose library builds no network without a classifier."""
-    if headless(run.student):
-        return
-    raise InvalidConfig(
-        f"The pictures have no labels, and {run.student.name} cannot be built without a classifier.",
-        "Use a network of timm as the student, such as timm:resnet18.",
-        {"field": "student", "value": run.student.name},
-    )
+    found = labels_needed.with_a_classifier(str(resolve(run.student.name)))
+    if found is not None:
+        raise InvalidConfig(found.message, found.remedy, {"field": "student", "value": run.student.name})
 
 
 def probe_of(run: RunSpec, classes: tuple[str, ...], scratch: Path) -> Dataset | None:
