@@ -23,6 +23,7 @@ SPEC = TaskSpec(
         "transformers:segformer",
     ),
     per_class="IoU",
+    counted="pixels",
     settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
     recipes=(
         "blockwise_logit",
