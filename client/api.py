@@ -194,7 +194,7 @@ class Retort:
 
     def submit(self, *, idempotency_key: str | None = None, **body: Any) -> Job:
         """POST /jobs: `dataset`, `student`, and where wanted `teacher`, `config`, `name`, `labels`, `priority`,
-        `compare_with`, `max_attempts`. Sent again after a broken connection it still makes one job."""
+        `compare_with`, `probe`, `max_attempts`. Sent again after a broken connection it still makes one job."""
         job: Job = self._post("/jobs", body, {"Idempotency-Key": idempotency_key or uuid4().hex})
         return job
 

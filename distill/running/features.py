@@ -30,7 +30,7 @@ def by_features(session: Session, _outcome: Outcome) -> Columns:
     if task.comparison is not None and given is not None:
         deepest = task.layers(task.comparison)[-1]
         beside = labelled(column(task, task.comparison, task.worth(task.comparison, deepest)), given)
-    said = {"beats": None, "alike": None, "difference": None, "differences": []}
+    said: Report = {"beats": None, "alike": None, "difference": None, "differences": []}
     text = _text(session, student, teacher)
     notes = _notes(session, student, student_layer, teacher_layer)
     return Columns(student, teacher, beside, {}, said | {"text": text}, None, notes)

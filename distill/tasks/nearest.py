@@ -22,7 +22,7 @@ def nearest_classes(known: Rows, asked: Tensor, classes: int) -> Tensor:
     (facebookresearch/dino, eval_knn.py) sets k and T. Of fewer than k known rows all vote."""
     bank, count = F.normalize(known.features, dim=1), min(NEIGHBOURS, len(known.labels))
     found = []
-    for part in F.normalize(asked, dim=1).split(AT_ONCE):
+    for part in torch.split(F.normalize(asked, dim=1), AT_ONCE):
         near, which = (part @ bank.T).topk(count, dim=1)
         votes = (near / TEMPERATURE).exp()
         scores = votes.new_zeros(len(part), classes).scatter_add_(1, known.labels[which], votes)

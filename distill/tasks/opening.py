@@ -70,6 +70,12 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             f"Use a network whose name begins with {' or '.join(spec.architectures)}.",
             {"field": noun, "value": named.name, "task": spec.name},
         )
+    if run.probe is not None and not spec.unlabelled:
+        raise InvalidConfig(
+            f"{spec.title}: every sample has a label, so that no probe is needed.",
+            "Leave the probe out.",
+            {"field": "probe", "task": spec.name},
+        )
     if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
         raise InvalidConfig(
             f"{spec.title} does not offer the recipe {run.config.recipe}.",
@@ -116,7 +122,7 @@ def _limited(strata: Tensor, limit: int | None, seed: int) -> Tensor:
     known, unknown = ((strata != NO_LABEL).nonzero()[:, 0], (strata == NO_LABEL).nonzero()[:, 0])
     if not len(known) or not len(unknown):
         return stratified_sample(strata, limit, seed)
-    most = max(round(limit * len(known) / len(strata)), len(strata[known].unique()))
+    most = max(round(limit * len(known) / len(strata)), len(set(strata[known].tolist())))
     some = known[stratified_sample(strata[known], most, seed)]
     others = unknown[stratified_sample(strata[unknown], max(limit - len(some), 1), seed)]
     return torch.cat([some, others]).sort().values

@@ -75,7 +75,7 @@ def test_pictures_without_any_label(layout: str, tmp_path: Path) -> None:
     found = inspect(given, sheet=tmp_path / "sheet.webp")
     assert found.classes == ()
     assert found.counts == {"train": [], "test": []}
-    assert found.unlabelled == {"train": 8, "test": 2}
+    assert found.without_label == {"train": 8, "test": 2}
     assert "None of the 10 images has a label." in found.notes
     assert found.thumbnails is not None
     assert found.thumbnails.rows == 1
@@ -117,7 +117,7 @@ def test_a_part_without_labels(layout: str, tmp_path: Path) -> None:
     given = of_parts(layout, tmp_path / "x")
     found = inspect(given, sheet=tmp_path / "sheet.webp")
     assert found.counts == {"train": [4, 4], "test": [1, 1]}
-    assert found.unlabelled == {"train": 10, "test": 0}
+    assert found.without_label == {"train": 10, "test": 0}
     assert "10 images have labels, 10 training images have none." in found.notes
     assert found.thumbnails is not None
     assert found.thumbnails.rows == 3
@@ -133,7 +133,7 @@ def test_a_part_without_labels(layout: str, tmp_path: Path) -> None:
 def test_labels_of_what_is_called_unlabelled_are_told(tmp_path: Path) -> None:
     whole = write_parquet(tmp_path / "x", [*IMAGES], [0, 1] * 5)
     found = inspect(of("parquet", all=whole, unlabelled=whole))
-    assert found.unlabelled["train"] == 10
+    assert found.without_label["train"] == 10
     assert any(note.startswith("The classes of 10 rows") for note in found.notes)
 
 

@@ -18,7 +18,7 @@ _VERIFY_PIXELS = 20_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """`counts`: split -> images per class, in class order; `unlabelled`: split -> images without a label. `classes` is
+    """`counts`: split -> images per class, in class order; `without_label`: split -> images without one. `classes` is
     empty where no image has one. `heights`, `widths`: (minimum, median, maximum) in pixels.
     `modes`: how many images are grey and how many coloured. `verified`: images that were decoded whole; the others had
     only their headers read. `corrupt`: how many cannot be read, `corrupt_examples` the first 20 with the reason.
@@ -38,7 +38,7 @@ class DatasetReport:
     digest: str
     notes: tuple[str, ...]
     thumbnails: Sheet | None = None
-    unlabelled: dict[str, int] = field(default_factory=dict)
+    without_label: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -74,7 +74,7 @@ def report(raw: Raw) -> DatasetReport:
         sum(digest in train for digest in raw.test.digests),
         raw.digest,
         raw.notes,
-        unlabelled={name: split.unlabelled for name, split in splits.items()},
+        without_label={name: split.unlabelled for name, split in splits.items()},
     )
 
 

@@ -10,6 +10,7 @@ from distill.modalities.images import Dataset, open_dataset
 from distill.models.names import resolve
 from distill.tasks.base import Report, Splits
 from distill.tasks.classify_images import SPEC
+from distill.tasks.classify_images.forecast import PROBE_BESIDE_LABELS
 from distill.tasks.opening import splits_of
 from distill.tasks.spec import Metric
 from distill.types import DistillConfig, RunSpec
@@ -33,11 +34,7 @@ def probe_of(run: RunSpec, classes: tuple[str, ...], scratch: Path) -> Dataset |
     if run.probe is None:
         return None
     if classes:
-        raise InvalidConfig(
-            "A probe judges features where the dataset has no labels; this one has some.",
-            "Leave the probe out: the report's figures are of the dataset's own test split.",
-            {"field": "probe"},
-        )
+        raise InvalidConfig(*PROBE_BESIDE_LABELS, {"field": "probe"})
     (scratch / "probe").mkdir(parents=True, exist_ok=True)
     found = open_dataset(run.probe, scratch=scratch / "probe")
     if not found.classes:
