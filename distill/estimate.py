@@ -85,7 +85,7 @@ class Workload:
 
     @property
     def batches(self) -> int:
-        """Of one epoch: whole ones, or one of all samples where they are fewer than that."""
+        """Batches an epoch. Incomplete ones are dropped; fewer samples than a batch holds make one batch."""
         return max(1, self.train // self.config.batch_size)
 
     @property

@@ -250,6 +250,16 @@ class DistillConfig(Model):
     )
     checkpoint_seconds: float = Field(600, gt=0, description="At most this long between checkpoints.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _count_named(cls, given: Any) -> Any:
+        """`layers`, where it is left out, is the number of layers that are named."""
+        if not isinstance(given, dict) or "layers" in given:
+            return given
+        named = [given[name] for name in ("teacher_layers", "student_layers") if isinstance(given.get(name), list)]
+        counts = {len(names) for names in named}
+        return given | {"layers": counts.pop()} if len(counts) == 1 and 0 not in counts else given
+
     @field_validator("quality_bootstrap")
     @classmethod
     def _one_replicate_has_no_deviation(cls, value: int) -> int:

@@ -196,7 +196,8 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
 
 
 def _leaving(root: Call, last_block: Call) -> list[Found]:
-    """Of a network without a classifier, the feature that would enter it: its output, by the module that made it."""
+    """The last layer of a network without a classifier: the module that made the network's output, which a classifier
+    would read."""
     if last_block.result is None or _same(root.result, last_block.result):
         return []
     before = [c for c in root.descendants() if c.end > last_block.end and _same(c.result, root.result)]

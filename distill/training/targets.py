@@ -1,4 +1,4 @@
-"""The teacher's targets of a run: from the cache, filled before the first step, or of the moment."""
+"""The teacher's targets of a run: read from a cache that is filled before the first step, or computed each batch."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Fill:
         return None
 
     def _asked(self, early: bool) -> Asked:
-        """What any process was told; all of them ask at the same batch."""
+        """The request that reached any of the processes. All of them ask here after the same batch."""
         asked = [self.control.handover and not early, self.control.stop]
         if distributed.world() > 1:
             asked = distributed.any_of(asked, self.device)

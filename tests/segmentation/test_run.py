@@ -130,6 +130,8 @@ def test_a_predicted_mask_has_the_pictures_size_and_the_palette(
     student = load_student(distilled[0] / "student.safetensors")
     Image.fromarray(picture(7, (50, 70))[0]).save(tmp_path / "in.png")
     mask = student.predict(tmp_path / "in.png")
+    several = student.predict([tmp_path / "in.png"] * 2)
+    assert [np.array_equal(each.classes, mask.classes) for each in several] == [True, True]
     assert mask.classes.shape == (50, 70)
     mask.save(tmp_path / "out.png")
     saved = Image.open(tmp_path / "out.png")

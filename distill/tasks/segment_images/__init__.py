@@ -2,6 +2,9 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
+AUGMENTATIONS = ("none", "crop_flip")
+"""What a mask can follow: RandAugment would bend and move the image alone."""
+
 SPEC = TaskSpec(
     name="segment_images",
     title="Semantic segmentation",
