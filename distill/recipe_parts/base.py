@@ -69,12 +69,17 @@ class Recipe(nn.Module):
     and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
     have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
     with one class a sample. Tasks offer recipes by the last two.
+
+    `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
+    trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
+    `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
     features_alone: ClassVar[dict[str, Any]] = {}
     needs_index: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = False
@@ -128,8 +133,10 @@ class Recipe(nn.Module):
         raise NotImplementedError
 
     def parts(self, loss: Tensor, compared: Compared, **terms: Tensor) -> dict[str, Tensor]:
-        """What `forward` returns: the loss, its terms and the outputs, these detached."""
-        detached = {name: term.detach() for name, term in terms.items()}
+        """What `forward` returns: the loss, its terms and the outputs, these detached. A term of labels is left out
+        where no label teaches."""
+        untaught = () if self.answer.taught else (self.answer.loss_name,)
+        detached = {name: term.detach() for name, term in terms.items() if name not in untaught}
         return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}
 
     def beside(self) -> nn.Module:

@@ -44,3 +44,14 @@ def reading_features(offered: Callable[[str], bool]) -> list[str]:
 
 def _some_of(parameters: Mapping[str, Any]) -> str:
     return " or ".join(f"{key}: {str(value).lower()}" for key, value in parameters.items())
+
+
+def needs_labels(name: str) -> bool:
+    """Whether the recipe learns nothing from samples without labels. Imports nothing. Raises `UnknownName`."""
+    return registry.flag(name, "needs_labels", default=False)
+
+
+def without_labels(offered: Callable[[str], bool]) -> list[str]:
+    """Of the recipes that are `offered` those that learn from data without any label, as `reading_features` words them:
+    there a student has no classifier, and a teacher's logits nothing to compare with. Imports nothing."""
+    return reading_features(lambda name: offered(name) and not needs_labels(name))

@@ -70,7 +70,9 @@ class Training:
 
     @cached_property
     def validation_source(self) -> Source:
-        return self.data.open_validation(self.order(shuffle=False, **AS_THEY_ARE))
+        """Held-out samples: with the teacher's inputs where no label judges them."""
+        changes = AS_THEY_ARE | {"shuffle": False, "teacher": not self.recipe.answer.taught}
+        return self.data.open_validation(self.order(**changes))
 
     def example(self) -> Example:
         """The first batch."""
