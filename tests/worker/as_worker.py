@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import torch
 
 from distill.models import build
@@ -278,12 +279,9 @@ def is_told(folder: Path, first: int) -> None:
         (settings_of(folder, first, scratch_dir=closed / "scratch"), "RETORT_SCRATCH_DIR"),
         (settings_of(folder, WORKER), "row of user ids"),
     ):
-        try:
+        with pytest.raises(IsolationUnavailable) as refused:
             users.join(settings)
-        except IsolationUnavailable as error:
-            assert word in (error.remedy or ""), error
-        else:
-            raise AssertionError(word)
+        assert word in (refused.value.remedy or ""), refused.value
     own = joined(folder, first)
     code = f"""
 from tests.worker import as_worker
@@ -294,12 +292,8 @@ users.claim(as_worker.settings_of(Path({str(folder)!r}), {first + 1}))
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another worker" in told.stderr, told.stderr
     libc.drop_capabilities()
-    try:
+    with pytest.raises(IsolationUnavailable, match="SETUID"):
         users.join(own)
-    except IsolationUnavailable as error:
-        assert "SETUID" in error.message
-    else:
-        raise AssertionError("no capabilities")
 
 
 CASES = (trains, trains_by_two, is_refused, is_cancelled, inspects, says_so, is_told)

@@ -50,12 +50,19 @@ def test_a_worker_with_users(case: object, folder: Path) -> None:
     assert ended.returncode == 0, ended.stderr[-4000:]
 
 
+LEAVES = """
+import os
+from worker.isolation import libc, root
+root.leave()
+print(os.getresuid(), os.getresgid(), os.getgroups(), sorted(libc.capabilities()))
+"""
+
+
 @needs_root
 @pytest.mark.parametrize("given", [{}, {root.TRAINER: "30000"}])
 def test_root_becomes_the_worker_at_once(given: dict[str, str]) -> None:
-    code = "import os, sys; from worker.isolation import libc, root; root.leave(); print(os.getresuid(), os.getresgid(), os.getgroups(), sorted(libc.capabilities()))"
     environment = {"PYTHONPATH": str(ROOT), root.WORKER: "10001", **given}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", LEAVES], env=environment, capture_output=True, text=True, check=True)
     same = (10001,) * 3
     assert done.stdout.strip() == f"{same} {same} [] {[5, 6, 7] if given else []}"
 
