@@ -13,15 +13,12 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 
-from distill.models import build
-from distill.types import Architecture
+from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec
 from store.database import Database
 from store.objects import FolderStore
 from store.repositories import tenants
 from store.settings import Settings
-from tests.run.conftest import STUDENT, config, spec
 from tests.worker.support import World, settings_for, wait_until
 from worker.errors import IsolationUnavailable
 from worker.inspecting import inspections
@@ -34,6 +31,12 @@ from worker.processes import scratch
 from worker.processes.environment import child_environment
 
 WORKER = 10001
+DIGITS = DatasetInput(kind="named", name="digits")
+STUDENT = Architecture(name="retort:resnet8", options={"width": 4})
+CONFIG = DistillConfig(
+    recipe="cross_entropy", epochs=2, batch_size=64, quality_samples=100, train_limit=400, device="cpu", precision="fp32",
+    channels_last=False, checkpoint_seconds=1,
+)  # fmt: skip
 HOSTILE = Path(__file__).with_name("hostile.py")
 
 
@@ -81,14 +84,14 @@ def world_of(folder: Path) -> World:
     return World(folder, database, FolderStore(folder / "objects"))
 
 
-def job_folder(settings: Settings, name: str, user: User, recipe: str = "cross_entropy") -> Path:
+def job_folder(settings: Settings, name: str, user: User) -> Path:
     """What a supervisor leaves to a trainer."""
     folder = settings.scratch / name / "1"
     folder.mkdir(parents=True)
     folder.chmod(0o700)
     (folder / INPUTS).mkdir()
     (folder / INPUTS / "given").write_text("of this job alone")
-    (folder / SPEC).write_text(spec(recipe=recipe).model_dump_json())
+    (folder / SPEC).write_text(RunSpec(config=CONFIG, student=STUDENT, dataset=DIGITS).model_dump_json())
     users.grant(folder, user, WRITABLE)
     return folder
 
@@ -100,7 +103,7 @@ def trains(folder: Path, first: int) -> None:
     assert user == User(first + 2)
     world.queue(
         student=STUDENT.model_dump(mode="json"),
-        config=config(recipe="cross_entropy", epochs=2, checkpoint_seconds=1).model_dump(mode="json"),
+        config=CONFIG.model_dump(mode="json"),
     )
     supervisor = Supervisor(world.settings, world.database, world.objects, world.leaving, COMMAND)
     seen: set[tuple[int, ...]] = set()
@@ -235,6 +238,10 @@ def closes(folder: Path) -> None:
 
 def inspects(folder: Path, first: int) -> None:
     """An inspector, and the converter that it starts: a teacher that came as a pickle."""
+    import torch
+
+    from distill.models import build
+
     settings = joined(folder, first)
     job = settings.scratch / "tch_1" / "1"
     job.mkdir(parents=True)
