@@ -29,13 +29,14 @@ from worker.jobs.supervisor import COMMAND, Supervisor
 from worker.jobs.trainer import INPUTS, SPEC, WRITABLE
 from worker.processes import scratch
 from worker.processes.environment import child_environment
+from worker.watching.survivors import survivors
 
 WORKER = 10001
 DIGITS = DatasetInput(kind="named", name="digits")
 STUDENT = Architecture(name="retort:resnet8", options={"width": 4})
 CONFIG = DistillConfig(
-    recipe="cross_entropy", epochs=2, batch_size=64, quality_samples=100, train_limit=400, device="cpu", precision="fp32",
-    channels_last=False, checkpoint_seconds=1,
+    recipe="cross_entropy", epochs=2, batch_size=64, quality_samples=100, train_limit=400, device="cpu",
+    precision="fp32", channels_last=False, checkpoint_seconds=1,
 )  # fmt: skip
 HOSTILE = Path(__file__).with_name("hostile.py")
 
@@ -109,8 +110,10 @@ def trains(folder: Path, first: int) -> None:
     seen: set[tuple[int, ...]] = set()
     ended = threading.Event()
     threading.Thread(target=watch, args=(world, user.number, seen, ended)).start()
-    status = supervisor.supervise(world.claim(), {"OMP_NUM_THREADS": "1"}, user)
-    ended.set()
+    try:
+        status = supervisor.supervise(world.claim(), {"OMP_NUM_THREADS": "1"}, user)
+    finally:
+        ended.set()
     assert status == "succeeded", (world.job.error, world.logs()[-5:])
     assert seen == {(user.number,) * 3}, seen
     assert len(list(world.objects.keys(f"jobs/{world.job_id}/artifacts/"))) > 2
@@ -188,8 +191,9 @@ def is_refused(folder: Path, first: int) -> None:
     command = [sys.executable, str(HOSTILE), str(job), str(job / "run" / "facts.json"), "0"]
     environment = child_environment(settings, {"OMP_NUM_THREADS": "1", "TMPDIR": str(job / "tmp")})
     ended = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, **User(first + 1).starting()
-    )
+        command, env=environment, capture_output=True, text=True, timeout=120, start_new_session=True,
+        **User(first + 1).starting(),
+    )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     # A secret is as little writable as readable; a program, a datagram and names of processes are for other layers.
@@ -221,7 +225,7 @@ def is_cancelled(folder: Path, first: int) -> None:
 
 
 def processes_of(user: User) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if user.number in process.uids()]
+    return [psutil.Process(pid) for pid in survivors("", user=user.number)]
 
 
 def closes(folder: Path) -> None:

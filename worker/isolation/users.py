@@ -7,6 +7,7 @@ is a member: so it reads and removes what a trainer made, and no trainer what an
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pwd
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 UMASK = 0o007  # of trainers: what they make is the worker's to read, too
 _REACH = "import os, sys; os.chdir(sys.argv[1])"
+_OPEN = "import os, sys; os.chmod(sys.argv[1], 0o660)"
 _CLEAR = """
 import os, shutil, sys
 for folder, names, files in os.walk(sys.argv[1]):
@@ -136,6 +138,18 @@ def grant(folder: Path, user: User | None, writable: Sequence[str] = ()) -> None
             path.chmod(0o640)
 
 
+def readable(path: Path) -> None:
+    """Make a file that another user has made readable to us: libraries such as safetensors write files for their own
+    user alone. That user opens it to its group. Raises `PermissionError` where it cannot."""
+    facts = path.lstat()
+    if facts.st_uid == os.geteuid() or facts.st_mode & 0o060 == 0o060:
+        return
+    try:
+        _run(User(facts.st_uid), _OPEN, path)
+    except subprocess.SubprocessError as error:
+        raise PermissionError(errno.EACCES, "cannot be opened to the worker", str(path)) from error
+
+
 def remove(folder: Path) -> None:
     """Remove the folder and what other users have made and closed in it: each removes its own."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -175,8 +189,8 @@ def _reach(settings: Settings, user: User, folder: Path) -> None:
         raise _refused(settings, f"user {user.number} cannot start {sys.executable}: {error}", _PASSABLE) from error
 
 
-def _run(user: User, code: str, folder: Path) -> None:
-    command = [sys.executable, "-I", "-S", "-c", code, str(folder)]
+def _run(user: User, code: str, path: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", code, str(path)]
     subprocess.run(command, check=True, capture_output=True, cwd="/", env={}, **user.starting())
 
 
