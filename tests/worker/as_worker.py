@@ -143,8 +143,8 @@ from distill.types import RunSpec
 torch.set_num_threads(1)
 with distributed.group() as rank:
     given = RunSpec.model_validate_json(Path("spec.json").read_text())
-    kinds = [event.kind for event in run(given, Path("run") / str(rank), Control())]
-    Path(f"run/{rank}.txt").write_text(f"{distributed.world()} {kinds[-1]}")
+    kinds = [event.kind for event in run(given, Path("run") / "both", Control())]
+    Path(f"run/{rank}.txt").write_text(f"{distributed.world()} {kinds[-1] == 'done'}")
 """
 
 
@@ -165,7 +165,11 @@ def trains_by_two(folder: Path, first: int) -> None:
         sys.exit("SKIP this machine refuses network namespaces")
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert "another user" in ended.stderr
-    assert [(job / "run" / f"{rank}.txt").read_text() for rank in range(2)] == ["2 done"] * 2
+    assert [(job / "run" / f"{rank}.txt").read_text() for rank in range(2)] == [
+        "2 True",
+        "2 False",
+    ]  # rank 0 alone writes and says so
+    assert (job / "run" / "both" / "artifacts" / "report.json").exists()
     scratch.remove(job)
     assert not (settings.scratch / "job_1").exists()
 
