@@ -85,7 +85,7 @@ class Workload:
 
     @property
     def batches(self) -> int:
-        """Of one epoch: whole ones, or one of all samples where they are fewer than that."""
+        """Batches an epoch. Incomplete ones are dropped; fewer samples than a batch holds make one batch."""
         return max(1, self.train // self.config.batch_size)
 
     @property
@@ -144,8 +144,8 @@ def head_flops(work: Workload) -> int:
 
 
 def other_flops(work: Workload) -> int:
-    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer, METHODS section 1) and the test set,
-    once for each network."""
+    """Scoring (N teacher passes, and N^2 d for the Gram matrix of every layer: docs/methods.md, section 1) and the test
+    set, once for each network."""
     passes = work.test + work.sample.generated
     teacher, tested = work.teacher, int(passes * work.student.flops)
     if teacher is None:

@@ -192,7 +192,11 @@ def _per_class(report: Report) -> str:
     if not 0 < len(names) <= 100:
         return ""
     label = report.get("per_class") or report["metrics"][0]["label"]
-    lines = [f"## {label[:1].upper()}{label[1:]} by class", "", "| class | n | " + " | ".join(columns) + " |"]
+    lines = [
+        f"## {label[:1].upper()}{label[1:]} by class",
+        "",
+        f"| class | {report.get('counted', 'n')} | " + " | ".join(columns) + " |",
+    ]
     lines.append("|---" * (len(columns) + 2) + "|")
     for name in names:
         values = [column.get("per_class", {}).get(name, {}).get("value") for column in columns.values()]

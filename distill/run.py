@@ -23,7 +23,7 @@ from distill.recipe_parts.base import Recipe, Setup
 from distill.running.assess import evaluate
 from distill.running.companions import companion_contexts
 from distill.running.norms import high_norms, norms_of
-from distill.running.pairing import check_counts, choose, choose_evenly
+from distill.running.pairing import check_counts, check_student, choose, choose_evenly
 from distill.running.scoring import score_teacher
 from distill.running.session import Session
 from distill.running.teacher_check import look_at_teacher
@@ -102,9 +102,10 @@ def _layers(session: Session) -> Events:
     """Q curve and pairs, for recipes that need them."""
     if not session.task.recipe.needs_layers or session.task.teacher is None:
         return
+    check_counts(session)
+    check_student(session)
     groups = session.groups
     if isinstance(groups, str):
-        check_counts(session)
         yield Event("log", {"level": "warning", "message": f"There is no Q curve: {groups}."})
         session.pairs = choose_evenly(session, groups)
     else:

@@ -15,9 +15,9 @@ Said = Literal["auto", "same", "other"]
 
 @dataclass(frozen=True, slots=True)
 class ClassMatch:
-    """`same`: logit i is the dataset's class i. `reason`: what that was told by, as the end of a sentence about the
-    teacher; `wrong`: why what the user said of them cannot be, empty where it can; `renamed`: their names alone say
-    that they are others."""
+    """Whether a teacher's classes are the dataset's. `same`: logit i is the dataset's class i. `reason`: how that is
+    known, worded as the end of a sentence about the teacher. `wrong`: why the user's `teacher_classes` is impossible,
+    empty where it is possible. `renamed`: the number of classes agrees, their names do not."""
 
     same: bool
     reason: str

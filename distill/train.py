@@ -22,17 +22,14 @@ import torch
 
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
-from distill.training import cache, checkpoint, distributed
+from distill.training import checkpoint, distributed, resolving
 from distill.training.allocator import keep_freed_memory
-from distill.training.data import Order, Source, TrainData
-from distill.training.head import HeadFit, fit_head, fits, most_samples
-from distill.training.loop import Loop, Outcome, Parts
-from distill.training.mode import Mode
-from distill.training.plan import Resolved, check_same, length
-from distill.training.probe import Choice, Example, choose
+from distill.training.data import TrainData
+from distill.training.head import HeadFit, fit_head, most_samples
+from distill.training.loop import Loop, Outcome
 from distill.training.rng import determinism, seed_everything
-from distill.training.schedule import peak_learning_rate, taken_learning_rate
 from distill.training.targets import Fill, Targets
+from distill.training.training import AS_THEY_ARE, Training
 from distill.types import DistillConfig, Event
 
 __all__ = ["Outcome", "TrainData", "train"]
@@ -59,36 +56,21 @@ def train(
     Raises Diverged; AtChance; InvalidConfig for a checkpoint that is damaged or of another configuration.
     """
     saved = checkpoint.read(resume) if resume else None
-    device = _device(config)
-    if device.type == "cpu":
+    training = Training(recipe, data, config, folder, control, _device(config), carry or {}, norms)
+    if training.device.type == "cpu":
         keep_freed_memory()
     with determinism(config.deterministic):
-        _place(recipe, device)
-        if saved is None:
-            seed_everything(config.seed)
-        run = _Run(recipe, data, config, device, folder)
-        resolved = run.resume(saved) if saved else run.resolve()
-        yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
-        resolved.student.prepare(recipe)
+        yield from _decide(training, saved)
         began = time.monotonic()
-        targets = yield from run.targets(resolved, control, saved["step"] if saved else 0)
+        training.targets = yield from _targets(training, saved["step"] if saved else 0)
         try:
-            loop = Loop(run.parts(resolved, targets, norms), folder, control, carry or {})
+            loop = Loop(training)
             if saved:
                 loop.load(saved)
             loop.seconds += time.monotonic() - began
-            before = loop.step
-            outcome = yield from loop.leave() if targets.leave else loop.run()
-            if resolved.fit_head and loop.parts.main and outcome.ending != "handover":
-                # Every attempt gets further: one that had no step left does not leave before this is done.
-                outcome = yield from run.fit_head(
-                    loop.parts, outcome, lambda: control.handover and outcome.step > before
-                )
-            outcome = distributed.agree(lambda: outcome)  # only the first process fitted the head
-            loop.check_chance(outcome)
-            return outcome
+            return (yield from _run(training, loop))
         finally:
-            targets.close()
+            training.targets.close()
 
 
 def carried(resume: str | Path) -> dict[str, Any]:
@@ -103,151 +85,71 @@ def _device(config: DistillConfig) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _place(recipe: Recipe, device: torch.device) -> None:
-    recipe.to(device)
+def _decide(training: Training, saved: dict[str, Any] | None) -> Generator[Event, None, None]:
+    """Put the networks where they run, and resolve the configuration."""
+    recipe = training.recipe
+    recipe.to(training.device)
     if recipe.teacher is not None:
-        recipe.teacher.to(device)
+        recipe.teacher.to(training.device)
+    if saved is None:
+        seed_everything(training.config.seed)
+    resolved = training.resolved = resolving.resume(training, saved) if saved else resolving.resolve(training)
+    yield Event("resolved", {"config": resolved.config(), "reasons": resolved.reasons})
+    resolved.student.prepare(recipe)
+    if recipe.teacher is not None:
+        resolved.teacher.prepare(recipe.teacher)
 
 
-_PLAIN: dict[str, Any] = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
-"""Every sample once, as it is, for one process."""
+def _targets(training: Training, step: int) -> Generator[Event, None, Targets]:
+    """What the teacher says: computed once where it is cached, else of the moment."""
+    place = training.resolved.cache
+    if place in ("live", "recomputed"):
+        return Targets(training.teacher(), rounded=place == "recomputed")
+    store = training.cache()
+    yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({place})."})
+    fill = Fill(training.control, training.device, training.data.size, step, training.length.total_steps)
+    every = training.source(shuffle=False, drop_last=False, rank=0, world=1)
+    return (yield from fill(store, training.teacher(), every))
 
 
-class _Run:
-    """Decisions before the loop, and the loop's parts."""
+def _run(training: Training, loop: Loop) -> Generator[Event, None, Outcome]:
+    """The steps, then the classifier; several processes end alike."""
+    before = loop.step
+    outcome = yield from loop.leave() if training.targets.leave else loop.run()
+    if training.resolved.fit_head and training.main and outcome.ending != "handover":
+        # Every attempt gets further: one that had no step left does not leave before this is done.
+        further = outcome.step > before
+        outcome = yield from _fit_head(training, outcome, lambda: training.control.handover and further)
+    outcome = distributed.agree(lambda: outcome)  # only the first process fitted the head
+    loop.check_chance(outcome)
+    return outcome
 
-    def __init__(
-        self, recipe: Recipe, data: TrainData, config: DistillConfig, device: torch.device, folder: Path
-    ) -> None:
-        self.recipe, self.data, self.config, self.device, self.folder = recipe, data, config, device, folder
-        self.rank, self.world = distributed.rank(), distributed.world()
-        self.length = length(config, self._source().batches_per_epoch)
 
-    def _order(self, **changes: Any) -> Order:
-        order = Order(
-            batch_size=self.config.batch_size, device=self.device, shuffle=True,
-            drop_last=self.data.size >= self.config.batch_size, teacher=self.recipe.teacher is not None,
-            augment=self.config.augmentation != "none", rank=self.rank, world=self.world,
-        )  # fmt: skip
-        return replace(order, **changes)
+def _fit_head(training: Training, outcome: Outcome, leave: Callable[[], bool]) -> Generator[Event, None, Outcome]:
+    """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
+    if not training.recipe.answer.no_fit():
+        yield Event("log", {"level": "info", "message": "Fitting the classifier on the finished backbone's features."})
+    began = time.monotonic()
+    found = _fitted(training, leave)
+    if found is None:  # the next attempt begins after the last step, and so with this
+        return replace(outcome, ending="handover")
+    yield Event("log", {"level": "info", "message": _told(found)})
+    accuracy = found.accuracy_after if found.fitted else outcome.validation
+    spent = time.monotonic() - began
+    head = replace(found, seconds=spent)
+    return replace(outcome, head=head, validation=accuracy, seconds=outcome.seconds + spent)
 
-    def _source(self, **changes: Any) -> Source:
-        return self.data.open_train(self._order(**changes))
 
-    def resolve(self) -> Resolved:
-        example = self._example()
-        choice = distributed.agree(lambda: self._choose(example))
-        place = distributed.agree(lambda: self._plan(choice.teacher, example, self.config.cache_teacher))
-        rate, why = self._learning_rate()
-        backbone, why_backbone = self._backbone_learning_rate(rate)
-        fitting, why_fit = fits(self.config.fit_head, self.recipe.answer)
-        reasons = choice.reasons | {
-            "fit_head": why_fit,
-            "learning_rate": why,
-            "device": _device_reason(self.config, self.device),
-            "cache_teacher": f"{place.place}: {place.reason}",
-        }
-        reasons |= why_backbone
-        device, threads = str(self.device), torch.get_num_threads()
-        return Resolved(
-            self.config, rate, device, choice.student, choice.teacher, place.place, reasons, threads, fitting, backbone
-        )
-
-    def _choose(self, example: Example) -> Choice:
-        return choose(self.recipe, example, self.config, self.device, self.length.total_steps)
-
-    def resume(self, saved: dict[str, Any]) -> Resolved:
-        before = Resolved.from_dict(json.loads(saved["resolved"]))
-        check_same(self.config, before.given)
-        reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
-        torch.set_num_threads(before.threads)
-        place = before.cache
-        if place != "live":  # where the cache lies changes no number, so it may follow the new machine
-            example = self._example()
-            plan = distributed.agree(lambda: cache.continued(self._plan(before.teacher, example, True)))
-            place, reasons["cache_teacher"] = plan.place, f"{plan.place}: {plan.reason}"
-        return replace(before, given=self.config, device=str(self.device), cache=place, reasons=reasons)
-
-    def _learning_rate(self) -> tuple[float, str]:
-        if self.config.learning_rate == "auto":
-            if self.data.peak is not None:
-                return self.data.peak
-            return peak_learning_rate(self.recipe.student)
-        return self.config.learning_rate, "given"
-
-    def _backbone_learning_rate(self, rate: float) -> tuple[float | None, dict[str, str]]:
-        if not self.data.taken:
-            return None, {}
-        if self.config.backbone_learning_rate != "auto":
-            return self.config.backbone_learning_rate, {"backbone_learning_rate": "given"}
-        return taken_learning_rate(rate)
-
-    def fit_head(self, parts: Parts, outcome: Outcome, leave: Callable[[], bool]) -> Generator[Event, None, Outcome]:
-        """The student's classifier fitted anew on what the trained backbone gives it; see `distill.training.head`."""
-        if not self.recipe.answer.no_fit():
-            message = "Fitting the classifier on the finished backbone's features."
-            yield Event("log", {"level": "info", "message": message})
-        seen = self.length.total_steps * self.length.accumulation * self.config.batch_size
-        began = time.monotonic()
-        found = self._fitted(parts, seen, leave)
-        if found is None:  # the next attempt begins after the last step, and so with this
-            return replace(outcome, ending="handover")
-        yield Event("log", {"level": "info", "message": _told(found)})
-        accuracy = found.accuracy_after if found.fitted else outcome.validation
-        spent = time.monotonic() - began
-        head = replace(found, seconds=spent)
-        return replace(outcome, head=head, validation=accuracy, seconds=outcome.seconds + spent)
-
-    def _fitted(self, parts: Parts, seen: int, leave: Callable[[], bool]) -> HeadFit | None:
-        why_not = self.recipe.answer.no_fit()
-        if why_not:
-            return HeadFit(False, why_not)
-        return fit_head(
-            self.recipe.exported(), self._source(**_PLAIN), parts.validation, parts.resolved.student,
-            lambda head: most_samples(self.data.size, seen, head), leave,
-            keep_accuracy=self.config.fit_head == "auto",
-        )  # fmt: skip
-
-    def _example(self) -> Example:
-        batch = next(iter(self._source().epoch(0)))
-        return Example(batch.student, batch.teacher, batch.labels)
-
-    def _plan(self, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
-        targets = cache.Teacher(self.recipe, mode, self.device)(example.teacher)
-        sample_bytes = cache.bytes_per_sample(targets, self.data.packing)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return cache.plan(
-            wanted,
-            augmented=self.config.augmentation != "none",
-            passes=self.length.passes,
-            sample_bytes=sample_bytes,
-            samples=self.data.size,
-            memory_bytes=self.config.cache_memory_bytes,
-            disk_bytes=cache.disk_budget(self.folder),
-            device_bytes=cache.device_budget(self.device),
-        )
-
-    def targets(self, resolved: Resolved, control: Control, step: int) -> Generator[Event, None, Targets]:
-        if self.recipe.teacher is not None:
-            resolved.teacher.prepare(self.recipe.teacher)
-        teacher = cache.Teacher(self.recipe, resolved.teacher, self.device)
-        if resolved.cache in ("live", "recomputed"):
-            return Targets(teacher, rounded=resolved.cache == "recomputed")
-        folder = self.folder / "cache" if self.world == 1 else self.folder / f"cache-{self.rank}"
-        indices = torch.as_tensor(self.data.indices)
-        store = cache.Cache(resolved.cache, indices, folder, self.device, self.data.packing)
-        yield Event("log", {"level": "info", "message": f"Computing the teacher's targets once ({resolved.cache})."})
-        fill = Fill(control, self.device, self.data.size, step, self.length.total_steps)
-        return (yield from fill(store, teacher, self._source(shuffle=False, drop_last=False, rank=0, world=1)))
-
-    def parts(self, resolved: Resolved, targets: Targets, norms: Callable[[Any], dict[str, Any]] | None) -> Parts:
-        validation = self._order(shuffle=False, **_PLAIN)
-        return Parts(
-            recipe=self.recipe, resolved=resolved, length=self.length,
-            train=self._source(teacher=self.recipe.teacher is not None and targets.store is None),
-            validation=self.data.open_validation(validation),
-            guess=self.data.guess, targets=targets, taken=self.data.taken, main=self.rank == 0, norms=norms,
-        )  # fmt: skip
+def _fitted(training: Training, leave: Callable[[], bool]) -> HeadFit | None:
+    why_not = training.recipe.answer.no_fit()
+    if why_not:
+        return HeadFit(False, why_not)
+    seen = training.length.total_steps * training.length.accumulation * training.config.batch_size
+    return fit_head(
+        training.recipe.exported(), training.source(**AS_THEY_ARE), training.validation_source,
+        training.resolved.student, lambda head: most_samples(training.data.size, seen, head), leave,
+        keep_accuracy=training.config.fit_head == "auto",
+    )  # fmt: skip
 
 
 def _told(found: HeadFit) -> str:
@@ -257,9 +159,3 @@ def _told(found: HeadFit) -> str:
         f"The classifier was fitted on {found.samples:,} training samples: validation loss {found.loss_before:.4f} -> "
         f"{found.loss_after:.4f}, accuracy {found.accuracy_before:.4f} -> {found.accuracy_after:.4f}."
     )
-
-
-def _device_reason(config: DistillConfig, device: torch.device) -> str:
-    if config.device != "auto":
-        return "given"
-    return "a CUDA device is available" if device.type == "cuda" else "no CUDA device is available"

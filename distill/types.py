@@ -15,7 +15,7 @@ PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A generalised layer: the output of one call of one module (METHODS section 1).
+    """A generalised layer: the output of one call of one module (docs/methods.md, section 1).
 
     `name` is the dotted module path, with `#2`, `#3` for later calls of the same module; `shape` is one sample's
     feature shape without the batch axis; `relative_depth` = (index + 1) / number of layers, in (0, 1].
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerQuality:
-    """One point of the Q curve (METHODS section 1).
+    """One point of the Q curve (docs/methods.md, section 1).
 
     separation S in [-1, 1]; information I >= 0; efficiency E >= 0; quality Q = S + sqrt(I E);
     minimum_similarity m in [0, 1]; entropy H in nats; nearest_distance d = mean_c d_c and mean_norm r in feature units.
@@ -242,6 +242,16 @@ class DistillConfig(Model):
         4 * 2**30, ge=0, le=MOST_BYTES, description="RAM for cached targets; beyond it, memory-mapped."
     )
     checkpoint_seconds: float = Field(600, gt=0, description="At most this long between checkpoints.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_named(cls, given: Any) -> Any:
+        """`layers`, where it is left out, is the number of layers that are named."""
+        if not isinstance(given, dict) or "layers" in given:
+            return given
+        named = [given[name] for name in ("teacher_layers", "student_layers") if isinstance(given.get(name), list)]
+        counts = {len(names) for names in named}
+        return given | {"layers": counts.pop()} if len(counts) == 1 and 0 not in counts else given
 
     @field_validator("quality_bootstrap")
     @classmethod

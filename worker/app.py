@@ -54,7 +54,8 @@ class Slots(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no type
 
 
 class Connected(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
-    """A part of Celery's consumer, which starts whenever Redis is there again: rings meanwhile were heard by nobody."""
+    """A step of Celery's consumer that runs whenever Redis is back: it wakes the slots, since doorbell messages sent in
+    between are lost."""
 
     requires = {"celery.worker.consumer.tasks:Tasks"}  # noqa: RUF012 - Celery's own protocol
 

@@ -148,7 +148,7 @@ def answered(response: Response, row: Teacher | Dataset, prefer: str | None, rep
 
 
 def refusal(row: Teacher | Dataset) -> Problem:
-    """What the inspection found wrong, as the answer to whoever sent it; or what kept it from looking."""
+    """The problem that answers a registration whose inspection refused the file, or could not look at it."""
     error: dict[str, Any] = row.error or {}
     code = error.get("code", "invalid_input")
     kind = InternalError if error.get("fault") == "system" else Forbidden if code == QUOTA else Unprocessable
@@ -187,7 +187,8 @@ def unchanged(
 
 
 def patch(work: Work, table: type[Resource], tenant: str, resource_id: str, body: ResourcePatch) -> Resource:
-    """Write what the body names. Raises `Conflict` for a named set's name, which is what it is."""
+    """Change the fields that the body has. Raises `Conflict` for another name of a named set, which its name
+    identifies."""
     row = locked(work.session, table, tenant, resource_id)
     if isinstance(row, Dataset) and row.kind == "named" and "name" in body.model_fields_set and body.name != row.name:
         detail = f"{row.name!r} is a named set; its name says which."

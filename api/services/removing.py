@@ -1,4 +1,4 @@
-"""Objects whose rows are gone. Their removal comes behind the commit, and may come later."""
+"""Remove objects from the store after the commit that removed their rows; what fails now is removed later."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ log = logging.getLogger(__name__)
 
 
 def remove(objects: ObjectStore, keys: Iterable[str], prefix: str = "") -> None:
-    """Remove `keys`, and all below `prefix`. What was asked for is done whatever the store says: the rows are gone, so
-    an error would only make the client send again what is then a 404. What stays behind is found as an orphan
-    (`store.tidying.orphans`)."""
+    """Remove `keys`, and all below `prefix`. An error of the store is logged and not raised: the rows are gone, so a
+    client that tried again would get a 404. Objects that stay are removed as orphans (`store.tidying.orphans`)."""
     try:
         for key in {*keys, *(objects.keys(prefix) if prefix else ())}:
             objects.delete(key)

@@ -74,8 +74,9 @@ class Lane:
             return await run_in_threadpool(call, *args, **kwargs)
 
     async def each(self, chunks: Iterator[bytes], stalled_seconds: float) -> AsyncIterator[bytes]:
-        """What an iterator that reads from the thing gives. A place is held while a chunk is read, not while a client
-        takes it. An answer that has begun cannot be refused any more, so it waits longer."""
+        """The chunks of an iterator that reads from this dependency. A place in the lane is held while a chunk is read,
+        not while the client takes it. An answer that has begun can no longer be refused, so it waits longer for a
+        place: `stalled_seconds`."""
         while True:
             async with self.place(stalled_seconds):
                 chunk = await run_in_threadpool(next, chunks, None)

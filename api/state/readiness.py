@@ -1,4 +1,4 @@
-"""Whether the things that the API needs answer now, asked so that asking holds nobody up."""
+"""Whether database, object store and doorbell answer, asked without blocking requests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ANSWER_SECONDS = 3.0
 
 
 class Readiness:
-    """Asks database, object store and doorbell side by side, each in a thread of its own. What does not answer in time
-    is not ready; while it is being asked nobody asks it again, so that questions do not pile up before it."""
+    """Asks database, object store and doorbell at once, each in a thread of its own. One that does not answer in time
+    is not ready. It is not asked again until the open question ends, so that questions do not pile up."""
 
     def __init__(self, database: Database, objects: ObjectStore, doorbell: Doorbell) -> None:
         self._questions: dict[str, Callable[[], None]] = {

@@ -1,4 +1,4 @@
-"""The Q metric as one would write it down from METHODS section 1: loops over classes and rows, for clarity."""
+"""The Q metric as one would write it down from docs/methods.md, section 1: loops over classes and rows, for clarity."""
 
 from __future__ import annotations
 

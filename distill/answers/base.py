@@ -60,8 +60,8 @@ class Answer(ABC):
 
     @abstractmethod
     def weight(self, labels: Any) -> int | Tensor:
-        """How many predictions a batch's loss is a mean over, by which batches of unequal size count; where it is a
-        scalar on the device nobody waits for it."""
+        """How many predictions the loss of a batch is a mean over: the batch's weight in sums over batches of unequal
+        size. A scalar tensor on the device avoids a synchronisation."""
 
     # -- counting -----------------------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Answer(ABC):
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def tally(self, outputs: Any, labels: Any) -> Tensor | None:
-        """What one batch adds to what `at_chance` needs beyond the values; None: nothing."""
+        """The batch's part of the sums that `at_chance` needs beside the metrics; None where it needs none."""
         return None
 
     def at_chance(

@@ -1,4 +1,4 @@
-"""How a cache of the teacher's targets keeps one sample: a row of fixed size, or, packed, what counts of it."""
+"""How a cache of the teacher's targets stores a sample: as a row of fixed size, or packed to positions that count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Spans:
-    """Of sample i the positions `first[i]` to `end[i]` (exclusive), one sample after the other in a packed store."""
+    """Which positions of each sample a packed store keeps: `first[i]` to `end[i]` (exclusive) of sample i. Samples lie
+    one after the other."""
 
     first: Tensor
     end: Tensor

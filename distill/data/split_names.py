@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 TRAIN, TEST, VALIDATION, UNLABELLED = "train", "test", "validation", "unlabelled"
 _SAID = {
-    TRAIN: ("train", "training"),
+    TRAIN: ("train", "training", "trainval"),
     TEST: ("test", "testing"),
     VALIDATION: ("val", "valid", "validation", "dev", "eval", "evaluation"),
     UNLABELLED: ("pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsupervised"),
@@ -50,6 +50,8 @@ def meaning(name: str) -> Meaning | None:
     """What `name` says of a split, None where none of its words or words of several splits do."""
     words = [word.casefold() for part in _WORD.findall(_plain(name)) for word in _CAMEL.split(part)]
     said = {WORDS[word] for word in words if word in WORDS}
+    if said == {TRAIN, VALIDATION}:  # `train_val`: both, to train on
+        said = {TRAIN}
     if len(said) != 1:
         return None
     rest = tuple(sorted(word for word in words if word not in WORDS and word not in NEUTRAL))

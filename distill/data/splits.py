@@ -22,7 +22,8 @@ def stratified_split(labels: Labels, fraction: float, seed: int) -> tuple[Tensor
 
 def stratified_sample(labels: Labels, n: int, seed: int) -> Tensor:
     """At most `n` positions in `labels`, int64, ascending: the same number of every class, all of a class that has
-    fewer (METHODS section 1). Deterministic in `seed`. Raises `InvalidConfig` where `n` is below the class count."""
+    fewer (docs/methods.md, section 1). Deterministic in `seed`. Raises `InvalidConfig` where `n` is below the class
+    count."""
     return torch.from_numpy(stratify.sample(_array(labels), n, seed))
 
 

@@ -30,9 +30,9 @@ def _share(count: int, fraction: float) -> int:
 
 
 def sample(labels: Indices, n: int, seed: int) -> Indices:
-    """At most `n` indices, ascending: the same number of every class, all of a class that has fewer (METHODS section
-    1). The number is the largest for which the sum stays within `n`, so fewer than `n` come back where `n` is no
-    multiple of the classes. Raises `InvalidConfig` where `n` is less than one sample a class."""
+    """At most `n` indices, ascending: the same number of every class, all of a class that has fewer
+    (docs/methods.md, section 1). The number is the largest for which the sum stays within `n`, so fewer than `n` come
+    back where `n` is no multiple of the classes. Raises `InvalidConfig` where `n` is less than one sample a class."""
     generator = np.random.default_rng(seed)
     classes = _classes(labels)
     if n < len(classes):

@@ -1,4 +1,4 @@
-"""Find a model's generalised layers (METHODS section 1) from its module tree and one traced forward pass."""
+"""Find a model's generalised layers (docs/methods.md, section 1) from its module tree and one traced forward pass."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def discover(model: nn.Module, example_input: Any, names: Iterable[str] | None =
       classifier: after the last block or, where activations follow that, if pooling comes after the last of them.
     * Plain networks: every `activation`, and the `flatten`ed feature that enters the first fully connected layer.
 
-    Numbering of METHODS: ResNet-34 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15, 16 flatten, 17-18; MobileNetV2 0 stem,
-    1-17 blocks, 18 last activation, 19 pooled (the published code counts its flattened feature, as ResNet-34's);
-    ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what enters the
-    first block (after a ResNet's max-pool); token models have no pooled layer.
+    Numbering of docs/methods.md: ResNet-34 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15, 16 flatten, 17-18;
+    MobileNetV2 0 stem, 1-17 blocks, 18 last activation, 19 pooled (the published code
+    counts its flattened feature, as ResNet-34's); ViT-B 0 patch input, 1-12 blocks. **Our choices**: the stem is what
+    enters the first block (after a ResNet's max-pool); token models have no pooled layer.
 
     Raises `LayersNotFound` when there is none, or when a named one did not run.
     """
@@ -196,7 +196,8 @@ def _entering(root: Call, call: Call, kind: str, last_block: Call | None) -> lis
 
 
 def _leaving(root: Call, last_block: Call) -> list[Found]:
-    """Of a network without a classifier, the feature that would enter it: its output, by the module that made it."""
+    """The last layer of a network without a classifier: the module that made the network's output, which a classifier
+    would read."""
     if last_block.result is None or _same(root.result, last_block.result):
         return []
     before = [c for c in root.descendants() if c.end > last_block.end and _same(c.result, root.result)]

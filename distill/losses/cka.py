@@ -13,7 +13,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {}
 
 
 class CKA(FeatureLoss):
-    """1 - <A A^T, B B^T>_F / (||A A^T||_F ||B B^T||_F), METHODS section 4 [C].
+    """1 - <A A^T, B B^T>_F / (||A A^T||_F ||B B^T||_F), docs/methods.md, section 4 [C].
 
     A (n, d_s), B (n, d_t): student and teacher, columns centred, Frobenius norm 1. In [0, 1]; no projector; n x n
     memory. Computed as half the squared distance of the two unit Grams, which is the same number without

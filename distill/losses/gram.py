@@ -12,7 +12,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {}
 
 
 class Gram(FeatureLoss):
-    """|| A A^T - B B^T ||_F^2, METHODS section 4 [C].
+    """|| A A^T - B B^T ||_F^2, docs/methods.md, section 4 [C].
 
     A (n, d_s), B (n, d_t): student and teacher, columns centred, Frobenius norm 1. In [0, 2]; no projector; n x n
     memory. Summed over the difference of the Grams, not from three products, so that near 0 nothing cancels. A

@@ -16,7 +16,7 @@ BLOCK = 1 << 17  # elements
 
 
 class MSE(FeatureLoss):
-    """mean over rows and elements of (student - teacher)^2, METHODS section 2 [A].
+    """mean over rows and elements of (student - teacher)^2, docs/methods.md, section 2 [A].
 
     student, teacher (n, d) of EQUAL width; >= 0, in squared feature units. The projection is not part of the loss:
     `needs_projector` asks the recipe to build one. Without rows or columns it is 0, as without unmasked rows (**our

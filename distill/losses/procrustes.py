@@ -13,7 +13,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {}
 
 
 class Procrustes(FeatureLoss):
-    """||A||_F^2 + ||B||_F^2 - 2 ||A^T B||_*, METHODS section 4 [C].
+    """||A||_F^2 + ||B||_F^2 - 2 ||A^T B||_*, docs/methods.md, section 4 [C].
 
     A (n, d_s), B (n, d_t): student and teacher, columns centred, Frobenius norm 1. In [0, 2]; no projector.
     Gradient by the envelope theorem: with A^T B = U S V^T, ||A^T B||_* = <A U, B V> where U and V are constants. It

@@ -299,7 +299,7 @@ def _size_that_varies(first: Shapes, second: Shapes, found: Shapes, axis: int) -
 
 def _with_image_size(architecture: Architecture, network: nn.Module, found: Shapes) -> Architecture:
     """ViT-like networks: a position table of another length tells the side that the file was trained with."""
-    option = size_option(resolve(architecture.name))
+    option = size_option(architecture)
     if option is None or option in architecture.options:
         return architecture
     for name, shape in _shapes(network).items():

@@ -11,7 +11,7 @@ from distill.errors import InvalidConfig
 
 
 class FeatureLoss(nn.Module):
-    """Base of the feature losses (METHODS section 4).
+    """Base of the feature losses (docs/methods.md, section 4).
 
     `forward(student, teacher, mask=None)`: student (n, d_s), teacher (n, d_t), one sample (or token) a row; mask (n,)
     bool, False for rows to leave out. Returns a scalar in fp32 (fp64 where either is fp64), also under autocast.

@@ -1,4 +1,4 @@
-"""The knowledge quality Q of one layer (METHODS section 1)."""
+"""The knowledge quality Q of one layer (docs/methods.md, section 1)."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     """Yield the quality of each layer in execution order, as soon as its group has been scored.
 
     `layers`: from `discover`; `batches`: called once a forward pass, gives an iterator of model inputs (tensor, tuple
-    or mapping) for the same N samples in the same order; `labels` (N,); `train_size`: M of METHODS section 1.
+    or mapping) for the same N samples in the same order; `labels` (N,); `train_size`: M of docs/methods.md, section 1.
     `memory_bytes`: peak memory beyond what is held before (model, sample), on the model's device; batches that would
     take more than a quarter of it are run in parts. Layers that fit together share one forward pass. One that does
     not fit alone is cut into column blocks, one pass each, which is exact (`blocks`), or average-pooled until it fits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -67,6 +67,11 @@ class Recipe(nn.Module):
         object.__setattr__(self, "_teacher", setup.teacher)
         if setup.teacher is not None:
             setup.teacher.eval().requires_grad_(False)
+
+    @classmethod
+    def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:
+        """Raise `InvalidConfig` where the recipe cannot keep its promise on these student layers. Runs ask before
+        long work; the constructor asks too."""
 
     def _check(self, setup: Setup) -> None:
         if self.needs_teacher and setup.teacher is None:

@@ -1,42 +1,57 @@
-"""Proof by gradients that nothing passes the deepest distilled layer by."""
+"""Proof by gradients that no connection bypasses the deepest distilled layer."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
-from distill.layers import capture
+from distill.layers import capture, discover
 from distill.layers.modes import evaluating
-from distill.recipe_parts.base import Setup
 from distill.recipe_parts.networks import beside, run_logits
 
 
-def check_nothing_bypasses(setup: Setup) -> None:
-    """Raise `InvalidConfig` if, with the deepest student layer detached, the logits still depend on a parameter that
-    a distilled feature depends on. Needs `setup.student_example`; without one nothing is checked. Leaves the
-    student's mode, gradients, buffers and random state as they were."""
-    if setup.student_example is None:
+def check_nothing_bypasses(student: nn.Module, layers: Sequence[str], example: Any) -> None:
+    """Raise `InvalidConfig` if, with the deepest of the `layers` detached, the logits still depend on a parameter that
+    a distilled feature depends on. The remedy names the first deeper layer without such a connection, where there is
+    one. `example`: a batch of at least 2 inputs; None: nothing is checked. The student's mode, gradients, buffers and
+    random state stay as they were."""
+    if example is None:
         return
-    leaks = leaking_parameters(setup)
+    leaks = leaking_parameters(student, layers, example)
     if leaks:
         raise InvalidConfig(
-            f"The head's gradient passes layer {setup.student_layers[-1]!r} by and reaches {leaks[0]!r}.",
-            "Choose a later student layer: the end of a stage or of the backbone, not one inside a dense block.",
-            {"layer": setup.student_layers[-1], "parameters": leaks[:20]},
+            f"A connection bypasses layer {layers[-1]!r} of the student, so that the head's gradient would reach "
+            f"{leaks[0]!r}.",
+            _remedy(student, layers, example),
+            {"layer": layers[-1], "parameters": leaks[:20]},
         )
 
 
-def leaking_parameters(setup: Setup) -> list[str]:
+def _remedy(student: nn.Module, layers: Sequence[str], example: Any) -> str:
+    names = [layer.name for layer in discover(student, beside(student, example))]
+    deeper = names[names.index(layers[-1]) + 1 :] if layers[-1] in names else names
+    for name in deeper:
+        if not leaking_parameters(student, [*layers[:-1], name], example):
+            return f"Let student_layers end with {name!r}, the first deeper layer that no connection bypasses."
+    return (
+        "No deeper layer of this student will do. Use a recipe that lets the labels reach the backbone (feature_logit, "
+        "with kl: false for features and labels alone), or another student."
+    )
+
+
+def leaking_parameters(student: nn.Module, layers: Sequence[str], example: Any) -> list[str]:
     """Names of the parameters that both the detached head and a distilled feature depend on."""
-    named = [(name, p) for name, p in setup.student.named_parameters() if p.requires_grad]
+    named = [(name, p) for name, p in student.named_parameters() if p.requires_grad]
     parameters = [p for _, p in named]
-    deepest = setup.student_layers[-1]
-    with evaluating(setup.student), torch.enable_grad():
-        with capture(setup.student, setup.student_layers, detach_at=deepest) as features:
-            logits = run_logits(setup.student, beside(setup.student, setup.student_example))
+    with evaluating(student), torch.enable_grad():
+        with capture(student, tuple(layers), detach_at=layers[-1]) as features:
+            logits = run_logits(student, beside(student, example))
         head = _depends(logits.float().sum(), parameters)
-        total = torch.stack([features[name].float().sum() for name in setup.student_layers]).sum()
+        total = torch.stack([features[name].float().sum() for name in layers]).sum()
         backbone = _depends(total, parameters)
     return [name for (name, _), h, b in zip(named, head, backbone, strict=True) if h and b]
 

@@ -1,4 +1,7 @@
-"""The feature term: one student layer against one teacher layer, mean over the pairs (METHODS sections 2 and 4)."""
+"""The feature term: one student layer against one teacher layer, mean over the pairs.
+
+Sections 2 and 4 of docs/methods.md.
+"""
 
 from __future__ import annotations
 

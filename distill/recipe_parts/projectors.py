@@ -26,7 +26,7 @@ def three_layers(c_in: int, c_out: int, inner: int, maps: bool) -> nn.Sequential
 
 
 class Connector(nn.Module):
-    """A student feature (n, *student) in exactly the form of the teacher's (n, *teacher), METHODS section 5.
+    """A student feature (n, *student) in exactly the form of the teacher's (n, *teacher), docs/methods.md, section 5.
 
     Resized to the teacher's resolution, then 3x3 convolution + BN + ReLU; where the teacher's feature is no map,
     linear + LayerNorm. **Our choices**: resizing averages down and repeats up; tokens for a map are first resized in
@@ -52,7 +52,10 @@ class Connector(nn.Module):
 
 
 class SequenceConnector(nn.Sequential):
-    """A student's tokens (n, t, c_s) as the teacher's (n, t, c_t), any t: linear + LayerNorm, METHODS section 5."""
+    """A student's tokens (n, t, c_s) as the teacher's (n, t, c_t), any t: linear + LayerNorm.
+
+    docs/methods.md, section 5.
+    """
 
     def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...]) -> None:
         super().__init__(nn.Linear(student[-1], teacher[-1]), nn.LayerNorm(teacher[-1]))

@@ -253,8 +253,8 @@ def _itself(original: Any, args: Any, kwargs: Any, feature: Tensor) -> Any:
 
 
 def _hand_on(original: Any, args: Any, kwargs: Any, feature: Tensor, skeleton: _Skeleton) -> Any:
-    """A skipped block: what enters it leaves it, in the form of its own output. Its values reach nobody; its shape
-    does."""
+    """A skipped block gives its input as its output, in the form that its output would have. Later layers use the
+    shape alone, never the values."""
     entered = feature_of((args, kwargs), feature.shape[0])
     assert entered is not None
     return skeleton.fill(entered)

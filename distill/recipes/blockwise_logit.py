@@ -55,7 +55,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class BlockwiseLogit(FeatureRecipe):
-    """Block-wise logit distillation, METHODS section 5 [B]. Blocks end at the k chosen layers; stone i is
+    """Block-wise logit distillation, docs/methods.md, section 5 [B]. Blocks end at the k chosen layers; stone i is
 
         N_i = teacher from its layer i on, fed with C_i(student feature i),   i = 1..n
         L = a ( CE(Y^S, y)      + sum_i w_i CE(Y^i, y)      )     w_i = stone_weight / 2^(n-i)

@@ -35,7 +35,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class FeatureLogit(PairedFeatures):
-    """L = feature_weight * L_feat + cross_entropy_weight * CE + logit_weight * T^2 KL, METHODS section 3.
+    """L = feature_weight * L_feat + cross_entropy_weight * CE + logit_weight * T^2 KL, docs/methods.md, section 3.
 
     Nothing is detached: every term reaches the backbone. With `kl` off the teacher stops at the deepest layer.
     """

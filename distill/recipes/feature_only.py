@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
@@ -18,7 +18,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {**FEATURE_LOSS, **FEATURE_WEIGHT, **HEA
 
 
 class FeatureOnly(DetachedHead):
-    """L = feature_weight * L_feat + head_weight * CE(head(stop_gradient(F_s^last)), y), METHODS section 2 [A].
+    """L = feature_weight * L_feat + head_weight * CE(head(stop_gradient(F_s^last)), y), docs/methods.md, section 2 [A].
 
     L_feat = mean over pairs of loss(proj(pool(F_s)), pool(F_t)). No cross-entropy reaches a parameter at or before
     the deepest distilled student layer; what stands after it learns from the cross-entropy alone. With an example
@@ -46,7 +46,11 @@ class FeatureOnly(DetachedHead):
         self.features = FeaturePairs(
             setup, feature_loss, grid, normalise, layer_weights, extra=extra_loss, extra_weight=extra_weight
         )
-        check_nothing_bypasses(setup)
+        self.check_student(setup.student, setup.student_layers, setup.student_example)
+
+    @classmethod
+    def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:
+        check_nothing_bypasses(student, layers, example)
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, _ = self._teacher_pass(teacher_input, logits=False)

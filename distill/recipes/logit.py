@@ -38,7 +38,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class Logit(Recipe):
-    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(teacher || student), METHODS section 3. No layers.
+    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(teacher || student), docs/methods.md, section 3. No layers.
 
     For networks that predict tokens both terms are means over the answers' tokens (token-level KL), for masks over the
     labelled pixels. `logit_loss` `channel_wise` puts in the place of T^2 KL the divergence of each class's map of

@@ -30,7 +30,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 
 
 class LogitStandardized(Logit):
-    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(z(teacher) || z(student)), METHODS section 3.
+    """L = cross_entropy_weight * CE + logit_weight * T^2 KL(z(teacher) || z(student)), docs/methods.md, section 3.
 
     z: each sample's logits minus their mean, divided by their standard deviation over the classes; shift and scale of
     either network's logits change nothing. **Our choices**: T = 2 and weight 9, because z-scores differ far less than

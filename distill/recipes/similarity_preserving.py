@@ -29,8 +29,8 @@ class SimilarityPreserving(FeatureRecipe):
     """L = cross_entropy_weight * CE + similarity_weight * mean over pairs || G(F_s) - G(F_t) ||_F^2 / n^2.
 
     G(F) = rows of F F^T scaled to norm 1, F (n, d) the flattened feature; the mean runs over the WHOLE n x n matrix
-    (METHODS section 3). **Our choices**: features are pooled to the pair's common resolution first, so that targets
-    are small; the pairs' mean, not their sum.
+    (docs/methods.md, section 3). **Our choices**: features are pooled to the pair's common resolution first, so that
+    targets are small; the pairs' mean, not their sum.
     """
 
     reads_logits: ClassVar[bool] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -58,7 +59,11 @@ class SimKD(DetachedHead):
         self.loss, self.grid = losses.get(feature_loss)(), grid
         check_positions(self.loss, self._common)
         self._student_example, self._teacher_example = setup.student_example, setup.teacher_example
-        check_nothing_bypasses(_deepest(setup))
+        self.check_student(setup.student, setup.student_layers, setup.student_example)
+
+    @classmethod
+    def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:
+        check_nothing_bypasses(student, layers[-1:], example)
 
     def targets(self, teacher_input: Any) -> dict[str, Tensor]:
         features, _ = self._teacher_pass(teacher_input, logits=False)

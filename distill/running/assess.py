@@ -76,6 +76,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "task": task.spec.name,
         "metrics": [metric.to_dict() for metric in task.spec.metrics],
         "per_class": task.spec.per_class,
+        "counted": task.spec.counted or task.spec.samples,
         "intervals": task.intervals,
         "recipe": task.config.recipe,
         "student": student,

@@ -27,6 +27,14 @@ def check_counts(session: Session) -> None:
             )
 
 
+def check_student(session: Session) -> None:
+    """Raise InvalidConfig where the recipe cannot work on the student's layers, before any long work."""
+    config, student = session.config, session.task.student
+    count = len(config.teacher_layers) if config.teacher_layers is not None else config.layers
+    names = [layer.name for layer in _students(session, count)]
+    session.task.recipe.check_student(student.module, names, student.example(2, session.task.device))
+
+
 def choose_evenly(session: Session, why: str) -> Pairs:
     """Named teacher layers, else k at even depths: what remains without a Q curve, for the reason `why`."""
     named = session.config.teacher_layers

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from distill.quality import digest, score
-from distill.running.pairing import check_counts
 from distill.running.session import Session
 from distill.tasks.base import Groups
 from distill.training import distributed
@@ -24,7 +23,6 @@ def score_teacher(session: Session, groups: Groups) -> Generator[Event, None, QC
     """Events: `layers`, then `layer_quality` for every layer. Returns the complete curve, or None after
     `control.handover`. A curve with the same digest from the checkpoint, from the work folder or from the spec is
     reused."""
-    check_counts(session)
     folder = session.folder / "work"
     layers = scored_layers(session, groups)
     frame = frame_of(session, groups, layers)

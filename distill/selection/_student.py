@@ -10,7 +10,7 @@ from distill.types import Layer
 
 
 def student_layers(layers: Sequence[Layer], k: int) -> tuple[Layer, ...]:
-    """k of the student's layers (as `discover` gives them), in depth order (METHODS section 2).
+    """k of the student's layers (as `discover` gives them), in depth order (docs/methods.md, section 2).
 
     The last is the deepest block: what follows it (a last activation, the pooled feature) belongs to the head. Plain
     networks end at the last activation before the flattened feature (**our choice**: fully connected layers are the

@@ -171,8 +171,8 @@ class Task(ABC):
         """The primary metric of one network's answers less that of another's, on the same samples."""
 
     def worth(self, network: Network, layer: Layer) -> Report:
-        """What a teacher of other classes is worth on this data, for its column of the report, told by its feature at
-        `layer`; {} where the task has no such figure. A metric of `spec` may be among it."""
+        """Figures for the report's column of a teacher with other classes, computed from its feature at `layer`: how
+        well it tells this dataset's classes apart. May hold metrics of `spec`; {} where the task has no such figure."""
         return {}
 
     def about_data(self) -> Report:

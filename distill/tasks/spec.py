@@ -61,6 +61,7 @@ class TaskSpec:
     `name`: the folder's. `modality`: what goes in. `metrics`: rows of report and dashboard in order; the first is the
     primary one, by which the best student is kept. `loss`: what the task's own loss on the labels is called in metrics.
     `per_class`: what the values by class that a report holds under `per_class` are called; empty: there are none.
+    `counted`: what the number `n` beside each of them counts; empty: `samples`.
     `settings`: fields of `DistillConfig` that not every task has and this one has. `recipes`: those that it offers;
     empty: all.
 
@@ -83,6 +84,7 @@ class TaskSpec:
     architectures: tuple[str, ...]
     loss: str = "cross_entropy"
     per_class: str = ""
+    counted: str = ""
     settings: frozenset[str] = frozenset()
     recipes: tuple[str, ...] = ()
     container: Container = "weights"
@@ -108,4 +110,5 @@ class TaskSpec:
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""
         found = {name: getattr(self, name) for name in self.__slots__ if name not in _APART}
+        found["counted"] = self.counted or self.samples
         return found | {"metrics": [metric.to_dict() for metric in self.metrics], "settings": sorted(self.settings)}

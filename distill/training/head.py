@@ -141,7 +141,8 @@ def fit_head(
     ends where the validation loss grows again; the lambda of the least validation loss is taken, and nothing changes
     where none beats the trained head. `keep_accuracy`: nor where the validation accuracy would be lower, as it can be
     of a head that has learnt from a teacher's answers, though the loss on the labels falls. No gradient leaves the
-    classifier. All of it is **our choice**: METHODS section 2 says that the labels train the head, not for how long.
+    classifier. All of it is **our choice**: section 2 of docs/methods.md says that the labels train the head, not for
+    how long.
     """
     first = next(iter(validation.epoch(0)))
     head = classifier_of(network, mode.layout(first.student))

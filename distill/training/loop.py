@@ -9,32 +9,28 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from distill.answers.base import Guess
-from distill.control import Control
 from distill.layers.modes import clear_caches
-from distill.recipe_parts.base import Recipe
 from distill.training import checkpoint, distributed
-from distill.training.data import Source
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard
 from distill.training.ema import Ema
 from distill.training.head import HeadFit
-from distill.training.meter import Meter, Speed
-from distill.training.plan import Length, Resolved
+from distill.training.meter import METRICS_SECONDS, Meter, Speed
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
+from distill.training.training import Training
 from distill.training.validate import tally, validate
 from distill.types import Event
 
 Events = Iterator[Event]
-METRICS_SECONDS = 10.0  # at most this long without metrics
 METRICS_SHARE = 1 / 200  # of the run between metrics, but at most MAX_STEPS
 MAX_STEPS = 50
+AVERAGES = {"student": "ema", "beside": "ema_beside"}
+"""Names in a checkpoint of the moving averages of what is delivered."""
 
 
 @dataclass(frozen=True)
@@ -56,38 +52,19 @@ class Outcome:
     head: HeadFit | None = None
 
 
-@dataclass
-class Parts:
-    """What the loop drives; made by `distill.train`."""
-
-    recipe: Recipe
-    resolved: Resolved
-    length: Length
-    train: Source
-    validation: Source
-    guess: Guess | None  # what guessing reaches in validation
-    targets: Callable[[Any], dict[str, Tensor]]
-    main: bool = True  # writes checkpoints; one process of several
-    norms: Callable[[Any], dict[str, Any]] | None = None
-    taken: frozenset[str] = frozenset()  # of the student's tensors: they have the backbone's learning rate
-
-
 class Loop:
     """One run or its continuation."""
 
-    def __init__(self, parts: Parts, folder: Path, control: Control, carry: dict[str, Any]) -> None:
-        self.parts, self.folder, self.control, self.carry = parts, folder, control, carry
-        self.recipe, self.mode = parts.recipe, parts.resolved.student
-        self.answer = self.recipe.answer
-        self.config = parts.resolved.given
-        self.device = torch.device(parts.resolved.device)
+    def __init__(self, training: Training) -> None:
+        self.training, self.recipe, self.config = training, training.recipe, training.config
+        self.resolved, self.length, self.device = training.resolved, training.length, training.device
+        self.mode, self.answer = training.resolved.student, training.recipe.answer
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
-        groups = self._groups(parts)
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
-        self.schedule = OneCycle(parts.resolved.learning_rate, parts.length.total_steps, self.config.warmup_fraction)
-        self.beside = self.recipe.beside()
-        self.ema = Ema(self.recipe.exported(), self.config.ema_decay) if self.config.ema_decay else None
-        self.ema_beside = Ema(self.beside, self.config.ema_decay) if self.config.ema_decay else None
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=1e-3, weight_decay=self.config.weight_decay, fused=True)
+        self.schedule = OneCycle(self.resolved.learning_rate, self.length.total_steps, self.config.warmup_fraction)
+        self.delivered = {"student": self.recipe.exported(), "beside": self.recipe.beside()}
+        decay = self.config.ema_decay
+        self.averages = {name: Ema(module, decay) for name, module in self.delivered.items()} if decay else {}
         self.forward: Callable[..., Any] = torch.compile(self.recipe) if self.mode.compile else self.recipe
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
@@ -99,11 +76,11 @@ class Loop:
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
 
-    def _groups(self, parts: Parts) -> list[dict[str, Any]]:
+    def _groups(self) -> list[dict[str, Any]]:
         """What is new, and what the student took: `scale` is a group's part of the schedule's learning rate."""
         named = self.recipe.exported().named_parameters()
-        taken = {id(parameter) for name, parameter in named if name in parts.taken}
-        lower = (parts.resolved.backbone_learning_rate or 0.0) / parts.resolved.learning_rate
+        taken = {id(parameter) for name, parameter in named if name in self.training.data.taken}
+        lower = (self.resolved.backbone_learning_rate or 0.0) / self.resolved.learning_rate
         groups = [
             {"params": [p for p in self.parameters if id(p) not in taken], "scale": 1.0},
             {"params": [p for p in self.parameters if id(p) in taken], "scale": lower},
@@ -116,7 +93,7 @@ class Loop:
         self._start_clocks()
         if self.saved_step < 0:
             yield from self._save()  # so that a run killed early resumes with the same probed choice
-        while self.step < self.parts.length.total_steps:
+        while self.step < self.length.total_steps:
             before = self.step
             yield from self._run_epoch()
             if self.leaving and self.step > before:  # every attempt gets at least one step further
@@ -125,7 +102,7 @@ class Loop:
             yield from self._validate()
             if self.stopping:
                 return self._finish("stopped")
-            if self.batch >= self.parts.length.batches_per_epoch:
+            if self.batch >= self.length.batches_per_epoch:
                 self.epoch, self.batch = self.epoch + 1, 0
             yield from self._save()
         yield from self._validate()
@@ -148,11 +125,11 @@ class Loop:
         if self.stopping and self.best:
             return
         self.recipe.train()
-        with closing(_closable(self.parts.train.epoch(self.epoch, start=self.batch))) as batches:
-            while group := list(islice(batches, self.parts.length.accumulation)):
+        with closing(_closable(self.training.training_source.epoch(self.epoch, start=self.batch))) as batches:
+            while group := list(islice(batches, self.length.accumulation)):
                 self._step(group)
                 yield from self._after_step()
-                if self.stopping or self.leaving or self.step >= self.parts.length.total_steps:
+                if self.stopping or self.leaving or self.step >= self.length.total_steps:
                     return
 
     def _listen(self, agreed: bool) -> tuple[bool, bool]:
@@ -160,7 +137,7 @@ class Loop:
         overdue. Several processes must do the same at the same step, so they speak only at `agreed` steps."""
         now = time.monotonic()
         metrics, save = now - self.metrics_at >= METRICS_SECONDS, now - self.saved_at >= self.config.checkpoint_seconds
-        asked = [self.control.stop, self.control.handover, metrics, save]
+        asked = [self.training.control.stop, self.training.control.handover, metrics, save]
         if distributed.world() > 1:
             asked = distributed.any_of(asked, self.device) if agreed else [False] * 4
         self.stopping, self.leaving = asked[0], asked[1]
@@ -168,7 +145,7 @@ class Loop:
 
     def _after_step(self) -> Events:
         self.speed.mark(self.step, (self.images - self.images_before) * distributed.world())
-        total = self.parts.length.total_steps
+        total = self.length.total_steps
         regular = self.step % max(1, min(MAX_STEPS, int(total * METRICS_SHARE))) == 0 or self.step == total
         metrics_overdue, save_due = self._listen(agreed=regular)
         if regular or metrics_overdue:
@@ -192,7 +169,7 @@ class Loop:
         return Event("metrics", {"step": self.step, "epoch": self.epoch, "split": split, "values": values})
 
     def _progress(self) -> Event:
-        total = self.parts.length.total_steps
+        total = self.length.total_steps
         eta = self.speed.eta_seconds(total)
         return Event("progress", {
             "fraction": self.step / total, "step": self.step, "total_steps": total,
@@ -208,7 +185,7 @@ class Loop:
         weights = [self.answer.weight(batch.labels) for batch in group]
         self.share = sum(weights)
         for batch, own in zip(group, weights, strict=True):
-            targets = self.parts.targets(batch)
+            targets = self.training.targets(batch)
             with self.mode.autocast(self.device), distributed.synced_batch_norm():
                 parts = self.forward(self.mode.layout(batch.student), batch.labels, targets)
             (parts["loss"] * (own / distributed.at_least_one(self.share))).backward()
@@ -226,18 +203,16 @@ class Loop:
             group["lr"], group["betas"] = learning_rate * group.get("scale", 1.0), (beta1, group["betas"][1])
         self.optimizer.step()
         self.step += 1
-        if self.ema:
-            self.ema.update(self.recipe.exported(), self.step)
-        if self.ema_beside:
-            self.ema_beside.update(self.beside, self.step)
+        for name, average in self.averages.items():
+            average.update(self.delivered[name], self.step)
 
     def _validate(self) -> Events:
         if self.validated["step"] == self.step:
             return
         yield from self._metrics()
-        shadow = self.ema.shadow if self.ema else None
-        student, source = self.recipe.exported(), self.parts.validation
-        values = validate(student, source, self.answer, self.mode, self.device, shadow)
+        shadow = self.averages["student"].shadow if self.averages else None
+        source = self.training.validation_source
+        values = validate(self.delivered["student"], source, self.answer, self.mode, self.device, shadow)
         if not math.isfinite(values["loss"]):
             raise self.guard.error(self.step, "the validation loss is not finite", self._norms())
         value = values[self.answer.primary]
@@ -249,21 +224,21 @@ class Loop:
 
     def _kept(self) -> dict[str, dict[str, Tensor]]:
         """The weights of now, averaged if asked, of the student and of what is delivered beside it."""
-        student = self.ema.shadow if self.ema else self.recipe.exported().state_dict()
-        beside = self.ema_beside.shadow if self.ema_beside else self.beside.state_dict()
-        return {"student": _copied(student), "beside": _copied(beside)}
+        return {name: _copied(self._weights(name)) for name in self.delivered}
+
+    def _weights(self, name: str) -> dict[str, Tensor]:
+        return self.averages[name].shadow if self.averages else self.delivered[name].state_dict()
 
     def _finish(self, ending: Literal["finished", "stopped"]) -> Outcome:
         """Put the final weights into the student: the last (averaged, if asked) ones, or the best after a stop."""
+        kept: dict[str, Any] = {}
         if ending == "stopped":
             assert self.best is not None
-            self.recipe.exported().load_state_dict(self.best["student"])
-            self.beside.load_state_dict(self.best.get("beside", self.beside.state_dict()))
-            self.validated |= {name: self.best[name] for name in ("value", "values")}
-        elif self.ema and self.ema_beside:
-            self.recipe.exported().load_state_dict(self.ema.shadow)
-            self.beside.load_state_dict(self.ema_beside.shadow)
-        clear_caches(self.recipe.exported())
+            kept = self.best
+            self.validated |= {name: kept[name] for name in ("value", "values")}
+        for name, module in self.delivered.items():
+            module.load_state_dict(kept.get(name) or self._weights(name))
+        clear_caches(self.delivered["student"])
         return self._outcome(ending)
 
     def check_chance(self, outcome: Outcome) -> None:
@@ -278,9 +253,9 @@ class Loop:
         if outcome.ending != "finished" or self.step < CHANCE_MIN_STEPS or outcome.validation is None:
             return None
         values = self.validated["values"] | {self.answer.primary: outcome.validation}
-        student, source = self.recipe.exported(), self.parts.validation
+        student, source = self.delivered["student"], self.training.validation_source
         return self.answer.at_chance(
-            values, self.parts.guess, lambda: tally(student, source, self.answer, self.mode, self.device)
+            values, self.training.data.guess, lambda: tally(student, source, self.answer, self.mode, self.device)
         )
 
     def _outcome(self, ending: Literal["finished", "stopped", "handover"]) -> Outcome:
@@ -294,18 +269,19 @@ class Loop:
         return self.seconds_before + time.monotonic() - self.started
 
     def _norms(self) -> dict[str, Any]:
-        return self.parts.norms(self.last) if self.parts.norms and self.last is not None else {}
+        measure = self.training.norms
+        return measure(self.last) if measure and self.last is not None else {}
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
     def _save(self) -> Events:
         yield from self._metrics()  # and so never save a student that has already diverged
         self.saved_step, self.saved_at = self.step, time.monotonic()
-        if not self.parts.main:
+        if not self.training.main:
             return
-        path = checkpoint.path_for(self.folder, self.step)
+        path = checkpoint.path_for(self.training.folder, self.step)
         checkpoint.write(path, self.state())
-        checkpoint.prune(self.folder)
+        checkpoint.prune(self.training.folder)
         yield Event("checkpoint", {"path": str(path), "step": self.step, "epoch": self.epoch})
 
     def state(self) -> dict[str, Any]:
@@ -314,13 +290,12 @@ class Loop:
             "images": self.images, "seconds": self._elapsed(),
             "recipe": self.recipe.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "ema": self.ema.shadow if self.ema else None,
-            "ema_beside": self.ema_beside.shadow if self.ema_beside else None,
+            **{AVERAGES[name]: self._weights(name) if self.averages else None for name in self.delivered},
             "best": self.best, "validated": self.validated,
             "guard": self.guard.state(),
             "rng": capture_rng(),
-            "resolved": json.dumps(self.parts.resolved.to_dict()),
-            "carry": json.dumps(self.carry),
+            "resolved": json.dumps(self.resolved.to_dict()),
+            "carry": json.dumps(self.training.carry),
         }  # fmt: skip
 
     def load(self, state: dict[str, Any]) -> None:
@@ -328,10 +303,8 @@ class Loop:
         self.recipe.load_state_dict(state["recipe"])
         clear_caches(self.recipe)
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.ema:
-            self.ema.load(state["ema"])
-        if self.ema_beside:
-            self.ema_beside.load(state.get("ema_beside") or self.beside.state_dict())  # earlier releases wrote none
+        for name, average in self.averages.items():
+            average.load(state.get(AVERAGES[name]) or self.delivered[name].state_dict())  # earlier releases wrote one
         self.step, self.epoch, self.batch = state["step"], state["epoch"], state["batch"]
         self.images, self.seconds = state["images"], state["seconds"]
         self.best, self.validated = state["best"] and _renamed(state["best"]), _renamed(state["validated"])

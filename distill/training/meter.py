@@ -12,6 +12,9 @@ from torch import Tensor
 
 from distill.answers import Answer
 
+METRICS_SECONDS = 10.0
+"""At most so long a run goes without metrics."""
+
 
 class Meter:
     """Means of named scalar losses over a window of batches, each weighted by its predictions, and the task's figures.

@@ -1,4 +1,4 @@
-"""The teacher's targets of a run: from the cache, filled before the first step, or of the moment."""
+"""The teacher's targets of a run: read from a cache that is filled before the first step, or computed each batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from distill.control import Control
 from distill.training import cache, distributed
 from distill.training.data import Source
-from distill.training.loop import METRICS_SECONDS
+from distill.training.meter import METRICS_SECONDS
 from distill.types import Event
 
 Asked = Literal["handover", "stop"] | None
@@ -53,9 +53,10 @@ class Fill:
     total_steps: int
 
     def __call__(self, store: cache.Cache, teacher: cache.Teacher, source: Source) -> Generator[Event, None, Targets]:
-        """Says every few seconds that it goes on. What is asked for in the meantime ends it: after a hand-over the next
-        attempt begins it anew, and after a stop the loop does what it still must with targets of the moment. A
-        hand-over that was asked for before does not end it: an attempt that begins so gets one step further."""
+        """Fill the cache, and report progress every few seconds. A stop or a hand-over that is requested meanwhile ends
+        the filling early. After a stop the loop computes the targets that it still needs batch by batch. After a
+        hand-over the next attempt fills the cache from the start. A hand-over that was requested before the filling
+        began does not end it, because every attempt must get at least one step further."""
         asked = yield from self._work(store, teacher, source)
         if asked is None:
             return Targets(teacher, store)
@@ -77,7 +78,7 @@ class Fill:
         return None
 
     def _asked(self, early: bool) -> Asked:
-        """What any process was told; all of them ask at the same batch."""
+        """The request that reached any of the processes. All of them ask here after the same batch."""
         asked = [self.control.handover and not early, self.control.stop]
         if distributed.world() > 1:
             asked = distributed.any_of(asked, self.device)

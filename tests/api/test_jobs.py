@@ -117,6 +117,23 @@ def test_what_is_wrong_is_pointed_at(
     assert client.get("/jobs").json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [
+        ({"teacher_layers": ["a", "b"]}, 2),
+        ({"student_layers": ["a"]}, 1),
+        ({"teacher_layers": ["a"], "student_layers": ["b"]}, 1),
+        ({}, 4),
+    ],
+)
+def test_layers_that_are_named_are_counted(
+    client: TestClient, driver: Driver, config: dict[str, list[str]], layers: int
+) -> None:
+    """The run refuses another number: a request that leaves it out means the layers that it names."""
+    answer = client.post("/jobs", json=body(driver, config={"recipe": "feature_only"} | config))
+    assert answer.json()["config"]["layers"] == layers
+
+
 def test_all_that_is_wrong_is_named_at_once(client: TestClient, driver: Driver) -> None:
     wrong = body(driver, student="x", dataset="y", config={"recipe": "z"})
     document = problem(client.post("/jobs", json=wrong), 422)

@@ -98,6 +98,13 @@ def test_networks_of_other_tasks_are_refused_by_name(name: str, client: TestClie
 
 
 @pytest.mark.usefixtures("known")
+def test_an_augmentation_that_masks_cannot_follow_is_refused_before_work(client: TestClient, driver: Driver) -> None:
+    asked = body(driver, tasks.spec("segment_images"), augmentation="randaugment")
+    answer = client.post("/jobs", json=asked)
+    assert pointers(problem(answer, 422, "invalid_config")) == {"/config/augmentation"}
+
+
+@pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_teacher_whose_files_answer_another_task_is_refused(name: str, client: TestClient, driver: Driver) -> None:
     """Its architecture could answer this one; what was found in its files does not."""

@@ -35,7 +35,8 @@ def read(path: Path, files: dict[str, bytes]) -> DatasetReport:
         ("train_images", "train"), ("trainImages", "train"), ("TrainSet", "train"), ("trainset", "train"),
         ("train2017", "train"), ("train-00000-of-00001", "train"), ("test set", "test"), ("testing", "test"),
         ("val", "validation"), ("valid", "validation"), ("dev", "validation"), ("data_validation", "validation"),
-        ("predictions", "unlabelled"), ("bullet_train", None), ("test_tube", None), ("train_test", None),
+        ("predictions", "unlabelled"), ("trainval", "train"), ("train_val", "train"),
+        ("bullet_train", None), ("test_tube", None), ("train_test", None),
         ("trained", None), ("contest", None), ("cat", None), ("", None), ("123", None),
     ],
 )  # fmt: skip
@@ -56,7 +57,8 @@ def test_a_word_of_its_own_counts_beside_its_pair_only() -> None:
     [
         "training_set test_set", "seg_train seg_test", "Train_data Test_data", "trainImages testImages",
         "train2017 val2017", "trainset testset", "TRAIN TEST", "train test_images", "my_train my_val",
-        "seg_train/seg_train seg_test/seg_test", "train/images test/images", "a/b/train a/b/test",
+        "trainval test", "train_val test", "seg_train/seg_train seg_test/seg_test",
+        "train/images test/images", "a/b/train a/b/test",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("top", ["", "archive/"])
@@ -97,8 +99,9 @@ def test_what_leaves_it_in_doubt_is_refused(files: dict[str, bytes], word: str, 
     assert "train/" in caught.value.remedy
 
 
-def test_class_folders_that_hold_the_splits_are_turned_round(tmp_path: Path) -> None:
-    found = read(tmp_path, crossed("cat dog", "train test valid"))
+@pytest.mark.parametrize("splits", ["train test valid", "train_images test_images valid_images", "trainval test dev"])
+def test_class_folders_that_hold_the_splits_are_turned_round(splits: str, tmp_path: Path) -> None:
+    found = read(tmp_path, crossed("cat dog", splits))
     assert found.classes == ("cat", "dog")
     assert found.counts == {"train": [3, 3], "test": [3, 3]}
     assert "Not used: 6 images of the split 'validation'." in found.notes

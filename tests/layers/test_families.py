@@ -1,4 +1,4 @@
-"""Discovery on real architectures with random weights: every family, and the numbering of METHODS."""
+"""Discovery on real architectures with random weights: every family, and the numbering of docs/methods.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature losses: against naive references, at the edges, pinned, and the facts T1 to T5 of METHODS section 4."""
+"""Feature losses: against naive references, at the edges, pinned, and facts T1 to T5 (docs/methods.md, section 4)."""
 
 from __future__ import annotations
 

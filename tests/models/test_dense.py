@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,21 @@ def test_published_segformers_have_other_names(tmp_path: Path) -> None:
     assert torch.equal(loaded(example).logits, network(example).logits)
 
 
+def test_levels_with_the_channels_at_the_end_are_turned() -> None:
+    network = models.build(Architecture(name="retort:fpn", options={"backbone": "mambaout_femto"}), 3).eval()
+    assert network(torch.zeros(1, 3, 64, 96)).shape == (1, 3, 64, 96)
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_a_backbone_with_fixed_positions_is_built_for_the_runs_size(backbone: str) -> None:
+    architecture = Architecture(name="retort:fpn", options={"backbone": backbone, "width": 8})
+    network = models.build(architecture, 3, image_size=96).eval()
+    assert network(torch.zeros(1, 3, 96, 96)).shape == (1, 3, 96, 96)
+    assert models.pin(architecture, 96).options["img_size"] == 96
+    with pytest.raises(InvalidConfig):
+        models.build(architecture, 3, image_size=(64, 96))
+
+
 @pytest.mark.parametrize(
     "options",
     [{"backbone": "nosuch"}, {"backbone": "../x"}, {"backbone": 5}, {"backbone": "retort:resnet8"}, {"width": 0}],
@@ -117,3 +133,15 @@ def test_a_network_that_is_passed_by_is_refused() -> None:
         with pytest.raises(InvalidConfig) as caught:
             FeatureOnly(setup_of(architecture, layer))
         assert caught.value.details["layer"] == layer
+
+
+def test_the_remedy_names_a_layer_that_will_do_or_says_that_none_will() -> None:
+    """The remedy for the pyramid is what joins its levels; LR-ASPP has no such layer."""
+    with pytest.raises(InvalidConfig) as caught:
+        FeatureOnly(setup_of(FPN, "backbone.layer4.0"))
+    FeatureOnly(setup_of(FPN, re.findall(r"'([^']+)'", caught.value.remedy)[0]))
+    architecture, last = NETWORKS["lraspp"]
+    with pytest.raises(InvalidConfig) as caught:
+        FeatureOnly(setup_of(architecture, last))
+    assert not re.findall(r"'([^']+)'", caught.value.remedy)
+    assert "feature_logit" in caught.value.remedy

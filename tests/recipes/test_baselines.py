@@ -1,4 +1,4 @@
-"""Baselines of METHODS section 3 against their formulas written out, and where their gradients go."""
+"""Baselines of docs/methods.md, section 3 against their formulas written out, and where their gradients go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stepping stones (METHODS section 5) and the tails they run on."""
+"""Stepping stones (docs/methods.md, section 5) and the tails they run on."""
 
 from __future__ import annotations
 

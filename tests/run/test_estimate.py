@@ -43,4 +43,4 @@ def test_steps_samples_and_cache_as_the_run_has_them(
     work = Workload(settings, COST, COST, True, samples, 16, 10, SampleWork(1), 1)
     assert work.steps == loop.step
     assert work.samples_seen == loop.images
-    assert work.cached == (loop.parts.resolved.cache != "live")
+    assert work.cached == (loop.resolved.cache != "live")

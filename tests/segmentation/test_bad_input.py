@@ -68,6 +68,7 @@ def test_coloured_masks_without_a_map(tmp_path: Path) -> None:
 def test_lossy_masks(form: str, tmp_path: Path) -> None:
     error = refused(files(6) | NAMES | {"masks/002.png": png(picture(2)[1], form=form)}, tmp_path)
     assert error.details == {"mask": "masks/002.png"}
+    assert "PNG" in error.remedy
 
 
 def test_images_without_masks_are_named(tmp_path: Path) -> None:
@@ -92,7 +93,8 @@ def test_a_class_that_is_nowhere_is_named_and_left_out_of_the_mean(tmp_path: Pat
 
 def test_all_pixels_ignored(tmp_path: Path) -> None:
     blank = png(np.full((32, 32), 255, np.uint8))
-    refused({path: blank if "masks" in path else data for path, data in files(4).items()} | NAMES, tmp_path)
+    error = refused({path: blank if "masks" in path else data for path, data in files(4).items()} | NAMES, tmp_path)
+    assert "classes.txt" not in error.remedy  # names of classes would not mend it
     raw = opened(files(6) | NAMES | {"masks/001.png": blank}, tmp_path)
     assert len(raw.train) + len(raw.test) == 5
     assert any("images/001.png" in note for note in raw.notes)
@@ -122,6 +124,24 @@ def test_a_batch_without_a_labelled_pixel_has_no_loss_and_a_gradient_of_zero() -
         assert float(part.detach()) == 0
         assert not gradient.any()
     assert int(answer.weight(labels)) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "labels", "judged"),
+    [
+        ([0] * 64, [0] * 40 + [1] * 20 + [-100] * 4, True),
+        ([2] * 64, [0] * 40 + [1] * 24, True),
+        ([0] * 60 + [1] * 4, [0] * 40 + [1] * 24, False),
+        ([0] * 64, [0] * 60 + [-100] * 4, False),  # one class alone: a constant answer is right
+    ],
+)
+def test_a_student_that_says_one_class_is_at_chance(said: list[int], labels: list[int], judged: bool) -> None:
+    answer, truth = MaskAnswer(), torch.tensor(labels).view(1, 8, 8)
+    logits = torch.nn.functional.one_hot(torch.tensor(said).view(1, 8, 8), 3).permute(0, 3, 1, 2).float()
+    outputs = answer.compare(logits, truth).outputs
+    values = answer.values(answer.figures(outputs, truth), float((truth >= 0).sum()))
+    why = answer.at_chance({"mean_iou": min(values["mean_iou"], 0.5)}, None, lambda: answer.tally(outputs, truth))
+    assert (why is not None) == judged
 
 
 @pytest.mark.parametrize("shapes", [((2, 3), (2, 8, 8)), ((2, 3, 4, 4), (2,))])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from distill.errors import InvalidDataset
 from distill.tasks.inspection import task_of
 from distill.tasks.segment_images.opening import Raw, open_raw
 from distill.tasks.segment_images.pairing import is_paired
@@ -120,6 +121,88 @@ def test_parquet(tmp_path: Path) -> None:
     dataset = DatasetInput(kind="parquet", name="d", files=paths)
     assert task_of(dataset) == "segment_images"
     check(open_raw(dataset))
+
+
+def rows(numbers: list[int], image: str = "image", mask: str = "mask", **columns: list[object]) -> pa.Table:
+    pairs = [picture(i) for i in numbers]
+    images = pa.array([{"bytes": png(rgb), "path": ""} for rgb, _ in pairs])
+    return pa.table({image: images, mask: pa.array([png(classes) for _, classes in pairs]), **columns})
+
+
+def opened_parquet(table: pa.Table, folder: Path, role: str = "all") -> Raw:
+    pq.write_table(table, folder / "d.parquet")
+    return open_raw(DatasetInput(kind="parquet", name="d", files={role: str(folder / "d.parquet")}))
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"split": ["train"] * 4 + ["test"] * 2},
+        {"Subset": ["Training"] * 4 + ["val"] * 2},
+        {"is_test": [False] * 4 + [True] * 2},
+    ],
+)
+def test_a_split_column_divides_parquet(split: dict[str, list[object]], tmp_path: Path) -> None:
+    raw = opened_parquet(rows([*TRAIN, *TEST], "Image", "Mask", **split, weather=["dry"] * 6), tmp_path)
+    check(raw)
+    assert any("'weather'" in note for note in raw.notes)
+
+
+def test_rows_of_parquet_that_are_not_used_are_counted(tmp_path: Path) -> None:
+    said = ["train"] * 4 + ["test"] * 2 + ["val"] * 3 + ["unlabeled"]
+    raw = opened_parquet(rows([*TRAIN, *TEST, 20, 21, 22, 23], split=said), tmp_path)
+    check(raw)
+    assert [note.split()[2] for note in raw.notes if note.startswith("Not used")] == ["1", "3"]
+
+
+@pytest.mark.parametrize("said", [["test"] * 4, ["train", "test"] * 2])
+def test_rows_of_a_training_file_that_are_held_out_are_refused(said: list[object], tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset):
+        opened_parquet(rows([*TRAIN], split=said), tmp_path, "train")
+
+
+def test_parquet_with_paths_and_no_bytes_is_refused_by_its_row(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    there = [{"bytes": png(picture(i)[1]), "path": None} for i in range(3)]
+    with pytest.raises(InvalidDataset) as caught:
+        opened_parquet(
+            rows([0, 1, 2, 3]).set_column(1, "mask", pa.array([*there, {"bytes": None, "path": "m.png"}], kind)),
+            tmp_path,
+        )
+    assert caught.value.details["row"] == 3
+    assert "m.png" in caught.value.message
+
+
+def listed(**lists: str) -> Files:
+    found = {path: data for path, data in voc().items() if "ImageSets" not in path}
+    return found | {
+        f"VOCdevkit/VOC2012/ImageSets/Segmentation/{name}.txt": text.encode() for name, text in lists.items()
+    }
+
+
+LISTS: dict[str, dict[str, str]] = {
+    "paths": {
+        "train": "".join(f"/JPEGImages/{i:03d}.png /SegmentationClass/{i:03d}.png\n" for i in TRAIN),
+        "val": "".join(f"/JPEGImages/{i:03d}.png /SegmentationClass/{i:03d}.png\n" for i in TEST),
+    },
+    "byte order mark": {"train": "\ufeff000\r\n001\r\n002\r\n003\r\n", "val": "010\r\n011\r\n"},
+    "one in both": {"train": "000\n001\n002\n003\n010\n", "val": "010\n011\n"},
+    "one that is not there": {"train": "000\n001\n002\n003\n404\n", "val": "010\n011\n"},
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_lists_of_splits(form: str, tmp_path: Path) -> None:
+    raw = opened(listed(**LISTS[form]) | NAMES, tmp_path)
+    check(raw)
+    named = {"one in both": "010", "one that is not there": "404"}.get(form)
+    assert [note.rstrip(".").split()[-1] for note in raw.notes] == ([named] if named else [])
+
+
+def test_lists_that_name_no_image_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset) as caught:
+        opened(listed(train="a\nb\n", val="c\n"), tmp_path)
+    assert caught.value.details["names"] == ["c", "a", "b"]
 
 
 def test_no_test_split_is_held_out_by_rarest_class(tmp_path: Path) -> None:

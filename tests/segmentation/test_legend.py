@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from distill.errors import InvalidDataset
 from distill.tasks.segment_images.legend import IGNORED, unnamed, voc_colour
 from distill.tasks.segment_images.masks import classes_of, read_mask
 from distill.tasks.segment_images.naming import READERS, read_legend
-from tests.segmentation.shapes import archive, files, png
+from distill.tasks.segment_images.opening import open_raw
+from tests.segmentation.shapes import archive, files, picture, png
 
 COLOURS = [(128, 128, 128), (128, 0, 0), (0, 0, 0)]
 FILES = {
@@ -91,9 +93,64 @@ def test_forms_of_masks(form: str) -> None:
         "palette of colours": lambda: encoded(own),
         "tiff": lambda: encoded(Image.fromarray(VALUES), "TIFF"),
     }[form]()
+    legend = replace(legend, by_colour=form == "palette of colours")  # as opening the dataset finds out
     colours = form != "rgb of grey"  # a dataset without colours reads it as grey
     found = classes_of(read_mask(data, "m", colours), legend, "m")
     assert found.tolist() == [[0, 1, IGNORED], [IGNORED, 1, 0]]
+
+
+def test_a_table_of_colours_as_spreadsheets_write_it() -> None:
+    quoted = '"name","r","g","b"\n"sky, clear",128,128,128\n"tree",128,0,0\n'
+    assert read_legend("class_dict.csv", quoted.encode()).classes == ("sky, clear", "tree")
+    assert read_legend("class_dict.csv", b"sky,128,128,128\ntree,128,0,0\n").classes == ("sky", "tree")
+
+
+ORDERS = {"the legend's": (0, 1, 2), "another": (2, 0, 1), "another in every mask": None}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("void", [False, True])
+def test_a_palette_that_numbers_colours_in_its_own_order(order: str, void: bool, tmp_path: Path) -> None:
+    """What Pillow's adaptive palettes and GIF writers do: the file of classes says which colour is which class."""
+    content = {path: data for path, data in files(6).items() if path.startswith("images")}
+    truth = [picture(i, void=void)[1] for i in range(6)]
+    for i, mask in enumerate(truth):
+        places = ORDERS[order] or ((0, 1, 2), (2, 0, 1))[i % 2]  # of colour k in the palette: places.index(k)
+        own = Image.fromarray(np.array([places.index(k) for k in range(3)] + [255] * 253, np.uint8)[mask], "P")
+        own.putpalette([channel for k in places for channel in COLOURS[k]] + [0] * 756 + [224, 224, 192])
+        content[f"masks/{i:03d}.png"] = encoded(own)
+    names = "128 128 128 sky\n128 0 0 tree\n0 0 0 sea\n"
+    raw = open_raw(archive(tmp_path, content | {"label_colors.txt": names.encode()}))
+    for split in (raw.train, raw.test):
+        for row in range(len(split)):
+            number = int(split.images.name(row)[-7:-4])
+            assert np.array_equal(
+                split.masks.classes(row), np.where(truth[number] == 255, IGNORED, truth[number].astype(np.int16))
+            )
+            assert split.pixels[row].tolist() == [(truth[number] == c).sum() for c in range(3)]
+
+
+def test_palettes_that_differ_are_refused_where_no_file_names_the_classes(tmp_path: Path) -> None:
+    content = files(6)
+    for i in range(6):
+        own = Image.fromarray(picture(i, void=False)[1], "P")
+        own.putpalette([channel for k in ((0, 1, 2), (2, 0, 1))[i % 2] for channel in COLOURS[k]])
+        content[f"masks/{i:03d}.png"] = encoded(own)
+    with pytest.raises(InvalidDataset):
+        open_raw(archive(tmp_path, content))
+    raw = open_raw(archive(tmp_path, content | {"classes.txt": b"sky\ntree\nsea\n"}))
+    assert any("masks/001.png" in note for note in raw.notes)
+
+
+def test_a_colour_that_no_class_has_is_refused_where_numbers_are_out_of_order(tmp_path: Path) -> None:
+    content = files(4)
+    for i in range(4):
+        own = Image.fromarray(picture(i, void=False)[1], "P")
+        own.putpalette([0, 0, 0, 1, 2, 3, 128, 0, 0])
+        content[f"masks/{i:03d}.png"] = encoded(own)
+    with pytest.raises(InvalidDataset) as caught:
+        open_raw(archive(tmp_path, content | {"label_colors.txt": b"128 128 128 sky\n128 0 0 tree\n0 0 0 sea\n"}))
+    assert caught.value.details["values"] == [1 << 16 | 2 << 8 | 3]
 
 
 def test_sixteen_bit_values_beyond_a_byte() -> None:
@@ -116,7 +173,6 @@ def test_voc_colours() -> None:
 
 
 def test_a_palette_in_the_masks_is_the_datasets(tmp_path: Path) -> None:
-    from distill.tasks.segment_images.opening import open_raw
 
     content = {
         path: png(np.asarray(Image.open(io.BytesIO(data))), palette=True) if "masks" in path else data

@@ -14,11 +14,12 @@ from PIL import Image
 
 from distill import models
 from distill.control import Control
+from distill.errors import InvalidConfig
 from distill.run import run
 from distill.safetensors_header import read_header
 from distill.student import load_student
 from distill.tasks.segment_images.examples import GAP, SIDE, TITLE
-from distill.types import DatasetInput, Event, RunSpec, TeacherInput
+from distill.types import Architecture, DatasetInput, Event, RunSpec, TeacherInput
 from tests.segmentation.shapes import CLASSES, FPN, archive, files, picture, run_spec
 
 SIZE = (96, 64)
@@ -130,6 +131,8 @@ def test_a_predicted_mask_has_the_pictures_size_and_the_palette(
     student = load_student(distilled[0] / "student.safetensors")
     Image.fromarray(picture(7, (50, 70))[0]).save(tmp_path / "in.png")
     mask = student.predict(tmp_path / "in.png")
+    several = student.predict([tmp_path / "in.png"] * 2)
+    assert [np.array_equal(each.classes, mask.classes) for each in several] == [True, True]
     assert mask.classes.shape == (50, 70)
     mask.save(tmp_path / "out.png")
     saved = Image.open(tmp_path / "out.png")
@@ -174,3 +177,15 @@ def test_images_of_many_sizes_are_evaluated_at_their_own(tmp_path: Path) -> None
     report = report_of(tmp_path / "out" / "artifacts")
     pixels = sum(each["n"] for each in report["student"]["per_class"].values())
     assert pixels == sum((29 + 6 * i) * 50 for i in range(3))
+
+
+def test_a_student_whose_every_layer_is_bypassed_is_refused_before_scoring(
+    dataset: DatasetInput, teacher: TeacherInput, tmp_path: Path
+) -> None:
+    """LR-ASPP joins an early level behind every layer: no choice of layers keeps the labels from its backbone."""
+    student = Architecture(name="torchvision:lraspp_mobilenet_v3_large")
+    spec = spec_of(dataset, teacher, "feature_only").model_copy(update={"student": student})
+    with pytest.raises(InvalidConfig) as caught:
+        go(spec, tmp_path / "out")
+    assert caught.value.details["layer"]
+    assert not (tmp_path / "out" / "work" / "q-curve.json").exists()

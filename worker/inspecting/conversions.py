@@ -82,8 +82,8 @@ def clear_if_gone(row: Teacher, database: Database, objects: ObjectStore) -> Non
 
 
 def forget(row: Teacher, objects: ObjectStore) -> None:
-    """Remove what was sent, once what was made of it is stored and said to be. What a failure leaves goes with the
-    teacher."""
+    """Remove the uploaded files, once their conversion is stored and its row committed. Files that cannot be removed
+    now are removed with the teacher."""
     try:
         for file in stored(row.source):
             objects.delete(file.object_key)

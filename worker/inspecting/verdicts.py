@@ -1,4 +1,4 @@
-"""How an inspection ends that has no verdict of its own: what the end of its process says of the file.
+"""The verdict on a file whose inspector ended without one, from how its process ended.
 
 Imports nothing of the store: the inspector, which starts for every file, uses it too.
 """

@@ -191,7 +191,8 @@ def _ready(descriptors: Sequence[int], patience: Patience) -> bool:
 
 
 def _await_group(group: int, seconds: float = 2.0) -> None:
-    """Until the processes behind the child, killed with it, are gone too (zombies of a lazy init are let be)."""
+    """Wait until the child's descendants, killed with it, are gone. Zombies that init has not reaped yet count as
+    gone."""
     end = time.monotonic() + seconds
     with suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < end:

@@ -13,7 +13,7 @@ from store.repositories.leases import Ending
 from store.settings import Settings
 from worker.errors import MaxRuntimeExceeded
 
-#: Phases behind the first step of training: there is a student to keep.
+#: Phases after the first step of training: there is a student to keep.
 TRAINED = frozenset({"distilling", "evaluating", "packaging"})
 Verdict = Literal["goes_on", "stop", "fail"]
 

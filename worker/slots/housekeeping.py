@@ -1,4 +1,4 @@
-"""What somebody must do regularly: say that we live, take jobs from workers that do not, wake slots, sweep scratch."""
+"""A worker's regular duties: report that it lives, take over jobs of dead workers, wake slots, sweep scratch."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def _comparison(inputs: Inputs, fetcher: Fetcher) -> ComparisonInput | None:
 
 
 def _run_of(job: Job) -> TrainedRun | None:
-    """What a finished job was, as its result tells; None for one of a release that told too little."""
+    """How a finished job's student was trained, from its result; None where an older release wrote too little."""
     result, resolved = job.result or {}, job.resolved or {}
     try:
         return TrainedRun(

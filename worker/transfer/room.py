@@ -1,4 +1,4 @@
-"""What a tenant may still keep, while bytes come whose number nobody knows before."""
+"""How many bytes a tenant may still store, checked while a file of unknown size arrives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Room:
     coming: int = 0
 
     def less(self, fetched: int) -> Room:
-        """What is left behind another file of the row."""
+        """The room that is left once a file of `fetched` bytes of the same row has arrived."""
         return replace(self, coming=self.coming + fetched)
 
     def check(self, wanted: int) -> None:

@@ -1,4 +1,4 @@
-"""Work that takes its time and asks nobody, while somebody renews leases and looks at clocks."""
+"""A blocking call in a thread of its own, while the caller keeps renewing its lease and checking its time limit."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _nothing() -> None:
 def watched(work: Callable[[], T], check: Callable[[], None], abandon: Callable[[], None] = _nothing) -> T:
     """`work()` in a thread of its own, with `check()` every `TICK_SECONDS` in this one.
 
-    Raises what `work` raises, and at once what `check` raises: then `abandon` is called, to break what `work` waits
-    for, and nobody waits for its end or hears of it.
+    Raises what `work` raises. An error of `check` is raised at once: `abandon` is called, to break the connection or
+    lock that `work` waits for, and the thread is left to end by itself, its result unread.
     """
     future: Future[T] = Future()
     threading.Thread(target=_run, args=(future, work), name="watched", daemon=True).start()

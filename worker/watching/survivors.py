@@ -21,8 +21,8 @@ def survivors(mark: str, session: int | None = None, user: int | None = None) ->
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """What the process has started, and they: also those that left its session and forgot their environment. Only
-    while it lives: afterwards the kernel has forgotten whose they were."""
+    """The process's children, their children and so on, also those that left its session or cleared their environment.
+    Only while it lives: after that the kernel gives its children another parent."""
     with suppress(psutil.Error):
         return psutil.Process(pid).children(recursive=True)
     return []

@@ -96,6 +96,7 @@ class TaskOut(ResponseModel):
     per_class: str = Field(
         description="The metric that reports hold by class, as `per_class`; empty: none.", examples=["accuracy"]
     )
+    counted: str = Field(description="What the number `n` of each class there counts.", examples=["images", "pixels"])
     settings: list[str] = Field(
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )

@@ -110,8 +110,8 @@ def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate)
 
 
 def _check_recorded(findings: Findings, report: dict[str, Any]) -> None:
-    """What its header says of its preprocessing. Inspections of today refuse one that no run can use; earlier ones let
-    it pass."""
+    """Check the preprocessing that the teacher's header records: releases before this check registered teachers with
+    values that no run can use."""
     if "in_channels" in report:
         with findings.at("/teacher"):
             recorded_view(report.get("metadata", {}), report["in_channels"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from distill.data.labelled import split_notes
@@ -111,15 +111,21 @@ def _is_class(train: str, firsts: set[str], said: Mapping[str, Meaning], images:
     )
 
 
+def _is_divided(folders: Iterable[str]) -> bool:
+    """Whether the folders of a class are splits: one to train on, another held out."""
+    said = {split_of(name) for name in folders}
+    return TRAIN in said and bool(said & {TEST, VALIDATION})
+
+
 def _by_class(whole: Group) -> tuple[dict[str, Group], list[str]]:
     """Class folders that hold the splits (cat/train/..., cat/test/...) turned round; else all is for training."""
     inner: dict[str, set[str]] = {}
     for file in whole.images:
         if len(file.parts) > 1:
             inner.setdefault(file.parts[0], set()).add(file.parts[1] if len(file.parts) > 2 else "")
-    if not any({split_of(name) for name in names if name.casefold() in EXACT} > {TRAIN} for names in inner.values()):
+    if not any(_is_divided(names) for names in inner.values()):
         return {TRAIN: whole}, []
-    if odd := next((name for name, names in inner.items() if not all(n.casefold() in EXACT for n in names)), None):
+    if odd := next((name for name, names in inner.items() if not all(map(split_of, names))), None):
         raise InvalidDataset(
             f"Class folders hold train/ and test/, but {odd!r} holds images elsewhere.", REMEDY, {"folder": odd}
         )

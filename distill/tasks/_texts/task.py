@@ -169,7 +169,7 @@ class TextTask(RowTask):
         )  # fmt: skip
 
     def grouped(self, network: Network, samples: TokenSamples, view: SequenceView) -> Groups:
-        """One row a text of `samples`, grouped by its class (METHODS section 1)."""
+        """One row a text of `samples`, grouped by its class (docs/methods.md, section 1)."""
         labels, train = self.dataset.train.labels, self.splits.train
         sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
         source = self.plain(samples, sample, network)

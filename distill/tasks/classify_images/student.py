@@ -41,8 +41,9 @@ class Student:
         found = [torch.softmax(self.model(self.inputs(part)), dim=1) for part in in_parts(images)]
         return torch.cat([torch.empty(0, len(self.classes)), *found])
 
-    def predict(self, images: Iterable[Picture]) -> list[Prediction]:
-        """The most probable class of each image."""
+    def predict(self, images: Picture | Iterable[Picture]) -> list[Prediction]:
+        """The most probable class of each image, also of one alone."""
+        images = [images] if isinstance(images, Picture) else images
         best = self.probabilities(images).max(1)
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         return [Prediction(self.classes[index], index, probability) for index, probability in pairs]

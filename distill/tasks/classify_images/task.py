@@ -61,7 +61,7 @@ class ClassifyImages(RowTask, ImageTask):
         return replace(super().train_data(), guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
 
     def groups(self, network: Network) -> Groups:
-        """One row a picture, grouped by its class (METHODS section 1)."""
+        """One row a picture, grouped by its class (docs/methods.md, section 1)."""
         labels, train = self.strata("train"), self.splits.train
         sample = train[stratified_sample(labels[train], self.config.quality_samples, self.config.seed)]
         source = self.plain_loader("train", sample, network)

@@ -2,6 +2,9 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
+AUGMENTATIONS = ("none", "crop_flip")
+"""What a mask can follow: RandAugment would bend and move the image alone."""
+
 SPEC = TaskSpec(
     name="segment_images",
     title="Semantic segmentation",
@@ -23,6 +26,7 @@ SPEC = TaskSpec(
         "transformers:segformer",
     ),
     per_class="IoU",
+    counted="pixels",
     settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
     recipes=(
         "blockwise_logit",

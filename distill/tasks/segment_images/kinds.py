@@ -42,8 +42,8 @@ class Opened:
 def open_pairs(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
     """Open without extracting. Raises `InvalidDataset`."""
     if dataset.kind == "parquet":
-        found = open_parquet(paths_of(dataset), limits, scratch)
-        return Opened({split: Pairs(*sources) for split, sources in found.items()}, None)
+        found, notes = open_parquet(paths_of(dataset), limits, scratch)
+        return Opened({split: Pairs(*sources) for split, sources in found.items()}, None, notes=tuple(notes))
     if dataset.kind not in FILES:
         raise InvalidDataset(
             f"A dataset of kind {dataset.kind!r} holds no masks.", "Give an archive, a folder or a parquet file."
@@ -53,11 +53,9 @@ def open_pairs(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> O
     splits: dict[str, Pairs] = {}
     for role, pairing in pairings.items():
         splits |= _splits(role, pairing, roles[role])
-    legend, notes = _legend(roles.get("all") or roles["train"])
+    legend, said = _legend(roles.get("all") or roles["train"])
     unmasked = tuple(path for pairing in pairings.values() for path in pairing.unmasked)
-    return Opened(
-        splits, legend, unmasked, (*notes, *(note for pairing in pairings.values() for note in pairing.notes))
-    )
+    return Opened(splits, legend, unmasked, (*said, *(note for pairing in pairings.values() for note in pairing.notes)))
 
 
 def _pairing(members: Members, part: bool) -> Pairing:

@@ -26,8 +26,8 @@ REMEDY = (
 )
 
 
-def refuse(what: str, **details: object) -> NoReturn:
-    raise InvalidDataset(f"The masks were refused: {what}.", REMEDY, details)
+def refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
+    raise InvalidDataset(f"The masks were refused: {what}.", remedy, details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Named:
 @dataclass(frozen=True, slots=True)
 class Legend:
     """`values`: grey value (or palette index) -> class; `colours`: packed RGB -> class; `IGNORED` for pixels without a
-    class. `palette`: a colour a class, None where no file says one. `given`: whether a file named the classes."""
+    class. `palette`: a colour a class, None where no file says one. `given`: whether a file named the classes.
+    `by_colour`: whether palette masks are read by their palette's colours, not by their numbers."""
 
     classes: tuple[str, ...]
     values: Mapping[int, int]
@@ -50,6 +51,7 @@ class Legend:
     palette: tuple[Colour | None, ...] = ()
     given: bool = False
     notes: tuple[str, ...] = ()
+    by_colour: bool = False
 
     def numbers(self, found: NDArray[np.int32], coloured: bool, name: str = "a mask") -> NDArray[np.int16]:
         """Values (h, w) of a mask -> classes, `IGNORED` where there is none. Raises `InvalidDataset` for values that
@@ -63,6 +65,13 @@ class Legend:
             refuse_values(name, found[foreign], coloured, self)
         classes: NDArray[np.int16] = np.array([known[key] for key in keys.tolist()], np.int16)[places]
         return classes
+
+    def by_palette(self, values: NDArray[np.int32], colours: NDArray[np.int32]) -> list[int | None]:
+        """The classes of a palette mask's numbers by their packed colours; None where a colour is no class. A number
+        that stands for no class needs no colour (VOC's 255)."""
+        ignored = {value for value, number in self.values.items() if number == IGNORED}
+        pairs = zip(values.tolist(), colours.tolist(), strict=True)
+        return [self.colours.get(colour, IGNORED if value in ignored else None) for value, colour in pairs]
 
     def coloured(self) -> tuple[Colour, ...]:
         """A colour for every class: the dataset's own, else that of PASCAL VOC's colour map, whose black is left to a
@@ -155,7 +164,9 @@ def unnamed(values: Iterable[int]) -> Legend:
         return Legend(("background", "foreground"), {0: 0, IGNORE: 1}, notes=(note,))
     classes = [value for value in found if value != IGNORE]
     if not classes:
-        refuse("they hold no labelled pixel, only the value 255")
+        refuse(
+            "they hold no labelled pixel, only the value 255", "Label pixels: 255 stands for a pixel without a class."
+        )
     count = classes[-1] + 1
     if count > 2 * len(classes):
         shown = ", ".join(map(str, classes[:8]))

@@ -15,10 +15,9 @@ from distill.modalities.images.large import LargeImages
 from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.tasks.segment_images import AUGMENTATIONS
 from distill.tasks.segment_images.framing import Frame, drawn, show, show_mask, whole
 from distill.tasks.segment_images.samples import Samples
-
-AUGMENTATIONS = ("none", "crop_flip")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from distill.data.limits import DEFAULT
 from distill.modalities.images.sources import Source, UnreadableImage, opened
-from distill.tasks.segment_images.legend import Colour, Legend, packed, refuse
+from distill.tasks.segment_images.legend import IGNORED, Colour, Legend, packed, refuse, refuse_values
 
 LOSSY = frozenset({"JPEG", "WEBP"})
 _SIXTEEN = frozenset({"I", "I;16", "I;16B", "I;16L"})
@@ -23,6 +23,12 @@ class Mask:
     values: NDArray[np.int32]
     coloured: bool
     palette: tuple[Colour, ...] | None = None
+
+    def colours_of(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The palette's packed colours of some values; -1, which is no colour, beyond the palette."""
+        colours = np.array([*map(packed, self.palette or ()), -1], np.int32)
+        found: NDArray[np.int32] = colours[values.clip(max=len(colours) - 1)]
+        return found
 
     def counts(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """The values that are there, ascending, and how many pixels have each."""
@@ -42,7 +48,8 @@ def read_mask(data: bytes, name: str, colours: bool = False, pixels: int = DEFAU
     """
     image, head = opened(data, name, pixels)
     if image.format in LOSSY:
-        refuse(f"{name} is a {image.format}, which changes values at every border; save masks as PNG", mask=name)
+        what = f"{name} is a {image.format}, which changes values at every border"
+        refuse(what, "Save masks as PNG when they are made: a converted file keeps the wrong values.", mask=name)
     try:
         return _decoded(image, head.mode, name, colours)
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as error:
@@ -86,8 +93,14 @@ class Masks:
 
 
 def classes_of(mask: Mask, legend: Legend, name: str) -> NDArray[np.int16]:
-    """A mask's classes (h, w) by a legend. A palette mask whose legend knows colours only is read by its palette's."""
-    if mask.palette is not None and legend.colours and not set(np.unique(mask.values).tolist()) <= set(legend.values):
-        colours = np.array([packed(colour) for colour in mask.palette] or [0], np.int32)
-        return legend.numbers(colours[mask.values.clip(max=len(colours) - 1)], True, name)
+    """A mask's classes (h, w) by a legend. Raises `InvalidDataset` for values that are none of its classes."""
+    if mask.palette is not None and legend.by_colour:
+        values, counts = mask.counts()
+        colours = mask.colours_of(values)
+        found = legend.by_palette(values, colours)
+        if foreign := [i for i, number in enumerate(found) if number is None]:
+            refuse_values(name, np.repeat(colours[foreign], counts[foreign]), True, legend)
+        table = np.full(values.max(initial=0) + 1, IGNORED, np.int16)
+        table[values] = found
+        return table[mask.values]
     return legend.numbers(mask.values, mask.coloured, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -64,12 +65,14 @@ def _map(text: str, source: str) -> Legend:
 
 
 def _table(text: str, source: str) -> Legend:
-    """Columns name, r, g, b, as class_dict.csv has them."""
+    """Columns name, r, g, b, as class_dict.csv has them; the line of their names may be missing."""
     entries = []
-    for number, line in enumerate(_lines(text)[1:], 1):
-        cells = [cell.strip() for cell in line.split(",")]
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_lines(text), skipinitialspace=True)]
+    headed = bool(rows) and not any(cell.isdecimal() for cell in rows[0][1:])
+    for number, cells in enumerate(rows[headed:], 1):
         if len(cells) != 4:
-            refuse(f"row {number} of {source} is not `name,r,g,b`: {line[:60]!r}", file=source, row=number)
+            row = ",".join(cells)[:60]
+            refuse(f"row {number} of {source} is not `name,r,g,b`: {row!r}", file=source, row=number)
         entries.append(Named(cells[0], colour=_colour(cells[1:], source)))
     return legend_of(entries, source=source)
 

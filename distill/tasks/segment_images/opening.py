@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from distill.tasks.segment_images.legend import (
     Colour,
     Legend,
     check_count,
+    packed,
     refuse,
     refuse_values,
     unnamed,
@@ -91,13 +93,13 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         pairs.images.scale(dataset.pixel_range)
     scans = {name: _Scan(pairs, limits, found.legend) for name, pairs in found.splits.items()}
     _check_left_out(scans, limits)
-    legend = _legend(found, scans)
+    legend, said = _legend(found, scans)
     check_together(legend.classes)
     splits, bare = {}, list[str]()
     for name, scan in scans.items():
         splits[name], empty = scan.split(legend, name)
         bare += empty
-    notes = [*found.notes, *(legend.notes if found.legend is None else ()), *_notes(scans, bare)]
+    notes = [*found.notes, *said, *_notes(scans, bare)]
     notes += range_notes(scans, dataset.pixel_range, sum(len(scan.pairs.images) for scan in scans.values()))
     if "test" not in splits:
         splits = _hold_out(splits["train"])
@@ -123,6 +125,7 @@ def digest(legend: Legend, splits: dict[str, Split], between: PixelRange | None 
     """sha256, hex, over the classes, what values mean, and per split in order every image with its mask; and the range
     in which 16-bit grey is read, where one was given."""
     meaning = [legend.classes, sorted(legend.values.items()), sorted(legend.colours.items())]
+    meaning += ["palettes by colour"] * legend.by_colour
     whole = hashlib.sha256(b"retort masks 1\n" + json.dumps(meaning).encode())
     whole.update(mark(between))
     for name in sorted(splits):
@@ -131,9 +134,34 @@ def digest(legend: Legend, splits: dict[str, Split], between: PixelRange | None 
     return whole.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """A mask's values, ascending, and how many pixels have each. `coloured`: they are packed colours. `palette`: the
+    packed colour of each, of a palette mask."""
+
+    coloured: bool
+    values: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    palette: NDArray[np.int32] | None
+
+    def classes(self, legend: Legend) -> list[int | None]:
+        """The class of each value; None where it is none."""
+        if self.palette is not None and legend.by_colour:
+            return legend.by_palette(self.values, self.palette)
+        known = legend.colours if self.coloured else legend.values
+        return [known.get(value) for value in self.values.tolist()]
+
+    def foreign(self, legend: Legend) -> tuple[NDArray[np.int32], bool]:
+        """What stands in the pixels that have no class, at most a million of each value, and whether it is colours."""
+        none = np.array([number is None for number in self.classes(legend)])
+        by_colour = self.palette is not None and legend.by_colour
+        shown = self.palette if by_colour and self.palette is not None else self.values
+        return np.repeat(shown[none], self.counts[none].clip(max=10**6)), self.coloured or by_colour
+
+
 @dataclass
 class _Scan:
-    """One pass over a split's pairs. `values`: of each good mask (coloured, values, how many pixels have each)."""
+    """One pass over a split's pairs. `values`: of each good mask."""
 
     pairs: Pairs
     limits: Limits
@@ -142,7 +170,7 @@ class _Scan:
     sizes: list[tuple[int, int]] = field(default_factory=list)
     gray: list[bool] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
-    values: list[tuple[bool, NDArray[np.int32], NDArray[np.int64]]] = field(default_factory=list)
+    values: list[_Values] = field(default_factory=list)
     palette: tuple[Colour, ...] | None = None
     corrupt: dict[str, str] = field(default_factory=dict)
     other_size: dict[str, str] = field(default_factory=dict)
@@ -180,7 +208,9 @@ class _Scan:
         self.sizes.append((head.height, head.width))
         self.gray.append(head.gray)
         self.digests.append(hashlib.sha256(hashlib.sha256(data).digest() + encoded).digest())
-        self.values.append((mask.coloured, *mask.counts()))
+        values, counts = mask.counts()
+        palette = mask.colours_of(values) if mask.palette is not None else None
+        self.values.append(_Values(mask.coloured, values, counts, palette))
         self.palette = self.palette or mask.palette
 
     def split(self, legend: Legend, name: str) -> tuple[Split, list[str]]:
@@ -189,7 +219,8 @@ class _Scan:
         kept = np.flatnonzero(pixels.sum(1) > 0)
         bare = [self.pairs.images.name(self.good[i]) for i in np.flatnonzero(pixels.sum(1) == 0)]
         if not len(kept):
-            refuse(f"no image of the split {name!r} has a labelled pixel", split=name)
+            remedy = "Send masks with labelled pixels, or leave this split out: then 20 % of the others are held out."
+            refuse(f"no image of the split {name!r} has a labelled pixel", remedy, split=name)
         good = np.array(self.good, np.int64)
         whole = Split(
             Picked(self.pairs.images, good), Masks(Picked(self.pairs.masks, good), legend),
@@ -201,48 +232,70 @@ class _Scan:
         """Pixels by class (n, C) and without one (n)."""
         pixels = np.zeros((len(self.good), len(legend.classes)), np.int64)
         unlabelled = np.zeros(len(self.good), np.int64)
-        for row, (coloured, values, counts) in enumerate(self.values):
-            name = self.pairs.masks.name(self.good[row])
-            known = legend.colours if coloured else legend.values
-            if not set(values.tolist()) <= set(known):
-                self._by_palette(row, legend, name, pixels, unlabelled)
-                continue
-            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                number = known[value]
+        for row, found in enumerate(self.values):
+            for number, count in zip(found.classes(legend), found.counts.tolist(), strict=True):
+                if number is None:
+                    pixels_of, coloured = found.foreign(legend)
+                    refuse_values(self.pairs.masks.name(self.good[row]), pixels_of, coloured, legend)
                 if number < 0:
                     unlabelled[row] += count
                 else:
                     pixels[row, number] += count
         return pixels, unlabelled
 
-    def _by_palette(
-        self, row: int, legend: Legend, name: str, pixels: NDArray[np.int64], unlabelled: NDArray[np.int64]
-    ) -> None:
-        """Count a mask whose values are not known: a palette mask may be read by its colours; others are refused."""
-        coloured, values, counts = self.values[row]
-        if coloured or not legend.colours:
-            known = set(legend.colours if coloured else legend.values)
-            foreign = np.isin(values, list(known), invert=True)
-            refuse_values(name, np.repeat(values[foreign], counts[foreign].clip(max=10**6)), coloured, legend)
-        numbers = Masks(self.pairs.masks, legend).classes(self.good[row])
-        pixels[row] = np.bincount(numbers[numbers >= 0], minlength=len(legend.classes))
-        unlabelled[row] = int((numbers < 0).sum())
 
-
-def _legend(found: Opened, scans: dict[str, _Scan]) -> Legend:
+def _legend(found: Opened, scans: dict[str, _Scan]) -> tuple[Legend, Sequence[str]]:
+    """What values mean, and notes on it that no file of classes gave rise to."""
     palette = scans["train"].palette
+    masks = [
+        (scan.pairs.masks.name(i), each)
+        for scan in scans.values()
+        for i, each in zip(scan.good, scan.values, strict=True)
+    ]
+    if found.legend is not None and found.legend.colours:
+        by_colour = _is_by_colour(found.legend, [each for _, each in masks])
+        return with_palette(replace(found.legend, by_colour=by_colour), palette), ()
+    clash = _clash(masks)
     if found.legend is not None:
-        return with_palette(found.legend, palette)
-    coloured = [scan for scan in scans.values() if any(each[0] for each in scan.values)]
-    if coloured:
-        which = next(i for i, each in enumerate(coloured[0].values) if each[0])
-        name = coloured[0].pairs.masks.name(coloured[0].good[which])
-        first = unpacked(int(coloured[0].values[which][1][0]))
-        refuse(f"{name} is coloured ({first} among others) and no file says what the colours mean", mask=name)
-    values = {int(value) for scan in scans.values() for each in scan.values for value in each[1]}
+        return with_palette(found.legend, palette), clash
+    for name, each in masks:
+        if each.coloured:
+            first = unpacked(int(each.values[0]))
+            refuse(f"{name} is coloured ({first} among others) and no file says what the colours mean", mask=name)
+    if clash:
+        refuse(f"{clash[0].removesuffix('.')}, and no file says what the numbers mean")
+    values = {int(value) for _, each in masks for value in each.values}
     if not values:
         check_count(0)
-    return with_palette(unnamed(values), palette)
+    legend = with_palette(unnamed(values), palette)
+    return legend, legend.notes
+
+
+def _is_by_colour(legend: Legend, masks: Iterable[_Values]) -> bool:
+    """Whether palette masks are read by colour: where a number is none of the classes, or its colour is another
+    class's. A program that makes palettes (Pillow, writers of GIF) numbers colours in its own order, in every mask
+    anew. Palettes of nothing but v -> (v, v, v) say nothing."""
+    said = {
+        pair
+        for each in masks
+        if each.palette is not None
+        for pair in zip(each.values.tolist(), each.palette.tolist(), strict=True)
+    }
+    if all(colour == packed((value, value, value)) for value, colour in said):
+        return False
+    return any(legend.colours.get(colour, legend.values.get(v)) != legend.values.get(v, -1) for v, colour in said)
+
+
+def _clash(masks: list[tuple[str, _Values]]) -> list[str]:
+    """A note on the first number that has one colour in one palette mask and another in the next."""
+    known: dict[int, tuple[int, str]] = {}
+    for name, each in masks:
+        colours = each.palette.tolist() if each.palette is not None else ()
+        for value, colour in zip(each.values.tolist(), colours, strict=False):
+            first, other = known.setdefault(value, (colour, name))
+            if first != colour:
+                return [f"Number {value} is {unpacked(first)} in the palette of {other}, {unpacked(colour)} in {name}."]
+    return []
 
 
 def _check_left_out(scans: dict[str, _Scan], limits: Limits) -> None:
@@ -287,7 +340,7 @@ def _nowhere(legend: Legend, splits: dict[str, Split]) -> list[str]:
 def _hold_out(train: Split) -> dict[str, Split]:
     kept, held_out = stratify.split(strata(train.pixels), HOLD_OUT, HOLD_OUT_SEED)
     if not len(held_out):
-        refuse("they leave no image for a test split; give more images, or a split of their own")
+        refuse("they leave no image for a test split", "Send more images, or some of them as a test split.")
     return {"train": train.pick(kept), "test": train.pick(held_out)}
 
 

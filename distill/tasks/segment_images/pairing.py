@@ -7,20 +7,21 @@ with the lists of `ImageSets`, Cityscapes' `leftImg8bit` beside `gtFine`, CamVid
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from distill.data.labelled import held_out
 from distill.data.members import Parts
-from distill.data.split_names import split_of
+from distill.data.split_names import TEST, TRAIN, UNLABELLED, VALIDATION, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File, is_junk
 
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"})
 MASKS = frozenset({
     "masks", "mask", "annotations", "annotation", "labels", "label", "segmentationclass", "segmentationclassaug",
-    "gtfine", "gt", "ground_truth", "segmentations",
+    "segmentationclasspng", "gtfine", "gt", "ground_truth", "segmentations",
 })  # fmt: skip
 _BESIDE = ("annot", "_annot", "_labels", "_masks", "_annotations", "_mask", "_label")
 _SUFFIXES = ("_gtfine_labeltrainids", "_gtfine_labelids", "_mask", "_masks", "_label", "_labels", "_gt", "_seg", "_l")
@@ -29,6 +30,7 @@ REMEDY = (
     "Put images into images/ and masks with the same names into masks/ (PNG), both below train/ and test/ where the "
     "dataset is divided; VOC's, Cityscapes' and CamVid's layouts are read too."
 )
+_HELD_OUT_FIRST = (TEST, VALIDATION, TRAIN, UNLABELLED)
 Key = tuple[str, ...]
 Lists = dict[str, list[str]]
 
@@ -74,10 +76,11 @@ def pair(files: Iterable[File], read: Callable[[File], bytes], part: bool = Fals
     if not placed.images or not placed.masks:
         missing = "images" if not placed.images else "masks"
         raise InvalidDataset(f"The dataset has no folder of {missing}.", REMEDY, {"missing": missing})
-    found = _by_list(placed, lists) if lists else _by_folder(placed)
+    found, listed = _by_list(placed, lists) if lists else (_by_folder(placed), [])
     if part:
         found = {"train": [item for items in found.values() for item in items]}
-    return _used(found, placed)
+    pairing = _used(found, placed)
+    return replace(pairing, notes=(*listed, *pairing.notes))
 
 
 def _used(found: dict[str, list[tuple[File, File | None]]], placed: _Placed) -> Pairing:
@@ -130,11 +133,27 @@ def _by_folder(placed: _Placed) -> dict[str, list[tuple[File, File | None]]]:
     return found
 
 
-def _by_list(placed: _Placed, lists: Lists) -> dict[str, list[tuple[File, File | None]]]:
-    """The images that a list names, by their stems; the others belong to no split."""
+def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, File | None]]], list[str]]:
+    """The images that a list names, by their stems; the others belong to no split. An image that several lists name is
+    held out (**our choice**). With notes on such images, and on names without an image. Raises `InvalidDataset` where
+    no name has one."""
     by_stem = {key[-1]: (image, placed.masks.get((split, key))) for (split, key), image in placed.images.items()}
-    found = {split: [by_stem.pop(stem) for stem in stems if stem in by_stem] for split, stems in lists.items()}
-    return found | ({"": list(by_stem.values())} if by_stem else {})
+    used, found, absent, twice = set[str](), dict[str, list[tuple[File, File | None]]](), list[str](), list[str]()
+    for split in sorted(lists, key=_HELD_OUT_FIRST.index):
+        stems = dict.fromkeys(name if name in by_stem else PurePosixPath(name).stem for name in lists[split])
+        absent += [stem for stem in stems if stem not in by_stem]
+        twice += [stem for stem in stems if stem in used]
+        found[split] = [by_stem[stem] for stem in stems if stem in by_stem and stem not in used]
+        used |= stems.keys()
+    if not any(found.values()):
+        remedy = "Write a file's name without its ending a line, as VOC's lists do, or leave the lists out."
+        raise InvalidDataset(
+            f"The lists of ImageSets name no image that is there: {some(absent)}.", remedy, {"names": absent[:20]}
+        )
+    others = [pair for stem, pair in by_stem.items() if stem not in used]
+    notes = [f"{len(absent)} names in the lists of ImageSets have no image: {some(absent)}."] if absent else []
+    notes += [f"{len(twice)} images are in several lists, and are held out: {some(twice)}."] if twice else []
+    return found | ({"": others} if others else {}), notes
 
 
 def _lists(files: Iterable[File], read: Callable[[File], bytes]) -> Lists:
@@ -149,8 +168,9 @@ def _lists(files: Iterable[File], read: Callable[[File], bytes]) -> Lists:
             split = "train" if name.stem == "trainval" else split_of(name.stem)
             if split and (name.stem != "trainval" or split not in there):
                 there[split] = file
-    found = {split: read(file).decode("utf-8", "replace").split("\n") for split, file in there.items()}
-    return {split: [line.split()[0] for line in lines if line.strip()] for split, lines in found.items()}
+    found = {split: read(file).decode("utf-8-sig", "replace").splitlines() for split, file in there.items()}
+    names = {split: [line.split()[0] for line in lines if line.strip()] for split, lines in found.items()}
+    return {split: [unicodedata.normalize("NFC", name) for name in each] for split, each in names.items()}
 
 
 def _place(files: Iterable[File]) -> _Placed:

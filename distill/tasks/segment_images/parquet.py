@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distill.data.columns import found as found_columns
+from distill.data.labelled import (
+    SplitColumns,
+    check_role,
+    held_out,
+    split_columns,
+    split_notes,
+    unused_columns,
+    unused_notes,
+)
 from distill.data.limits import Limits
 from distill.data.parquet import ParquetLimits, bytes_of, is_bytes, parquet_file
+from distill.data.split_names import TRAIN, UNLABELLED
 from distill.modalities.images.pack import Pack
-from distill.modalities.images.sources import Source
+from distill.modalities.images.sources import Picked, Source
 from distill.tasks.segment_images.legend import refuse
 
 IMAGE = ("image", "img", "pixel_values")
 MASK = ("annotation", "mask", "label", "labels", "segmentation", "segmentation_mask", "seg_map")
 """`label` only where it holds encoded images: elsewhere it is a class."""
+EMBED = (
+    "Write the files' bytes into the table: `dataset.with_format('arrow').map(datasets.table.embed_table_storage, "
+    "batched=True)` before `to_parquet`; or pack images/ and masks/ in a zip."
+)
 _ROWS = 32
+Sources = tuple[Source, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which columns of a file are read; `unused`: the others, row numbers left out."""
+
+    image: str
+    mask: str
+    split: SplitColumns | None
+    unused: tuple[str, ...]
 
 
 def has_masks(path: Path) -> bool:
@@ -32,17 +61,32 @@ def has_masks(path: Path) -> bool:
 
 def open_parquet(
     paths: Mapping[str, Path], limits: Limits, scratch: Path | None
-) -> dict[str, tuple[Source, Source]]:  # fmt: skip
-    """Images and masks by split; a role's path may be a folder of shards, read in name order. Raises
-    `InvalidDataset`."""
-    found = {}
+) -> tuple[dict[str, Sources], list[str]]:  # fmt: skip
+    """Images and masks by split, with notes; a role's path may be a folder of shards, read in name order. A split
+    column divides a file that is the whole. Raises `InvalidDataset`."""
+    found, notes = dict[str, Sources](), list[str]()
     for role, path in paths.items():
+        splits, unused = list[str](), dict[str, None]()
         with Pack(scratch) as images, Pack(scratch) as masks:
             for shard in _shards(path):
-                _read(shard, images, masks, limits)
+                unused |= dict.fromkeys(_read(shard, role, splits, images, masks, limits))
                 _check_ratio(images.total_bytes + masks.total_bytes, path, limits)
-            found["train" if role == "all" else role] = (images.finish(), masks.finish())
-    return {split: found[split] for split in sorted(found, reverse=True)}
+            sources = (images.finish(), masks.finish())
+        notes += unused_notes(tuple(unused))
+        if role == "all":
+            notes += split_notes(Counter(splits))
+        found |= _divided(sources, splits) if role == "all" else {role: sources}
+    return {split: found[split] for split in sorted(found, reverse=True)}, notes
+
+
+def _divided(sources: Sources, splits: Sequence[str]) -> dict[str, Sources]:
+    if set(splits) == {TRAIN}:
+        return {TRAIN: sources}
+    if TRAIN not in splits:
+        refuse("no row is of the split train", "Send rows of the split train.", splits=sorted(set(splits)))
+    said, images, masks = np.array([split for split in splits if split != UNLABELLED]), *sources
+    rows = {split: np.flatnonzero(said == name) for name, split in held_out(splits).items()}
+    return {split: (Picked(images, those), Picked(masks, those)) for split, those in rows.items()}
 
 
 def _shards(path: Path) -> list[Path]:
@@ -51,39 +95,80 @@ def _shards(path: Path) -> list[Path]:
 
 def _column(schema: Any, wanted: tuple[str, ...]) -> str | None:
     """The first of the names whose column holds encoded bytes."""
-    return next((n for n in wanted if n in schema.names and is_bytes(bytes_of(schema.field(n).type))), None)
+    names = found_columns(schema.names, wanted)
+    return next((name for name in names if is_bytes(bytes_of(schema.field(name).type))), None)
 
 
-def _read(shard: Path, images: Pack, masks: Pack, limits: Limits) -> None:
+def _read(shard: Path, role: str, splits: list[str], images: Pack, masks: Pack, limits: Limits) -> tuple[str, ...]:
+    """Add a file's rows; gives the columns that nothing was read from."""
     with parquet_file(shard, ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)) as file:
-        for image, mask in _rows(file):
-            row = len(images)
-            if image is None or mask is None:
-                refuse(f"row {row} has no {'image' if image is None else 'mask'}", row=row)
-            if max(len(image), len(mask)) > limits.file_bytes:
-                refuse(f"row {row} has {max(len(image), len(mask)):,} bytes", row=row)
-            images.add(image, f"row {row}")
-            masks.add(mask, f"the mask of row {row}")
+        columns = _columns(file)
+        for number, (image, mask, row) in enumerate(_rows(file, columns)):
+            split = columns.split.read(row, number, shard.name) if columns.split else TRAIN
+            check_role(role, split if columns.split else None, number, shard.name)
+            splits.append(split)
+            if split == UNLABELLED:
+                continue
+            images.add(_content(image, "image", number, limits), f"row {len(images)}")
+            masks.add(_content(mask, "mask", number, limits), f"the mask of row {len(masks)}")
+        return columns.unused
 
 
-def _rows(file: Any) -> Iterator[tuple[bytes | None, bytes | None]]:
+def _columns(file: Any) -> _Columns:
     schema = file.schema_arrow
     image, mask = _column(schema, IMAGE), _column(schema, MASK)
     if image is None or mask is None:
-        refuse(f"the parquet file needs columns `image` and `annotation` or `mask` (its columns: {schema.names[:10]})")
-    leaves = [f"{name}.bytes" if pa.types.is_struct(schema.field(name).type) else name for name in (image, mask)]
-    for batch in file.iter_batches(batch_size=_ROWS, columns=leaves):
-        yield from zip(_bytes(batch.column(image)), _bytes(batch.column(mask)), strict=True)
+        what = f"the parquet file needs columns `image` and `annotation` or `mask` (its columns: {schema.names[:10]})"
+        refuse(what, "Name the column of encoded images `image`, that of encoded masks `mask`.")
+    plain = [
+        name for name in schema.names if name not in (image, mask) and not pa.types.is_nested(schema.field(name).type)
+    ]
+    first = next(file.iter_batches(batch_size=1, columns=plain), None) if plain else None
+    rows = first.to_pylist() if first is not None else []
+    split = split_columns(plain, rows[0] if rows else {})
+    return _Columns(image, mask, split, unused_columns(schema.names, (image, mask), split))
 
 
-def _bytes(column: Any) -> list[bytes | None]:
-    column = column.field("bytes") if pa.types.is_struct(column.type) else column
-    found: list[bytes | None] = column.to_pylist()
-    return found
+def _rows(file: Any, columns: _Columns) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+    """Each row's image and mask, as (bytes, path), and its split columns."""
+    said = [name for name in (columns.split.name, *columns.split.flags) if name] if columns.split else []
+    schema = file.schema_arrow
+    leaves = [leaf for name in (columns.image, columns.mask) for leaf in _leaves(name, schema.field(name).type)]
+    for batch in file.iter_batches(batch_size=_ROWS, columns=[*leaves, *said]):
+        values = {name: batch.column(name).to_pylist() for name in said}
+        pairs = zip(_cells(batch.column(columns.image)), _cells(batch.column(columns.mask)), strict=True)
+        for i, (image, mask) in enumerate(pairs):
+            yield image, mask, {name: values[name][i] for name in said}
+
+
+def _leaves(name: str, kind: Any) -> list[str]:
+    if not pa.types.is_struct(kind):
+        return [name]
+    return [f"{name}.{field}" for field in ("bytes", "path") if kind.get_field_index(field) >= 0]
+
+
+def _cells(column: Any) -> list[tuple[bytes | None, str | None]]:
+    """(bytes, path) of each row."""
+    if not pa.types.is_struct(column.type):
+        return [(data, None) for data in column.to_pylist()]
+    return [((row or {}).get("bytes"), (row or {}).get("path")) for row in column.to_pylist()]
+
+
+def _content(cell: tuple[bytes | None, str | None], what: str, row: int, limits: Limits) -> bytes:
+    data, path = cell
+    if data is None and path:
+        refuse(f"row {row} has only the path {path[:200]!r} of its {what}, no bytes", EMBED, row=row)
+    if data is None:
+        refuse(f"row {row} has no {what}", f"Remove the rows without {what} and write the file again.", row=row)
+    if len(data) > limits.file_bytes:
+        refuse(f"the {what} of row {row} has {len(data):,} bytes", "Scale it down.", row=row)
+    return data
 
 
 def _check_ratio(total: int, path: Path, limits: Limits) -> None:
     """Dictionary encoding writes an image once however many rows have it."""
     on_disk = sum(shard.stat().st_size for shard in _shards(path))
     if total > limits.ratio_free_bytes and total > limits.ratio * on_disk:
-        refuse(f"its images have more than {limits.ratio:g} times its size", ratio=limits.ratio)
+        refuse(
+            f"its images have more than {limits.ratio:g} times its size", "Write each image once.", ratio=limits.ratio
+        )

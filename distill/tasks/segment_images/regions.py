@@ -1,7 +1,7 @@
 """The rows of a Q curve for masks: one class's region in one image, read off a layer's map.
 
-**Our choice** (METHODS leaves dense tasks open): a sample of the Q metric is a region, the pixels of one class in one
-image. Its row is the mean of the feature over the mask, scaled to the feature's size by area:
+**Our choice** (arXiv 2511.14981 leaves dense tasks open): a sample of the Q metric is a region, the pixels of one
+class in one image. Its row is the mean of the feature over the mask, scaled to the feature's size by area:
 
     row = sum_p a_p F[:, p] / sum_p a_p,    a_p = share of the class in the cell p of the map
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
@@ -73,8 +75,17 @@ class Segmenter:
             found = F.interpolate(found, size=size, mode="bilinear", align_corners=False)
         return found[0]
 
-    def predict(self, picture: Picture) -> PredictedMask:
-        """The mask of one picture. Raises `InvalidDataset` for a file that is no image."""
+    @overload
+    def predict(self, pictures: Picture) -> PredictedMask: ...  # type: ignore[overload-overlap] # a str is one path
+
+    @overload
+    def predict(self, pictures: Iterable[Picture]) -> list[PredictedMask]: ...
+
+    def predict(self, pictures: Picture | Iterable[Picture]) -> PredictedMask | list[PredictedMask]:
+        """The mask of a picture, or a list of masks of several. Raises `InvalidDataset` for a file that is no image."""
+        return self._mask(pictures) if isinstance(pictures, Picture) else [self._mask(each) for each in pictures]
+
+    def _mask(self, picture: Picture) -> PredictedMask:
         return PredictedMask(self.logits(picture).argmax(0).numpy().astype(np.int16), self.classes, self.palette)
 
 

@@ -3265,6 +3265,13 @@ export interface components {
              */
             per_class: string;
             /**
+             * Counted
+             * @description What the number `n` of each class there counts.
+             * @example images
+             * @example pixels
+             */
+            counted: string;
+            /**
              * Settings
              * @description Fields of a job's config that not every task has and this one has.
              * @example [

@@ -5,7 +5,7 @@ import { bytes, digest } from "../lib/format";
 import { curlDownload } from "../lib/snippets";
 import { Copy } from "./Copy";
 import { DownloadButton } from "./DownloadButton";
-import { Loading } from "./Layout";
+import { Loading, Wide } from "./Layout";
 import { Problem } from "./Problem";
 
 export function Artifacts({ job, artifacts: { data, problem, reload } }: { job: Job; artifacts: Polled<{ items: Artifact[] }> }) {
@@ -15,7 +15,7 @@ export function Artifacts({ job, artifacts: { data, problem, reload } }: { job: 
     return <p className="none">{job.finished_at ? "This job made no files." : "Files appear here once they are verified in the store."}</p>;
   }
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Artifacts">
+    <Wide label="Artifacts">
       <table className="plain">
         <thead>
           <tr>
@@ -47,6 +47,6 @@ export function Artifacts({ job, artifacts: { data, problem, reload } }: { job: 
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }

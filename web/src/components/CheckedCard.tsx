@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import type { DryRun } from "../api/types";
 import { bytes, duration } from "../lib/format";
 import { Facts } from "./Layout";
+import { Warnings } from "./Warnings";
 
 type Figure = DryRun["estimates"]["minutes"];
 
@@ -19,6 +20,7 @@ export function CheckedCard({ checked }: { checked: DryRun }) {
       <p>
         <b>This job would be accepted.</b> Nothing was queued.
       </p>
+      <Warnings job={checked} />
       <Facts
         facts={[
           ["Student", <code>{checked.student.name}</code>],

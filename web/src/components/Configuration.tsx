@@ -6,6 +6,7 @@ import { usePoll } from "../hooks/usePoll";
 import { title } from "../lib/jobs";
 import { settings, type Setting, shownValue } from "../lib/settings";
 import { Copy } from "./Copy";
+import { Wide } from "./Layout";
 import { Problem } from "./Problem";
 
 /** What was asked for, what it became, and why; or how it differs from another job. */
@@ -41,20 +42,22 @@ export function Configuration({ job }: { job: Job }) {
 function Resolved({ job }: { job: Job }) {
   const rows = settings(job);
   return (
-    <table className="plain settings">
-      <thead>
-        <tr>
-          <th scope="col">Setting</th>
-          <th scope="col">Value</th>
-          <th scope="col">Why</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <Row key={row.name} row={row} />
-        ))}
-      </tbody>
-    </table>
+    <Wide label="Settings as resolved">
+      <table className="plain settings">
+        <thead>
+          <tr>
+            <th scope="col">Setting</th>
+            <th scope="col">Value</th>
+            <th scope="col">Why</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.name} row={row} />
+          ))}
+        </tbody>
+      </table>
+    </Wide>
   );
 }
 
@@ -81,29 +84,31 @@ function Difference({ job, other }: { job: Job; other: Job }) {
   const differing = names.filter((name) => shownValue(values.get(name)) !== shownValue(theirs.get(name)));
   if (differing.length === 0) return <p className="none">Every setting is the same.</p>;
   return (
-    <table className="plain settings">
-      <thead>
-        <tr>
-          <th scope="col">Setting</th>
-          <th scope="col">This job</th>
-          <th scope="col">{title(other)}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {differing.map((name) => (
-          <tr key={name}>
-            <th scope="row">
-              <code>{name}</code>
-            </th>
-            <td>
-              <code>{shownValue(values.get(name))}</code>
-            </td>
-            <td>
-              <code>{shownValue(theirs.get(name))}</code>
-            </td>
+    <Wide label="Settings that differ">
+      <table className="plain settings">
+        <thead>
+          <tr>
+            <th scope="col">Setting</th>
+            <th scope="col">This job</th>
+            <th scope="col">{title(other)}</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {differing.map((name) => (
+            <tr key={name}>
+              <th scope="row">
+                <code>{name}</code>
+              </th>
+              <td>
+                <code>{shownValue(values.get(name))}</code>
+              </td>
+              <td>
+                <code>{shownValue(theirs.get(name))}</code>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Wide>
   );
 }

@@ -11,7 +11,7 @@ import { count, figure } from "../lib/format";
 import { title } from "../lib/jobs";
 import type { History } from "../live/history";
 import type { Kept } from "../hooks/useKeptCurve";
-import { Card, Heads, Loading } from "./Layout";
+import { Card, Heads, Loading, Wide } from "./Layout";
 import { Problem } from "./Problem";
 import { Prose } from "./Prose";
 import { useTry } from "./Toasts";
@@ -127,30 +127,32 @@ function Pairs({ history: { selection, layers } }: { history: History }) {
   return (
     <div className="pairs">
       <h3>Distilled pairs</h3>
-      <table className="plain">
-        <thead>
-          <tr>
-            <th scope="col">Teacher layer</th>
-            <th scope="col">Student layer</th>
-            <th scope="col" className="numbers">
-              Q
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {selection.teacher_layers.map((name, at) => (
-            <tr key={name}>
-              <td>
-                <code>{name}</code>
-              </td>
-              <td>
-                <code>{selection.student_layers[at]}</code>
-              </td>
-              <td className="numbers">{figure(layers.find((layer) => layer.name === name)?.quality)}</td>
+      <Wide label="Distilled pairs">
+        <table className="plain">
+          <thead>
+            <tr>
+              <th scope="col">Teacher layer</th>
+              <th scope="col">Student layer</th>
+              <th scope="col" className="numbers">
+                Q
+              </th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {selection.teacher_layers.map((name, at) => (
+              <tr key={name}>
+                <td>
+                  <code>{name}</code>
+                </td>
+                <td>
+                  <code>{selection.student_layers[at]}</code>
+                </td>
+                <td className="numbers">{figure(layers.find((layer) => layer.name === name)?.quality)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Wide>
       {selection.reason && (
         <p className="muted small">
           <Prose text={selection.reason} />
@@ -162,7 +164,7 @@ function Pairs({ history: { selection, layers } }: { history: History }) {
 
 function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[] }) {
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Q curve as a table">
+    <Wide label="Q curve as a table">
       <table className="plain">
         <Heads names={["Layer", "Kind", "Shape", "Depth", "Q", "S", "I", "E", "Chosen"]} />
         <tbody>
@@ -183,6 +185,6 @@ function CurveTable({ layers, chosen }: { layers: CurvePoint[]; chosen: number[]
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }

@@ -4,7 +4,7 @@ import { useNow } from "../hooks/useNow";
 import { usePoll } from "../hooks/usePoll";
 import { ago, clock } from "../lib/format";
 import { Link } from "../router";
-import { Loading } from "./Layout";
+import { Loading, Wide } from "./Layout";
 import { Problem } from "./Problem";
 import { useTry } from "./Toasts";
 
@@ -19,7 +19,7 @@ export function Deliveries({ webhook }: { webhook: string }) {
   if (!data) return problem ? <Problem error={problem} onRetry={reload} /> : <Loading what="deliveries" />;
   if (data.items.length === 0) return <p className="muted small">Nothing has been sent yet.</p>;
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Deliveries">
+    <Wide label="Deliveries">
       <table className="plain">
         <thead>
           <tr>
@@ -49,7 +49,7 @@ export function Deliveries({ webhook }: { webhook: string }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }
 

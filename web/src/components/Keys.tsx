@@ -10,7 +10,7 @@ import { usePoll } from "../hooks/usePoll";
 import { ago, clock, MISSING } from "../lib/format";
 import { Copy } from "./Copy";
 import { DeleteButton } from "./DeleteButton";
-import { Card } from "./Layout";
+import { Card, Wide } from "./Layout";
 import { Problem } from "./Problem";
 import { useTry } from "./Toasts";
 
@@ -56,7 +56,7 @@ export function Keys() {
 function List({ keys, onRevoked }: { keys: Key[]; onRevoked: () => void }) {
   const now = useNow();
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="API keys">
+    <Wide label="API keys">
       <table className="plain">
         <thead>
           <tr>
@@ -93,7 +93,7 @@ function List({ keys, onRevoked }: { keys: Key[]; onRevoked: () => void }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }
 

@@ -121,3 +121,12 @@ export function Bar({ fraction, label }: { fraction: number; label: string }) {
     </span>
   );
 }
+
+/** A table that may be wider than a phone: it scrolls within itself, by the keyboard too. */
+export function Wide({ label, className = "", children }: { label: string; className?: string; children: ReactNode }) {
+  return (
+    <div className={`scroll ${className}`.trim()} tabIndex={0} role="region" aria-label={label}>
+      {children}
+    </div>
+  );
+}

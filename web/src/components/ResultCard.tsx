@@ -5,7 +5,7 @@ import { csv } from "../lib/csv";
 import { save } from "../lib/download";
 import { bare, bytes, count, figure, MISSING, percent, short, words } from "../lib/format";
 import { capital, named, samplesOf, shown, studentFile } from "../lib/tasks";
-import { Card } from "./Layout";
+import { Card, Wide } from "./Layout";
 import { DownloadButton } from "./DownloadButton";
 import { Prose } from "./Prose";
 
@@ -67,7 +67,7 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
         </p>
       )}
       {result.differences.length > 0 && <Differences found={result.differences} />}
-      <div className="scroll" tabIndex={0} role="region" aria-label="Result">
+      <Wide label="Result">
         <table className="plain results">
           <thead>
             <tr>
@@ -100,7 +100,7 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
       <p className="muted small">
         Ranges are 95 % intervals on the untouched test set.
         {result.columns[0]?.latencyNote ? ` Latency on ${result.columns[0].latencyNote}.` : ""}
@@ -113,25 +113,27 @@ export function ResultCard({ job, result }: { job: Job; result: Result }) {
 /** What keeps the comparison from being one of like with like, setting by setting. */
 function Differences({ found }: { found: Differing[] }) {
   return (
-    <table className="plain differences">
-      <caption className="small">How the comparison differs</caption>
-      <thead>
-        <tr>
-          <th scope="col">Setting</th>
-          <th scope="col">Student</th>
-          <th scope="col">Comparison</th>
-        </tr>
-      </thead>
-      <tbody>
-        {found.map(({ field, ours, theirs }) => (
-          <tr key={field}>
-            <th scope="row">{words(field)}</th>
-            <td>{ours}</td>
-            <td>{theirs}</td>
+    <Wide label="How the comparison differs">
+      <table className="plain differences">
+        <caption className="small">How the comparison differs</caption>
+        <thead>
+          <tr>
+            <th scope="col">Setting</th>
+            <th scope="col">Student</th>
+            <th scope="col">Comparison</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {found.map(({ field, ours, theirs }) => (
+            <tr key={field}>
+              <th scope="row">{words(field)}</th>
+              <td>{ours}</td>
+              <td>{theirs}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Wide>
   );
 }
 

@@ -6,7 +6,7 @@ import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
 import { count, MISSING, percent } from "../lib/format";
 import { capital, named, samplesOf } from "../lib/tasks";
-import { Card } from "./Layout";
+import { Card, Wide } from "./Layout";
 
 const REPORT = "report.json";
 const EXAMPLES = "examples.webp";
@@ -26,7 +26,7 @@ export function TestedCard({ job }: { job: Job }) {
   if (!byClass && !picture) return null;
   return (
     <Card title={byClass ? `${capital(task.per_class)} by class` : "Test samples"} aside={<span className="muted">on the untouched test set</span>}>
-      {byClass && <ByClass figures={found} />}
+      {byClass && <ByClass figures={found} counted={task.counted ?? "n"} />}
       {picture && (
         <figure className="shown">
           <img src={picture} alt={`Test ${samplesOf(task)} with their labels and what the networks say`} />
@@ -43,15 +43,15 @@ async function load(path: string | null): Promise<Figures | null> {
   return answer.ok ? readFigures(await answer.json()) : null;
 }
 
-function ByClass({ figures: { columns, classes } }: { figures: Figures }) {
+function ByClass({ figures: { columns, classes }, counted }: { figures: Figures; counted: string }) {
   return (
     <>
-      <div className="scroll" tabIndex={0} role="region" aria-label="By class">
+      <Wide label="By class">
         <table className="plain results">
           <thead>
             <tr>
               <th scope="col">Class</th>
-              <th scope="col">n</th>
+              <th scope="col">{capital(counted)}</th>
               {columns.map((title) => (
                 <th key={title} scope="col" className={title === "Student" ? "mine" : undefined}>
                   {title}
@@ -73,7 +73,7 @@ function ByClass({ figures: { columns, classes } }: { figures: Figures }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
       {classes.length > SHOWN && <p className="muted small">The first {SHOWN} of {count(classes.length)} classes; report.json has all.</p>}
     </>
   );

@@ -1,7 +1,8 @@
 import type { Job } from "../api/types";
 import { Prose } from "./Prose";
 
-/** What the run found to be probably wrong, before hours of training. A service of an earlier release says nothing. */
+/** What is probably wrong, before hours of training: of a run, or of a job that was only checked. A service of an earlier
+ * release says nothing. */
 export function Warnings({ job }: { job: Pick<Job, "warnings"> }) {
   return (job.warnings ?? []).map(({ code, message, remedy }) => (
     <p key={code} className="verdict tone-warn" role="alert">

@@ -35,15 +35,17 @@ test("a teacher's layers are read from its report, and a report without them is 
 
 const figure = (value: number) => ({ value, low: value / 2, high: value * 2, basis: `from ${value}` });
 
-test("a dry run says what the job will take, on what ground, and what is not known", () => {
+test("a dry run says what the job will take, on what ground, what is not known, and what is probably wrong", () => {
   const estimates = { minutes: figure(10), memory_bytes: figure(2e9), disk_bytes: null, notes: ["Time in the queue is not included."] };
-  const checked = { valid: true, config: { epochs: 3, max_steps: null }, student: { name: "retort:resnet8", options: {} }, teacher: null, dataset: "d", input_bytes: 5, estimates };
+  const warnings = [{ code: "preprocessing_assumed", message: "The teacher's normalisation is assumed.", remedy: "Register it with its own.", details: {} }];
+  const checked = { valid: true, config: { epochs: 3, max_steps: null }, student: { name: "retort:resnet8", options: {} }, teacher: null, dataset: "d", input_bytes: 5, estimates, warnings };
   render(<CheckedCard checked={checked as unknown as DryRun} />);
   expect(screen.getByText("about 10 min 00 s (5 min 00 s to 20 min 00 s)")).toBeTruthy();
   expect(screen.getByText("about 2.0 GB (1.0 GB to 4.0 GB)")).toBeTruthy();
   expect(screen.queryByText("Disk")).toBeNull();
   expect(screen.getByText("Memory: from 2000000000.")).toBeTruthy();
   expect(screen.getByText("Time in the queue is not included.")).toBeTruthy();
+  expect(screen.getByRole("alert").textContent).toBe("The teacher's normalisation is assumed. Register it with its own.");
 });
 
 test("storage is shown by kind, and as a share where there is a quota", () => {

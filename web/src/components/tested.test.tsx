@@ -42,6 +42,7 @@ test("a segmentation job shows IoU by class and test images side by side", async
   expect(await screen.findByText("IoU by class")).toBeTruthy();
   const row = screen.getByRole("rowheader", { name: "road" }).closest("tr")!;
   expect(within(row).getByText("80.0 %")).toBeTruthy();
+  expect(screen.getByRole("columnheader", { name: "Pixels" })).toBeTruthy();
   expect((await screen.findByRole<HTMLImageElement>("img")).src).toBe("blob:shown");
 });
 

@@ -9,7 +9,7 @@ import { type Overlay, OverlayChart } from "../charts/OverlayChart";
 import { FIELDS, type Field } from "../charts/QCurvePicture";
 import { Icon } from "../components/Icon";
 import { JobPicker } from "../components/JobPicker";
-import { Card, Loading, Page } from "../components/Layout";
+import { Card, Loading, Page, Wide } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { costRows, metricRow } from "../components/ResultCard";
 import { Status } from "../components/Status";
@@ -162,7 +162,7 @@ function Results({ jobs }: { jobs: Job[] }) {
         </>
       }
     >
-      <div className="scroll" tabIndex={0} role="region" aria-label="Results">
+      <Wide label="Results">
         <table className="plain results">
           <thead>
             <tr>
@@ -185,7 +185,7 @@ function Results({ jobs }: { jobs: Job[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
     </Card>
   );
 }
@@ -200,7 +200,7 @@ function Settings({ jobs }: { jobs: Job[] }) {
       {differing.length === 0 ? (
         <p className="none">Every setting is the same.</p>
       ) : (
-        <div className="scroll" tabIndex={0} role="region" aria-label="Settings that differ">
+        <Wide label="Settings that differ">
           <table className="plain settings">
             <thead>
               <tr>
@@ -227,7 +227,7 @@ function Settings({ jobs }: { jobs: Job[] }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Wide>
       )}
     </Card>
   );

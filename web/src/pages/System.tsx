@@ -3,7 +3,7 @@ import { fromAnswer } from "../api/problem";
 import type { Ready, Status as StatusName, System as SystemData } from "../api/types";
 import { Isolation } from "../components/Isolation";
 import { Keys } from "../components/Keys";
-import { Card, Facts, Loading, Page } from "../components/Layout";
+import { Card, Facts, Loading, Page, Wide } from "../components/Layout";
 import { Problem } from "../components/Problem";
 import { Status } from "../components/Status";
 import { Storage } from "../components/Storage";
@@ -127,7 +127,7 @@ function Workers({ system }: { system: SystemData }) {
   const slots = system.workers.reduce((sum, worker) => sum + worker.slots, 0);
   return (
     <Card title="Workers" aside={<span className="muted">{slots === 1 ? "1 slot" : `${slots} slots`} in all</span>}>
-      <div className="scroll" tabIndex={0} role="region" aria-label="Workers">
+      <Wide label="Workers">
         <table className="plain">
           <thead>
             <tr>
@@ -159,7 +159,7 @@ function Workers({ system }: { system: SystemData }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
     </Card>
   );
 }

@@ -4,7 +4,7 @@ import { api, unwrap } from "../api/client";
 import { DeleteButton } from "../components/DeleteButton";
 import { ErrorNote } from "../components/ErrorNote";
 import { Digest } from "../components/Inputs";
-import { Card, Facts, Labels, Loading, Page } from "../components/Layout";
+import { Card, Facts, Labels, Loading, Page, Wide } from "../components/Layout";
 import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
 import { Readiness, Status } from "../components/Status";
@@ -99,7 +99,7 @@ function Layers({ found }: { found: TeacherFindings }) {
     <Card title="Layers" aside={<span className="muted">{found.layers.length} that can be distilled</span>}>
       {found.note && <p className="muted">{found.note}</p>}
       {found.layers.length > 0 && (
-        <div className="scroll layers" tabIndex={0} role="region" aria-label="Layers">
+        <Wide label="Layers" className="layers">
           <table className="plain">
             <thead>
               <tr>
@@ -127,7 +127,7 @@ function Layers({ found }: { found: TeacherFindings }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Wide>
       )}
     </Card>
   );

@@ -1,0 +1,90 @@
+"""Decides what a training leaves to `auto`; a training that goes on takes what was decided when it began."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from distill.training import cache, distributed
+from distill.training.head import fits
+from distill.training.mode import Mode
+from distill.training.plan import Resolved, check_same
+from distill.training.probe import Example, choose
+from distill.training.schedule import peak_learning_rate, taken_learning_rate
+from distill.training.training import Training
+from distill.types import DistillConfig
+
+
+def resolve(training: Training) -> Resolved:
+    """Replace every `auto`, with the reason for each choice. Several processes follow the first."""
+    config, recipe = training.config, training.recipe
+    example = training.example()
+    choice = distributed.agree(lambda: choose(recipe, example, config, training.device, training.length.total_steps))
+    place = distributed.agree(lambda: _cache_plan(training, choice.teacher, example, config.cache_teacher))
+    rate, why = _learning_rate(training)
+    backbone, why_backbone = _backbone_learning_rate(training, rate)
+    fitting, why_fit = fits(config.fit_head, recipe.answer)
+    reasons = choice.reasons | {
+        "fit_head": why_fit,
+        "learning_rate": why,
+        "device": _device_reason(config, training.device),
+        "cache_teacher": f"{place.place}: {place.reason}",
+    }
+    return Resolved(
+        config, rate, str(training.device), choice.student, choice.teacher, place.place, reasons | why_backbone,
+        torch.get_num_threads(), fitting, backbone,
+    )  # fmt: skip
+
+
+def resume(training: Training, saved: dict[str, Any]) -> Resolved:
+    """The choices of the checkpoint `saved`. Only the place of the cached targets, which changes no number, follows the
+    new machine. Raises `InvalidConfig` for a checkpoint of another configuration."""
+    before = Resolved.from_dict(json.loads(saved["resolved"]))
+    check_same(training.config, before.given)
+    reasons = before.reasons | {"resume": f"continued at step {saved['step']} with the choices made then"}
+    torch.set_num_threads(before.threads)
+    place = before.cache
+    if place != "live":
+        example = training.example()
+        plan = distributed.agree(lambda: cache.continued(_cache_plan(training, before.teacher, example, True)))
+        place, reasons["cache_teacher"] = plan.place, f"{plan.place}: {plan.reason}"
+    return replace(before, given=training.config, device=str(training.device), cache=place, reasons=reasons)
+
+
+def _learning_rate(training: Training) -> tuple[float, str]:
+    if training.config.learning_rate != "auto":
+        return training.config.learning_rate, "given"
+    return training.data.peak or peak_learning_rate(training.recipe.student)
+
+
+def _backbone_learning_rate(training: Training, rate: float) -> tuple[float | None, dict[str, str]]:
+    asked = training.config.backbone_learning_rate
+    if not training.data.taken:
+        return None, {}
+    if asked != "auto":
+        return asked, {"backbone_learning_rate": "given"}
+    return taken_learning_rate(rate)
+
+
+def _cache_plan(training: Training, mode: Mode, example: Example, wanted: bool | str) -> cache.Plan:
+    targets = cache.Teacher(training.recipe, mode, training.device)(example.teacher)
+    training.folder.mkdir(parents=True, exist_ok=True)
+    return cache.plan(
+        wanted,
+        augmented=training.config.augmentation != "none",
+        passes=training.length.passes,
+        sample_bytes=cache.bytes_per_sample(targets, training.data.packing),
+        samples=training.data.size,
+        memory_bytes=training.config.cache_memory_bytes,
+        disk_bytes=cache.disk_budget(training.folder),
+        device_bytes=cache.device_budget(training.device),
+    )
+
+
+def _device_reason(config: DistillConfig, device: torch.device) -> str:
+    if config.device != "auto":
+        return "given"
+    return "a CUDA device is available" if device.type == "cuda" else "no CUDA device is available"

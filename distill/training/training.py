@@ -1,0 +1,87 @@
+"""One training from its first decision to its last step: what each phase reads, and what it leaves for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.control import Control
+from distill.recipe_parts.base import Recipe
+from distill.training import distributed
+from distill.training.cache import Cache, Teacher
+from distill.training.data import Order, Source, TrainData
+from distill.training.plan import Length, Resolved, length
+from distill.training.probe import Example
+from distill.training.targets import Targets
+from distill.types import DistillConfig
+
+AS_THEY_ARE: dict[str, Any] = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
+"""Every sample once, unchanged, for one process."""
+
+
+@dataclass
+class Training:
+    """Given: `recipe`, trained in place; `data`; `config`; `folder` of the checkpoints; `control`; `device`; `carry`
+    (JSON that travels in every checkpoint); `norms`, which measures the watched layers on a batch. Left by the phases:
+    `resolved`, every `auto` replaced; `targets`, what the teacher says of a batch."""
+
+    recipe: Recipe
+    data: TrainData
+    config: DistillConfig
+    folder: Path
+    control: Control
+    device: torch.device
+    carry: dict[str, Any]
+    norms: Callable[[Any], dict[str, Any]] | None = None
+    resolved: Resolved = field(init=False)
+    targets: Targets = field(init=False)
+
+    @cached_property
+    def length(self) -> Length:
+        return length(self.config, self.source().batches_per_epoch)
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes checkpoints: one of several does."""
+        return distributed.rank() == 0
+
+    def order(self, **changes: Any) -> Order:
+        """How the training samples come, with `changes`."""
+        order = Order(
+            batch_size=self.config.batch_size, device=self.device, shuffle=True,
+            drop_last=self.data.size >= self.config.batch_size, teacher=self.recipe.teacher is not None,
+            augment=self.config.augmentation != "none", rank=distributed.rank(), world=distributed.world(),
+        )  # fmt: skip
+        return replace(order, **changes)
+
+    def source(self, **changes: Any) -> Source:
+        """Training samples."""
+        return self.data.open_train(self.order(**changes))
+
+    @cached_property
+    def training_source(self) -> Source:
+        """What the loop trains on: without the teacher's inputs where its targets are known."""
+        return self.source(teacher=self.recipe.teacher is not None and self.targets.store is None)
+
+    @cached_property
+    def validation_source(self) -> Source:
+        return self.data.open_validation(self.order(shuffle=False, **AS_THEY_ARE))
+
+    def example(self) -> Example:
+        """The first batch."""
+        batch = next(iter(self.source().epoch(0)))
+        return Example(batch.student, batch.teacher, batch.labels)
+
+    def teacher(self) -> Teacher:
+        return Teacher(self.recipe, self.resolved.teacher, self.device)
+
+    def cache(self) -> Cache:
+        """An empty cache for the teacher's targets of this process."""
+        folder = self.folder / ("cache" if distributed.world() == 1 else f"cache-{distributed.rank()}")
+        indices = torch.as_tensor(self.data.indices)
+        return Cache(self.resolved.cache, indices, folder, self.device, self.data.packing)
