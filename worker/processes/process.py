@@ -104,7 +104,7 @@ class TrainerProcess:
                 time.sleep(0.02)
             family += descendants(self.pid)
         self._signal(signal.SIGKILL)
-        if left := kill_all(self._mark, self.pid, known=family, user=self._user and self._user.number):
+        if left := kill_all(self._mark, self.pid, known=family, user=self._user.number if self._user else None):
             log.error("processes %s of %s do not die", left, self._mark)
         self._reap()
 
