@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.models import small
+from distill.models.fpn import backbone_of
 from distill.models.names import FPN, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
@@ -74,7 +75,7 @@ def pin(architecture: Architecture, image_size: Size) -> Architecture:
     """The architecture with `image_size` among its options where its tensors' shapes depend on it, so that it can be
     built again from itself alone. Options that are already there win."""
     name = resolve(architecture.name)
-    option = size_option(name)
+    option = size_option(architecture)
     if image_size is None or option is None or option in architecture.options:
         return architecture
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -85,12 +86,15 @@ def pin(architecture: Architecture, image_size: Size) -> Architecture:
     return architecture.model_copy(update={"options": architecture.options | {option: height}})
 
 
-def size_option(name: Name) -> str | None:
-    """The option that holds the input's side where parameters depend on it, else None."""
-    if name.library == "timm":
+def size_option(architecture: Architecture) -> str | None:
+    """The option that holds the input's side where parameters depend on it, of the network or of the backbone under a
+    pyramid; else None."""
+    name = resolve(architecture.name)
+    if name.library == "timm" or name.name == FPN:
         import timm  # here: names.py says why
 
-        config = timm.get_pretrained_cfg(name.name, allow_unregistered=True)
+        timms = name.name if name.library == "timm" else backbone_of(architecture.options)
+        config = timm.get_pretrained_cfg(timms, allow_unregistered=True)
         return "img_size" if config is not None and config.fixed_input_size else None
     if name.library == "torchvision" and name.name.startswith("vit_"):
         return "image_size"

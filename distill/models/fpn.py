@@ -45,7 +45,7 @@ class Decoder(nn.Module):
 class FPN(nn.Module):
     """(n, in_channels, h, w) -> logits (n, num_classes, h, w), bilinearly upsampled from the finest level.
 
-    Everything passes `decoder`'s output, so a recipe whose head learns from detached features distils up to it.
+    No connection bypasses `decoder`, so a recipe whose head learns from detached features distils up to it.
     """
 
     def __init__(self, backbone: nn.Module, num_classes: int, width: int) -> None:
@@ -53,9 +53,13 @@ class FPN(nn.Module):
         self.backbone = backbone
         self.decoder = Decoder(backbone.feature_info.channels(), width)  # type: ignore[operator, union-attr]
         self.head = nn.Conv2d(width, num_classes, 1)
+        self.channels_at_the_end = backbone.output_fmt == "NHWC"  # as Swin's levels are: (n, h, w, c)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = self.head(self.decoder(self.backbone(x)))
+        levels = self.backbone(x)
+        if self.channels_at_the_end:
+            levels = [level.permute(0, 3, 1, 2) for level in levels]
+        logits = self.head(self.decoder(levels))
         return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
@@ -65,20 +69,24 @@ def backbone_of(options: Mapping[str, Any]) -> str:
 
 
 def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
-    """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64). Raises
-    `InvalidConfig` for a backbone that gives no feature maps."""
+    """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64), `img_size`
+    (the input's side, for backbones with fixed positions). Raises `InvalidConfig` for a backbone that gives no feature
+    maps."""
     import timm  # here: names.py says why
 
     name = backbone_of(options)
+    sized = {key: options[key] for key in ("img_size",) if key in options}
     try:
-        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels)
+        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **sized)
         strides = backbone.feature_info.reduction()
         levels = [i for i, stride in enumerate(strides) if stride >= FINEST]
         if levels and len(levels) < len(strides):
             backbone = timm.create_model(
-                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels
+                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels, **sized
             )
     except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
+        if isinstance(error, TypeError) and sized:
+            raise  # a network of any input size takes none: it is built without
         raise InvalidConfig(
             f"The backbone timm:{name} gives no feature maps: {str(error)[:200]}",
             "Choose a convolutional network, a Swin or a plain vision transformer.",

@@ -82,6 +82,21 @@ def test_published_segformers_have_other_names(tmp_path: Path) -> None:
     assert torch.equal(loaded(example).logits, network(example).logits)
 
 
+def test_levels_with_the_channels_at_the_end_are_turned() -> None:
+    network = models.build(Architecture(name="retort:fpn", options={"backbone": "mambaout_femto"}), 3).eval()
+    assert network(torch.zeros(1, 3, 64, 96)).shape == (1, 3, 64, 96)
+
+
+@pytest.mark.parametrize("backbone", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_a_backbone_with_fixed_positions_is_built_for_the_runs_size(backbone: str) -> None:
+    architecture = Architecture(name="retort:fpn", options={"backbone": backbone, "width": 8})
+    network = models.build(architecture, 3, image_size=96).eval()
+    assert network(torch.zeros(1, 3, 96, 96)).shape == (1, 3, 96, 96)
+    assert models.pin(architecture, 96).options["img_size"] == 96
+    with pytest.raises(InvalidConfig):
+        models.build(architecture, 3, image_size=(64, 96))
+
+
 @pytest.mark.parametrize(
     "options",
     [{"backbone": "nosuch"}, {"backbone": "../x"}, {"backbone": 5}, {"backbone": "retort:resnet8"}, {"width": 0}],
