@@ -60,7 +60,8 @@ class QCurve:
     """The teacher's Q curve, complete or (while scoring) partial: `len(layers) < total_layers`.
 
     `chosen` holds the indices of the chosen layers in depth order (empty until selection), `rule` what chose them;
-    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse.
+    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse. `grouping`: what
+    the groups are, the dataset's `labels` or `pseudo_classes`, clusters of the teacher's deepest feature.
     """
 
     layers: tuple[LayerQuality, ...]
@@ -73,6 +74,7 @@ class QCurve:
     chosen: tuple[int, ...] = ()
     rule: str = ""
     reused: bool = False
+    grouping: str = "labels"
 
     @property
     def complete(self) -> bool:

@@ -19,7 +19,7 @@ PHASES: tuple[Phase, ...] = ("fetching", "scoring", "distilling", "evaluating", 
 EventKind = Literal[
     "phase",  # {phase}
     "resolved",  # {config: {...}, reasons: {field: why}}: every "auto" replaced
-    "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused}: the curve's frame
+    "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused, grouping}: the curve's frame
     "layer_quality",  # LayerQuality.to_dict()
     "selection",  # {rule, chosen: [index], teacher_layers: [name], student_layers: [name], reason}
     "metrics",  # {step, epoch, split: train|validation|test, values: {name: float}}
@@ -112,6 +112,11 @@ class DistillConfig(Model):
     )
 
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
+    pseudo_classes: Annotated[int, Field(ge=2, le=1000)] | Auto = Field(
+        "auto",
+        description="k: clusters of the teacher's deepest feature by which the Q curve groups the pictures in place of "
+        "their labels. `auto`: the labels, and 10 clusters where there are none.",
+    )
     quality_memory_bytes: int = Field(
         2 * 2**30, ge=2**26, le=MOST_BYTES, description="Peak memory budget for scoring, bytes."
     )
@@ -166,7 +171,7 @@ class DistillConfig(Model):
     )
     cutmix: float = Field(
         0.0, ge=0, le=100,
-        description="Alpha of CutMix, which pastes a part of another picture; 0: none. Beside mixup: half of the batches.",
+        description="Alpha of CutMix, which pastes a part of one picture; 0: none. With mixup: half of the batches.",
     )  # fmt: skip
     augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
@@ -349,5 +354,8 @@ class RunSpec(Model):
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None
+    probe: DatasetInput | None = Field(
+        None, description="A labelled dataset of the task that judges features where `dataset` has no label."
+    )
     reuse_curve: dict[str, Any] | None = Field(None, description="QCurve.to_dict() of an earlier run, by digest.")
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")

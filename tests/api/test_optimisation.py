@@ -110,3 +110,23 @@ def test_a_preset_for_pictures_is_refused_by_its_name_for_texts(client: TestClie
     for config, where in (({"preset": "crd"}, "preset"), ({"cutmix": 1.0}, "cutmix")):
         found = problem(client.post("/jobs", json=_body(driver, config, texts)), 422)
         assert f"/config/{where}" in pointers(found)
+
+
+SOME, ALL = {"classes": ["a", "b"], "without_label": {"train": 5}}, {"classes": [], "without_label": {"train": 9}}
+
+
+@pytest.mark.parametrize(("report", "config", "field"), [
+    (SOME, {"mixup": 0.2}, "mixup"), (ALL, {"cutmix": 1.0}, "cutmix"),
+    (ALL, {"label_smoothing": 0.1}, "label_smoothing"),
+    (SOME, {"label_smoothing": 0.1}, ""), (SOME, {"mixup": 0.2, "recipe": "cross_entropy"}, ""),
+])  # fmt: skip
+def test_labels_are_mixed_and_smoothed_where_there_are_some(
+    client: TestClient, driver: Driver, report: dict[str, Any], config: dict[str, Any], field: str
+) -> None:
+    body = _body(driver, {"recipe": "feature_only"} | config, driver.dataset(report=report))
+    body |= {"student": "timm:resnet34", "teacher": driver.teacher(report={"num_classes": 2})}
+    answer = client.post("/jobs?dry_run=true", json=body)
+    if field:
+        assert pointers(problem(answer, 422, "labels_required")) == {f"/config/{field}"}
+    else:
+        assert answer.status_code == 200, answer.text

@@ -22,8 +22,8 @@ from tests.run.conftest import go, spec, teacher  # noqa: F401 - a fixture
 KINDS = {"mixup": (0.4, 0.0), "cutmix": (0.0, 1.0), "both": (0.4, 1.0)}
 
 
-def _loader(samples: Any, teacher: Preprocessing | None = COLOUR, size: int = 8) -> Loader:
-    return Loader(samples, range(64), size, GREY, teacher, "crop_flip", seed=3)
+def _loader(samples: Any, other: Preprocessing | None = COLOUR, size: int = 8) -> Loader:
+    return Loader(samples, range(64), size, GREY, other, "crop_flip", seed=3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

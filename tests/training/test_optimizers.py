@@ -13,6 +13,7 @@ from torch import nn
 
 from distill import torchvision_shim  # noqa: F401
 from distill.answers import ClassAnswer, Compared
+from distill.answers.classes import PartlyLabelledAnswer
 from distill.control import Control
 from distill.errors import InvalidConfig, UnknownName
 from distill.optimisation import DECOUPLED, LIKE_ADAMW, LIKE_SGD, refusals
@@ -132,7 +133,7 @@ def test_sgd_with_steps_equals_a_naive_loop(tmp_path: Path) -> None:
         torch.testing.assert_close(recipe.exported().state_dict()[name], value, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("answer", [ClassAnswer, TokenAnswer, MaskAnswer])
+@pytest.mark.parametrize("answer", [ClassAnswer, PartlyLabelledAnswer, TokenAnswer, MaskAnswer])
 def test_smoothed_labels_teach_and_labels_as_they_are_judge(answer: Any) -> None:
     compared = Compared(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 5)
     log = compared.outputs.log_softmax(1)

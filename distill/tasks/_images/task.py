@@ -67,7 +67,8 @@ class ImageTask(Task):
         self.open(scratch)
         self.teacher = self._teacher()
         self.comparison = self._comparison()
-        self.splits = splits_of(run.config, self.strata("train"), self.strata("test"))
+        strata = self.strata("train"), self.strata("test")
+        self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
@@ -215,7 +216,7 @@ class ImageTask(Task):
         if given is None:
             return None
         try:
-            report = check(given.architecture, given.weights, self.outputs)
+            report = check(given.architecture, given.weights, self.outputs or None)
             check_order("Comparison", recorded_classes(report.metadata), self.classes)
             found = self._network(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:

@@ -14,6 +14,8 @@ SPEC = TaskSpec(
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
         Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
+        Metric("knn", "accuracy of the 20 nearest neighbours", "share", higher_is_better=True, interval=True),
+        Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     architectures=("timm:", "torchvision:", "retort:"),
@@ -28,13 +30,16 @@ SPEC = TaskSpec(
             "backbone_learning_rate",
             "mixup",
             "cutmix",
+            "pseudo_classes",
         }
     ),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
         "CSV or JSON with `image` (base64) and `label`",
+        "images of which some or all have no label: empty cells, a folder unlabelled/, or no class folders at all",
     ),
     student_weights=True,
+    unlabelled=True,
     older_kind="",
 )
