@@ -85,7 +85,8 @@ RUN apt-get update -q && apt-get install -qy --no-install-recommends tini datase
  && rm -rf /var/lib/apt/lists/*
 COPY --from=worker-libraries /opt/venv /opt/venv
 COPY --from=code /app /app
-ENV RETORT_SCRATCH_DIR=/scratch RETORT_ALIVE_FILE=/tmp/retort-worker-alive
+ENV RETORT_SCRATCH_DIR=/scratch RETORT_ALIVE_FILE=/tmp/retort-worker-alive RETORT_WORKER_UID=10001
+# docker-compose.yml starts it as root with the rights to be another user: it becomes 10001 at once (worker.place).
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=30s --start-period=1h --retries=4 CMD ["python", "-m", "worker.health"]
 # tini takes in the processes that a killed trainer leaves behind.

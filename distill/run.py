@@ -222,6 +222,7 @@ def build_recipe(session: Session) -> Recipe:
         teacher_example=teacher.example(2, task.device) if teacher else None,
         view=task.view,
         answer=task.answer,
+        indices=task.train_data().indices if task.recipe.needs_index else (),
     )
     made: Recipe = recipes.get(session.config.recipe)(setup, **session.config.recipe_parameters)
     return made

@@ -21,6 +21,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DRIVERS = frozenset({"sqlite", "postgresql+psycopg"})
 #: What every number must fit: INTEGER and BIGINT columns, the database's calendar, a thread's longest wait.
 MOST_SECONDS, MOST_DAYS, MOST_BYTES = 10**9, 36500, 2**60
+MOST_UID = 2**31 - 2 - 100  # of one worker's row
 
 
 class Settings(BaseSettings):
@@ -79,6 +80,16 @@ class Settings(BaseSettings):
     slots: int = Field(1, ge=1, le=64, description="Trainers that one worker runs side by side.")
     require_isolation: bool = Field(
         False, description="Whether a worker only starts where the kernel isolates trainers (Landlock, seccomp)."
+    )
+    worker_uid: int = Field(
+        0, ge=0, le=MOST_UID, description="User and group that a worker which starts as root becomes; 0: it stays root."
+    )
+    trainer_uid: int = Field(
+        0,
+        ge=0,
+        le=MOST_UID,
+        description="First of the user ids of what loads strangers' files: inspectors, then each slot's trainers. "
+        "0: they run as the worker.",
     )
     lease_seconds: float = Field(
         60, gt=0, le=MOST_SECONDS, description="A worker silent for this long has lost its job."
@@ -230,6 +241,16 @@ class Settings(BaseSettings):
         if self.s3_endpoint and self.upload_part_bytes < 5 * 2**20:
             raise ValueError(
                 "RETORT_UPLOAD_PART_BYTES is below 5 MiB, which S3 servers refuse. Set it to 5242880 or more."
+            )
+        if self.trainer_uid and self.embedded:
+            raise ValueError(
+                "RETORT_TRAINER_UID is set but RETORT_REDIS_URL is not: in `retort serve` trainers run as the service, "
+                "whose data lies beside theirs. Unset it, or run the full stack."
+            )
+        if self.trainer_uid and self.trainer_uid <= self.worker_uid <= self.trainer_uid + self.slots:
+            raise ValueError(
+                f"RETORT_TRAINER_UID={self.trainer_uid} with {self.slots} slots takes in the worker's own user, "
+                f"{self.worker_uid}. Set it to the first of a row of user ids that nobody has."
             )
         if self.redis_url and self.resolved_database_url.startswith("sqlite"):
             raise ValueError(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 
 from store.settings import read_settings
+from worker.isolation import root
 
 
 def main() -> None:
+    root.leave()
     settings = read_settings()
     if settings.embedded:
         sys.exit("RETORT_REDIS_URL is not set: this worker serves the full stack. `retort serve` needs no worker.")

@@ -11,10 +11,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-LOCK = ".lock"
+LOCK, TRAINER = ".lock", "RETORT_TRAINER_UID"
+APART = 100  # more than one worker's slots
 
 
 def take(root: Path) -> tuple[Path, int]:
@@ -33,6 +35,7 @@ def take(root: Path) -> tuple[Path, int]:
 
 
 def main() -> None:
+    _leave_root()
     root = Path(os.environ.get("RETORT_SCRATCH_DIR") or "scratch").absolute()
     try:
         folder, descriptor = take(root)
@@ -40,7 +43,25 @@ def main() -> None:
         sys.exit(f"Cannot use {root} for scratch ({error.strerror}). Set RETORT_SCRATCH_DIR to a folder that is ours.")
     os.set_inheritable(descriptor, True)  # the worker that we become holds it on; its trainers do not get it
     command = [sys.executable, "-m", "worker", *sys.argv[1:]]
-    os.execve(command[0], command, os.environ | {"RETORT_SCRATCH_DIR": str(folder)})  # noqa: S606 - our own program
+    own = {"RETORT_SCRATCH_DIR": str(folder), **_users(root, int(folder.name))}
+    os.execve(command[0], command, os.environ | own)  # noqa: S606 - our own program
+
+
+def _leave_root() -> None:
+    if os.geteuid() == 0 and os.environ.get("RETORT_WORKER_UID"):
+        from worker.isolation import root
+
+        root.leave()
+
+
+def _users(root: Path, number: int) -> dict[str, str]:
+    """Trainers' user ids of this worker alone, because the scratch volume is shared, and a way to it for them."""
+    first = os.environ.get(TRAINER, "")
+    if not first.isdecimal() or not int(first):
+        return {}  # none, or for the worker to refuse
+    with suppress(PermissionError):  # not ours; the worker says what is wrong, if anything is
+        root.chmod(root.stat().st_mode & 0o7777 | 0o001)
+    return {TRAINER: str(int(first) + APART * number)}
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class Training:
     def example(self) -> Example:
         """The first batch."""
         batch = next(iter(self.source().epoch(0)))
-        return Example(batch.student, batch.teacher, batch.labels)
+        return Example(batch.student, batch.teacher, batch.labels, batch.index)
 
     def teacher(self) -> Teacher:
         return Teacher(self.recipe, self.resolved.teacher, self.device)

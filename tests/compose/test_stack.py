@@ -38,6 +38,7 @@ LONG = {
 }
 SERVICES = ("postgres", "redis", "seaweedfs", "api", "worker")
 PREVIOUS = "-1"
+WORKER, TRAINER = 10001, 10101  # user ids; 10100 is the inspectors'
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,13 @@ def test_it_comes_up_from_nothing(stack: Stack) -> None:
 def test_nothing_runs_with_more_than_it_needs(stack: Stack) -> None:
     for service in SERVICES:
         found = stack.inspect(service)
-        assert found["Config"]["User"].split(":")[0] not in {"", "0", "root"}, service
         host = found["HostConfig"]
+        if service == "worker":  # becomes its user at once, with the rights to start trainers as others
+            assert sorted(name.removeprefix("CAP_") for name in host["CapAdd"]) == ["KILL", "SETGID", "SETUID"]
+            assert "no-new-privileges:true" in host["SecurityOpt"]
+        else:
+            assert found["Config"]["User"].split(":")[0] not in {"", "0", "root"}, service
+            assert not host["CapAdd"], service
         assert host["ReadonlyRootfs"], service
         assert host["CapDrop"] == ["ALL"], service
         assert host["RestartPolicy"]["Name"] == "unless-stopped", service
@@ -143,6 +149,41 @@ def test_a_pickled_teacher_is_shut_in(client: httpx.Client, kept: dict[str, Any]
     assert "seccomp" in held, held
 
 
+def test_trainers_run_as_another_user_than_the_worker(stack: Stack, client: httpx.Client) -> None:
+    job_id = submit_long(client, epochs=5000)
+    running = processes(stack.containers("worker")[0]["Name"])
+    assert {user for user, command in running if "worker.jobs.trainer" in command} == {TRAINER}
+    assert {user for user, command in running if "tini" not in command} == {WORKER, TRAINER}
+    secret, environ = "/run/retort/database_url", f"/proc/{worker_pid(stack)}/environ"
+    for user, path, said in ((WORKER, secret, "read"), (TRAINER, secret, "refused"), (TRAINER, environ, "refused")):
+        command = f"cat {path} > /dev/null 2>&1 && echo read || echo refused"
+        told = stack.compose("exec", "-T", "--user", str(user), "worker", "sh", "-c", command)
+        assert told.decode().strip() == said, (user, path)
+    (worker,) = workers(client)
+    assert worker["isolation"]["other_user"]
+    found = json.loads(stack.compose("exec", "-T", "worker", "retort", "doctor", "--json"))
+    (finding,) = [each for each in found["findings"] if each["name"] == "isolation"]
+    assert "another user" in finding["message"], finding
+    client.post(f"/jobs/{job_id}/cancel").raise_for_status()
+    wait_for(client, job_id, 180, status="cancelled")
+    wait_until(lambda: TRAINER not in {user for user, _ in processes(stack.containers("worker")[0]["Name"])}, 30)
+    left = stack.compose(
+        "exec", "-T", "--user", str(WORKER), "worker", "sh", "-c", f"ls /scratch/0 | grep {job_id} || :"
+    )
+    assert left == b""
+
+
+def processes(container: str) -> list[tuple[int, str]]:
+    """User id and command of all that run in the container."""
+    lines = [line.split(maxsplit=2) for line in docker("top", container, "-eo", "pid,uid,args").splitlines()[1:]]
+    return [(int(user), command) for _, user, command in lines]
+
+
+def worker_pid(stack: Stack) -> int:
+    """The worker's number within its container: the only child of process 1."""
+    return int(stack.compose("exec", "-T", "worker", "cat", "/proc/1/task/1/children").split()[0])
+
+
 def test_a_killed_worker_costs_only_time(stack: Stack, client: httpx.Client) -> None:
     job_id = submit_long(client)
     docker("kill", "--signal", "KILL", stack.containers("worker")[0]["Name"])
@@ -172,7 +213,7 @@ def test_two_workers_share_the_work(stack: Stack, client: httpx.Client) -> None:
         wait_for(client, job_id, 180, phase="distilling")
     busy = {client.get(f"/jobs/{job_id}/attempts").json()["items"][-1]["worker_id"] for job_id in ids}
     assert len(busy) == 2
-    places = stack.compose("exec", "-T", "worker", "sh", "-c", "ls /scratch").split()
+    places = stack.compose("exec", "-T", "--user", str(WORKER), "worker", "sh", "-c", "ls /scratch").split()
     assert places == [b"0", b"1"]
     for job_id in ids:
         client.post(f"/jobs/{job_id}/stop").raise_for_status()

@@ -17,6 +17,7 @@ from store.database import Database
 from store.settings import Settings
 from tests.services.processes import find_program
 from tests.store.support import claimed, new_dataset, new_job
+from worker.isolation.root import CAPABILITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -32,6 +33,7 @@ OF_COMPOSE = {
     "RETORT_WORKER_MEMORY", "RETORT_API_MEMORY", "RETORT_STOP_GRACE", "RETORT_GPUS", "RETORT_CERTIFICATES",
     "RETORT_HTTPS_PORT", "RETORT_HTTPS_S3_PORT",
 }  # fmt: skip
+PATCHES = {"gpu.yaml", "trainer-user.yaml"}
 #: Of Kubernetes alone: not in kubernetes-validate's schemas.
 FOREIGN = {"Kustomization", "ScaledObject", "TriggerAuthentication"}
 
@@ -58,7 +60,7 @@ def test_every_variable_is_a_setting(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(KUBERNETES.glob("*.yaml")), ids=lambda path: path.name)
 def test_manifests_are_what_kubernetes_takes(path: Path) -> None:
     found = [document for document in documents(path.name) if document["kind"] not in FOREIGN]
-    for document in found if path.name != "gpu.yaml" else []:  # a patch is no whole document
+    for document in found if path.name not in PATCHES else []:  # a patch is no whole document
         kubernetes_validate.validate(document, "1.37", strict=True)
 
 
@@ -66,14 +68,15 @@ def test_the_whole_with_the_patch_for_gpus(tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed, so the kustomization was not rendered")
     shutil.copytree(KUBERNETES, tmp_path / "k")
-    for patches in ("", "patches: [{path: gpu.yaml}]\n"):
+    for patches in ("", *(f"patches: [{{path: {name}}}]\n" for name in sorted(PATCHES))):
         (tmp_path / "k" / "kustomization.yaml").write_text((KUBERNETES / "kustomization.yaml").read_text() + patches)
         done = subprocess.run(["kubectl", "kustomize", str(tmp_path / "k")], capture_output=True, text=True, check=True)
         rendered = list(yaml.safe_load_all(done.stdout))
         for document in rendered:
             kubernetes_validate.validate(document, "1.37", strict=True)
         assert len(rendered) == 6
-        assert ("nvidia.com/gpu" in done.stdout) == bool(patches)
+        assert ("nvidia.com/gpu" in done.stdout) == ("gpu.yaml" in patches)
+        assert ("SETUID" in done.stdout) == ("trainer-user.yaml" in patches)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,15 @@ def test_pods_may_do_little(kind: str, name: str) -> None:
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["resources"]["limits"]["memory"]
+
+
+def test_the_rights_of_a_worker_are_those_that_its_users_take() -> None:
+    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["worker"]
+    (container,) = documents("trainer-user.yaml")[0]["spec"]["template"]["spec"]["containers"]
+    assert set(service["cap_add"]) == set(container["securityContext"]["capabilities"]["add"]) == set(CAPABILITIES)
+    assert service["cap_drop"] == container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "RETORT_WORKER_UID=10001" in (ROOT / "Dockerfile").read_text()
 
 
 def test_a_worker_has_longer_to_end_than_its_jobs() -> None:

@@ -37,6 +37,22 @@ def test_it_becomes_a_worker_that_holds_the_folder_until_its_end(tmp_path: Path)
     assert take(tmp_path / "scratch")[0].name == "0"
 
 
+def test_workers_of_one_volume_give_other_user_ids(tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text("import os; print(os.environ['RETORT_TRAINER_UID'])")
+    environment = os.environ | {"RETORT_SCRATCH_DIR": str(tmp_path / "scratch"), "PYTHONPATH": str(tmp_path)}
+    environment["RETORT_TRAINER_UID"] = "10100"
+    command = [sys.executable, str(ROOT / "worker" / "place.py")]
+    said = []
+    for held in (True, False):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        said.append(int(done.stdout))
+        if held:
+            _, descriptor = take(tmp_path / "scratch")
+    os.close(descriptor)
+    assert said == [10100, 10200]
+    assert (tmp_path / "scratch").stat().st_mode & 0o001
+
+
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     environment = os.environ | {"RETORT_SCRATCH_DIR": str(tmp_path / "file" / "below"), "PYTHONPATH": str(ROOT)}

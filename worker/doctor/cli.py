@@ -19,6 +19,9 @@ def doctor(as_json: bool) -> int:
     import logging
 
     from worker.doctor import checks
+    from worker.isolation import root
+
+    root.leave()  # in a container: what is checked is what the worker may
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     findings = checks.run()

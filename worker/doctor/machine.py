@@ -9,6 +9,8 @@ from pathlib import Path
 
 from store.settings import Settings
 from worker.doctor.report import Finding, fail, ok, warn
+from worker.errors import IsolationUnavailable
+from worker.isolation import users
 from worker.isolation.required import REMEDY, survey
 
 GIB = 2**30
@@ -23,6 +25,11 @@ def disks(settings: Settings) -> Iterator[Finding]:
 
 def isolation(settings: Settings) -> Iterator[Finding]:
     """Of this machine, if it is a worker's."""
+    try:
+        users.join(settings)
+    except IsolationUnavailable as error:
+        yield fail("isolation", error.message, error.remedy)
+        return
     held = survey(settings)
     if held.complete:
         yield ok("isolation", f"trainers are held by {held.summary()}")

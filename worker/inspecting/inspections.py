@@ -25,8 +25,9 @@ from store.tables import Dataset, Teacher
 from worker.errors import Internal, StorageDown
 from worker.inspecting import conversions, thumbnails
 from worker.inspecting.adopting import adopt
-from worker.inspecting.inspector import ANSWER, REQUEST
+from worker.inspecting.inspector import ANSWER, CONFINED, REQUEST
 from worker.inspecting.verdicts import explain_inspection
+from worker.isolation import users
 from worker.processes import scratch
 from worker.processes.environment import child_environment
 from worker.processes.process import TrainerProcess
@@ -185,7 +186,9 @@ def run(
     """Let an inspector process answer; however it ends there is an answer. Raises what `check` raises."""
     (folder / REQUEST).write_text(json.dumps(request))
     own = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(folder)}
-    process = TrainerProcess([*command, what], folder, child_environment(settings, own))
+    user = users.inspector(settings) if what in CONFINED else None
+    users.grant(folder, user, [""])
+    process = TrainerProcess([*command, what], folder, child_environment(settings, own), user)
     patience = Patience(process.pid, IDLE_SECONDS)
     try:
         while not process.exited():

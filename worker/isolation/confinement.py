@@ -19,6 +19,9 @@ from worker.isolation import landlock, libc, namespaces, seccomp
 from worker.isolation.inside import ROOT, plan_of
 from worker.isolation.plan import Isolation
 
+TEMPORARY = "tmp"
+"""Of a job's folder, where HOME, temporary files and caches are."""
+
 PROCESSES = 4096
 """Processes and threads that a job may have, beyond what its user runs already."""
 
@@ -41,13 +44,14 @@ class Confinement:
     """`workspaces`: folders to work in. `read_only`: other files and folders to read. `temporary`: the workspace that
     gets HOME, TMPDIR and the caches. `private`: folders of which nothing but the above may be readable: where the
     service keeps its data. `group`: several processes of one job, which speak by loopback.
-    `devices`: the GPU's device files."""
+    `devices`: the GPU's device files. `worker`: the worker's user id, None where it is not known."""
 
     workspaces: tuple[Path, ...]
     read_only: tuple[Path, ...]
     temporary: Path
     private: tuple[Path, ...] = ()
     group: bool = False
+    worker: int | None = None
     devices: tuple[str, ...] = field(default_factory=lambda: gpu_devices())
 
 
@@ -61,19 +65,20 @@ def gpu_devices(root: Path = Path("/dev")) -> tuple[str, ...]:
 
 def of_job(folder: Path, workspaces: Sequence[str], read_only: Sequence[str] = ()) -> Confinement:
     """The confinement of the trainer that works in `folder`, of which it writes `workspaces` and reads the rest."""
-    temporary = folder / "tmp"
+    temporary = folder / TEMPORARY
     own = (*(folder / name for name in workspaces), temporary)
     for path in own:
         path.mkdir(exist_ok=True)
     data, scratch = os.environ.get("RETORT_DATA_DIR", ""), folder.parent.parent
     private = tuple(Path(path).resolve() for path in (data, scratch) if path)
-    return Confinement(own, (folder, *map(Path, filter(None, read_only))), temporary, private)
+    readable = (folder, *map(Path, filter(None, read_only)))
+    return Confinement(own, readable, temporary, private, worker=folder.stat().st_uid)
 
 
 def confine(wanted: Confinement) -> Isolation:
     """Give up all that `wanted` does not name, and set HOME, TMPDIR and the caches' folders. Call before other threads
     exist. Raises nothing: see `Isolation.problems`."""
-    isolation, rules = exposing(Isolation(), wanted.private), _rules(wanted)
+    isolation, rules = exposing(Isolation(other_user=other_user(wanted.worker)), wanted.private), _rules(wanted)
     for step in (_namespaces, _unprivileged, _limits, _landlock, _seccomp):
         try:
             isolation = step(wanted, rules, isolation)
@@ -82,6 +87,11 @@ def confine(wanted: Confinement) -> Isolation:
             isolation = _with(isolation, f"{layer}: {error.strerror or error}")
     _set_environment(wanted.temporary)
     return isolation
+
+
+def other_user(worker: int | None) -> bool | None:
+    """Whether this process runs as another user than the worker; None where that is not known."""
+    return None if worker is None else os.geteuid() != worker
 
 
 def _namespaces(wanted: Confinement, rules: landlock.Rules, isolation: Isolation) -> Isolation:

@@ -6,6 +6,7 @@ processes that are started, watched and killed as trainers are. No program, no s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,8 @@ def shut_in(read_only: Sequence[str], writable: Sequence[str]) -> Isolation:
     """
     readable = readable_paths(plan_of(read_only, writable))
     libc.no_new_privileges()
-    isolation = _tried(Isolation(), "capabilities", lambda: _dropped(Isolation()))
+    isolation = Isolation(other_user=Path(writable[0]).stat().st_uid != os.geteuid())  # the worker made the folder
+    isolation = _tried(isolation, "capabilities", lambda: _dropped(isolation))
     isolation = _tried(isolation, "landlock", lambda: _landlocked(isolation, readable, writable))
     return _tried(isolation, "seccomp", lambda: _filtered(isolation))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_KEEP_CAPABILITIES, _AMBIENT, _RAISE, _CLEAR = 8, 47, 2, 4  # PR_SET_KEEPCAPS; PR_CAP_AMBIENT with its operations
 _CAPABILITY_VERSION_3 = 0x20080522
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -58,8 +60,40 @@ def no_new_privileges() -> None:
 
 def drop_capabilities() -> None:
     """Empty effective, permitted and inheritable sets: root is then a user like others, even outside a namespace."""
+    _set_capabilities(0, 0)
+
+
+def capabilities() -> frozenset[int]:
+    """Numbers of the capabilities in this thread's effective set."""
+    words = (ctypes.c_uint32 * 6)()
+    _checked(_libc.capget((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), words), "capget")
+    effective = words[0] | words[3] << 32
+    return frozenset(number for number in range(64) if effective >> number & 1)
+
+
+def become(user: int, groups: Iterable[int], kept: Iterable[int] = ()) -> None:
+    """Be the user and the group of this number, with `groups` besides, and of all capabilities hold `kept` alone, of
+    those that are held now. Programs that are started get them too (ambient set), until `keep_to_oneself`."""
+    held = sorted(capabilities() & frozenset(kept))
+    prctl(_KEEP_CAPABILITIES, 1)
+    os.setgroups(sorted(groups))
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    bits = sum(1 << number for number in held)
+    _set_capabilities(bits, bits)
+    for number in held:
+        prctl(_AMBIENT, _RAISE, number)
+
+
+def keep_to_oneself() -> None:
+    """No program that this thread starts gets a capability of it any more, unless it is root's."""
+    prctl(_AMBIENT, _CLEAR)
+
+
+def _set_capabilities(bits: int, inheritable: int) -> None:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _checked(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    words = [value >> shift & 0xFFFFFFFF for shift in (0, 32) for value in (bits, bits, inheritable)]
+    _checked(_libc.capset(header, (ctypes.c_uint32 * 6)(*words)), "capset")
 
 
 def tasks_of_user() -> int:

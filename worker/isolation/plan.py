@@ -44,7 +44,8 @@ class Isolation:
     """What holds the child. `namespaces` names those entered; `landlock` is the kernel's ABI version, 0 for none.
 
     `problems` says, layer by layer, why one that was asked for is missing. `exposed`: folders of the service's data
-    that lie within what must be readable.
+    that lie within what must be readable. `other_user`: whether it runs as another user than the worker, None where
+    nobody has looked.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Isolation:
     rlimits: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     exposed: tuple[str, ...] = ()
+    other_user: bool | None = None
 
     @property
     def no_network(self) -> bool:
@@ -85,6 +87,7 @@ class Isolation:
         got += ["own root"] * self.own_root + ["own shared memory"] * self.own_shared_memory
         got += [f"landlock {self.landlock}"] * bool(self.landlock)
         got += ["seccomp"] * self.seccomp + ["no capabilities"] * self.no_capabilities
+        got += [] if self.other_user is None else ["another user" if self.other_user else "same user as the worker"]
         got += [f"rlimits {' '.join(self.rlimits)}"] * bool(self.rlimits)
         return (", ".join(got) or "nothing") + "".join(f"; {why}" for why in self.problems)
 

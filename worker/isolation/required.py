@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.errors import IsolationUnavailable
-from worker.isolation.confinement import confine, exposing, of_job
+from worker.isolation import users
+from worker.isolation.confinement import TEMPORARY, confine, exposing, of_job
 from worker.isolation.plan import Isolation
+from worker.isolation.users import User
 
 if TYPE_CHECKING:
     from store.settings import Settings
@@ -46,42 +48,47 @@ def demand(isolation: Isolation) -> None:
 
 
 def demanded(settings: Settings) -> None:
-    """Raise `IsolationUnavailable` where a worker with these settings must not start."""
+    """Raise `IsolationUnavailable` where a worker with these settings must not start; call before it starts threads.
+    User ids of trainers are this process's from then on."""
+    users.join(settings)
+    users.claim(settings)
     if settings.require_isolation:
         demand(survey(settings))
 
 
 def survey(settings: Settings) -> Isolation:
-    """What holds a trainer of a worker with these settings. Tried once a process."""
+    """What holds a trainer of a worker with these settings. Tried once a process, which has joined the trainers' users
+    (`users.join`)."""
     private = (settings.data_dir.absolute(), settings.scratch, settings.database_file)
-    return exposing(_tried(), [path for path in private if path is not None])
+    user = users.inspector(settings)
+    return exposing(_tried(user, settings.scratch if user else None), [path for path in private if path is not None])
 
 
 @cache
-def _tried() -> Isolation:
+def _tried(user: User | None, root: Path | None) -> Isolation:
     command = [sys.executable, "-P", "-m", "worker.isolation.required"]
     path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")]))
     environment = {name: value for name, value in os.environ.items() if name != "RETORT_DATA_DIR"}
+    environment |= {"PYTHONPATH": path}
     try:
-        environment |= {"PYTHONPATH": path}
-        done = subprocess.run(command, capture_output=True, check=True, env=environment, timeout=_SECONDS)
+        with tempfile.TemporaryDirectory(prefix=".survey-", dir=root) as made:
+            folder = Path(made) / "job" / "1"
+            folder.mkdir(parents=True)
+            users.passable(Path(made))
+            users.grant(folder, user, [TEMPORARY])
+            done = subprocess.run(
+                [*command, str(folder)], capture_output=True, check=True, env=environment, timeout=_SECONDS,
+                **(user.starting() if user else {}),
+            )  # fmt: skip
         return Isolation.from_json(done.stdout.decode())
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Isolation(problems=(f"could not be tried: {error}",))
 
 
-def main() -> None:
-    """Be confined as a trainer is, in a folder of its own, and print what holds."""
-    with tempfile.TemporaryDirectory(prefix="retort-survey-") as root:
-        child = os.fork()  # the folder is not the confined process's to remove
-        if child == 0:
-            folder = Path(root) / "job" / "1"
-            folder.mkdir(parents=True)
-            sys.stdout.write(confine(of_job(folder, ())).to_json())
-            sys.stdout.flush()
-            os._exit(0)
-        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+def main(folder: Path) -> None:
+    """Be confined as a trainer is that works in this folder, and print what holds."""
+    sys.stdout.write(confine(of_job(folder, ())).to_json())
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

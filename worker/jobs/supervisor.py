@@ -22,6 +22,8 @@ from store.repositories import leases, recording
 from store.repositories.leases import Ending, Lease, LeaseLost
 from store.settings import Settings
 from store.states import Status
+from worker.isolation import users
+from worker.isolation.users import User
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
 from worker.jobs.endings import CANCELLED, HANDED_OVER, SUCCEEDED, Interrupted
@@ -29,7 +31,7 @@ from worker.jobs.holding import Holding
 from worker.jobs.journal import Journal
 from worker.jobs.limits import Runtime
 from worker.jobs.memory import MemoryGauge
-from worker.jobs.trainer import SPEC
+from worker.jobs.trainer import SPEC, WRITABLE
 from worker.jobs.uploading import CheckpointUploader, own_file, upload_artifact
 from worker.processes import scratch
 from worker.processes.environment import child_environment
@@ -58,22 +60,25 @@ class Supervisor:
         self.patient = True  # while leaving: let trainers write a checkpoint first
         self.holdings: dict[str, Holding] = {}
 
-    def supervise(self, lease: Lease, environment: Mapping[str, str] | None = None) -> Status | None:
+    def supervise(
+        self, lease: Lease, environment: Mapping[str, str] | None = None, user: User | None = None
+    ) -> Status | None:
         """Bring the attempt to its end and return the job's new status; None when the lease was lost. When this
-        returns, nothing of the attempt runs any more and its scratch folder is gone."""
+        returns, nothing of the attempt runs any more and its scratch folder is gone. `user`: whom its trainer runs as,
+        where not as we do."""
         ids = {"job_id": lease.job_id, "attempt": lease.attempt, "request_id": lease.request_id}
         facts = {"job_id": lease.job_id, "attempt": lease.attempt, "worker_id": lease.worker_id}
         with logs.bound(**ids), tracing.span("attempt", "consumer", lease.traceparent, **facts) as span:
-            status = self._supervise(lease, environment)
+            status = self._supervise(lease, environment, user)
             span.note(job_status=status or "lease lost")
         return status
 
-    def _supervise(self, lease: Lease, environment: Mapping[str, str] | None) -> Status | None:
+    def _supervise(self, lease: Lease, environment: Mapping[str, str] | None, user: User | None) -> Status | None:
         status = None
         try:
             with Holding(self.settings, self.database, lease) as holding:
                 self.holdings[lease.job_id] = holding
-                ending = self._attempt(holding, environment or {})
+                ending = self._attempt(holding, environment or {}, user)
                 status = holding.write(lambda session: leases.settle(session, lease, ending))
         except LeaseLost:
             log.warning("%s attempt %d: the lease is lost; nothing more is written", lease.job_id, lease.attempt)
@@ -83,11 +88,11 @@ class Supervisor:
             self._drop_objects(lease.job_id)
         return status
 
-    def _attempt(self, holding: Holding, environment: Mapping[str, str]) -> Ending:
+    def _attempt(self, holding: Holding, environment: Mapping[str, str], user: User | None) -> Ending:
         lease = holding.lease
         try:
             with scratch.folder(self.settings.scratch, lease.job_id, lease.attempt) as folder:
-                return Attempt(self, holding, folder, environment).run()
+                return Attempt(self, holding, folder, environment, user).run()
         except OSError as error:  # no folder, no attempt: a full disk, most likely
             log.exception("%s attempt %d has no scratch folder", lease.job_id, lease.attempt)
             return endings.failed(endings.explain_break(error).to_dict(), self.settings.retry_back_off_seconds)
@@ -106,7 +111,10 @@ class Supervisor:
 class Attempt:
     """The attempt's own state: its trainer, its journal, what it has made so far."""
 
-    def __init__(self, boss: Supervisor, holding: Holding, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, boss: Supervisor, holding: Holding, folder: Path, environment: Mapping[str, str], user: User | None
+    ) -> None:
+        self._user = user
         self._boss, self._holding, self._folder, self._environment = boss, holding, folder, environment
         self._journal, self._curve = Journal(holding), CurveCollector()
         self._artifacts: dict[str, dict[str, Any]] = {}
@@ -159,7 +167,8 @@ class Attempt:
     def _watch(self) -> None:
         self._check()
         environment = child_environment(self._boss.settings, self._environment)
-        self._process = process = TrainerProcess(self._boss.command, self._folder, environment)
+        users.grant(self._folder, self._user, WRITABLE)
+        self._process = process = TrainerProcess(self._boss.command, self._folder, environment, self._user)
         self._memory = MemoryGauge(process.pid)
         journal = self._journal
         uploader = CheckpointUploader(self._boss.objects, self._holding, self._folder, lambda: journal.written)

@@ -19,12 +19,13 @@ from distill.control import Control
 from distill.errors import OutOfMemoryGpu, OutOfMemoryHost, RetortError
 from distill.types import Event, RunSpec
 from worker.errors import Internal, disk_full
-from worker.isolation.confinement import confine, of_job
+from worker.isolation.confinement import TEMPORARY, confine, of_job
 from worker.isolation.plan import Isolation
 from worker.isolation.required import NAMED_SETS, check
 from worker.processes import lifeline
 
 SPEC, WORK, INPUTS = "spec.json", "run", "inputs"
+WRITABLE = (WORK, INPUTS, TEMPORARY)
 
 
 def main(arguments: list[str]) -> int:

@@ -20,6 +20,7 @@ from store.objects.base import ObjectInfo, verify
 from store.repositories import jobs, recording
 from store.repositories.leases import Lease, LeaseLost, fenced
 from store.tables import Artifact, Checkpoint
+from worker.isolation import users
 from worker.jobs.holding import Holding
 from worker.transfer.fetching import Interruptible
 
@@ -66,11 +67,13 @@ def _put_verified(
 
 def own_file(folder: Path, said: str) -> Path:
     """The file of the attempt's folder that a trainer names. Raises `PermissionError` for any other: a trainer that a
-    hostile input has taken over must not have us store what it cannot read itself."""
+    hostile input has taken over must not have us store what it cannot read itself. Readable, whoever made it."""
     path = Path(said)
     real = path.resolve()
     if path.is_symlink() or not real.is_relative_to(folder.resolve()) or (real.exists() and not real.is_file()):
         raise PermissionError(errno.EPERM, "not a file of this job", said)
+    if real.exists():
+        users.readable(real)
     return real
 
 

@@ -16,30 +16,36 @@ from pathlib import Path
 from typing import IO
 
 from distill.types import Event
+from worker.isolation.users import User
 from worker.processes.events import Events
 from worker.processes.lifeline import EVENTS_FD, ORDERS_FD
 from worker.watching.survivors import MARK, descendants, kill_all
 
 log = logging.getLogger(__name__)
 TAIL_LINES, LINE_BYTES, EVENT_BYTES = 100, 4096, 1 << 26
+NAME = "retort"  # of a user without an account, for libraries that ask
 READ_SECONDS = 60.0  # for what is left in the pipes of the dead: more than 0 only where one of them does not die
 
 
 class TrainerProcess:
-    """`events` gives every event and, once the pipe is closed at the far end, None."""
+    """`events` gives every event and, once the pipe is closed at the far end, None. `user`: whom it runs as, where not
+    as we do; all that this user runs then ends with it."""
 
-    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], user: User | None = None
+    ) -> None:
         self.events = Events()
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.exit_code: int | None = None
         self.peak_memory_bytes: int | None = None
-        self._mark = str(folder)
+        self._mark, self._user = str(folder), user
         self.ordered: set[str] = set()
         self._start(command, folder, environment)
 
     def _start(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
         (events, events_far), (orders_far, self._orders) = os.pipe(), os.pipe()
         own = {MARK: self._mark, EVENTS_FD: str(events_far), ORDERS_FD: str(orders_far)}
+        own |= {"USER": NAME, "LOGNAME": NAME} if self._user else {}
         try:
             self._process = subprocess.Popen(
                 [*command, str(folder)],
@@ -49,6 +55,7 @@ class TrainerProcess:
                 env=dict(environment) | own,
                 pass_fds=(events_far, orders_far),
                 start_new_session=True,
+                **(self._user.starting() if self._user else {}),
             )
         except BaseException:
             os.close(events)
@@ -97,7 +104,7 @@ class TrainerProcess:
                 time.sleep(0.02)
             family += descendants(self.pid)
         self._signal(signal.SIGKILL)
-        if left := kill_all(self._mark, self.pid, known=family):
+        if left := kill_all(self._mark, self.pid, known=family, user=self._user.number if self._user else None):
             log.error("processes %s of %s do not die", left, self._mark)
         self._reap()
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psutil
 
+from worker.isolation import users
 from worker.watching.survivors import kill_all
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ STAGED_SECONDS = 3600.0  # a folder that is half made or half removed for so lon
 
 @contextmanager
 def folder(root: Path, resource_id: str, attempt: int) -> Iterator[Path]:
-    """A new empty folder for the time of the block."""
+    """A new empty folder, closed to other users, for the time of the block."""
     path = root / resource_id / str(attempt)
     remove(path)
     _make(root, path)
@@ -38,7 +39,8 @@ def folder(root: Path, resource_id: str, attempt: int) -> Iterator[Path]:
 def _make(root: Path, path: Path) -> None:
     """Make the folder with its owner's name in it, in one step: a sweep that saw it without would take it away."""
     staged = root / f".new-{uuid4().hex}"
-    staged.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
+    staged.mkdir(mode=0o700)
     try:
         (staged / OWNER).write_text(json.dumps({"pid": os.getpid(), "started": psutil.Process().create_time()}))
         for _ in range(RENAMES):
@@ -59,8 +61,8 @@ def remove(path: Path) -> None:
     gone = path.parent.parent / f".gone-{uuid4().hex}"
     with suppress(OSError):
         path.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
-    shutil.rmtree(path, ignore_errors=True)  # had it not moved
+    users.remove(gone)
+    users.remove(path)  # had it not moved
     with suppress(OSError):  # the parent holds another attempt, or is gone
         path.parent.rmdir()
 
@@ -73,10 +75,10 @@ def sweep(root: Path) -> list[Path]:
         log.warning("removing %s, left by a worker that is gone", path)
         kill_all(str(path))
         remove(path)
-    for path in [*root.glob(".new-*"), *root.glob(".gone-*")]:
+    for path in [*root.glob(".new-*"), *root.glob(".gone-*"), *root.glob(".survey-*")]:
         with suppress(FileNotFoundError):  # it is in its place by now, or away
             if time.time() - path.stat().st_mtime > STAGED_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                users.remove(path)
     return left
 
 

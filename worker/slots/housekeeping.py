@@ -79,7 +79,8 @@ class Housekeeping:
 
     def _row(self) -> Worker:
         held = survey(self._settings)
-        isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems)}
+        isolation = {"complete": held.complete, "trainers": held.summary(), "problems": list(held.problems),
+                     "other_user": held.other_user}  # fmt: skip
         info = {"gpus": gpus.visible(), "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version()}
         info["isolation"] = isolation
         return Worker(

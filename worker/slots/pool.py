@@ -17,6 +17,7 @@ from store.repositories.leases import Lease
 from store.settings import Settings
 from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
+from worker.isolation import users
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
 from worker.processes import gpus, scratch
@@ -118,14 +119,14 @@ class SlotPool:
             return False
 
     def _slot(self, slot: int) -> Callable[[], bool]:
-        environment = slot_environment(self._settings, slot)
+        environment, user = slot_environment(self._settings, slot), users.trainer(self._settings, slot)
 
         def run_next() -> bool:
             lease = self._claim()
             if lease is None:
                 return False
             log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
-            status = self._supervisor.supervise(lease, environment)
+            status = self._supervisor.supervise(lease, environment, user)
             log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
             return True
 

@@ -1,4 +1,5 @@
-"""Find and end every process that a run has left, wherever it went: by session, and by a mark in its environment."""
+"""Find and end every process that a run has left, wherever it went: by session, by a mark in its environment, and by
+its user where the run has one of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ import psutil
 MARK = "RETORT_RUN"
 
 
-def survivors(mark: str, session: int | None = None) -> list[int]:
+def survivors(mark: str, session: int | None = None, user: int | None = None) -> list[int]:
     """Living processes that carry `mark` in their environment (inherited by whatever they start) or belong to
-    `session`. Zombies are dead; a process of another user is not ours."""
-    return [process.pid for process in psutil.process_iter() if _belongs(process, mark, session)]
+    `session` or to `user`. Zombies are dead; the environment of another user's process shows to root alone."""
+    return [process.pid for process in psutil.process_iter() if _belongs(process, mark, session, user)]
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -28,12 +29,16 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def kill_all(
-    mark: str, session: int | None = None, seconds: float = 10.0, known: Sequence[psutil.Process] = ()
+    mark: str,
+    session: int | None = None,
+    seconds: float = 10.0,
+    known: Sequence[psutil.Process] = (),
+    user: int | None = None,
 ) -> list[int]:
     """SIGKILL until none is left, nor any of `known`, and return those that would not die in `seconds` (in
     uninterruptible sleep)."""
     deadline = time.monotonic() + seconds
-    while left := {*survivors(mark, session), *(process.pid for process in known if _lives(process))}:
+    while left := {*survivors(mark, session, user), *(process.pid for process in known if _lives(process))}:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -50,10 +55,12 @@ def _lives(process: psutil.Process) -> bool:
     return False
 
 
-def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:
+def _belongs(process: psutil.Process, mark: str, session: int | None, user: int | None) -> bool:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
+        if user is not None and user in process.uids():
+            return True
         return (session is not None and os.getsid(process.pid) == session) or process.environ().get(MARK) == mark
     except (psutil.Error, OSError):
         return False

@@ -20,6 +20,10 @@ class WorkerIsolation(ResponseModel):
     trainers: str = Field(
         description="The layers that hold it, and what is wrong.", examples=["landlock 7, seccomp, no capabilities"]
     )
+    other_user: bool | None = Field(
+        None, description="Whether it runs as another user than the worker. Null: the worker has not said.",
+        examples=[True],
+    )  # fmt: skip
     problems: list[str] = Field(description="Layers that the machine refuses, with the reason.", examples=[[]])
 
 

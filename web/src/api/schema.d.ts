@@ -3959,6 +3959,12 @@ export interface components {
              */
             trainers: string;
             /**
+             * Other User
+             * @description Whether it runs as another user than the worker. Null: the worker has not said.
+             * @example true
+             */
+            other_user?: boolean | null;
+            /**
              * Problems
              * @description Layers that the machine refuses, with the reason.
              * @example []
