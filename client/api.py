@@ -133,25 +133,28 @@ class Retort:
 
     # Datasets
 
-    def add_dataset(
+    def add_dataset(  # noqa: PLR0913 - options by keyword
         self,
         file: str | Path | None = None,
         *,
         train: str | Path | None = None,
         test: str | Path | None = None,
+        unlabelled: str | Path | None = None,
         name: str = "",
         task: str = "",
         labels: Mapping[str, str] | None = None,
         progress: uploads.Progress | None = None,
         pixel_range: tuple[int, int] | None = None,
     ) -> Dataset:
-        """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`. Of a folder its tables
-        `train.*` and `test.*`, or its images packed as a zip. `task`: its name; empty: the files tell.
-        `pixel_range`: the values of 16-bit grey that are black and white, as (0, 4095) for 12 bits."""
+        """Upload files of one of the `tasks()`: `file`, or `train` with or without `test`; with these, or alone,
+        `unlabelled` (images without labels). Of a folder its tables `train.*` and `test.*`, or its images packed as a
+        zip. `task`: its name; empty: the files tell. `pixel_range`: the values of 16-bit grey that are black and white,
+        as (0, 4095) for 12 bits."""
         given = {"train": train, "test": test}
         parts = {role: Path(path) for role, path in given.items() if path is not None}
         with folders.dataset_files(Path(file)) if file is not None else nullcontext(parts) as files:
             called = name or (folders.called(Path(file)) if file is not None else "")
+            files = dict(files) | ({"unlabelled": Path(unlabelled)} if unlabelled is not None else {})
             fields = {"name": called} | _task(task) | _range(pixel_range)
             dataset: Dataset = register(self._transport, "/datasets", list(files.items()), fields, labels, progress)
         return self._ready(f"/datasets/{dataset['id']}", dataset)
@@ -191,7 +194,7 @@ class Retort:
 
     def submit(self, *, idempotency_key: str | None = None, **body: Any) -> Job:
         """POST /jobs: `dataset`, `student`, and where wanted `teacher`, `config`, `name`, `labels`, `priority`,
-        `compare_with`, `max_attempts`. Sent again after a broken connection it still makes one job."""
+        `compare_with`, `probe`, `max_attempts`. Sent again after a broken connection it still makes one job."""
         job: Job = self._post("/jobs", body, {"Idempotency-Key": idempotency_key or uuid4().hex})
         return job
 

@@ -59,6 +59,7 @@ class Job(TypedDict):
     dataset: str
     task: str | None
     compare_with: str | None
+    probe: str | None
     attempt: int
     max_attempts: int
     max_runtime_seconds: int | None

@@ -15,7 +15,8 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # what code page 1252 has n
 def remedy(encoding: str) -> str:
     """How a file in this encoding becomes UTF-8."""
     convert = f"iconv -f {encoding} -t UTF-8 OLD > NEW"
-    return f"Save it as UTF-8 (Excel: the file type 'CSV UTF-8'; or: {convert}) and upload it again."
+    guessed = "; name another, such as SHIFT_JIS, where the text is not Western" if encoding == WINDOWS else ""
+    return f"Save it as UTF-8 (Excel: the file type 'CSV UTF-8'; or: {convert}{guessed}) and upload it again."
 
 
 def marked(head: bytes) -> str | None:

@@ -90,6 +90,11 @@ def _table(report: Report) -> str:
     return "\n".join(lines) + f"\n\nIntervals are 95 % {intervals} on the untouched test set. " + note
 
 
+def in_per_cent(share: Mapping[str, Any]) -> str:
+    """ "91.20 % (90.60 to 91.70, n = 10000)"."""
+    return _share(share)
+
+
 def _titled(metric: Mapping[str, Any]) -> str:
     return f"test {metric['label']}" if metric["unit"] in ("share", "nats") else str(metric["label"])
 
@@ -164,7 +169,7 @@ def _layers(report: Report) -> str:
 
 def _training(report: Report) -> str:
     training, data = report["training"], report["dataset"]
-    primary, value = report["metrics"][0], training["validation"]
+    primary, value = training.get("validation_metric") or report["metrics"][0], training["validation"]
     validation = "not measured" if value is None else _figure({primary["name"]: value}, primary)
     return (
         f"## Training\n\n{training['ending'].capitalize()} after {training['steps']} steps, "

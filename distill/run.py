@@ -176,13 +176,14 @@ def of_some_tasks() -> frozenset[str]:
 
 def _test_metrics(session: Session) -> Events:
     """The student's figures on the test set, and the primary one of the networks beside it."""
-    report, spec = session.report, session.task.spec
-    figures = (spec.primary.name, "loss")
+    report, task = session.report, session.task
+    primary = task.metrics_shown[0].name
+    figures = (primary, "loss") if task.answer.taught else tuple(metric.name for metric in task.metrics_shown)
     values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
     values |= session.task.metrics(values)
     beside = {name: report[name] for name in ("teacher", "comparison")} | report["companions"]
     for name, column in beside.items():
-        shown = (spec.primary.name, "linear_probe")  # a teacher of other classes has no figure of its own
+        shown = (primary, "knn", "linear_probe")  # a teacher of other classes has no figure of its own
         values |= {f"{name}_{figure}": _plain(column[figure]) for figure in shown if column and figure in column}
     training = report["training"]
     data = {"step": training["steps"], "epoch": training["epochs"], "split": "test", "values": values}
@@ -221,6 +222,7 @@ def build_recipe(session: Session) -> Recipe:
         teacher_example=teacher.example(2, task.device) if teacher else None,
         view=task.view,
         answer=task.answer,
+        indices=task.train_data().indices if task.recipe.needs_index else (),
     )
     made: Recipe = recipes.get(session.config.recipe)(setup, **session.config.recipe_parameters)
     return made

@@ -146,8 +146,9 @@ def _fitted(training: Training, leave: Callable[[], bool]) -> HeadFit | None:
         return HeadFit(False, why_not)
     seen = training.length.total_steps * training.length.accumulation * training.config.batch_size
     return fit_head(
-        training.recipe.exported(), training.source(**AS_THEY_ARE), training.validation_source,
-        training.resolved.student, lambda head: most_samples(training.data.size, seen, head), leave,
+        training.recipe.exported(), training.data.head_source(training.order(**AS_THEY_ARE)),
+        training.validation_source, training.resolved.student,
+        lambda head: most_samples(training.data.head_size, seen, head), leave,
         keep_accuracy=training.config.fit_head == "auto",
     )  # fmt: skip
 

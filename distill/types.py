@@ -67,7 +67,8 @@ class QCurve:
     """The teacher's Q curve, complete or (while scoring) partial: `len(layers) < total_layers`.
 
     `chosen` holds the indices of the chosen layers in depth order (empty until selection), `rule` what chose them;
-    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse.
+    `digest` identifies teacher weights, data, labels, sample and parameters, and is the key for reuse. `grouping`: what
+    the groups are, the dataset's `labels` or `pseudo_classes`, clusters of the teacher's deepest feature.
     """
 
     layers: tuple[LayerQuality, ...]
@@ -80,6 +81,7 @@ class QCurve:
     chosen: tuple[int, ...] = ()
     rule: str = ""
     reused: bool = False
+    grouping: str = "labels"
 
     @property
     def complete(self) -> bool:
@@ -100,7 +102,7 @@ class QCurve:
 EventKind = Literal[
     "phase",  # {phase}
     "resolved",  # {config: {...}, reasons: {field: why}}: every "auto" replaced
-    "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused}: the curve's frame
+    "layers",  # {total_layers, samples, classes, train_size, seed, digest, reused, grouping}: the curve's frame
     "layer_quality",  # LayerQuality.to_dict()
     "selection",  # {rule, chosen: [index], teacher_layers: [name], student_layers: [name], reason}
     "metrics",  # {step, epoch, split: train|validation|test, values: {name: float}}
@@ -189,6 +191,11 @@ class DistillConfig(Model):
     )
 
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
+    pseudo_classes: Annotated[int, Field(ge=2, le=1000)] | Auto = Field(
+        "auto",
+        description="k: clusters of the teacher's deepest feature by which the Q curve groups the pictures in place of "
+        "their labels. `auto`: the labels, and 10 clusters where there are none.",
+    )
     quality_memory_bytes: int = Field(
         2 * 2**30, ge=2**26, le=MOST_BYTES, description="Peak memory budget for scoring, bytes."
     )
@@ -386,5 +393,8 @@ class RunSpec(Model):
     dataset: DatasetInput
     teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
     comparison: ComparisonInput | None = None
+    probe: DatasetInput | None = Field(
+        None, description="A labelled dataset of the task that judges features where `dataset` has no label."
+    )
     reuse_curve: dict[str, Any] | None = Field(None, description="QCurve.to_dict() of an earlier run, by digest.")
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")

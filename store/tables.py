@@ -136,6 +136,8 @@ class Job(Leasable, Base):
     student: Mapped[Json]  # distill.types.Architecture
     # What the student starts from, where not from noise: {teacher: id} or {artifact: {job_id, name}}
     start: Mapped[Json | None]
+    # The labelled dataset that judges features where the job's own has no labels
+    probe_id: Mapped[str | None] = mapped_column(String(40))
     teacher_id: Mapped[str | None] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))

@@ -51,7 +51,15 @@ def _all(*several: Codes) -> Codes:
 
 
 _JOB = (
-    *("unknown_name", "unknown_teacher", "unknown_dataset", "unknown_job", "teacher_required", "teacher_not_ready"),
+    *(
+        "unknown_name",
+        "unknown_teacher",
+        "unknown_dataset",
+        "unknown_job",
+        "teacher_required",
+        "labels_required",
+        "teacher_not_ready",
+    ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
     *("invalid_dataset", "invalid_teacher", "idempotency_key_reused"),
 )

@@ -25,6 +25,7 @@ def datasets() -> None:
 @click.argument("file", required=False, type=PLACE)
 @click.option("--train", type=FILE, help="The training part, instead of FILE.")
 @click.option("--test", type=FILE, help="The test part, beside --train.")
+@click.option("--unlabelled", type=FILE, help="Images without labels, beside the others or alone.")
 @click.option("--named", help="A data set that the service knows, e.g. fashion-mnist.")
 @click.option("--url", help="https://, s3:// or hf:// URL that the service fetches itself.")
 @click.option("--sha256", help="What the file at --url must have.")
@@ -44,6 +45,7 @@ def add(  # noqa: PLR0913 - click: one each option
     file: Path | None,
     train: Path | None,
     test: Path | None,
+    unlabelled: Path | None,
     named: str | None,
     url: str | None,
     sha256: str | None,
@@ -54,8 +56,11 @@ def add(  # noqa: PLR0913 - click: one each option
 ) -> None:
     """Register a FILE (retort catalogue tasks says which), a folder of images or with tables train.* and test.*, a
     named set, or a URL."""
-    if sum(given is not None for given in (file, train, named, url)) != 1:
-        raise click.UsageError("Give one of FILE, --train (with --test), --named and --url.")
+    given = sum(each is not None for each in (file, train, named, url))
+    if given > 1 or (not given and unlabelled is None):
+        raise click.UsageError("Give one of FILE, --train (with --test), --named and --url; or --unlabelled alone.")
+    if unlabelled is not None and (named is not None or url is not None):
+        raise click.UsageError("--unlabelled goes with FILE or --train, or alone.")
     if named is not None and pixel_range is not None:
         raise click.UsageError("--pixel-range is for files of 16-bit images; named sets have 8 bits.")
     if named is not None:
@@ -65,7 +70,7 @@ def add(  # noqa: PLR0913 - click: one each option
     else:
         with progress.bar(Console(stderr=True), "sending") as show:
             made = retort.add_dataset(
-                file, train=train, test=test, name=name, task=task, labels=labels, progress=show,
+                file, train=train, test=test, unlabelled=unlabelled, name=name, task=task, labels=labels, progress=show,
                 pixel_range=pixel_range,
             )  # fmt: skip
     session.show(made, lambda: render.details(dict(made)))

@@ -46,6 +46,7 @@ def jobs() -> None:
 @click.option("--label", "labels", multiple=True, callback=pairs, help="name=value; may be repeated.")
 @click.option("--priority", type=int, help="Higher starts first.")
 @click.option("--compare-with", help="Id of a finished job to report beside this one.")
+@click.option("--probe", help="Id of a small labelled dataset that judges features, for one without labels.")
 @click.option("--dry-run", is_flag=True, help="Check everything, queue nothing.")
 @click.option("--watch", "-w", is_flag=True, help="Stay and show how it goes.")
 @command

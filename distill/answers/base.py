@@ -31,13 +31,15 @@ class Answer(ABC):
 
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
     student is kept; `higher_is_better`: its direction. `maps`: whether networks give a map of logits a class, (n, C, h,
-    w). All methods leave the model's device alone: no transfer, no synchronisation, unless they say so.
+    w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. All methods leave the
+    model's device alone: no transfer, no synchronisation, unless they say so.
     """
 
     loss_name: ClassVar[str] = "cross_entropy"
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     maps: ClassVar[bool] = False
+    taught: ClassVar[bool] = True
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -62,6 +64,10 @@ class Answer(ABC):
     def weight(self, labels: Any) -> int | Tensor:
         """How many predictions the loss of a batch is a mean over: the batch's weight in sums over batches of unequal
         size. A scalar tensor on the device avoids a synchronisation."""
+
+    def loss_weight(self, labels: Any) -> int | Tensor:
+        """How many predictions the loss on the labels is a mean over, where some samples have none; else `weight`."""
+        return self.weight(labels)
 
     # -- counting -----------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from distill.answers.base import Answer, Compared, Guess
 from distill.answers.outputs import logits_of
 from distill.errors import InvalidConfig
 from distill.objectives.logits import cross_entropy
+from distill.unlabelled import NO_LABEL
 
 CHANCE_Z = 2.33  # one-sided 99 % of the normal distribution
 
@@ -69,6 +71,45 @@ class ClassAnswer(RowAnswer):
 
     def no_fit(self) -> str:
         return ""
+
+
+class PartlyLabelledAnswer(ClassAnswer):
+    """One class a sample, of those that have a label: logits (n, C), labels (n,) with `NO_LABEL` for the others.
+
+    Loss and accuracy are means over the labelled rows of a batch; divergences from a teacher, which ask for no label,
+    are means over all rows. `weight` counts all rows, since the terms that use all of them would else lose the batches
+    without a label: batches of one step count by their samples, whatever share of them has a label. Validation samples
+    all have labels (`distill.tasks.opening.splits_of`), so that its figures are exact. Nothing waits for the device.
+    """
+
+    def loss(self, compared: Compared) -> Tensor:
+        """Mean over the labelled rows of -ln softmax(logits)[label], nats; 0 without any, with a gradient of 0."""
+        logits, labels = compared.outputs.float(), compared.labels
+        total = F.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="sum")
+        return total / self._labelled(labels).clamp(min=1)
+
+    def loss_weight(self, labels: Tensor) -> Tensor:
+        return self._labelled(labels)
+
+    def figures(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        return super().figures(outputs, labels) | {LABELLED: self._labelled(labels).double()}
+
+    def values(self, sums: Mapping[str, Tensor], count: float) -> dict[str, float]:
+        """The accuracy of the labelled rows; none of a window without any."""
+        labelled = float(sums[LABELLED])
+        return {"accuracy": float(sums["accuracy"]) / labelled} if labelled else {}
+
+    def tally(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        rows = labels != NO_LABEL
+        return super().tally(outputs[rows], labels[rows])
+
+    @staticmethod
+    def _labelled(labels: Tensor) -> Tensor:
+        return (labels != NO_LABEL).sum()
+
+
+LABELLED = "labelled"
+"""Among the running figures: how many rows had a label."""
 
 
 def chance_threshold(majority: float, count: int) -> float:

@@ -46,8 +46,14 @@ def _name(layer: LayerQuality) -> str:
     return f"layer {layer.index} ({layer.name}, depth {layer.relative_depth:.2f})"
 
 
+def _groups(curve: QCurve) -> str:
+    if curve.grouping == "labels":
+        return "classes"
+    return "pseudo-classes (k-means clusters of the teacher's deepest feature, not labels)"
+
+
 def _state(curve: QCurve) -> str:
-    sample = f"{curve.samples:,} training samples of {curve.classes:,} classes"
+    sample = f"{curve.samples:,} training samples of {curve.classes:,} {_groups(curve)}"
     if curve.complete:
         reused = " It is reused from an earlier run with the same inputs." if curve.reused else ""
         return f"The curve has {curve.total_layers} layers, scored on {sample}.{reused}"

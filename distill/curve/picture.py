@@ -85,7 +85,8 @@ def _title(curve: QCurve) -> str:
 
 def _subtitle(curve: QCurve) -> str:
     chosen = f"filled: chosen by {curve.rule}    " if curve.chosen else ""
-    return f"{chosen}N = {curve.samples:,} samples, {curve.classes:,} classes, M = {curve.train_size:,}"
+    groups = "classes" if curve.grouping == "labels" else "pseudo-classes"
+    return f"{chosen}N = {curve.samples:,} samples, {curve.classes:,} {groups}, M = {curve.train_size:,}"
 
 
 def _panel(axes: Any, curve: QCurve, series: Series, large: bool) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from distill.data.split_names import UNLABELLED
 from distill.errors import InvalidDataset
 from distill.types import DatasetInput
 
 ROLES = frozenset({"all", "train", "test"})
 
 
-def paths_of(dataset: DatasetInput) -> dict[str, Path]:
-    """Role -> existing path: `all`, or `train` with or without `test`. Raises `InvalidDataset`."""
+def paths_of(dataset: DatasetInput, *, unlabelled: bool = False) -> dict[str, Path]:
+    """Role -> existing path: `all`, or `train` with or without `test`; where the reader takes samples without labels
+    (`unlabelled`), beside these or alone also `unlabelled`. Raises `InvalidDataset`."""
     roles = set(dataset.files)
-    if not roles <= ROLES or not (roles == {"all"} or ("train" in roles and "all" not in roles)):
+    labelled = roles - {UNLABELLED} if unlabelled else roles
+    alone = unlabelled and roles == {UNLABELLED}
+    if not alone and not (labelled == {"all"} or ("train" in labelled and labelled <= ROLES - {"all"})):
+        more = " One as `unlabelled` may come with them, or alone." if unlabelled else ""
         raise InvalidDataset(
             f"Dataset {dataset.name!r} has files for {sorted(roles) or 'nothing'}.",
-            "Give one file as `all`, or one as `train` and maybe one as `test`.",
+            f"Give one file as `all`, or one as `train` and maybe one as `test`.{more}",
             {"roles": sorted(roles)},
         )
     paths = {role: Path(path) for role, path in dataset.files.items()}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from distill.data.columns import FLAGS, LABELS, PERHAPS_SPLITS, SPLITS, find, found, is_index
 from distill.data.limits import Limits
 from distill.data.row_checks import Row, RowLimits, refuse
-from distill.data.split_names import TEST, TRAIN, UNLABELLED, VALIDATION, meaning
+from distill.data.split_names import TEST, TRAIN, VALIDATION, meaning
 from distill.errors import InvalidDataset
 
 NAME_LENGTH = 255  # what file systems give a class folder's name
@@ -115,21 +115,22 @@ def _yes(value: Any) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row: what stands in the image column, the class's name, and the split that the row says, None where the table
-    has no column for it. `number` counts from 1."""
+    """One row: what stands in the image column, the class's name, None where the row says none, and the split that the
+    row says, None where the table has no column for it. `number` counts from 1."""
 
     number: int
     image: str
-    label: str
+    label: str | None
     split: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of the columns; `split` may be missing. `unused`: what else the table has, row numbers left out."""
+    """Names of the columns; `split` may be missing, and `label` where no row has a class. `unused`: what else the table
+    has, row numbers left out."""
 
     image: str
-    label: str
+    label: str | None
     split: SplitColumns | None
     unused: tuple[str, ...] = ()
 
@@ -147,6 +148,12 @@ def with_image(row: Row, image: str) -> Columns | None:
         return None
     split = split_columns(list(row), row)
     return Columns(image, label, split, unused_columns(row, [image, label], split))
+
+
+def without_label(row: Row, image: str) -> Columns:
+    """The columns of a table whose images, in column `image`, have no classes."""
+    split = split_columns(list(row), row)
+    return Columns(image, None, split, unused_columns(row, [image], split))
 
 
 def unused_columns(columns: Iterable[str], read: Sequence[str | None], split: SplitColumns | None) -> tuple[str, ...]:
@@ -174,25 +181,30 @@ def row_limits(limits: Limits, image_bytes: int) -> RowLimits:
 
 
 def samples(rows: Iterable[Row], columns: Columns, name: str) -> Iterator[Sample]:
-    """Rows as samples. Raises `InvalidDataset` by row for a missing image, a missing class, another split. Rows that
-    their split calls unlabelled come without a class, to be counted."""
+    """Rows as samples, those with an empty cell for their class without one. Raises `InvalidDataset` by row for a
+    missing image, a class that cannot be one, another split."""
     for number, row in enumerate(rows, 1):
         split = columns.split.read(row, number, name) if columns.split else None
         image = row.get(columns.image)
         image = str(image) if isinstance(image, int) and not isinstance(image, bool) else image
         if not isinstance(image, str) or not image.strip():
             refuse(f"row {number} of {name} has no text in column {columns.image!r}", row=number)
-        label = "" if split == UNLABELLED else checked_label(row.get(columns.label), columns.label, number, name)
-        yield Sample(number, image, label, split)
+        yield Sample(number, image, named_label(row.get(columns.label or ""), number, name), split)
 
 
 def checked_label(value: Any, column: str, number: int, name: str) -> str:
     """`label_of`. Raises `InvalidDataset` where there is none, and for a name that no class can have."""
-    label = label_of(value)
+    label = named_label(value, number, name)
     if label is None:
         remedy = f"Give the row a class in column {column!r}, or remove it, and upload the file again."
         refuse(f"row {number} of {name} has no class in column {column!r}", remedy, row=number, column=column)
-    if why := bad_name(label):
+    return label
+
+
+def named_label(value: Any, number: int, name: str) -> str | None:
+    """`label_of`. Raises `InvalidDataset` for a name that no class can have."""
+    label = label_of(value)
+    if label is not None and (why := bad_name(label)):
         refuse(f"the class of row {number} of {name} {why}", row=number)
     return label
 

@@ -18,7 +18,7 @@ from distill.errors import DISK_FULL, InvalidDataset
 
 MAGIC = b"PAR1"
 ROW_GROUP_BYTES = 2 << 30
-UNLABELLED = -1  # what `datasets` writes where a row has no class
+UNNAMED = -1  # what `datasets` writes where a row has no class
 AGAIN = "Write the file again and upload it; `pyarrow.parquet.read_table(FILE)` should read it."
 
 
@@ -88,7 +88,7 @@ def named(value: Any, names: tuple[str, ...], file: str, row: int) -> Any:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         return value
-    if value == UNLABELLED:
+    if value == UNNAMED:
         what = f"row {row} of {file} has the label -1, with which `datasets` marks rows without a class"
         refuse(
             what,

@@ -13,18 +13,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-TRAIN, TEST, VALIDATION, UNLABELLED = "train", "test", "validation", "unlabelled"
+TRAIN, TEST, VALIDATION = "train", "test", "validation"
+UNLABELLED, PREDICTION = "unlabelled", "prediction"
+CLASSLESS = frozenset({UNLABELLED, PREDICTION})
+"""Splits whose rows need no class: to learn from without labels, and to be predicted, which nothing uses."""
 _SAID = {
     TRAIN: ("train", "training", "trainval"),
     TEST: ("test", "testing"),
     VALIDATION: ("val", "valid", "validation", "dev", "eval", "evaluation"),
-    UNLABELLED: ("pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled", "unsupervised"),
+    UNLABELLED: ("unlabeled", "unlabelled", "unsupervised"),
+    PREDICTION: ("pred", "predict", "prediction", "predictions"),
 }
 _GLUED = ("", "set", "data", "dataset", "images", "imgs")  # trainset, testdata
 WORDS: Mapping[str, str] = MappingProxyType(
     {word + end: split for split, words in _SAID.items() for word in words for end in _GLUED}
 )
-"""Word -> the split that it says. `unlabelled` rows and folders are never used."""
+"""Word -> the split that it says. What is to be predicted is never used; what is `unlabelled` trains students of
+pictures."""
 EXACT = frozenset({TRAIN, "training", TEST, "testing", "val", "valid", VALIDATION})
 """What says a split alone and in full: a class of this name is rare, so nothing else need speak for it."""
 NEUTRAL = frozenset(
@@ -56,6 +61,11 @@ def meaning(name: str) -> Meaning | None:
         return None
     rest = tuple(sorted(word for word in words if word not in WORDS and word not in NEUTRAL))
     return Meaning(said.pop(), rest, _plain(name).strip().casefold() in EXACT)
+
+
+def words(name: str) -> frozenset[str]:
+    """A name's words, in small letters."""
+    return frozenset(word.casefold() for part in _WORD.findall(_plain(name)) for word in _CAMEL.split(part))
 
 
 def split_of(name: str) -> str | None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distill.errors import InvalidConfig
-from distill.objectives.features import FeatureLoss
+from distill.objectives.features import FeatureLoss, overflow
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
 TEMPERATURE = 4.0
@@ -50,8 +50,8 @@ class ChannelWise(FeatureLoss):
         if not student.numel():
             return student.sum()
         log_p, log_q = (F.log_softmax(rows / self.temperature, dim=1) for rows in (teacher, student))
-        energy = (student.detach().square().sum() + teacher.detach().square().sum()) * 0  # NaN where it overflows
-        return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * self.temperature**2 + energy
+        divergence = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) * self.temperature**2
+        return divergence + overflow(student, teacher)
 
 
 ENTRY = ChannelWise

@@ -19,7 +19,7 @@ from distill.models.build import MAX_CLASSES, build, headless, pin, size_option,
 from distill.models.library_names import FAILURES, as_meta, load_by_library
 from distill.models.names import is_dense, resolve
 from distill.models.nearest import nearest
-from distill.models.state_names import counters, known_prefixes, prefixes_of, under
+from distill.models.state_names import counters, known_prefixes, prefixes_of, told, under
 from distill.safetensors_header import Header, read_header
 from distill.types import Architecture
 
@@ -138,16 +138,22 @@ def _match(architecture: Architecture, header: Header, num_classes: int | None) 
         with suppress(_Misfit):
             others = tuple(each for each in whole if len(each) > len(prefix))
             mine = [name for name in kept if not name.startswith(others)]
-            return _plain(architecture, header, under(prefix, mine), num_classes, _told(prefix, whole), probed)
+            return _plain(architecture, header, under(prefix, mine), num_classes, told(prefix, whole), probed)
     known = known_prefixes(kept)
+    beside = {name: name for name in _heads(*probed) if name in kept}  # an attribute of its own, the trunk another
+    for prefix in known[1:] if beside else ():
+        names = beside | under(prefix, kept)
+        if names.keys() >= set(needed):
+            with suppress(_Misfit):
+                return _plain(architecture, header, names, num_classes, told(prefix, beside=beside), probed)
     for prefix in known:
-        fit = _by_library(architecture, header, under(prefix, kept), num_classes, _told(prefix, []))
+        fit = _by_library(architecture, header, under(prefix, kept), num_classes, told(prefix))
         if fit is not None:
             return fit
     best = max([*whole, *known], key=lambda prefix: len(set(under(prefix, kept)) & set(expected)))
     names = under(best, kept)
     try:
-        return _plain(architecture, header, names, num_classes, _told(best, []), probed)
+        return _plain(architecture, header, names, num_classes, told(best), probed)
     except _Misfit as error:
         other = nearest(architecture, names, lambda near: _plain(near, header, names, num_classes, [], _probed(near)))
         if other is not None:
@@ -163,14 +169,6 @@ def _expected(architecture: Architecture, probed: tuple[Shapes, Shapes], kept: l
     if not ends or not headless(architecture) or any(name.endswith(ends) for name in kept):
         return probed[0]
     return _shapes(skeleton(architecture, 0))
-
-
-def _told(prefix: str, whole: list[str]) -> list[str]:
-    notes = [f"The prefix {prefix!r} of the names was taken off."] if prefix else []
-    if len(whole) > 1:
-        others = ", ".join(repr(each) for each in whole if each != prefix)
-        notes.append(f"The file holds such a network more than once: {prefix!r} was taken, not {others}.")
-    return notes
 
 
 def _plain(

@@ -45,6 +45,17 @@ def known_prefixes(names: Iterable[str]) -> list[str]:
     return ["", *sorted(counts, key=lambda prefix: (-counts[prefix], -len(prefix)))]
 
 
+def told(prefix: str, whole: Collection[str] = (), beside: Collection[str] = ()) -> list[str]:
+    """Notes on a prefix that was taken off; `whole`: all prefixes under which such a network lies; `beside`: names that
+    had none."""
+    had_none = f"; {', '.join(sorted(beside)[:5])} had none" if beside else ""
+    notes = [f"The prefix {prefix!r} of the names was taken off{had_none}."] if prefix else []
+    if len(whole) > 1:
+        others = ", ".join(repr(each) for each in whole if each != prefix)
+        notes.append(f"The file holds such a network more than once: {prefix!r} was taken, not {others}.")
+    return notes
+
+
 def under(prefix: str, names: Iterable[str]) -> dict[str, str]:
     """Name without the prefix -> name, of those that have it."""
     return {name.removeprefix(prefix): name for name in names if name.startswith(prefix) and name != prefix}

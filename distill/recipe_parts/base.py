@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -20,7 +20,8 @@ class Setup:
 
     Layer names are `distill.layers.discover` names, in depth order, paired one to one; shapes are one sample's, as in
     `Layer.shape` after the `view`, which says what of a feature counts. Both are empty for recipes that use no
-    features. `teacher` is None for `cross_entropy`. `answer`: how the task's outputs are taught.
+    features. `teacher` is None for `cross_entropy`. `answer`: how the task's outputs are taught. `indices`: positions
+    of the training samples, as batches name them, for recipes that `needs_index`.
     """
 
     student: nn.Module
@@ -34,6 +35,16 @@ class Setup:
     teacher_example: Any = None
     view: FeatureView = WHOLE
     answer: Answer = field(default_factory=ClassAnswer)
+    indices: Sequence[int] = ()
+
+    def only(self, pair: int) -> Setup:
+        """With one pair of layers alone, counted from 0, or from -1 backwards."""
+        layers = ("student_layers", "teacher_layers", "student_shapes", "teacher_shapes")
+        return replace(self, **{name: getattr(self, name)[pair:][:1] for name in layers})
+
+    def deepest(self) -> Setup:
+        """With the last pair of layers alone."""
+        return self.only(-1)
 
 
 class Recipe(nn.Module):
@@ -43,22 +54,37 @@ class Recipe(nn.Module):
     `eval()`, and never part of `state_dict()`. A training step is
 
         targets = recipe.targets(batch.teacher)      # no grad; may come from a cache instead
-        parts = recipe(batch.student, batch.labels, targets)
+        parts = recipe(batch.student, batch.labels, recipe.told(targets, batch.index))
         parts["loss"].backward()
 
     `live_teacher` is True for recipes whose `forward` runs teacher modules with gradient (`blockwise_logit`); their
     targets can still be cached. `deepest` tells where the teacher may stop.
 
     `reads_logits`: whether the recipe learns from the teacher's logits, and so wants a teacher of the dataset's
-    classes. `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
+    classes. `needs_index`: whether `forward` wants to know which samples it sees, as `told` adds it to the targets.
+    `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
     `distill.recipes.reads_logits` reads without importing.
+
+    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
+    and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
+    have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
+    with one class a sample. Tasks offer recipes by the last two.
+
+    `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
+    trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
+    `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
     """
 
     needs_teacher: ClassVar[bool] = True
     needs_layers: ClassVar[bool] = True
     live_teacher: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
     features_alone: ClassVar[dict[str, Any]] = {}
+    needs_index: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = False
+    needs_maps: ClassVar[bool] = False
+    sample_answers: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -97,13 +123,20 @@ class Recipe(nn.Module):
         resolution. Depends on nothing trainable, so it may be computed once and cached. {} without a teacher."""
         return {}
 
+    def told(self, targets: dict[str, Tensor], index: Tensor) -> dict[str, Tensor]:
+        """The targets, with what only the batch knows: `index` (n,), its samples' positions in the training data, for a
+        recipe that needs it. What calls `forward` passes targets through here; they are not cached with it."""
+        return targets | {"index": index} if self.needs_index else targets
+
     def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar parts; `loss` is what to differentiate, `outputs` (detached) ride along for the meter."""
         raise NotImplementedError
 
     def parts(self, loss: Tensor, compared: Compared, **terms: Tensor) -> dict[str, Tensor]:
-        """What `forward` returns: the loss, its terms and the outputs, these detached."""
-        detached = {name: term.detach() for name, term in terms.items()}
+        """What `forward` returns: the loss, its terms and the outputs, these detached. A term of labels is left out
+        where no label teaches."""
+        untaught = () if self.answer.taught else (self.answer.loss_name,)
+        detached = {name: term.detach() for name, term in terms.items() if name not in untaught}
         return {"loss": loss} | detached | {"outputs": compared.outputs.detach()}
 
     def beside(self) -> nn.Module:

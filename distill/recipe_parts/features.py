@@ -64,6 +64,11 @@ class FeatureRecipe(Recipe):
             extra["logits"] = logits_of(output)  # not reached when stopping
         return self._viewed([features[name] for name in self.teacher_layers], teacher_input), extra
 
+    def _rectified_teacher(self, example: Any) -> bool:
+        """Is the teacher's deepest feature nowhere negative on `example`, so that a projector may end in a ReLU? True,
+        as publications have it, where there is no example."""
+        return example is None or bool((self._teacher_pass(example, logits=False)[0][-1] >= 0).all())
+
 
 class PairedFeatures(FeatureRecipe):
     """A recipe with a feature term that may compare single tokens: a row a token, as the view picks them."""

@@ -28,6 +28,12 @@ def reads_logits(name: str, parameters: Mapping[str, Any]) -> bool:
     return bool(alone) and all(parameters.get(key, told[key].get("default")) != value for key, value in alone.items())
 
 
+def without(*flags: str) -> tuple[str, ...]:
+    """The recipes that have none of these flags of `Recipe`: what a task offers that cannot offer the others. Imports
+    nothing."""
+    return tuple(name for name in names() if not any(registry.flag(name, flag, default=False) for flag in flags))
+
+
 def reading_features(offered: Callable[[str], bool]) -> list[str]:
     """Of the recipes that are `offered` those that learn from a teacher without its logits, each with the parameters
     that it takes for that, for people: `feature_only`, `feature_logit with kl: false`. Imports nothing."""
@@ -38,3 +44,14 @@ def reading_features(offered: Callable[[str], bool]) -> list[str]:
 
 def _some_of(parameters: Mapping[str, Any]) -> str:
     return " or ".join(f"{key}: {str(value).lower()}" for key, value in parameters.items())
+
+
+def needs_labels(name: str) -> bool:
+    """Whether the recipe learns nothing from samples without labels. Imports nothing. Raises `UnknownName`."""
+    return registry.flag(name, "needs_labels", default=False)
+
+
+def without_labels(offered: Callable[[str], bool]) -> list[str]:
+    """Of the recipes that are `offered` those that learn from data without any label, as `reading_features` words them:
+    there a student has no classifier, and a teacher's logits nothing to compare with. Imports nothing."""
+    return reading_features(lambda name: offered(name) and not needs_labels(name))

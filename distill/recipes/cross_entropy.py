@@ -19,6 +19,7 @@ class CrossEntropy(Recipe):
     needs_teacher: ClassVar[bool] = False
     needs_layers: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup) -> None:

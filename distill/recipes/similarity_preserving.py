@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,8 +11,7 @@ from torch import Tensor
 
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
-from distill.recipe_parts.features import FeatureRecipe
-from distill.recipe_parts.layout import CommonResolution, Layout
+from distill.recipe_parts.labelled import LabelledFeatures
 from distill.recipe_parts.schema import LABEL_WEIGHT
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 }
 
 
-class SimilarityPreserving(FeatureRecipe):
+class SimilarityPreserving(LabelledFeatures):
     """L = cross_entropy_weight * CE + similarity_weight * mean over pairs || G(F_s) - G(F_t) ||_F^2 / n^2.
 
     G(F) = rows of F F^T scaled to norm 1, F (n, d) the flattened feature; the mean runs over the WHOLE n x n matrix
@@ -33,29 +33,16 @@ class SimilarityPreserving(FeatureRecipe):
     targets are small; the pairs' mean, not their sum.
     """
 
-    reads_logits: ClassVar[bool] = False
+    compares_samples: ClassVar[bool] = True
+    term_name: ClassVar[str] = "similarity"
 
     @validated(PARAMETERS)
     def __init__(self, setup: Setup, similarity_weight: float = 3000.0, cross_entropy_weight: float = 1.0) -> None:
-        super().__init__(setup)
-        self.similarity_weight, self.cross_entropy_weight = similarity_weight, cross_entropy_weight
-        shapes = zip(setup.student_shapes, setup.teacher_shapes, strict=True)
-        self._resolutions = [CommonResolution(Layout(s), Layout(t)) for s, t in shapes]
+        super().__init__(setup, similarity_weight, cross_entropy_weight)
 
-    def targets(self, teacher_input: Any) -> dict[str, Tensor]:
-        features, _ = self._teacher_pass(teacher_input, logits=False)
-        pooled = [r.teacher(f) for r, f in zip(self._resolutions, features, strict=True)]
-        return {f"feature_{i}": feature for i, feature in enumerate(pooled)}
-
-    def forward(self, student_input: Any, labels: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        features, logits = self._student_pass(student_input)
-        compared = self.answer.compare(logits, labels)
-        own = self.answer.loss(compared)
-        pooled = [r.student(f) for r, f in zip(self._resolutions, features, strict=True)]
-        terms = [similarity_gap(f, targets[f"feature_{i}"]) for i, f in enumerate(pooled)]
-        similarity = torch.stack(terms).mean()
-        loss = self.cross_entropy_weight * own + self.similarity_weight * similarity
-        return self.parts(loss, compared, similarity=similarity, **{self.answer.loss_name: own})
+    def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
+        pooled = [r.student(f) for r, f in zip(self.resolutions, features, strict=True)]
+        return torch.stack([similarity_gap(s, t) for s, t in zip(pooled, kept, strict=True)]).mean()
 
 
 def similarity_gap(student: Tensor, teacher: Tensor) -> Tensor:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from distill import losses
@@ -50,11 +48,11 @@ class SimKD(DetachedHead):
         head_weight: float = 1.0,
         grid: int = 2,
     ) -> None:
-        super().__init__(_deepest(setup))
+        super().__init__(setup.deepest())
         self.feature_weight, self.head_weight = feature_weight, head_weight
         self._student_layout, self._teacher_layout = Layout(setup.student_shapes[-1]), Layout(setup.teacher_shapes[-1])
         self._common = CommonResolution(self._student_layout, self._teacher_layout)
-        self._rectified = self._is_rectified(setup.teacher_example)
+        self._rectified = self._rectified_teacher(setup.teacher_example)
         self.projector = projector(self._common, self._rectified)
         self.loss, self.grid = losses.get(feature_loss)(), grid
         check_positions(self.loss, self._common)
@@ -77,11 +75,6 @@ class SimKD(DetachedHead):
         head = self.answer.loss(compared)
         loss = self.feature_weight * feature + self.head_weight * head
         return self.parts(loss, compared, feature=feature, **{self.answer.loss_name: head})
-
-    @torch.no_grad()
-    def _is_rectified(self, example: Any) -> bool:
-        """Is the teacher's feature nowhere negative? True, as in the publication, where there is no example."""
-        return example is None or bool((self._teacher_pass(example, logits=False)[0][-1] >= 0).all())
 
     def _compare(self, projected: Tensor, teacher: Tensor) -> Tensor:
         loss: Tensor = self.loss(*compared_rows(self.loss, projected, teacher, self.grid))
@@ -114,16 +107,6 @@ def projector(common: CommonResolution, rectified: bool) -> nn.Sequential:
     if common.maps and rectified:
         layers.append(nn.ReLU())
     return layers
-
-
-def _deepest(setup: Setup) -> Setup:
-    return replace(
-        setup,
-        student_layers=setup.student_layers[-1:],
-        teacher_layers=setup.teacher_layers[-1:],
-        student_shapes=setup.student_shapes[-1:],
-        teacher_shapes=setup.teacher_shapes[-1:],
-    )
 
 
 ENTRY = SimKD

@@ -2,95 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from distill.curve import reading
-from distill.evaluate import price
 from distill.likeness import Differing, differences
 from distill.models.options import in_full
 from distill.report import SCHEMA, environment
-from distill.running.companions import companions
+from distill.running.columns import Columns, assess, companion_columns, labelled, teacher_column
+from distill.running.features import by_features
 from distill.running.session import Session
 from distill.tasks.base import Task
-from distill.tasks.network import Network
 from distill.training import checkpoint
 from distill.training.loop import Outcome
-from distill.types import Architecture, ComparisonInput, TrainedRun
+from distill.types import Architecture, TrainedRun
 from distill.verdict import verdict
 
 Report = dict[str, Any]
 
 
-def assess(task: Task, network: Network, teacher: Any | None) -> tuple[Any, Report]:
-    """A network's answers on the test set, and its column of the report."""
-    found = task.predict(network)
-    return found, _column(task, network, task.figures(network, found, teacher))
-
-
-def _column(task: Task, network: Network, figures: Report) -> Report:
-    about: Report = {
-        "architecture": network.architecture.model_dump(),
-        "recipe": network.recipe,
-        "preprocessing": asdict(network.preprocessing),
-    }
-    size = network.bytes if network.bytes is not None else _saved_bytes(task, network, figures)
-    return about | figures | price(network.module, network.one(task.device), size)
-
-
-def _teacher(session: Session) -> tuple[Any | None, Report | None]:
-    """The teacher's answers and its column. One that does not know the dataset's classes has no answers: its column
-    has what its deepest chosen feature is worth (of a recipe that chooses none, its deepest)."""
-    task = session.task
-    if task.teacher is None:
-        return None, None
-    if task.teacher_classes.same:
-        return assess(task, task.teacher, None)
-    deepest = session.pairs.teacher[-1] if session.pairs else session.teacher_layers[-1]
-    known: Report = {"other_classes": task.teacher_classes.reason}
-    return None, _column(task, task.teacher, known | task.worth(task.teacher, deepest))
-
-
-def _companions(session: Session, taught: Any | None) -> dict[str, Report]:
-    """A column for each network that the recipe delivers beside the student."""
-    return {name: assess(session.task, network, taught)[1] for name, network in companions(session).items()}
-
-
-def _saved_bytes(task: Task, network: Network, figures: Report) -> int:
-    """Size of the weights' file as it will be packaged, its header included."""
-    return task.delivery.bytes(task.context(network, {"recipe": network.recipe, "student": figures}))
-
-
 def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
-    task, given, curve = session.task, session.spec.comparison, session.curve
-    taught, teacher = _teacher(session)
-    found, student = assess(task, task.student, taught)
-    compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
-    further = _companions(session, taught)
-    beside = None if compared is None else task.difference(found, compared)
-    primary = task.spec.primary
+    task, curve = session.task, session.curve
+    found = judged(session, outcome) if task.answer.taught else by_features(session, outcome)
     return {
         "schema": SCHEMA,
         "title": f"{task.student.architecture.name} by {task.config.recipe} on {task.dataset.name}",
         "task": task.spec.name,
-        "metrics": [metric.to_dict() for metric in task.spec.metrics],
+        "metrics": [metric.to_dict() for metric in task.metrics_shown],
         "per_class": task.spec.per_class,
         "counted": task.spec.counted or task.spec.samples,
         "intervals": task.intervals,
         "recipe": task.config.recipe,
-        "student": student,
-        "teacher": teacher,
-        "comparison": None if comparison is None or given is None else _labelled(comparison, given),
-        "companions": further,
-        "verdict": verdict(
-            beside,
-            given.label if given else "",
-            primary,
-            _differing(session, outcome, student),
-            distilled=task.recipe.needs_teacher,
-        ),
-        "against_teacher": None if taught is None else task.difference(found, taught).to_dict(),
+        "student": found.student,
+        "teacher": found.teacher,
+        "comparison": found.comparison,
+        "companions": found.companions,
+        "verdict": found.verdict,
+        "against_teacher": found.against_teacher,
         "selection": session.pairs.to_dict() if session.pairs else None,
         "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
         "start": task.start.to_dict() if task.start else None,
@@ -99,11 +47,37 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "configuration": session.resolved["config"],
         "reasons": session.resolved["reasons"],
         "dataset": _dataset(task),
+        "probe": task.about_probe(),
         "digests": _digests(session),
         "environment": environment(task.device, session.resolved["config"]["precision"]),
         "warnings": session.warnings,
-        "notes": [*task.dataset.notes, *_notes(session, outcome), *session.notes, *_other_classes(teacher)],
+        "notes": [
+            *task.dataset.notes,
+            *task.notes(),
+            *_notes(session, outcome),
+            *session.notes,
+            *found.notes,
+        ],
     }
+
+
+def judged(session: Session, outcome: Outcome) -> Columns:
+    """By the labels of the test set."""
+    task, given = session.task, session.spec.comparison
+    taught, teacher = teacher_column(session)
+    found, student = assess(task, task.student, taught)
+    compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
+    further = companion_columns(session, taught)
+    said = verdict(
+        None if compared is None else task.difference(found, compared),
+        given.label if given else "",
+        task.spec.primary,
+        _differing(session, outcome, student),
+        distilled=task.recipe.needs_teacher,
+    )
+    against = None if taught is None else task.difference(found, taught).to_dict()
+    beside = None if comparison is None or given is None else labelled(comparison, given)
+    return Columns(student, teacher, beside, further, said, against, _other_classes(teacher))
 
 
 def _differing(session: Session, outcome: Outcome, student: Report) -> list[Differing] | None:
@@ -124,8 +98,8 @@ def _differing(session: Session, outcome: Outcome, student: Report) -> list[Diff
 
 def _training(task: Task, outcome: Outcome) -> Report:
     """`validation` and `best_validation` are values of the primary metric; `..._accuracy` are the same where that is
-    the accuracy, as earlier releases wrote them."""
-    accuracy = task.spec.primary.name == "accuracy"
+    the accuracy, as earlier releases wrote them; `validation_metric` says what it is."""
+    accuracy = task.answer.primary == "accuracy"
     return {
         "ending": outcome.ending,
         "steps": outcome.step,
@@ -136,12 +110,9 @@ def _training(task: Task, outcome: Outcome) -> Report:
         "best_validation": outcome.best_validation,
         "validation_accuracy": outcome.validation if accuracy else None,
         "best_validation_accuracy": outcome.best_validation if accuracy else None,
+        "validation_metric": task.validated.to_dict(),
         "head": outcome.head.to_dict() if outcome.head else None,
     }
-
-
-def _labelled(column: Report, given: ComparisonInput) -> Report:
-    return column | {"label": given.label, "job_id": given.job_id}
 
 
 def _dataset(task: Task) -> Report:

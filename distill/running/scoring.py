@@ -66,7 +66,9 @@ def frame_of(session: Session, groups: Groups, layers: list[Layer], max_passes: 
         bootstrap=config.quality_bootstrap,
         **more,
     )
-    return QCurve((), len(layers), len(groups.labels), groups.groups, train_size, config.seed, key)
+    return QCurve(
+        (), len(layers), len(groups.labels), groups.groups, train_size, config.seed, key, grouping=groups.grouping
+    )
 
 
 def scores(
@@ -89,7 +91,7 @@ def scores(
 
 
 def _frame_event(curve: QCurve) -> dict[str, Any]:
-    keys = ("total_layers", "samples", "classes", "train_size", "seed", "digest", "reused")
+    keys = ("total_layers", "samples", "classes", "train_size", "seed", "digest", "reused", "grouping")
     return {key: getattr(curve, key) for key in keys}
 
 

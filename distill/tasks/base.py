@@ -23,13 +23,14 @@ from distill.models import Start
 from distill.recipe_parts.base import Recipe
 from distill.statistics import Difference
 from distill.tasks.network import Network
-from distill.tasks.spec import TaskSpec
+from distill.tasks.spec import Metric, TaskSpec
 from distill.teacher_classes import ClassMatch
 from distill.training.data import Source, TrainData
 from distill.types import DistillConfig, Layer, RunSpec
 from distill.warned import RunWarning
 
 Split = Literal["train", "test"]
+Grouping = Literal["labels", "pseudo_classes"]
 Report = dict[str, Any]
 
 
@@ -48,7 +49,7 @@ class Groups:
 
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
     row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
-    `distill.quality.Marked`; `view`: how a feature becomes the rows.
+    `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are.
     """
 
     sample: Tensor
@@ -56,6 +57,7 @@ class Groups:
     groups: int
     batches: Callable[[], Iterable[Any]]
     view: FeatureView = WHOLE
+    grouping: Grouping = "labels"
 
 
 class Task(ABC):
@@ -170,6 +172,24 @@ class Task(ABC):
     def difference(self, first: Any, second: Any) -> Difference:
         """The primary metric of one network's answers less that of another's, on the same samples."""
 
+    @property
+    def metrics_shown(self) -> tuple[Metric, ...]:
+        """Rows of the report, the most telling first: those of `spec`, unless this run's data say otherwise."""
+        return self.spec.metrics
+
+    @property
+    def validated(self) -> Metric:
+        """The figure by which the best student is kept."""
+        return self.spec.primary
+
+    def taught_source(self) -> Source:
+        """The test samples as student and teacher see them, for tasks with samples that have no label."""
+        raise NotImplementedError
+
+    def about_probe(self) -> Report | None:
+        """What the report says of the labelled dataset that judges features; None: there is none."""
+        return None
+
     def worth(self, network: Network, layer: Layer) -> Report:
         """Figures for the report's column of a teacher with other classes, computed from its feature at `layer`: how
         well it tells this dataset's classes apart. May hold metrics of `spec`; {} where the task has no such figure."""
@@ -178,6 +198,10 @@ class Task(ABC):
     def about_data(self) -> Report:
         """More of the report's `dataset`, once training has begun."""
         return {}
+
+    def notes(self) -> list[str]:
+        """What a report says of which samples were used for what."""
+        return []
 
     def undeliverable(self, network: Network) -> str | None:
         """Why a network that a recipe delivers beside the student cannot be written and read back here, as the end of a

@@ -27,13 +27,15 @@ Report = Mapping[str, Any]
 class Parts:
     """A job as its request and the inspections tell of it. `dataset`, `teacher`: their reports (`{}`: ready, but of a
     release that kept none); `teacher` is None where there is no teacher. `needs_teacher`: whether the recipe learns
-    from one (without that a teacher is only where the student starts)."""
+    from one (without that a teacher is only where the student starts). `probe`: the report on the labelled dataset that
+    judges features, None where none is named."""
 
     config: DistillConfig
     student: Architecture
     dataset: Report
     teacher: Report | None = None
     needs_teacher: bool = True
+    probe: Report | None = None
 
     @property
     def classes(self) -> int | None:
@@ -67,6 +69,10 @@ class Forecast:
 
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         """What the specification cannot tell: teacher and dataset are of this task, but not of one another."""
+        return iter(())
+
+    def lacking(self, parts: Parts) -> Iterator[Misfit]:
+        """What the dataset lacks for the recipe, whether there is a teacher or not."""
         return iter(())
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:

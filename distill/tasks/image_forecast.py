@@ -28,7 +28,7 @@ class ImageForecast(Forecast):
             yield found
 
     def missing(self, parts: Parts) -> str:
-        if not parts.classes or not parts.dataset.get("counts"):
+        if parts.classes is None or not parts.dataset.get("counts"):
             return "The dataset's inspection has counted no samples."
         known = parts.teacher is None or {"in_channels", "num_classes"} <= parts.teacher.keys()
         return "" if known else older("teacher")

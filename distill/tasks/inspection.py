@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from distill.data.split_names import UNLABELLED
 from distill.errors import InvalidDataset
 from distill.tasks import names, part, spec
 from distill.types import DatasetInput
@@ -53,7 +54,8 @@ def task_of(dataset: DatasetInput) -> str:
 def _task_of(dataset: DatasetInput) -> str:
     if dataset.task:
         spec(dataset.task)
-    like = {name: Likeness(part(name, "inspect").recognise(dataset)) for name in names()}
+    asked = [name for name in names() if spec(name).unlabelled or UNLABELLED not in dataset.files]
+    like = {name: Likeness(part(name, "inspect").recognise(dataset)) for name in asked}
     best = max(like.values())
     found = [name for name, likeness in like.items() if likeness == best and best > Likeness.NO]
     if dataset.task:

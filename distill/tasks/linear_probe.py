@@ -1,4 +1,4 @@
-"""What a teacher of other classes is worth on this data: how well a linear classifier of its features does."""
+"""What a feature is worth on labelled data: how well a linear classifier of it does, and its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from distill.layers import FeatureView, run_until
 from distill.layers.modes import evaluating
 from distill.recipe_parts.layout import Layout
 from distill.statistics import wilson
-from distill.tasks.base import Report, Task
+from distill.tasks.base import Report
+from distill.tasks.nearest import nearest_classes
 from distill.tasks.network import Network
+from distill.tasks.probe_set import ProbeSet
 from distill.training.data import Source
 from distill.training.head import Rows, fit_linear, most_samples
 from distill.types import Layer
 
 
-def linear_probe(task: Task, network: Network, layer: Layer) -> Report:
+def linear_probe(given: ProbeSet, network: Network, layer: Layer) -> Report:
     """`linear_probe`: the share of test samples that a linear classifier of the feature at `layer` has right, with its
     Wilson interval; `probe`: how it was fitted, or why there is none.
 
@@ -28,8 +30,8 @@ def linear_probe(task: Task, network: Network, layer: Layer) -> Report:
     sample. The classifier begins with zeros and is fitted as `distill.training.head` fits a student's last layer: by
     L-BFGS on unaugmented training samples, the penalty by the loss on validation samples. **Our choice**: at most as
     many training samples as that fit takes at least."""
-    splits, classes = task.splits, len(task.classes)
-    held = _rows(task, network, layer, splits.validation)
+    splits, classes = given.splits, given.classes
+    held = _rows(given, network, layer, splits.validation)
     head = nn.Linear(held.features.shape[1], classes, device=held.features.device)
     for parameter in head.parameters():
         nn.init.zeros_(parameter)
@@ -37,20 +39,30 @@ def linear_probe(task: Task, network: Network, layer: Layer) -> Report:
     about: Report = {"layer": layer.name, "features": head.in_features, "samples": count}
     if count < LEAST_A_CLASS * classes:
         return {"probe": about | {"reason": f"{count:,} training samples are too few for {classes:,} classes"}}
-    order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(task.config.seed))
-    found = fit_linear(head, _rows(task, network, layer, splits.train[order[:count].sort().values]), held)
+    order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(given.seed))
+    found = fit_linear(head, _rows(given, network, layer, splits.train[order[:count].sort().values]), held)
     if found is None or not found.fitted:
         return {"probe": about | {"reason": found.reason if found else "it was interrupted"}}
     about |= {"penalty": found.penalty, "validation_accuracy": found.accuracy_after, "reason": found.reason}
-    return {"linear_probe": _tested(head, _read(network, layer, task.test_source(network), task.view)), "probe": about}
+    return {"linear_probe": _tested(head, rows_at(network, layer, given.tested(network), given.view)), "probe": about}
 
 
-def _rows(task: Task, network: Network, layer: Layer, indices: Tensor) -> Rows:
-    return _read(network, layer, task.plain_loader("train", indices, network), task.view)
+def neighbours(given: ProbeSet, network: Network, layer: Layer) -> Report:
+    """`knn`: the share of test samples whose class the nearest training and validation samples say rightly
+    (`distill.tasks.nearest`), by the averaged feature at `layer`, with its Wilson interval."""
+    splits = given.splits
+    known = _rows(given, network, layer, torch.cat([splits.train, splits.validation]))
+    asked = rows_at(network, layer, given.tested(network), given.view)
+    right = nearest_classes(known, asked.features, given.classes) == asked.labels
+    return {"knn": wilson(int(right.sum()), len(right)).to_dict()}
+
+
+def _rows(given: ProbeSet, network: Network, layer: Layer, positions: Tensor) -> Rows:
+    return rows_at(network, layer, given.training(network, positions), given.view)
 
 
 @torch.no_grad()
-def _read(network: Network, layer: Layer, source: Source, view: FeatureView) -> Rows:
+def rows_at(network: Network, layer: Layer, source: Source, view: FeatureView) -> Rows:
     """The averaged features of a source's samples, (n, channels) in fp32, with their labels."""
     features, labels, view = [], [], view.per_sample()
     with evaluating(network.module):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from distill import recipes, selection
+from distill import labels_needed, recipes, selection
 from distill.class_names import arrangement
 from distill.data.splits import stratified_sample, stratified_split
 from distill.device import resolve_device
@@ -23,6 +23,7 @@ from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed
 from distill.training.data import Order
 from distill.types import Architecture, DistillConfig, RunSpec
+from distill.unlabelled import NO_LABEL
 
 
 def recipe_of(run: RunSpec) -> type[Recipe]:
@@ -48,6 +49,13 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
     return recipe
 
 
+def check_labels(spec: TaskSpec, run: RunSpec) -> None:
+    """Raises `InvalidConfig` for a recipe that needs labels, on data without any."""
+    found = labels_needed.refusal(run.config.recipe, spec.offers)
+    if found is not None:
+        raise InvalidConfig(found.message, found.remedy, {"field": "recipe", "value": run.config.recipe})
+
+
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
     does not offer; `UnknownName`."""
@@ -61,6 +69,12 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             f"The dataset is for {spec.title}, the {noun} {named.name} for {titles}.",
             f"Use a network whose name begins with {' or '.join(spec.architectures)}.",
             {"field": noun, "value": named.name, "task": spec.name},
+        )
+    if run.probe is not None and not spec.unlabelled:
+        raise InvalidConfig(
+            f"{spec.title}: every sample has a label, so that no probe is needed.",
+            "Leave the probe out.",
+            {"field": "probe", "task": spec.name},
         )
     if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
         raise InvalidConfig(
@@ -82,24 +96,36 @@ def device_of(config: DistillConfig) -> tuple[torch.device, str]:
     return resolve_device(config.device)
 
 
-def splits_of(config: DistillConfig, train: Tensor, test: Tensor) -> Splits:
+def splits_of(config: DistillConfig, train: Tensor, test: Tensor, *, labelled: bool = False) -> Splits:
     """Validation is held out of the training samples; limits take the same number of every stratum. `train`, `test`:
-    the stratum of each sample of the dataset's splits, int64."""
+    the stratum of each sample of the dataset's splits, int64; `NO_LABEL` of a sample without a label. Of those none is
+    held out where others have labels, a limit takes as large a share as of the others (**our choice**), and `labelled`
+    leaves them out."""
     kept = _limited(train, config.train_limit, config.seed)
-    used, validation = stratified_split(train[kept], config.validation_fraction, config.seed)
+    known = kept[train[kept] != NO_LABEL]
+    judged = known if len(known) else kept
+    _, held = stratified_split(train[judged], config.validation_fraction, config.seed)
+    validation, used = judged[held], judged if labelled else kept
+    used = used[~torch.isin(used, validation)]
     if len(used) < 2 or len(validation) < 1:
         raise InvalidConfig(
             f"{len(kept)} training samples leave {len(used)} to train on and {len(validation)} to validate.",
             "Use more samples, or another validation_fraction.",
         )
     # The test samples of a limited test must be the same for every seed, or seeds could not be compared.
-    return Splits(kept[used], kept[validation], _limited(test, config.test_limit, 0))
+    return Splits(used, validation, _limited(test, config.test_limit, 0))
 
 
 def _limited(strata: Tensor, limit: int | None, seed: int) -> Tensor:
     if limit is None or limit >= len(strata):
         return torch.arange(len(strata))
-    return stratified_sample(strata, limit, seed)
+    known, unknown = ((strata != NO_LABEL).nonzero()[:, 0], (strata == NO_LABEL).nonzero()[:, 0])
+    if not len(known) or not len(unknown):
+        return stratified_sample(strata, limit, seed)
+    most = max(round(limit * len(known) / len(strata)), len(set(strata[known].tolist())))
+    some = known[stratified_sample(strata[known], most, seed)]
+    others = unknown[stratified_sample(strata[unknown], max(limit - len(some), 1), seed)]
+    return torch.cat([some, others]).sort().values
 
 
 def share_of(order: Order) -> int:

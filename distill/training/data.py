@@ -60,7 +60,8 @@ class TrainData:
     positions that batches name in `index`; `size` samples in all. `guess`: what guessing reaches on the validation
     samples, where the task can tell; `packing`: how a cache keeps the teacher's targets of a sample; `peak`: the
     learning rate for `auto`, with its reason, where the student does not tell it; `taken`: names of the student's
-    tensors that do not start from noise."""
+    tensors that do not start from noise; `labelled`: positions (n,) of the training samples that have a label, where
+    not all do, and `open_labelled(order)`, a source of them."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
@@ -69,6 +70,16 @@ class TrainData:
     packing: Packing = WHOLE_ROWS
     peak: tuple[float, str] | None = None
     taken: frozenset[str] = frozenset()
+    labelled: Sequence[int] | None = None
+    open_labelled: Callable[[Order], Source] | None = None
+
+    def head_source(self, order: Order) -> Source:
+        """What the last classifier is fitted on: samples with labels."""
+        return (self.open_labelled or self.open_train)(order)
+
+    @property
+    def head_size(self) -> int:
+        return self.size if self.labelled is None else len(self.labelled)
 
     @property
     def size(self) -> int:

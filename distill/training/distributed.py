@@ -4,8 +4,8 @@ Every process sees its share of each batch, and its gradient counts by its predi
 tokens of the answers (`Answer.weight`), as accumulated batches do. Terms that are means over them give
 the gradient of the whole batch. Not exactly so, since one loss has one weight (**our choice**): a decoder's feature
 term where its features are read one row a sample (`cls`, `mean`, `last`), and a classifier's where they are read token
-by token; each such share counts like its predictions. Losses that compare rows of a batch with each other (procrustes,
-gram, cka, similarity_preserving) see the share only.
+by token; each such share counts like its predictions. Losses that compare rows of a batch with each other (those
+without a projector, recipes whose `compares_samples` says so) see the share only.
 """
 
 from __future__ import annotations

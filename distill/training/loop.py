@@ -23,7 +23,7 @@ from distill.training.meter import METRICS_SECONDS, Meter, Speed
 from distill.training.rng import capture_rng, restore_rng
 from distill.training.schedule import OneCycle
 from distill.training.training import Training
-from distill.training.validate import tally, validate
+from distill.training.validate import tally, validate, validate_by_teacher
 from distill.types import Event
 
 Events = Iterator[Event]
@@ -211,8 +211,7 @@ class Loop:
             return
         yield from self._metrics()
         shadow = self.averages["student"].shadow if self.averages else None
-        source = self.training.validation_source
-        values = validate(self.delivered["student"], source, self.answer, self.mode, self.device, shadow)
+        values = self._validation(shadow)
         if not math.isfinite(values["loss"]):
             raise self.guard.error(self.step, "the validation loss is not finite", self._norms())
         value = values[self.answer.primary]
@@ -221,6 +220,13 @@ class Loop:
             self.best = self.validated | self._kept()
         yield self._metrics_event("validation", values)
         yield self._progress()
+
+    def _validation(self, shadow: dict[str, Tensor] | None) -> dict[str, float]:
+        """Figures of the student, or of its averaged weights `shadow`, on the validation samples."""
+        source = self.training.validation_source
+        if self.answer.taught:
+            return validate(self.delivered["student"], source, self.answer, self.mode, self.device, shadow)
+        return validate_by_teacher(self.recipe, source, self.training.teacher(), self.mode, self.device, shadow)
 
     def _kept(self) -> dict[str, dict[str, Tensor]]:
         """The weights of now, averaged if asked, of the student and of what is delivered beside it."""

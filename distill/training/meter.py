@@ -27,18 +27,26 @@ class Meter:
         self._losses: dict[str, Tensor] = {}
         self._figures: dict[str, Tensor] = {}
         self._count: int | Tensor = 0
+        self._labelled: int | Tensor = 0  # what the loss on labels is a mean over
 
     def add(self, parts: Mapping[str, Any], labels: Any) -> None:
         """`parts`: scalars, and `outputs` as the answer compares them; `labels`: the batch's own. No synchronisation
         beyond the answer's."""
-        size = self.answer.weight(labels)
+        size, labelled = self.answer.weight(labels), self.answer.loss_weight(labels)
         for name, value in parts.items():
             if name == "outputs":
                 for figure, total in self.answer.figures(value, labels).items():
                     _add(self._figures, figure, total)
             elif value.dim() == 0:
-                _add(self._losses, name, value.detach().double() * size)
-        self._count = self._count + size
+                _add(self._losses, name, value.detach().double() * (labelled if self._of_labels(name) else size))
+        self._count, self._labelled = self._count + size, self._labelled + labelled
+
+    def _of_labels(self, name: str) -> bool:
+        return name == self.answer.loss_name
+
+    @property
+    def _counts(self) -> tuple[int | Tensor, int | Tensor]:
+        return self._count, self._labelled
 
     def take(self, total: Callable[[Tensor], Tensor] = lambda sums: sums) -> dict[str, float]:
         """The window's values; starts a new window. One synchronisation. `total` adds up the sums of processes. {} for
@@ -47,15 +55,16 @@ class Meter:
         if not sums:
             return {}
         flat = [value.reshape(-1) for value in sums.values()]
-        count = torch.as_tensor(self._count, dtype=torch.double, device=flat[0].device).view(1)
-        *values, number = total(torch.cat([*flat, count])).tolist()
+        counts = [torch.as_tensor(each, dtype=torch.double, device=flat[0].device).view(1) for each in self._counts]
+        *values, number, labelled = total(torch.cat([*flat, *counts])).tolist()
         shapes = {name: value.shape for name, value in self._figures.items()}
-        means = {name: value / (number or 1) for name, value in zip(self._losses, values, strict=False)}
+        over = {name: labelled if self._of_labels(name) else number for name in self._losses}
+        means = {name: value / over[name] for name, value in zip(over, values, strict=False) if over[name]}
         parts = torch.split(
-            torch.tensor(values[len(means) :], dtype=torch.double), [shape.numel() for shape in shapes.values()]
+            torch.tensor(values[len(over) :], dtype=torch.double), [shape.numel() for shape in shapes.values()]
         )
         found = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
-        self._losses, self._figures, self._count = {}, {}, 0
+        self._losses, self._figures, self._count, self._labelled = {}, {}, 0, 0
         if number == 0:
             return {}
         return means | self.answer.values(found, number)

@@ -44,6 +44,7 @@ class Example:
     student: Any
     teacher: Any
     labels: Tensor
+    index: Tensor
 
 
 def default_mode(config: DistillConfig) -> Mode:
@@ -142,7 +143,7 @@ class _Step:
 
     def __init__(self, recipe: Recipe, example: Example, device: torch.device) -> None:
         self.recipe, self.example, self.device = recipe, example, device
-        self.targets = Teacher(recipe, Mode(), device)(example.teacher)
+        self.targets = recipe.told(Teacher(recipe, Mode(), device)(example.teacher), example.index)
 
     def seconds(self, mode: Mode) -> float:
         mode.prepare(self.recipe)

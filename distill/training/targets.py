@@ -32,6 +32,9 @@ class Targets:
     leave: bool = False
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
+        return self.teacher.recipe.told(self._taught(batch), batch.index)
+
+    def _taught(self, batch: Any) -> dict[str, Tensor]:
         if self.store:
             return self.store.get(batch)
         targets = self.teacher(batch.teacher)

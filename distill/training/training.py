@@ -70,12 +70,14 @@ class Training:
 
     @cached_property
     def validation_source(self) -> Source:
-        return self.data.open_validation(self.order(shuffle=False, **AS_THEY_ARE))
+        """Held-out samples: with the teacher's inputs where no label judges them."""
+        changes = AS_THEY_ARE | {"shuffle": False, "teacher": not self.recipe.answer.taught}
+        return self.data.open_validation(self.order(**changes))
 
     def example(self) -> Example:
         """The first batch."""
         batch = next(iter(self.source().epoch(0)))
-        return Example(batch.student, batch.teacher, batch.labels)
+        return Example(batch.student, batch.teacher, batch.labels, batch.index)
 
     def teacher(self) -> Teacher:
         return Teacher(self.recipe, self.resolved.teacher, self.device)

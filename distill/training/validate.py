@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.func import functional_call
 from distill.answers import Answer, Compared
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
+from distill.recipe_parts.base import Recipe
 from distill.training.data import Source
 from distill.training.meter import Meter
 from distill.training.mode import Mode
@@ -30,6 +31,30 @@ def validate(
     with evaluating(student):
         for compared, labels in _answers(network, source, answer, mode, device):
             meter.add({"loss": answer.loss(compared), "outputs": compared.outputs}, labels)
+    return meter.take()
+
+
+@torch.no_grad()
+def validate_by_teacher(
+    recipe: Recipe, source: Source, teacher: Callable[[Any], dict[str, Tensor]], mode: Mode, device: torch.device,
+    weights: Mapping[str, Tensor] | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """The mean of the recipe's `loss` and its terms over held-out samples, all of it in eval mode, for an answer that
+    no label teaches; of the student with other `weights` if given. `teacher`: its inputs -> targets."""
+    meter, student = Meter(recipe.answer), recipe.exported()
+    own = None if weights is None else {name: value.clone() for name, value in student.state_dict().items()}
+    if weights is not None:
+        student.load_state_dict(weights)
+    try:
+        with evaluating(recipe):
+            for batch in source.epoch(0):
+                targets = teacher(batch.teacher)
+                with mode.autocast(device):
+                    parts = recipe(mode.layout(batch.student), batch.labels, targets)
+                meter.add(parts, batch.labels)
+    finally:
+        if own is not None:
+            student.load_state_dict(own)
     return meter.take()
 
 

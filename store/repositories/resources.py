@@ -33,10 +33,11 @@ def page(
 
 
 def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
-    """Ids of jobs that refer to the row, also of those to come whose student starts from it; it cannot be deleted while
-    there are any."""
+    """Ids of jobs that refer to the row, also of those to come whose student starts from it or is judged by it; it
+    cannot be deleted while there are any."""
     column = Job.teacher_id if isinstance(row, Teacher) else Job.dataset_id
-    to_come = and_(Job.start["teacher"].as_string() == row.id, Job.status.not_in(TERMINAL))
+    beside = Job.start["teacher"].as_string() if isinstance(row, Teacher) else Job.probe_id
+    to_come = and_(beside == row.id, Job.status.not_in(TERMINAL))
     return list(session.scalars(select(Job.id).where(or_(column == row.id, to_come)).order_by(Job.id).limit(20)))
 
 

@@ -133,7 +133,7 @@ HOSTILE = {
     "climbs": zipped({**GOOD, "../evil.png": png()}),
     "links": with_link(),
     "bomb": zipped({**GOOD, "a/bomb.png": bytes(300_000_000)}),
-    "no class folders": zipped({f"{number}.png": png(number) for number in range(6)}),
+    "no class folders": zipped({f"{number}.png": png(number) for number in range(6)} | {"about.csv": b"name\nx\n"}),
     "one class": zipped({name: content for name, content in GOOD.items() if name.startswith("a")}),
     "unreadable": zipped(dict.fromkeys(GOOD, b"no image")),
     "cut off": zipped(GOOD)[:-30],

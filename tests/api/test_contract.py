@@ -309,6 +309,7 @@ def test_flags_read_without_torch_are_the_classes_own(name: str) -> None:
     entry = recipes.get(name)
     for flag in ("needs_teacher", "needs_layers", "reads_logits"):
         assert recipes.registry.flag(name, flag, default=True) == getattr(entry, flag)
+    assert recipes.needs_labels(name) == entry.needs_labels
     assert recipes.registry.attribute(name, "features_alone", {}) == entry.features_alone
     assert entry.features_alone.keys() <= recipes.registry.parameters(name).keys()
 

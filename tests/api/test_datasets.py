@@ -200,3 +200,17 @@ def test_what_a_row_keeps_of_its_files_is_not_shown(client: TestClient, driver: 
     with database.read() as session:
         assert session.get_one(Dataset, dataset_id).files["all"]["object_key"]
     assert "object_key" not in client.get(f"/datasets/{dataset_id}").text
+
+
+@pytest.mark.usefixtures("inspector")
+def test_a_part_without_labels_is_given_to_a_worker(client: TestClient, database: Database) -> None:
+    """Beside the labelled parts, or alone; not beside a test part alone."""
+    part = ("x.jsonl", b'{"image": "AAAA"}\n')
+    for files in ({"file": part, "unlabelled": part}, {"train": part, "unlabelled": part}, {"unlabelled": part}):
+        made = client.post("/datasets", files=files)
+        assert made.status_code == 201, made.text
+        roles = {"all" if role == "file" else role for role in files}
+        assert made.json()["files"].keys() == roles
+        with database.read() as session:
+            assert session.get_one(Dataset, made.json()["id"]).files.keys() == roles
+    assert pointers(problem(client.post("/datasets", files={"test": part, "unlabelled": part}), 422, "invalid_request"))

@@ -127,7 +127,8 @@ def test_duplicate_names_by_case(write):
     ("files", "word"),
     [
         ({}, "no class folders"),
-        ({"a.png": image_bytes()}, "no class folders"),
+        ({"a.png": image_bytes()}, "no images"),
+        ({"a.png": image_bytes(), "labels.csv": b"name\nx\n"}, "no class folders"),
         ({"only/a.png": image_bytes()}, "only one class"),
         ({"train/only/a.png": image_bytes(), "test/only/a.png": image_bytes()}, "only one class"),
         (tree(2, 2, "train") | tree(3, 2, "test"), "training split lacks"),

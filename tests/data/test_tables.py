@@ -103,8 +103,9 @@ def test_train_and_test_files_and_data_urls(tmp_path: Path) -> None:
     [
         ([{"image": "x", "text": "y"}], "it needs a column 'image'"),
         ([{"label": "y"}], "it needs a column 'image'"),
-        (rows_of(["a", "b", ""]), "row 3 of the file has no class"),
-        (rows_of(["a", "b", None]), "row 3 of the file has no class"),
+        (rows_of(["a", "b", ""], split=["train", "train", "test"]), "row 3, of the split 'test', has no class"),
+        (rows_of(["", None, "b"], split=["train", "train", "test"]), "no row of the training split has one"),
+        ([{"image": encoded(image_bytes()), "kind": "a"}] * 3, "it needs a column 'image'"),
         (rows_of(["a", "b", ["c"]]), "row 3 of the file is nested"),
         (rows_of(["a", "b", "c" * 256]), "class of row 3 of the file has 256 characters"),
         (rows_of(["a", "b", 10**300]), "class of row 3 of the file has 301 characters"),

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from distill import recipes
 from distill.errors import InvalidConfig
 from distill.models.language import FAMILIES
 from distill.recipe_parts.networks import run_logits
@@ -21,6 +20,7 @@ from tests.language import tiny
 from tests.language.test_decoders import STUDENT, events_of, instructions, teacher
 from tests.language.test_recipes import labels_of, make
 from tests.language.test_run import given, go, spec, texts
+from tests.recipes.soon import soon
 
 TASKS = [*((family, "classify") for family in tiny.ENCODERS), *((family, "generate") for family in tiny.DECODERS)]
 SOME = [pair for pair in TASKS if pair[0] in ("bert", "modernbert", "opt", "llama")]
@@ -36,6 +36,8 @@ def step(recipe: Any, task: str, padding: int = 0) -> dict[str, Tensor]:
     inputs = tiny.batch(padding)
     with autocast():
         targets = {name: value.float() for name, value in recipe.targets(inputs).items()}
+        targets = recipe.told(targets, torch.arange(len(inputs["input_ids"])))
+        torch.manual_seed(7)
         parts: dict[str, Tensor] = recipe(inputs, labels_of(task, inputs), targets)
     return parts
 
@@ -66,8 +68,10 @@ def test_deberta_is_trained_in_fp32(tmp_path: Path) -> None:
         open_task(spec(data, teacher, small, precision="bf16"), tmp_path / "bf16")
 
 
-@pytest.mark.parametrize(("family", "task"), SOME)
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize(
+    ("name", "family", "task"),
+    [soon(name, *pair, now=pair[0] == "llama") for pair in SOME for name in tiny.OFFERED[pair[1]]],
+)
 def test_every_recipe_trains_and_padding_changes_little(name: str, family: str, task: str) -> None:
     recipe = make(name, family, task)
     parts = step(recipe, task)

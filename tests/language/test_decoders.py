@@ -16,7 +16,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from distill import recipes
 from distill.errors import InvalidConfig
 from distill.modalities.text import open_text
 from distill.models.language import load, open_folder
@@ -83,7 +82,9 @@ def test_every_decoder_family_makes_the_whole_way(family: str, tmp_path: Path) -
     assert isinstance(student.answer(["what does the cat do ?"])[0], str)
 
 
-@pytest.mark.parametrize("name", tiny.mostly_slow([n for n in recipes.names() if n != "feature_only"], "logit"))
+@pytest.mark.parametrize(
+    "name", tiny.mostly_slow([n for n in tiny.OFFERED["generate"] if n != "feature_only"], "logit")
+)
 def test_every_recipe_trains_a_decoder(name: str, tmp_path: Path) -> None:
     events = go(
         spec(instructions(tmp_path), teacher("llama", tmp_path), STUDENT, recipe=name, epochs=1), tmp_path / "run"

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-from distill import recipes
 from distill.control import Control
 from distill.errors import InvalidConfig, InvalidTeacher
 from distill.modalities.text.packing import TokenPacking
@@ -186,7 +185,7 @@ def test_the_student_is_a_hugging_face_folder_that_predicts(
 
 
 @pytest.mark.parametrize(
-    "name", tiny.mostly_slow([n for n in recipes.names() if n != "feature_only"], "blockwise_logit")
+    "name", tiny.mostly_slow([n for n in tiny.OFFERED["classify"] if n != "feature_only"], "blockwise_logit")
 )
 def test_every_recipe_finishes(name: str, data: DatasetInput, teacher: TeacherInput, tmp_path: Path) -> None:
     events = go(spec(data, teacher, recipe=name, epochs=1), tmp_path)

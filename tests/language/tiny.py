@@ -16,6 +16,8 @@ import distill.torchvision_shim  # noqa: F401
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
+from distill import tasks
+
 WORDS = [
     "the", "a", "cat", "dog", "bird", "fish", "runs", "flies", "swims", "sleeps", "fast", "slow", "far", "near",
     "today", ",", ".", "?", "good", "bad", "what", "does", "it", "do",
@@ -32,6 +34,8 @@ def mostly_slow(names: Sequence[str], *fast: str) -> list[Any]:
 ENCODERS = ("bert", "roberta", "distilbert", "deberta", "deberta-v2", "electra", "modernbert")
 DECODERS = ("opt", "llama", "gpt2", "qwen2", "qwen3")
 FAMILIES = (*ENCODERS, *DECODERS)
+OFFERED = {task: tasks.spec(f"{task}_text").recipes for task in ("classify", "generate")}
+"""Recipes by task."""
 
 
 def tokenizer(decoder: bool = False) -> Tokenizer:

@@ -28,6 +28,8 @@ def _naive(name: str, student: Tensor, teacher: Tensor) -> float:
         return float(((student - teacher) ** 2).mean())
     if name == "channel_wise":
         return float(np.mean([_divergence(s, t) for s, t in zip(student.tolist(), teacher.tolist(), strict=True)]))
+    if name in RELATIONAL:
+        return RELATIONAL[name](student.double().tolist(), teacher.double().tolist())
     A, B = _normalised(student), _normalised(teacher)
     if name == "procrustes":
         nuclear = np.linalg.svd(A.T @ B, compute_uv=False).sum()
@@ -42,6 +44,43 @@ def _divergence(student: list[float], teacher: list[float]) -> float:
     """T^2 KL of two softmaxes at T = 4."""
     p, q = (np.exp(np.array(row) / 4) / np.exp(np.array(row) / 4).sum() for row in (teacher, student))
     return float(16 * (p * np.log(p / q)).sum())
+
+
+def _pkt(student: list[list[float]], teacher: list[list[float]]) -> float:
+    """RepDistiller's PKT, pair by pair."""
+    n, e, total = len(student), 1e-7, 0.0
+    kernels = []
+    for rows in (student, teacher):
+        units = [[x / (math.hypot(*row) + e) for x in row] for row in rows]
+        kernels.append([[(float(np.dot(a, b)) + 1) / 2 for b in units] for a in units])
+    for q, p in zip(*kernels, strict=True):
+        probabilities = [(x / sum(p), y / sum(q)) for x, y in zip(p, q, strict=True)]
+        total += sum(a * math.log((a + e) / (b + e)) for a, b in probabilities)
+    return total / n**2
+
+
+def _rkd(student: list[list[float]], teacher: list[list[float]]) -> float:
+    """RepDistiller's RKDLoss, triple by triple."""
+    distances, angles = [], []
+    for rows in (student, teacher):
+        between = [[math.dist(a, b) for b in rows] for a in rows]
+        mean = sum(map(sum, between)) / (len(rows) * (len(rows) - 1))
+        distances += [[x / mean for row in between for x in row]]
+        found = []
+        for i, at in enumerate(rows):
+            arms = [[x - y for x, y in zip(row, at, strict=True)] for row in rows]
+            units = [[x / (between[i][j] or 1) for x in arm] for j, arm in enumerate(arms)]
+            found += [float(np.dot(a, b)) for a in units for b in units]
+        angles += [found]
+    huber = [[_huber(a - b) for a, b in zip(*each, strict=True)] for each in (distances, angles)]
+    return 25 * float(np.mean(huber[0])) + 50 * float(np.mean(huber[1]))
+
+
+def _huber(gap: float) -> float:
+    return 0.5 * gap**2 if abs(gap) < 1 else abs(gap) - 0.5
+
+
+RELATIONAL = {"pkt": _pkt, "rkd": _rkd}
 
 
 def _random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

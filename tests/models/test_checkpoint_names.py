@@ -113,6 +113,18 @@ def test_of_two_networks_the_average_is_not_taken(tmp_path: Path, mine: str, oth
     assert_loaded(path, state)
 
 
+@pytest.mark.parametrize("prefix", ["backbone.", "model.encoder."])
+def test_a_classifier_beside_a_wrapped_trunk_is_found(tmp_path: Path, prefix: str) -> None:
+    state = weights(RESNET)
+    named = {name if name.startswith("head.") else prefix + name: value for name, value in state.items()}
+    path = written(named, "safetensors", tmp_path)
+    report = models.check(RESNET, path)
+    assert (report.num_classes, report.ignored) == (5, ())
+    assert repr(prefix) in report.notes[0]
+    assert "head.weight" in report.notes[0]
+    assert_loaded(path, state)
+
+
 def test_a_prefix_of_some_names_is_no_wrapper(tmp_path: Path) -> None:
     state = weights(RESNET)
     path = written(

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def example(size: int = 8) -> Example:
     images = torch.randn(size, 3, 8, 8)
-    return Example(images, images, torch.arange(size) % 4)
+    return Example(images, images, torch.arange(size) % 4, torch.arange(size))
 
 
 @pytest.mark.parametrize("make", [tiny_recipe, alone])

@@ -11,7 +11,7 @@ from worker.converter.refusal import refusal, refuse, shown
 
 WRAPPERS = (
     "state_dict", "model_state_dict", "model", "model_state", "net", "network", "module", "teacher",
-    "weights", "params", "student", "backbone", "state_dict_ema", "model_ema", "ema_state_dict", "ema",
+    "weights", "params", "checkpoint", "student", "backbone", "state_dict_ema", "model_ema", "ema_state_dict", "ema",
 )  # fmt: skip
 """Keys under which training scripts keep the weights, best first (our choice: the weights before their average)."""
 _DEEPEST = 3

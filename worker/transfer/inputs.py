@@ -36,6 +36,7 @@ CURVE_SETTINGS = (
     "image_size",
     "max_length",
     "text_features",
+    "pseudo_classes",
 )
 
 
@@ -61,14 +62,21 @@ class Inputs:
     start: Started | None
     checkpoints: list[Checkpoint]
     curve: dict[str, Any] | None
+    probe: Dataset | None = None
 
 
 def read(session: Session, job_id: str) -> Inputs:
-    """Raises `InputGone` for a teacher, dataset or start of the student that is not (or no longer) ready."""
+    """Raises `InputGone` for a teacher, dataset, probe or start of the student that is not (or no longer) ready."""
     job = session.get_one(Job, job_id)
     dataset = session.get(Dataset, job.dataset_id)
     teacher = session.get(Teacher, job.teacher_id) if job.teacher_id else None
-    for noun, row, wanted in (("dataset", dataset, True), ("teacher", teacher, bool(job.teacher_id))):
+    probe = session.get(Dataset, job.probe_id) if job.probe_id else None
+    needed = (
+        ("dataset", dataset, True),
+        ("teacher", teacher, bool(job.teacher_id)),
+        ("probe", probe, bool(job.probe_id)),
+    )
+    for noun, row, wanted in needed:
         if wanted and (row is None or row.status != "ready"):
             raise InputGone(
                 f"The {noun} of this job is {'gone' if row is None else row.status}.", f"Register the {noun} again."
@@ -76,7 +84,7 @@ def read(session: Session, job_id: str) -> Inputs:
     assert dataset is not None
     compared = _compared(session, job)
     start, curve = _start(session, job.start), known_curve(session, job)
-    return Inputs(job, dataset, teacher, compared, start, jobs.checkpoints(session, job.id), curve)
+    return Inputs(job, dataset, teacher, compared, start, jobs.checkpoints(session, job.id), curve, probe)
 
 
 def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
@@ -88,14 +96,16 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
         dataset=dataset_input(inputs.dataset, fetcher),
         teacher=_teacher(inputs.teacher, fetcher),
         comparison=_comparison(inputs, fetcher),
+        probe=dataset_input(inputs.probe, fetcher, "probe") if inputs.probe is not None else None,
         reuse_curve=inputs.curve,
         resume_from=fetcher.checkpoint(inputs.checkpoints),
     )
 
 
-def dataset_input(row: Dataset, fetcher: Fetcher) -> DatasetInput:
+def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> DatasetInput:
+    """`called`: how its files' names begin."""
     files = {
-        role: str(fetcher.get(file["object_key"], file["sha256"], f"dataset-{role}{_suffixes(file)}"))
+        role: str(fetcher.get(file["object_key"], file["sha256"], f"{called}-{role}{_suffixes(file)}"))
         for role, file in row.files.items()
     }
     task = row.task or of_report(row.report)

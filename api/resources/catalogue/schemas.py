@@ -41,6 +41,12 @@ class RecipeOut(EntryOut):
         description="Whether it learns from the teacher's logits, and so wants a teacher of the dataset's classes.",
         examples=[False],
     )
+    needs_labels: bool = Field(
+        False,
+        description="Whether it learns nothing from samples without labels: of a dataset where only a part has labels "
+        "it uses that part alone, and one without any it refuses.",
+        examples=[False],
+    )
     features_alone: dict[str, Any] = Field(
         description="Values of its parameters, any one of which makes it learn without the teacher's logits; empty: "
         "there is none, or it never reads them.",

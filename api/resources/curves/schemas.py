@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -82,6 +82,10 @@ class CurveOut(ResponseModel):
     train_size: int | None
     seed: int | None
     digest: str
+    grouping: Literal["labels", "pseudo_classes"] = Field(
+        "labels",
+        description="What the classes are: the dataset's labels, or k-means clusters of the teacher's deepest feature.",
+    )
     reused: bool = Field(description="Taken from an earlier job with the same teacher, data and parameters.")
     chosen: list[int] = Field(description="Indices of the layers to distil, in depth order; empty until chosen.")
     rule: str

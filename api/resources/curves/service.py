@@ -42,6 +42,7 @@ def shown(job: Job, points: list[dict[str, Any]]) -> CurveOut:
         total_layers=total,
         digest=frame.get("digest", ""),
         reused=frame.get("reused", False),
+        grouping=frame.get("grouping", "labels"),
         chosen=selection.get("chosen", []),
         rule=selection.get("rule", ""),
         reading=_reading(curve(job, points)) if points and frame else None,
@@ -64,6 +65,7 @@ def curve(job: Job, points: list[dict[str, Any]]) -> QCurve:
         rule=selection.get("rule", ""),
         digest=frame.get("digest", ""),
         reused=frame.get("reused", False),
+        grouping=frame.get("grouping", "labels"),
         **{name: frame[name] for name in FRAME},
     )
 

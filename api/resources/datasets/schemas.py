@@ -15,14 +15,17 @@ NAMED_EXAMPLE = {"named": "fashion-mnist", "labels": {"team": "vision"}}
 FORM_EXAMPLE = {"name": "our photographs", "labels": '{"team": "vision"}', "file": "<bytes>"}
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 TASK = "Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused."
+UNLABELLED = "Training images without labels, beside the others or alone; its folders are no classes."
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "description": "Either `file` (split by the service), or `train` with or without `test`.",
+    "description": "Either `file` (split by the service), or `train` with or without `test`; with these, or alone, "
+    "`unlabelled`.",
     "properties": {
         "file": _FILE | {"description": "ImageFolder zip or tar; parquet, CSV or JSON Lines of images or texts."},
         "train": _FILE | {"description": "The training part."},
         "test": _FILE | {"description": "The test part; without it one is held out."},
+        "unlabelled": _FILE | {"description": UNLABELLED},
         "name": {"type": "string", "maxLength": 200},
         "task": {"type": "string", "maxLength": 60, "description": TASK},
         "pixel_range": {"type": "string", "description": f"JSON: [low, high]. {PIXEL_RANGE}"},
@@ -43,11 +46,13 @@ class NamedDataset(RequestModel):
 
 
 class DatasetFromUploads(RequestModel):
-    """Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`."""
+    """Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`; with
+    these, or alone, `unlabelled`."""
 
     upload: UploadId | None = Field(None, description="Id of the upload of the whole.")
     train: UploadId | None = Field(None, description="Id of the upload of the training part.")
     test: UploadId | None = Field(None, description="Id of the upload of the test part.")
+    unlabelled: UploadId | None = Field(None, description=f"Id of an upload. {UNLABELLED}")
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])
@@ -71,11 +76,12 @@ class Reference(RequestModel):
 
 class DatasetFromReferences(RequestModel):
     """Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
-    without `test_reference`."""
+    without `test_reference`; with these, or alone, `unlabelled_reference`."""
 
     reference: Reference | None = None
     train_reference: Reference | None = None
     test_reference: Reference | None = None
+    unlabelled_reference: Reference | None = Field(None, description=UNLABELLED)
     name: Name = ""
     task: TaskName = ""
     pixel_range: PixelRange | None = Field(None, description=PIXEL_RANGE, examples=[[0, 4095]])

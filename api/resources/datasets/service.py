@@ -42,8 +42,11 @@ from store.thumbnails import MEDIA_TYPE, object_key
 T = TypeVar("T")
 Body = DatasetForm | DatasetFromUploads | DatasetFromReferences | NamedDataset
 KIND = "dataset"
-REFERENCES = {"reference": "reference", "train_reference": "train", "test_reference": "test"}
-ROLES = frozenset({"file", "train", "test"})
+REFERENCES = {
+    "reference": "reference", "train_reference": "train", "test_reference": "test",
+    "unlabelled_reference": "unlabelled",
+}  # fmt: skip
+ROLES = frozenset({"file", "train", "test", "unlabelled"})
 
 
 def register(context: Context, tenant: str, upload: Upload, key: str | None) -> tuple[str, bool]:
@@ -52,7 +55,7 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
         _check_task(task)
     if isinstance(upload.json, dict) and not REFERENCES.keys().isdisjoint(upload.json):
         return _from_references(context, tenant, parsed(DatasetFromReferences, upload.json), key)
-    if isinstance(upload.json, dict) and not {"upload", "train", "test"}.isdisjoint(upload.json):
+    if isinstance(upload.json, dict) and not {"upload", "train", "test", "unlabelled"}.isdisjoint(upload.json):
         return _from_uploads(context, tenant, parsed(DatasetFromUploads, upload.json), key)
     if upload.json is not None:
         body = parsed(NamedDataset, upload.json)
@@ -72,7 +75,9 @@ def register(context: Context, tenant: str, upload: Upload, key: str | None) -> 
 
 
 def _from_uploads(context: Context, tenant: str, body: DatasetFromUploads, key: str | None) -> tuple[str, bool]:
-    given = {role: value for role in ("upload", "train", "test") if (value := getattr(body, role)) is not None}
+    given = {
+        role: value for role in ("upload", "train", "test", "unlabelled") if (value := getattr(body, role)) is not None
+    }
     with context.database.read() as session:
         found = {
             role: registration.find_upload(session, tenant, value, "dataset", f"/{role}")
@@ -187,10 +192,11 @@ def tasks_of(session: Session, ids: Set[str]) -> dict[str, str]:
 
 def _by_role(given: Mapping[str, T], whole: str) -> dict[str, T]:
     """`whole` is what requests call the file that is not split yet."""
-    remedy = f"Send `{whole}`, or `train` with or without `test`."
-    if whole in given and len(given) > 1:
+    remedy = f"Send `{whole}`, or `train` with or without `test`; `unlabelled` with these, or alone."
+    labelled = given.keys() - {"unlabelled"}
+    if whole in labelled and len(labelled) > 1:
         raise invalid(f"/{whole}", f"`{whole}` comes with `train` or `test`.", remedy)
-    if whole not in given and "train" not in given:
+    if whole not in labelled and "train" not in labelled and (labelled or not given):
         raise invalid(f"/{whole}", "The request has no file.", remedy)
     return {"all" if name == whole else name: file for name, file in given.items()}
 
@@ -208,7 +214,8 @@ def _known(
 def _kind(formats: Mapping[str, Format]) -> str:
     kinds = {KINDS[found] for found in formats.values()}
     if len(kinds) > 1:
-        raise invalid("/test", "train and test are of different kinds.", "Send two of one kind.")
+        role = next(role for role in ("test", "unlabelled") if role in formats)
+        raise invalid(f"/{role}", f"{' and '.join(formats)} are of different kinds.", "Send all of one kind.")
     return kinds.pop()
 
 

@@ -42,7 +42,9 @@ def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any
     spec, rules = of(plan.task)
     parts, counts = plan.parts(config), (plan.dataset.report or {})["counts"]
     costs_ = {role: NetworkCost.of(cost) for role, cost in counted.items()}
-    train, validation, test = estimate.split_sizes(sum(counts["train"]), sum(counts["test"]), config)
+    unlabelled = {} if recipes.needs_labels(config.recipe) else (plan.dataset.report or {}).get("without_label", {})
+    there = {split: sum(counts[split]) + unlabelled.get(split, 0) for split in ("train", "test")}
+    train, validation, test = estimate.split_sizes(there["train"], there["test"], config)
     teacher = plan.teacher.size_bytes if plan.teacher else 0
     return Workload(
         config=config,

@@ -28,6 +28,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
         {
             "teacher": job.teacher_id,
             "dataset": job.dataset_id,
+            "probe": job.probe_id if body.dataset is None else None,
             "student": job.student | {"weights": start},
             "config": _config(job, body),
             "name": job.name,

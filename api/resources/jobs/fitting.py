@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from api.resources.datasets.service import task_of
@@ -31,8 +32,9 @@ def needs_teacher(recipe: str) -> bool | None:
 
 
 def check(
-    findings: Findings, teacher: Teacher | None, student: Architecture, dataset: Dataset, body: JobCreate
-) -> None:
+    findings: Findings, teacher: Teacher | None, student: Architecture, dataset: Dataset, body: JobCreate,
+    probe: Dataset | None = None,
+) -> None:  # fmt: skip
     """Note what is of another task than the dataset."""
     task = task_of(dataset)
     if task not in tasks.names():
@@ -44,12 +46,27 @@ def check(
     _check_recipe(findings, body.config.recipe, spec)
     _check_network(findings, "student", student.name, spec)
     starting.check_task(findings, body, spec)
+    _check_probe(findings, probe, spec)
+    given = replace(parts(teacher, student, dataset, body.config), probe=None if probe is None else probe.report or {})
+    for each in forecast(spec.name).lacking(given):
+        findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
     if teacher is not None:
         _check_teacher(findings, teacher, spec, parts(teacher, student, dataset, body.config))
     elif spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:
         message = f"{spec.title}: every student starts from a teacher, and none is named."
         remedy = "Name a teacher; with a recipe that needs none, it is what the student starts from."
         findings.add("/teacher", message, remedy, "teacher_required")
+
+
+def _check_probe(findings: Findings, probe: Dataset | None, spec: TaskSpec) -> None:
+    if probe is None:
+        return
+    if not spec.unlabelled:
+        message = f"{spec.title}: every sample has a label, so that no probe is needed."
+        findings.add("/probe", message, "Leave the probe out.", "invalid_config")
+    elif task_of(probe) != spec.name:
+        message = f"The dataset is for {spec.title}, the probe {probe.id} is not."
+        findings.add("/probe", message, f"Name a dataset for {spec.title}.", "kinds_differ", task=spec.name)
 
 
 def _check_settings(findings: Findings, config: DistillConfig, spec: TaskSpec) -> None:

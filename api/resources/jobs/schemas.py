@@ -85,6 +85,11 @@ class JobCreate(RequestModel):
     compare_with: Annotated[str, Field(max_length=60)] | None = Field(
         None, description="Id of a job that succeeded on the same dataset, to report beside this one."
     )
+    probe: Annotated[str, Field(max_length=60)] | None = Field(
+        None,
+        description="Id of a small dataset with labels, by which k-NN and a linear probe judge the features of student "
+        "and teacher; for a dataset without any label.",
+    )
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts at system faults; null: the service's.")
     max_runtime_seconds: int | None = Field(
         None,
@@ -109,6 +114,7 @@ class JobExtend(RequestModel):
     teacher: Annotated[str, Field(max_length=60)] | None = None
     dataset: Annotated[str, Field(max_length=60)] | NamedReference | None = None
     compare_with: Annotated[str, Field(max_length=60)] | None = None
+    probe: Annotated[str, Field(max_length=60)] | None = None
     name: Name = ""
     labels: Labels | None = None
 
@@ -198,6 +204,7 @@ class JobOut(ResponseModel):
     dataset: str
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
     compare_with: str | None
+    probe: str | None = Field(None, description="The labelled dataset that judges features; null: there is none.")
     attempt: int
     max_attempts: int
     max_runtime_seconds: int | None

@@ -47,7 +47,8 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     teacher = _teacher(session, tenant, findings, body)
     dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
     if dataset is not None:
-        fitting.check(findings, teacher, student, dataset, body)
+        probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
+        fitting.check(findings, teacher, student, dataset, body, probe)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()

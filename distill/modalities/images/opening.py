@@ -23,6 +23,7 @@ from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.kinds import get as kind
 from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened, peak
 from distill.types import DatasetInput
+from distill.unlabelled import NO_LABEL
 
 SMALL_SIDE = 96
 """Images of one shape and at most this side in pixels are kept decoded in RAM."""
@@ -30,8 +31,8 @@ SMALL_SIDE = 96
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Readable images with labels (int64, n), (height, width) (n, 2), whether each is grey (n), sha256 of each, and
-    decoded pixels, uint8 (n, h, w) or (n, h, w, 3), where they are small and of one shape."""
+    """Readable images with labels (int64, n; `NO_LABEL`: none), (height, width) (n, 2), whether each is grey (n),
+    sha256 of each, and decoded pixels, uint8 (n, h, w) or (n, h, w, 3), where they are small and of one shape."""
 
     images: Source
     labels: NDArray[np.int64]
@@ -42,6 +43,15 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def counts(self, classes: int) -> NDArray[np.int64]:
+        """How many samples each class has, (classes,)."""
+        return np.bincount(self.labels[self.labels != NO_LABEL], minlength=classes)
+
+    @property
+    def unlabelled(self) -> int:
+        """How many samples have no label."""
+        return int((self.labels == NO_LABEL).sum())
 
     def pick(self, indices: NDArray[np.int64]) -> Split:
         """Some of the samples, in the order of `indices`."""
@@ -57,8 +67,8 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """An opened dataset without torch. `corrupt`: name -> reason of the images left out; `verified`: how many images
-    were decoded and not only had their headers read."""
+    """An opened dataset without torch. `classes`: () where no image has a label. `corrupt`: name -> reason of the
+    images left out; `verified`: how many images were decoded and not only had their headers read."""
 
     name: str
     classes: tuple[str, ...]
@@ -85,12 +95,15 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     notes = [
         *found.notes,
         *_corrupt_notes(corrupt, scans, found.classes),
+        *_unlabelled_notes(splits),
         *range_notes(scans, dataset.pixel_range, total),
     ]
     if "test" not in splits:
         splits = _hold_out(splits["train"])
-        notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by class, seed {HOLD_OUT_SEED}.")
+        among = "stratified by class" if found.classes else "of images without labels"
+        notes.append(f"No test split: {HOLD_OUT:.0%} held out, {among}, seed {HOLD_OUT_SEED}.")
     _check_classes(found.classes, splits["train"])
+    _check_counts(splits)
     return Raw(
         dataset.name,
         found.classes,
@@ -202,7 +215,12 @@ class _Scan:
 
 
 def _hold_out(train: Split) -> dict[str, Split]:
-    kept, held_out = stratify.split(train.labels, HOLD_OUT, HOLD_OUT_SEED)
+    """Of the labelled images alone, where there are any: a test needs labels."""
+    labelled = np.flatnonzero(train.labels != NO_LABEL)
+    judged = labelled if len(labelled) else np.arange(len(train))
+    _, held = stratify.split(train.labels[judged], HOLD_OUT, HOLD_OUT_SEED)
+    held_out = judged[held]
+    kept = np.setdiff1d(np.arange(len(train)), held_out, assume_unique=True)
     return {"train": train.pick(kept), "test": train.pick(held_out)}
 
 
@@ -224,7 +242,7 @@ def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes:
         return []
     names = ", ".join(list(corrupt)[:5]) + (", ..." if len(corrupt) > 5 else "")
     lost = [
-        f"{count} of {int((scan.items.labels == label).sum())} of class {classes[label]!r} in {split}"
+        f"{count} of {int((scan.items.labels == label).sum())} {_of_class(label, classes)} in {split}"
         for split, scan in scans.items()
         for label, count in sorted(scan.lost.items())
     ]
@@ -232,8 +250,33 @@ def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes:
     return [f"{len(corrupt)} unreadable images were left out: {names} ({', '.join(lost[:5])}{more})."]
 
 
+def _of_class(label: int, classes: tuple[str, ...]) -> str:
+    return "without a label" if label == NO_LABEL else f"of class {classes[label]!r}"
+
+
+def _unlabelled_notes(splits: Mapping[str, Split]) -> list[str]:
+    """How many images have labels and how many have none, where some have none."""
+    labels = np.concatenate([split.labels for split in splits.values()])
+    without = int((labels == NO_LABEL).sum())
+    if not without:
+        return []
+    if without == len(labels):
+        return [f"None of the {without:,} images has a label."]
+    return [f"{len(labels) - without:,} images have labels, {without:,} training images have none."]
+
+
+def _check_counts(splits: Mapping[str, Split]) -> None:
+    """Raise `InvalidDataset` where a split has no image: of images without labels one cannot be held out of one."""
+    empty = [name for name, split in splits.items() if not len(split)]
+    if empty:
+        raise InvalidDataset(
+            f"The {empty[0]} split has no images ({sum(map(len, splits.values()))} in all).", "Send more images.",
+            {"split": empty[0]},
+        )  # fmt: skip
+
+
 def _check_classes(classes: tuple[str, ...], train: Split) -> None:
-    counts = np.bincount(train.labels, minlength=len(classes))
+    counts = train.counts(len(classes))
     empty = [classes[i] for i in np.flatnonzero(counts == 0)]
     if empty:
         raise InvalidDataset(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from distill.data.limits import DEFAULT, Limits
-from distill.modalities.images.opening import Raw, Split, open_raw
+from distill.modalities.images.opening import Raw, open_raw
 from distill.modalities.images.sheet import Sheet, contact_sheet
 from distill.types import DatasetInput
 
@@ -18,7 +18,8 @@ _VERIFY_PIXELS = 20_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """`counts`: split -> images per class, in class order. `heights`, `widths`: (minimum, median, maximum) in pixels.
+    """`counts`: split -> images per class, in class order; `without_label`: split -> images without one. `classes` is
+    empty where no image has one. `heights`, `widths`: (minimum, median, maximum) in pixels.
     `modes`: how many images are grey and how many coloured. `verified`: images that were decoded whole; the others had
     only their headers read. `corrupt`: how many cannot be read, `corrupt_examples` the first 20 with the reason.
     `duplicates_between_splits`: test images whose content is among the training images (they inflate scores).
@@ -37,6 +38,7 @@ class DatasetReport:
     digest: str
     notes: tuple[str, ...]
     thumbnails: Sheet | None = None
+    without_label: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -58,10 +60,11 @@ def report(raw: Raw) -> DatasetReport:
     sizes = np.concatenate([raw.train.sizes, raw.test.sizes])
     gray = np.concatenate([raw.train.gray, raw.test.gray])
     train = set(raw.train.digests)
+    splits = {"train": raw.train, "test": raw.test}
     return DatasetReport(
         raw.name,
         raw.classes,
-        {"train": _counts(raw.train, raw), "test": _counts(raw.test, raw)},
+        {name: split.counts(len(raw.classes)).tolist() for name, split in splits.items()},
         _spread(sizes[:, 0]),
         _spread(sizes[:, 1]),
         {"grey": int(gray.sum()), "colour": int((~gray).sum())},
@@ -71,11 +74,8 @@ def report(raw: Raw) -> DatasetReport:
         sum(digest in train for digest in raw.test.digests),
         raw.digest,
         raw.notes,
+        without_label={name: split.unlabelled for name, split in splits.items()},
     )
-
-
-def _counts(split: Split, raw: Raw) -> list[int]:
-    return [int(count) for count in np.bincount(split.labels, minlength=len(raw.classes))]
 
 
 def _spread(values: Any) -> tuple[int, int, int]:

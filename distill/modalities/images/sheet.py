@@ -10,6 +10,7 @@ from PIL import Image
 
 from distill.modalities.images.opening import Raw
 from distill.modalities.images.sources import UnreadableImage
+from distill.unlabelled import NO_LABEL
 
 CLASSES, COLUMNS, TILE = 50, 8, 64
 _QUALITY = 80
@@ -17,7 +18,8 @@ _QUALITY = 80
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A picture of `rows` x `columns` square tiles of `tile` pixels: row i has the first training images of class i."""
+    """A picture of `rows` x `columns` square tiles of `tile` pixels: row i has the first training images of class i;
+    the last row, where there are images without labels, the first of those."""
 
     rows: int
     columns: int
@@ -27,7 +29,8 @@ class Sheet:
 def contact_sheet(raw: Raw, path: Path) -> Sheet:
     """Write a row for each of the first 50 classes, with its first 8 training images, 64 pixels a side, in the format
     that the path's suffix names (WebP: a hundred KB where PNG takes a megabyte)."""
-    rows = [np.flatnonzero(raw.train.labels == label)[:COLUMNS] for label in range(min(CLASSES, len(raw.classes)))]
+    shown = [*range(min(CLASSES, len(raw.classes))), *([NO_LABEL] if raw.train.unlabelled else [])]
+    rows = [np.flatnonzero(raw.train.labels == label)[:COLUMNS] for label in shown]
     sheet = Image.new("RGB", (COLUMNS * TILE, len(rows) * TILE), "white")
     for y, row in enumerate(rows):
         for x, i in enumerate(row):

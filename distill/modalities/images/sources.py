@@ -251,3 +251,49 @@ class Picked(Source):
 
     def image(self, i: int) -> Image.Image:
         return self.source.image(int(self.indices[i]))
+
+
+class Nothing(Source):
+    """No images."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def name(self, i: int) -> str:
+        raise IndexError(i)
+
+    def content(self, i: int) -> bytes:
+        raise IndexError(i)
+
+    def image(self, i: int) -> Image.Image:
+        raise IndexError(i)
+
+
+class Joined(Source):
+    """The images of one source, then those of another."""
+
+    def __init__(self, first: Source, second: Source) -> None:
+        self.first, self.second = first, second
+
+    def scale(self, between: PixelRange | None) -> None:
+        self.between = between
+        for part in (self.first, self.second):
+            part.scale(between)
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def name(self, i: int) -> str:
+        part, i = self._at(i)
+        return part.name(i)
+
+    def content(self, i: int) -> bytes:
+        part, i = self._at(i)
+        return part.content(i)
+
+    def image(self, i: int) -> Image.Image:
+        part, i = self._at(i)
+        return part.image(i)
+
+    def _at(self, i: int) -> tuple[Source, int]:
+        return (self.first, i) if i < len(self.first) else (self.second, i - len(self.first))

@@ -7,11 +7,23 @@ from dataclasses import dataclass
 
 from distill.data.labelled import split_notes
 from distill.data.members import Parts
-from distill.data.split_names import EXACT, TEST, TRAIN, VALIDATION, Meaning, split_of, splits_among
+from distill.data.split_names import (
+    EXACT,
+    NEUTRAL,
+    TEST,
+    TRAIN,
+    UNLABELLED,
+    VALIDATION,
+    Meaning,
+    split_of,
+    splits_among,
+    words,
+)
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File
 
 REMEDY = "Put each class's images in a folder of its own: train/<class>/... and test/<class>/..., or <class>/..."
+NO_CLASS = "Images without classes lie at the archive's top, or in a folder unlabelled/."
 SPLIT_OR_CLASS = (
     "If they are classes, put all of them below train/ (train/<class>/...), and test images below test/; "
     "if not, put class folders into the split's folder and leave the others out."
@@ -41,20 +53,63 @@ def without_top(group: Group) -> Group:
     """Looked through each folder around everything, as long as there are folders in it."""
     images = group.images
     tops = {file.parts[0] for file in images} | {parts[0] for parts in group.folders if parts}
-    if len(tops) != 1 or not images or min(len(file.parts) for file in images) < 3:
+    if len(tops) != 1 or not images or split_of(min(tops)) == UNLABELLED or min(len(file.parts) for file in images) < 3:
         return group
     inner = group.below(tops.pop())
     return without_top(Group(inner.files, inner.folders, group.name))
 
 
 def divided(whole: Group) -> tuple[dict[str, Group], list[str]]:
-    """`train` and maybe `test` of everything, with notes on what was read as what. Raises `InvalidDataset` where names
-    leave it in doubt."""
+    """`train` and maybe `test` and `unlabelled` of everything, with notes on what was read as what. Raises
+    `InvalidDataset` where names leave it in doubt."""
+    whole, outer = apart(whole)
+    groups, notes = _labelled(whole, fewest=2 if outer is None else 1)
+    groups[TRAIN], inner = apart(groups[TRAIN])
+    found = [group for group in (outer, inner) if group is not None]
+    for group in found:
+        notes.append(f"The folder {group.name!r} was read as {len(group.images)} images without labels.")
+    if found:
+        files = [file for group in found for file in group.files]
+        groups[UNLABELLED] = Group(files, set(), UNLABELLED)
+    return groups, notes
+
+
+def apart(group: Group) -> tuple[Group, Group | None]:
+    """What is not in a folder that is called unlabelled, and what is; None: there is no such folder with images."""
+    named = sorted({file.parts[0] for file in group.images if len(file.parts) > 1 and is_unlabelled(file.parts[0])})
+    if not named:
+        return group, None
+    taken = [group.below(name) for name in named]
+    files = [file for file in group.files if len(file.parts) < 2 or file.parts[0] not in named]
+    folders = {parts for parts in group.folders if parts and parts[0] not in named}
+    inside = [file for part in taken for file in part.files]
+    return Group(files, folders, group.name), Group(inside, set(), ", ".join(named))
+
+
+def is_unlabelled(folder: str) -> bool:
+    """Whether its name surely says so: `unlabelled`, `Unlabeled_images`, `unsupervised`."""
+    return split_of(folder) == UNLABELLED
+
+
+def is_flat(group: Group, *, among: bool) -> bool:
+    """Whether the group's images lie in no class folders: all directly in it, or in one folder that only says that it
+    holds images (`pictures/`). Tables beside them may name their classes, so that they are not. `among`: beside images
+    that are called unlabelled there may be none at all."""
+    images = group.images
+    if not images:
+        return among
+    tables = any(file.is_table and not file.image for file in group.files)
+    folders = {file.parts[0] for file in images if len(file.parts) > 1}
+    plain = len(folders) == 1 and max(len(file.parts) for file in images) == 2 and words(min(folders)) <= NEUTRAL
+    return not tables and (not folders or plain)
+
+
+def _labelled(whole: Group, fewest: int) -> tuple[dict[str, Group], list[str]]:
     firsts = {file.parts[0] for file in whole.images if len(file.parts) > 1} | {p[0] for p in whole.folders if p}
     said = splits_among(firsts)
     train = _chosen(TRAIN, said)
     if train is None:
-        _check_some_train(whole, said)
+        _check_some_train(whole, said, fewest)
         return _by_class(whole)
     if _is_class(train, firsts, said, whole.images):
         return {TRAIN: whole}, [f"The folder {train!r} was read as a class, not as a split."]
@@ -82,10 +137,11 @@ def _chosen(split: str, said: Mapping[str, Meaning]) -> str | None:
     return best[0]
 
 
-def _check_some_train(whole: Group, said: Mapping[str, Meaning]) -> None:
-    """Raise `InvalidDataset` where all folders are splits, none of them for training: they are no classes."""
+def _check_some_train(whole: Group, said: Mapping[str, Meaning], fewest: int) -> None:
+    """Raise `InvalidDataset` where all folders, `fewest` or more, are splits, none of them for training: they are no
+    classes."""
     firsts = {file.parts[0] for file in whole.images}
-    if len(firsts) > 1 and firsts <= set(said):
+    if len(firsts) >= fewest and firsts <= set(said):
         raise InvalidDataset(
             f"The folders {', '.join(map(repr, sorted(firsts)[:_SHOWN]))} are splits, and none is for training.",
             "Rename the one to train on train/, with a folder for each class in it.",

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from distill.data.labelled import class_notes
 from distill.data.limits import Limits
 from distill.data.members import Parts
+from distill.data.split_names import TRAIN, UNLABELLED
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File, is_junk
-from distill.modalities.images.split_folders import REMEDY, Group, divided, without_top
+from distill.modalities.images.split_folders import NO_CLASS, REMEDY, Group, divided, is_flat, without_top
+from distill.unlabelled import NO_LABEL
 
 SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Class names in label order; per split the files with their labels, in (label, path) order."""
+    """Class names in label order, () where no file has a class; per split the files with their labels, in (label, path)
+    order. The split `unlabelled` has files without one."""
 
     classes: tuple[str, ...]
     splits: dict[str, list[tuple[File, int]]]
@@ -27,17 +30,55 @@ class Layout:
 
 def arrange(files: Iterable[File], folders: Iterable[Parts], limits: Limits) -> Layout:
     """Find classes and splits. Folders around everything are looked through; hidden files and files that are no images
-    are left out and counted by class. Raises `InvalidDataset` for fewer than 2 classes or an empty one."""
+    are left out and counted by class. Images without class folders are a dataset without labels. Raises
+    `InvalidDataset` for fewer than 2 classes or an empty one."""
     plain = [file for file in files if not is_junk(file.parts)]
     dirs = {parts for parts in folders if not is_junk(parts)}
     # A zip need not list its folders: one whose files are no images is empty all the same.
     dirs |= {file.parts[:-1] for file in plain if len(file.parts) > 1}
     groups, notes = divided(without_top(Group(plain, dirs)))
+    unlabelled = groups.pop(UNLABELLED, None)
+    if is_flat(groups[TRAIN], among=unlabelled is not None):
+        return _without_classes(groups, unlabelled, (*_others(plain, groups), *notes))
     classes = _classes(groups["train"], limits)
     groups = {split: group if split == "train" else _inner(group, classes) for split, group in groups.items()}
     splits = {split: _labelled(split, group, classes) for split, group in groups.items()}
     left_out = [note for split, group in groups.items() for note in _outside(split, group)]
+    if unlabelled is not None:
+        splits[UNLABELLED] = _plain(unlabelled.images)
     return Layout(classes, splits, (*_others(plain, groups), *notes, *left_out, *class_notes(classes)))
+
+
+def flat(files: Iterable[File]) -> Layout:
+    """All images, in whatever folders, as images without labels. Raises `InvalidDataset` where there are none."""
+    plain = [file for file in files if not is_junk(file.parts)]
+    images = [file for file in plain if file.image]
+    if not images:
+        raise InvalidDataset("The unlabelled part holds no images.", "Send images, in folders or not.", {})
+    folders = {file.parts[0] for file in images if len(file.parts) > 1}
+    read = [f"The {len(folders)} folders of the unlabelled part were not read as classes."] if len(folders) > 1 else []
+    return Layout((), {UNLABELLED: _plain(images)}, (*_others(plain, {}), *read))
+
+
+def _without_classes(groups: Mapping[str, Group], unlabelled: Group | None, notes: Sequence[str]) -> Layout:
+    """Images of which none has a label: all of `train`, and what is called unlabelled."""
+    train = groups[TRAIN]
+    images = [*train.images, *(unlabelled.images if unlabelled else ())]
+    splits = {UNLABELLED: _plain(images)}
+    for split in groups.keys() - {TRAIN}:
+        if {file.parts[0] for file in without_top(groups[split]).images if len(file.parts) > 1}:
+            raise InvalidDataset(
+                f"Split {split!r} has class folders, and the training images have no classes.",
+                "Give the training images class folders; or register the images with classes by themselves and name "
+                "them as a job's `probe`.",
+                {"split": split},
+            )
+        splits[split] = _plain(groups[split].images)
+    return Layout((), splits, tuple(notes))
+
+
+def _plain(images: Iterable[File]) -> list[tuple[File, int]]:
+    return [(file, NO_LABEL) for file in sorted(images, key=lambda file: file.parts)]
 
 
 def _inner(group: Group, classes: Sequence[str]) -> Group:
@@ -86,7 +127,8 @@ def _classes(group: Group, limits: Limits) -> tuple[str, ...]:
             {"classes": empty[:20]},
         )
     if len(filled) < 2:
-        raise InvalidDataset(f"The dataset has only one class, {min(filled)!r}.", REMEDY, {"classes": sorted(filled)})
+        what = f"The dataset has only one class, {min(filled)!r}: a student of one class has nothing to tell apart."
+        raise InvalidDataset(what, f"{REMEDY} {NO_CLASS}", {"classes": sorted(filled)})
     if len(filled) > limits.classes:
         raise InvalidDataset(f"The dataset has {len(filled)} classes, more than {limits.classes}.", REMEDY)
     return tuple(sorted(filled))
@@ -102,7 +144,10 @@ def _remedy(group: Group) -> str:
     tables = [file for file in group.files if not file.image and file.is_table]
     if tables and not group.images:
         return f"The archive holds tables ({tables[0].parts[-1]}, ...) and no images: upload the tables themselves."
-    return f"{REMEDY} Or add a table with the columns file_name and label." if group.images else REMEDY
+    table = "Or add a table with the columns file_name and label."
+    if tables:
+        return f"{REMEDY} {table} If the images have no classes, take {tables[0].parts[-1]} out."
+    return f"{REMEDY} {table}" if group.images else REMEDY
 
 
 def _labelled(split: str, group: Group, classes: tuple[str, ...]) -> list[tuple[File, int]]:

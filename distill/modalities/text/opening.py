@@ -29,7 +29,7 @@ from distill.data.labelled import (
     unused_notes,
 )
 from distill.data.row_checks import RowLimits
-from distill.data.split_names import TRAIN, UNLABELLED
+from distill.data.split_names import CLASSLESS, TRAIN
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.data.tables import names_of, rows_of
 from distill.modalities.text.records import KINDS, Form, Kind, Record, reader, refuse
@@ -121,7 +121,7 @@ def _read(path: Path, role: str, limits: RowLimits) -> _Rows:
     for number, row in enumerate(chain([first], rows), start=1):
         said = split.read(row, number, path.name) if split else TRAIN if role == "all" else role
         found.counts[said] += 1
-        if said == UNLABELLED:
+        if said in CLASSLESS:
             continue
         check_role(role, said, number, path.name)
         found.records.setdefault(said, []).append(read.read(row, number))
@@ -132,8 +132,8 @@ def _divided(files: Mapping[str, _Rows]) -> tuple[dict[str, list[Record]], list[
     """Records by `train` and maybe `test`, with notes on rows that are not used."""
     if "all" not in files:
         records = {role: list(chain.from_iterable(file.records.values())) for role, file in files.items()}
-        unlabelled = sum(file.counts[UNLABELLED] for file in files.values())
-        notes = split_notes({TRAIN: 1, UNLABELLED: unlabelled})
+        without = {split: sum(file.counts[split] for file in files.values()) for split in CLASSLESS}
+        notes = split_notes({TRAIN: 1} | without)
     else:
         whole = files["all"]
         records = {use: whole.records[name] for name, use in held_out(whole.counts).items() if name in whole.records}

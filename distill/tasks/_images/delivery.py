@@ -35,16 +35,18 @@ def header(
 
 
 class PictureDelivery(Delivery):
-    """`task`: the name that goes into the header; `metric`: the figure of the report that goes there too."""
+    """`task`: the name that goes into the header; `metrics`: the figures of the report that go there too, where the
+    network has them."""
 
-    def __init__(self, task: str, metric: str) -> None:
-        self.task, self.metric = task, metric
+    def __init__(self, task: str, *metrics: str) -> None:
+        self.task, self.metrics = task, metrics
 
     def header(self, context: Context) -> dict[str, str]:
-        figure = {self.metric: context.report["student"][self.metric]}
+        student = context.report["student"]
+        figures = {metric: student[metric] for metric in self.metrics if metric in student}
         return header(
             context.architecture, context.classes, context.preprocessing, context.native,
-            recipe=context.report["recipe"], **figure, task=self.task, **self.more(context),
+            recipe=context.report["recipe"], **figures, task=self.task, **self.more(context),
         )  # fmt: skip
 
     def more(self, context: Context) -> dict[str, Any]:
@@ -65,4 +67,5 @@ class PictureDelivery(Delivery):
 
     def graph(self, context: Context) -> Graph:
         how = context.preprocessing
-        return Graph(context.student, torch.zeros(2, how.channels, *how.size), "image", "logits")
+        output = "logits" if context.classes else "features"
+        return Graph(context.student, torch.zeros(2, how.channels, *how.size), "image", output)

@@ -38,6 +38,28 @@ with torch.inference_mode():
     print(classes[model(prepare("image.png")).argmax(1).item()])
 """
 
+_BACKBONE = """import numpy as np
+import torch
+{imports}
+from PIL import Image
+from safetensors.torch import load_file
+
+model = {build}
+model.load_state_dict(load_file("student.safetensors"))
+model.eval()
+
+{prepare}
+
+with torch.inference_mode():
+    print(model(prepare("image.png")).shape)
+"""
+
+_OUR_BACKBONE = """from distill.student import load_student
+
+student = load_student("student.safetensors")
+print(student.features(["image.png"]).shape)
+"""
+
 _OURS = """from distill.student import load_student
 
 student = load_student("student.safetensors")
@@ -47,11 +69,12 @@ for prediction in student.predict(["image.png"]):
 
 
 def snippet(context: Context) -> str:
-    """Python that loads `student.safetensors` and classifies `image.png`, both in the working directory."""
+    """Python that loads `student.safetensors` and classifies `image.png`, both in the working directory; of a backbone
+    it gives the features."""
     name = resolve(context.architecture.name)
     how = context.preprocessing
     if how.pixel_range is not None or name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
-        return _OURS
+        return _OURS if context.classes else _OUR_BACKBONE
     keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
     if name.library == "timm":
         keywords |= {"in_chans": how.channels} if how.channels != 3 else {}
@@ -61,6 +84,8 @@ def snippet(context: Context) -> str:
         imports = "import torchvision"
         call = f'torchvision.models.get_model("{name.name}", weights=None, {_arguments(keywords)})'
     classes = ascii(list(context.classes))
+    if not context.classes:
+        return _BACKBONE.format(imports=imports, build=call, prepare=_prepare(context).strip())
     return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
 
 

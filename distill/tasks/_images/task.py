@@ -56,6 +56,7 @@ class ImageTask(Task):
 
     outputs: int
     _assumed: RunWarning | None = None
+    _in_header: bool = False  # whether the file of the teacher itself tells how it sees pictures
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
@@ -66,7 +67,8 @@ class ImageTask(Task):
         self.open(scratch)
         self.teacher = self._teacher()
         self.comparison = self._comparison()
-        self.splits = splits_of(run.config, self.strata("train"), self.strata("test"))
+        strata = self.strata("train"), self.strata("test")
+        self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
@@ -187,6 +189,7 @@ class ImageTask(Task):
         self.reasons |= told_classes(self.spec, match)
         view = teacher_view(report, given.preprocessing)
         self._assumed = assumed(view, self.dataset.native_size)
+        self._in_header = view["origin"] == "header"
         how = self._seeing(report, given.preprocessing)
         found = replace(self._network(report, given.weights, how), digest=given.digest)
         if given.preprocessing is not None:
@@ -198,7 +201,10 @@ class ImageTask(Task):
         assert self.run.teacher is not None
         assert self.teacher is not None
         given, how = self.run.teacher.preprocessing, self.teacher.preprocessing
-        said = f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told"
+        said = (
+            f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told at registration"
+        )
+        said += ", the rest by the header of its file" if self._in_header else ""
         words = f"mean {list(how.mean)}, std {list(how.std)}, {how.size[0]} x {how.size[1]}, {how.channel_order}"
         return f"{words}; {said}" + (f". {self._assumed}" if self._assumed else "")
 
@@ -210,7 +216,7 @@ class ImageTask(Task):
         if given is None:
             return None
         try:
-            report = check(given.architecture, given.weights, self.outputs)
+            report = check(given.architecture, given.weights, self.outputs or None)
             check_order("Comparison", recorded_classes(report.metadata), self.classes)
             found = self._network(report, given.weights, self._seeing(report))
         except InvalidTeacher as error:

@@ -14,18 +14,30 @@ SPEC = TaskSpec(
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
         Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
+        Metric("knn", "accuracy of the 20 nearest neighbours", "share", higher_is_better=True, interval=True),
+        Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     architectures=("timm:", "torchvision:", "retort:"),
     per_class="accuracy",
     settings=frozenset(
-        {"augmentation", "image_size", "channels_last", "fit_head", "teacher_classes", "backbone_learning_rate"}
+        {
+            "augmentation",
+            "image_size",
+            "channels_last",
+            "fit_head",
+            "teacher_classes",
+            "backbone_learning_rate",
+            "pseudo_classes",
+        }
     ),
     files=(
         "zip or tar with a folder a class, or with a table of labels beside the images",
         "parquet with columns `image` and `label`",
         "CSV or JSON with `image` (base64) and `label`",
+        "images of which some or all have no label: empty cells, a folder unlabelled/, or no class folders at all",
     ),
     student_weights=True,
+    unlabelled=True,
     older_kind="",
 )

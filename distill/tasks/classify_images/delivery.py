@@ -22,14 +22,11 @@ class ClassifierDelivery(PictureDelivery):
         return told(context)
 
     def card(self, context: Context) -> str:
-        report, how = context.report, context.preprocessing
-        student = report["student"]
-        name, recipe = context.architecture.name, report["recipe"]
+        how = context.preprocessing
+        name, recipe = context.architecture.name, context.report["recipe"]
         return f"""# {name}, {recipe}
 
-An image classifier of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with
-the recipe `{recipe}` on {report["dataset"]["name"]}. Test accuracy {share_in_words(student["accuracy"])}.
-{report["verdict"]["text"]}{probed(report)}
+{_what(context)}
 
 ## Use
 
@@ -42,7 +39,22 @@ it.{_depth(how)}
 `student.json` has the same, machine-readable; so has the header of `student.safetensors`. `report.md` compares the
 student with its teacher and says how it was trained.
 
-{_beside(context)}{class_section(context)}"""
+{_beside(context)}{class_section(context) if context.classes else ""}"""
+
+
+def _what(context: Context) -> str:
+    """What it is and how good."""
+    report = context.report
+    student, recipe, data = report["student"], report["recipe"], report["dataset"]["name"]
+    if not context.classes:
+        size = f"{student['parameters']:,}"
+        return f"""A backbone of {size} parameters without a classifier (`num_classes=0`), trained by Retort with
+the recipe `{recipe}` on {data}, pictures without labels.
+{report["verdict"]["text"]}"""
+    size, classes = f"{student['parameters']:,}", len(context.classes)
+    return f"""An image classifier of {size} parameters for {classes} classes, trained by Retort with
+the recipe `{recipe}` on {data}. Test accuracy {share_in_words(student["accuracy"])}.
+{report["verdict"]["text"]}{probed(report)}"""
 
 
 def _depth(how: Preprocessing) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from distill.errors import InvalidConfig
 from distill.models import Preprocessing, check, load
 from distill.predictions import Prediction, in_parts
 from distill.tasks._images.loading import header_of
@@ -20,7 +21,8 @@ from distill.types import Architecture
 
 @dataclass(frozen=True)
 class Student:
-    """A trained classifier with its class names and the way it sees images: by the functions that evaluation used.
+    """A trained classifier with its class names and the way it sees images: by the functions that evaluation used. A
+    backbone, trained on images without labels, has no `classes` and gives `features` alone.
 
     `native`: (height, width) of the images that evaluation resized as whole tensors; all others are looked at one by
     one, the centre in the shape of the input cut out and resized."""
@@ -36,8 +38,18 @@ class Student:
         return torch.cat([seen(image, self.preprocessing, self.native) for image in images])
 
     @torch.inference_mode()
+    def features(self, images: Iterable[Picture]) -> Tensor:
+        """(n, d) float32: what the network gives of each image; of a classifier the logits."""
+        return torch.cat([self.model(self.inputs(part)) for part in in_parts(images)])
+
+    @torch.inference_mode()
     def probabilities(self, images: Iterable[Picture]) -> Tensor:
-        """(n, classes) float32, rows sum to 1."""
+        """(n, classes) float32, rows sum to 1. Raises `InvalidConfig` for a backbone."""
+        if not self.classes:
+            raise InvalidConfig(
+                "This student is a backbone without a classifier: it was trained on images without labels.",
+                "Ask for its features, or train a classifier on them.",
+            )
         found = [torch.softmax(self.model(self.inputs(part)), dim=1) for part in in_parts(images)]
         return torch.cat([torch.empty(0, len(self.classes)), *found])
 
@@ -55,6 +67,6 @@ def load_classifier(path: Path) -> Student:
     if COMPOSITE in said.metadata:
         made = load_composite(said, path)
         return Student(made, said.architecture, said.classes, said.preprocessing, said.native)
-    report = check(said.architecture, path, len(said.classes))
-    model = load(report.architecture, path, len(said.classes))
+    report = check(said.architecture, path, len(said.classes) or None)
+    model = load(report.architecture, path, len(said.classes) or None)
     return Student(model, report.architecture, said.classes, said.preprocessing, said.native)

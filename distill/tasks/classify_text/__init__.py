@@ -1,5 +1,6 @@
 """One class a text, or a pair of texts."""
 
+from distill import recipes
 from distill.tasks.spec import Metric, TaskSpec
 
 SPEC = TaskSpec(
@@ -22,6 +23,7 @@ SPEC = TaskSpec(
     container="folder",
     student="transformers:auto",
     needs_teacher=True,
+    recipes=recipes.without("needs_maps"),
     files=(
         "CSV, JSON or parquet of labelled texts: `text`, `label`",
         "CSV, JSON or parquet of labelled pairs: `sentence1`, `sentence2`, `label` (or `premise`, `hypothesis`; "

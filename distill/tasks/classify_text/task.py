@@ -15,6 +15,7 @@ from distill.tasks.base import Groups, Report
 from distill.tasks.classify_text import SPEC
 from distill.tasks.linear_probe import linear_probe
 from distill.tasks.network import Network
+from distill.tasks.probe_set import ProbeSet
 from distill.types import Layer, RunSpec
 
 
@@ -38,7 +39,7 @@ class ClassifyText(TextTask):
         return self.grouped(network, self.samples("train", network), view)
 
     def worth(self, network: Network, layer: Layer) -> Report:
-        return linear_probe(self, network, layer)
+        return linear_probe(ProbeSet.of(self), network, layer)
 
 
 ENTRY = ClassifyText

@@ -1,5 +1,6 @@
 """An answer to an instruction, token by token."""
 
+from distill import recipes
 from distill.tasks.spec import Metric, TaskSpec
 
 SPEC = TaskSpec(
@@ -29,6 +30,7 @@ SPEC = TaskSpec(
     container="folder",
     student="transformers:auto",
     needs_teacher=True,
+    recipes=recipes.without("needs_maps", "sample_answers"),
     files=(
         "CSV, JSON or parquet of instructions: `instruction`, `output`, and where there is one `input`; a "
         "`label` is optional",

@@ -1411,6 +1411,13 @@ export interface components {
             /** Digest */
             digest: string;
             /**
+             * Grouping
+             * @description What the classes are: the dataset's labels, or k-means clusters of the teacher's deepest feature.
+             * @default labels
+             * @enum {string}
+             */
+            grouping: "labels" | "pseudo_classes";
+            /**
              * Reused
              * @description Taken from an earlier job with the same teacher, data and parameters.
              */
@@ -1736,6 +1743,12 @@ export interface components {
              * @default 5000
              */
             quality_samples: number;
+            /**
+             * Pseudo Classes
+             * @description k: clusters of the teacher's deepest feature by which the Q curve groups the pictures in place of their labels. `auto`: the labels, and 10 clusters where there are none.
+             * @default auto
+             */
+            pseudo_classes: number | "auto";
             /**
              * Quality Memory Bytes
              * @description Peak memory budget for scoring, bytes.
@@ -2187,6 +2200,11 @@ export interface components {
              */
             compare_with?: string | null;
             /**
+             * Probe
+             * @description Id of a small dataset with labels, by which k-NN and a linear probe judge the features of student and teacher; for a dataset without any label.
+             */
+            probe?: string | null;
+            /**
              * Max Attempts
              * @description Attempts at system faults; null: the service's.
              */
@@ -2226,6 +2244,8 @@ export interface components {
             dataset?: string | components["schemas"]["NamedReference"] | null;
             /** Compare With */
             compare_with?: string | null;
+            /** Probe */
+            probe?: string | null;
             /**
              * Name
              * @default
@@ -2264,6 +2284,7 @@ export interface components {
          *         "max_length": "auto",
          *         "max_steps": null,
          *         "precision": "auto",
+         *         "pseudo_classes": "auto",
          *         "quality_bootstrap": 0,
          *         "quality_memory_bytes": 2147483648,
          *         "quality_samples": 5000,
@@ -2379,6 +2400,11 @@ export interface components {
             task: string | null;
             /** Compare With */
             compare_with: string | null;
+            /**
+             * Probe
+             * @description The labelled dataset that judges features; null: there is none.
+             */
+            probe?: string | null;
             /** Attempt */
             attempt: number;
             /** Max Attempts */
@@ -2982,6 +3008,13 @@ export interface components {
              * @example false
              */
             reads_logits: boolean;
+            /**
+             * Needs Labels
+             * @description Whether it learns nothing from samples without labels: of a dataset where only a part has labels it uses that part alone, and one without any it refuses.
+             * @default false
+             * @example false
+             */
+            needs_labels: boolean;
             /**
              * Features Alone
              * @description Values of its parameters, any one of which makes it learn without the teacher's logits; empty: there is none, or it never reads them.
@@ -4101,7 +4134,8 @@ export interface components {
         };
         /**
          * DatasetFromUploads
-         * @description Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`.
+         * @description Register uploads that are complete: `upload` (split by the service), or `train` with or without `test`; with
+         *     these, or alone, `unlabelled`.
          */
         DatasetFromUploads: {
             /**
@@ -4122,6 +4156,12 @@ export interface components {
              * @default null
              */
             test: string | null;
+            /**
+             * Unlabelled
+             * @description Id of an upload. Training images without labels, beside the others or alone; its folders are no classes.
+             * @default null
+             */
+            unlabelled: string | null;
             /**
              * Name
              * @default
@@ -4178,7 +4218,7 @@ export interface components {
         /**
          * DatasetFromReferences
          * @description Register files that the service fetches itself: `reference` (split by the service), or `train_reference` with or
-         *     without `test_reference`.
+         *     without `test_reference`; with these, or alone, `unlabelled_reference`.
          */
         DatasetFromReferences: {
             /** @default null */
@@ -4187,6 +4227,11 @@ export interface components {
             train_reference: components["schemas"]["Reference"] | null;
             /** @default null */
             test_reference: components["schemas"]["Reference"] | null;
+            /**
+             * @description Training images without labels, beside the others or alone; its folders are no classes.
+             * @default null
+             */
+            unlabelled_reference: components["schemas"]["Reference"] | null;
             /**
              * Name
              * @default
@@ -6071,6 +6116,8 @@ export interface operations {
                     train?: string;
                     /** @description The test part; without it one is held out. */
                     test?: string;
+                    /** @description Training images without labels, beside the others or alone; its folders are no classes. */
+                    unlabelled?: string;
                     name?: string;
                     /** @description Name of a task (GET /catalogue/tasks); empty: the files tell. Files of another task are refused. */
                     task?: string;
@@ -6949,7 +6996,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };
@@ -8193,7 +8240,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };

@@ -84,7 +84,7 @@ export function CurveCard({ job, history, kept }: Props) {
 function note(job: Job, { layers, frame, selection }: History): string {
   if (!frame) return "";
   const scored = layers.length < frame.total_layers ? `${layers.length} of ${frame.total_layers} layers scored` : `${frame.total_layers} layers`;
-  const sample = frame.samples ? `, ${count(frame.samples)} samples of ${frame.classes} classes` : "";
+  const sample = frame.samples ? `, ${count(frame.samples)} samples of ${frame.classes} ${frame.grouping === "pseudo_classes" ? "pseudo-classes (k-means of the teacher’s deepest feature, not labels)" : "classes"}` : "";
   const reused = frame.reused ? ", taken from an earlier job with the same teacher, data and parameters" : "";
   const rule = selection ? `; ${selection.chosen.length} chosen by ${selection.rule}` : "";
   return `${scored}${sample}${reused}${rule}.${job.status === "running" && job.phase === "scoring" ? " Filling in." : ""}`;

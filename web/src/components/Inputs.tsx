@@ -54,6 +54,7 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
             ["Student", <code>{job.student.name}</code>],
             ["Options", options(job.student.options)],
             ["Compared with", job.compare_with ? <Link to={`/jobs/${job.compare_with}`}>{job.compare_with}</Link> : ""],
+            ["Judged by", job.probe ? <Link to={`/datasets/${job.probe}`}>{job.probe}</Link> : ""],
             ["Priority", job.priority || ""],
             ["Created", clock(job.created_at)],
             ["Started", job.started_at ? clock(job.started_at) : ""],

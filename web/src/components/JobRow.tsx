@@ -95,8 +95,10 @@ function RowProgress({ job, now }: { job: Job; now: number }) {
 
 /** The task's primary metric, of the student and its teacher. */
 function Primary({ job }: { job: Job }) {
-  const [metric] = named(useTasks(), job.task)?.metrics ?? [];
+  const metrics = named(useTasks(), job.task)?.metrics ?? [];
   const result = readResult(job);
+  // Of pictures without labels there is no accuracy: the first figure that there is.
+  const metric = metrics.find((each) => figureAt(studentOf(result), each) != null) ?? metrics[0];
   if (!metric) return <span className="muted">{MISSING}</span>;
   const [student, teacher] = [studentOf(result), teacherOf(result)].map((column) => figureAt(column, metric)?.value);
   if (student === undefined) return <span className="muted">{MISSING}</span>;

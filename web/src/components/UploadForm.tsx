@@ -85,6 +85,8 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
   const [whole, setWhole] = useState<File[]>([]);
   const [test, setTest] = useState<File[]>([]);
   const [split, setSplit] = useState(false);
+  const [beside, setBeside] = useState(false);
+  const [unlabelled, setUnlabelled] = useState<File[]>([]);
   const [task, setTask] = useState("");
   const [name, setName] = useState("");
   const [range, setRange] = useState<PixelRange | null>(null);
@@ -95,8 +97,8 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
     const [first] = whole;
     if (!first) return;
     const called = name || first.name.replace(/(\.(zip|tar|tgz|parquet|gz|csv|tsv|jsonl|ndjson|json))+$/, "");
-    const roles = split ? ["train", "test"] : ["upload"];
-    void send(split ? [...whole, ...test] : whole, (ids) => {
+    const roles = [...(split ? ["train", "test"] : ["upload"]), "unlabelled"];
+    void send([...whole, ...(split ? test : []), ...(beside ? unlabelled : [])], (ids) => {
       const body = { name: called, ...(task ? { task } : {}), ...(range ? { pixel_range: range } : {}), ...Object.fromEntries(ids.map((id, at) => [roles[at], id])) };
       return unwrap(api.POST("/datasets", { body: body as never })) as Promise<Dataset>;
     });
@@ -112,6 +114,10 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
         <input type="checkbox" checked={split} onChange={(event) => setSplit(event.target.checked)} /> I have a test part of my own
       </label>
       {split && <FileDrop label="Test part" hint={hint} accept={accept} files={test} onFiles={setTest} />}
+      <label className="check">
+        <input type="checkbox" checked={beside} onChange={(event) => setBeside(event.target.checked)} /> I have more training pictures, without labels
+      </label>
+      {beside && <FileDrop label="Pictures without labels" hint={hint} accept={accept} files={unlabelled} onFiles={setUnlabelled} />}
       <TaskFiles tasks={tasks} />
       <label className="field">
         <span>Task</span>
@@ -134,7 +140,7 @@ export function DatasetUpload({ onDone }: { onDone: (made: Dataset) => void }) {
       {sending ? (
         <Sent sending={sending} onStop={stop} />
       ) : (
-        <button type="submit" className="button primary" disabled={whole.length === 0 || (split && test.length === 0)}>
+        <button type="submit" className="button primary" disabled={whole.length === 0 || (split && test.length === 0) || (beside && unlabelled.length === 0)}>
           Register dataset
         </button>
       )}

@@ -14,6 +14,8 @@ export interface Draft {
   /** What the student starts from: `teacher:` or `job:` and an id; empty: random weights, or what its options say. */
   start: string;
   compareWith: string;
+  /** A labelled dataset that judges features, for one without labels; empty: none. */
+  probe: string;
   priority: string;
   recipe: string;
   recipeParameters: Record<string, string>;
@@ -31,6 +33,7 @@ export const EMPTY: Draft = {
   options: "",
   start: "",
   compareWith: "",
+  probe: "",
   priority: "",
   recipe: "feature_only",
   recipeParameters: {},
@@ -76,6 +79,7 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   const labels = labelled(draft.labels, errors);
   if (Object.keys(labels).length > 0) body.labels = labels;
   if (draft.compareWith) body.compare_with = draft.compareWith;
+  if (draft.probe) body.probe = draft.probe;
   if (draft.priority) body.priority = Number(draft.priority);
   return { body: body as unknown as JobCreate, errors };
 }
@@ -162,6 +166,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     options: pairsText(job.student.options ?? {}),
     start: startOf(job.student_weights),
     compareWith: job.compare_with ?? "",
+    probe: job.probe ?? "",
     priority: job.priority ? String(job.priority) : "",
     recipe: job.recipe,
     recipeParameters: texts(config.recipe_parameters),

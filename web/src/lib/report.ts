@@ -10,6 +10,8 @@ export interface DatasetFindings {
   shares: number[];
   /** The share of pixels without a class in the training samples; null where there is no such thing. */
   unlabelled: number | null;
+  /** Images without a label, by split; empty where every sample has one. */
+  without: { split: string; images: number }[];
   sizes: string;
   modes: string;
   corrupt: number;
@@ -44,6 +46,7 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     byClass: report.images_with ? bySplit(report.images_with) : counts,
     shares: list(bag(report.pixel_shares).train).map(Number),
     unlabelled: number(bag(report.unlabelled).train),
+    without: Object.entries(bag(report.without_label)).map(([split, images]) => ({ split, images: Number(images) })).filter(({ images }) => images > 0),
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Dataset, Recipe, Teacher } from "../api/types";
-import { learns, stranger, unfit } from "./teaching";
+import { learns, stranger, unfit, withoutLabels } from "./teaching";
 
 const teacher = (id: string, num_classes: number) => ({ id, report: { num_classes, in_channels: 3 } }) as unknown as Teacher;
 const TEACHERS = [teacher("imagenet", 1000), teacher("backbone", 0), teacher("own", 10)];
@@ -22,4 +22,11 @@ test("recipes that read logits are refused unless a parameter makes them read fe
   expect(unfit(logit, {}, why)).toMatch(/features alone/);
   expect(unfit(both, {}, why)).toMatch(/set kl to false/);
   expect([unfit(both, { kl: "false" }, why), unfit(features, {}, why), unfit(logit, {}, "")]).toEqual(["", "", ""]);
+});
+
+test("a dataset without labels has no classes for a teacher's logits", () => {
+  const none = { id: "none", report: { classes: [], without_label: { train: 8, test: 2 } } } as unknown as (typeof DATASETS)[number];
+  const talks = { id: "talks", report: { classes: [] } } as unknown as (typeof DATASETS)[number];
+  expect([withoutLabels({ dataset: "none" }, [none]), withoutLabels({ dataset: "talks" }, [talks])]).toEqual([true, false]);
+  expect(stranger({ teacher: "imagenet", dataset: "none", config: {} }, TEACHERS, [none])).toContain("no labels");
 });

@@ -2,7 +2,7 @@
 import type { Dataset, Recipe, Teacher } from "../api/types";
 import type { Draft } from "./draft";
 import { words } from "./format";
-import { teacherFindings } from "./report";
+import { datasetFindings, teacherFindings } from "./report";
 
 /** Why the chosen teacher's logits do not answer the chosen dataset; empty where they may, or where nobody can tell yet. */
 export function stranger(draft: Pick<Draft, "teacher" | "dataset" | "config">, teachers: Teacher[], datasets: Dataset[]): string {
@@ -10,10 +10,18 @@ export function stranger(draft: Pick<Draft, "teacher" | "dataset" | "config">, t
   const found = teacherFindings(teacher?.report ?? null);
   const ours = datasets.find(({ id }) => id === draft.dataset)?.report?.classes;
   const count = Array.isArray(ours) ? ours.length : ours;
+  if (withoutLabels(draft, datasets)) return "the dataset has no labels, and so no classes";
   if (!found || found.classes === null || typeof count !== "number" || count === 0) return "";
   if (found.classes === 0) return found.language?.generates ? "" : "it has no classifier";
   if (found.classes !== count) return `it tells ${found.classes} classes apart, the dataset has ${count}`;
   return draft.config.teacher_classes === "other" ? "its classes are said to be others" : "";
+}
+
+/** Whether no sample of the chosen dataset has a label: then a recipe that needs labels cannot learn, and a probe may judge. */
+export function withoutLabels(draft: Pick<Draft, "dataset">, datasets: Dataset[]): boolean {
+  const report = datasets.find(({ id }) => id === draft.dataset)?.report ?? null;
+  const found = datasetFindings(report);
+  return found !== null && found.classes.length === 0 && found.without.length > 0;
 }
 
 /** Whether the recipe has a way to learn from such a teacher. */

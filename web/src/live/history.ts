@@ -10,6 +10,7 @@ export interface PhaseSpan {
 
 export interface Frame {
   total_layers: number;
+  grouping?: string;
   samples?: number;
   classes?: number;
   reused?: boolean;

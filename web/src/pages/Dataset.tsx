@@ -122,6 +122,9 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
           ))}
         </tbody>
       </table>
+      {found.without.length > 0 && (
+        <p className="muted small">Without a label: {found.without.map(({ split, images }) => `${count(images)} ${split} images`).join(", ")}.</p>
+      )}
       {found.shares.length > 0 && (
         <p className="muted small">
           A {sampleOf(task)} counts in each of its classes. The last column is a class&apos;s share of the labelled training pixels

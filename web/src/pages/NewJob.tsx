@@ -25,7 +25,7 @@ import { words } from "../lib/format";
 import { once } from "../lib/once";
 import type { Schema } from "../lib/schema";
 import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
-import { learns, stranger, unfit } from "../lib/teaching";
+import { learns, stranger, unfit, withoutLabels } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -229,6 +229,23 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
                 </span>
                 {at("/labels") && <span className="help error">{at("/labels")}</span>}
               </label>
+              {(withoutLabels(draft, choices.datasets.items) || draft.probe) && (
+                <label className="field">
+                  <span>Probe</span>
+                  <select value={draft.probe} onChange={(event) => set({ probe: event.target.value })}>
+                    <option value="">none: nothing is scored</option>
+                    {choices.datasets.items
+                      .filter((each) => each.task === "classify_images" && each.status === "ready" && !withoutLabels({ dataset: each.id }, choices.datasets.items))
+                      .map((each) => (
+                        <option key={each.id} value={each.id}>
+                          {each.name || each.id}
+                        </option>
+                      ))}
+                  </select>
+                  <span className="help">A small dataset with labels: its nearest neighbours and a linear probe say what the features are worth.</span>
+                  {at("/probe") && <span className="help error">{at("/probe")}</span>}
+                </label>
+              )}
               <label className="field">
                 <span>Compare with</span>
                 <select value={draft.compareWith} onChange={(event) => set({ compareWith: event.target.value })}>

@@ -37,6 +37,7 @@ export function job(change: Partial<Job> = {}): Job {
     dataset: "dst_01",
     task: "classify_images",
     compare_with: null,
+    probe: null,
     attempt: 1,
     max_attempts: 3,
     progress: null,

@@ -25,12 +25,13 @@ from distill.data.labelled import (
 from distill.data.limits import Limits
 from distill.data.row_checks import Row, refuse
 from distill.data.rows import HEAD_BYTES, form_of, read_rows
-from distill.data.split_names import TRAIN, UNLABELLED, split_of
+from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content
 from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.tree import Layout
+from distill.unlabelled import NO_LABEL
 
 _PATH_BYTES = 4096
 
@@ -153,12 +154,15 @@ def _chosen(tables: Sequence[Table], role: str) -> list[Table]:
 
 @dataclass
 class _Rows:
-    """Reads the chosen tables: split -> files with their labels."""
+    """Reads the chosen tables: split -> files with their labels; `unlabelled`: the files of rows without one;
+    `disregarded`: rows with a class whose split or file is called unlabelled."""
 
     files: NamedFiles
     role: str
     limits: Limits
     found: dict[str, list[tuple[File, str]]] = field(default_factory=dict)
+    unlabelled: list[File] = field(default_factory=list)
+    disregarded: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
     def read(self, tables: Sequence[Table]) -> _Rows:
@@ -171,12 +175,22 @@ class _Rows:
         for sample in samples(table.rows, table.columns, table.name):
             said = sample.split or role or TRAIN
             self.counts[said] += 1
-            if said == UNLABELLED:
+            if said == PREDICTION or (said == UNLABELLED and self.role == TEST):
                 continue
             if role:
                 check_role(role, said, sample.number, table.name)
             file = self._file(sample.image, table, said, sample.number)
-            self.found.setdefault(TRAIN if self.role != "all" else role or said, []).append((file, sample.label))
+            if UNLABELLED in (said, role):
+                self.disregarded += sample.label is not None
+                self.unlabelled.append(file)
+            elif sample.label is not None:
+                split = TRAIN if self.role != "all" else role or said
+                self.found.setdefault(split, []).append((file, sample.label))
+            elif said == TRAIN:
+                self.unlabelled.append(file)
+            else:
+                remedy = "Give the row a class, or take it out: only rows of the training split may lack one."
+                refuse(f"row {sample.number} of {table.name}, of the split {said!r}, has no class", remedy)
 
     def _file(self, text: str, table: Table, split: str, number: int) -> File:
         shown = f"row {number} of {table.name} names {text[:200]!a}, which"
@@ -192,7 +206,7 @@ class _Rows:
 
     def left_out(self) -> list[str]:
         """What a report says of images that no row names, and of those that rows name with several classes."""
-        labels: dict[int, set[str]] = {}
+        labels: dict[int, set[str]] = {file.position: set() for file in self.unlabelled}
         for file, label in chain.from_iterable(self.found.values()):
             labels.setdefault(file.position, set()).add(label)
         several = sum(len(names) > 1 for names in labels.values())
@@ -205,14 +219,20 @@ def _layout(
     rows: _Rows, tables: Sequence[Table], limits: Limits, classes: Sequence[str] | None, notes: Sequence[str]
 ) -> Layout:
     found = rows.found
-    if TRAIN not in found:
+    if not found and rows.unlabelled:
+        classes = ()
+    elif TRAIN not in found:
         refuse(
             "its tables have no rows of the training split", "Write train in the split column of the rows to train on."
         )
     used = {name: split for name, split in held_out(found).items() if name in found}
     known = tuple(classes) if classes is not None else class_names((label for _, label in found[TRAIN]), limits)
     splits = {split: _labelled(found[name], known, split) for name, split in used.items()}
-    counts = {name: len(files) for name, files in found.items()} | {UNLABELLED: rows.counts[UNLABELLED]}
+    if rows.unlabelled:
+        splits[UNLABELLED] = [(file, NO_LABEL) for file in sorted(rows.unlabelled, key=lambda file: file.parts)]
+    counts = {name: len(files) for name, files in found.items()} | {PREDICTION: rows.counts[PREDICTION]}
+    said = [f"The classes of {rows.disregarded:,} rows that are called unlabelled were not read."]
+    notes = [*(said if rows.disregarded else ()), *notes]
     unused = dict.fromkeys(column for table in tables if table.columns for column in table.columns.unused)
     said = [*split_notes(counts), *rows.left_out(), *unused_notes(list(unused)), *class_notes(known), *notes]
     return Layout(known, splits, ("Classes were read from the archive's table, not from its folders.", *said))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from distill.data.files import paths_of
 from distill.data.limits import Limits
+from distill.data.split_names import UNLABELLED
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, members_of
 from distill.modalities.images.kind import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
 from distill.modalities.images.sources import Source
-from distill.modalities.images.tree import Layout, arrange
+from distill.modalities.images.tree import Layout, arrange, flat
 from distill.types import DatasetInput
 
 
@@ -21,7 +22,7 @@ def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
     """Open without extracting; the file's first bytes tell its format, not its name. A table that names images and
     classes counts before class folders."""
     layouts: dict[str, tuple[Layout, Callable[[list[int]], Source]]] = {}
-    for role, path in sorted(paths_of(dataset).items(), reverse=True):  # train before test
+    for role, path in sorted(paths_of(dataset, unlabelled=True).items(), key=lambda item: item[0] == "test"):
         members = members_of(path, limits, scratch)
         classes = layouts["train"][0].classes if role == "test" else None
         layouts[role] = (_layout(members, limits, role, classes), members.source)
@@ -29,6 +30,8 @@ def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
 
 
 def _layout(members: Members, limits: Limits, role: str, classes: tuple[str, ...] | None) -> Layout:
+    if role == UNLABELLED:
+        return flat(members.files)
     found = listed(members, limits, role, classes)
     if found.layout is not None:
         return found.layout

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from distill.data.columns import EMBEDDED, LABELS, find
 from distill.data.files import paths_of
-from distill.data.labelled import SplitColumns, checked_label, split_columns, unused_columns
+from distill.data.labelled import SplitColumns, named_label, split_columns, unused_columns
 from distill.data.limits import Limits
 from distill.data.parquet import (
+    UNNAMED,
     ParquetLimits,
     bytes_of,
     class_names,
@@ -24,7 +25,7 @@ from distill.data.parquet import (
     named,
     parquet_file,
 )
-from distill.data.split_names import UNLABELLED, split_of
+from distill.data.split_names import split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
@@ -49,7 +50,9 @@ def open_parquet(dataset: DatasetInput, limits: Limits, scratch: Path | None) ->
     column divides a file that is the whole. Class names come from the schema's `huggingface` metadata, else they are
     what the label column holds. Numbers mean what the names of their own file say: files may number the same classes
     differently, and the first one's order holds."""
-    return opened({role: _read(path, role, limits, scratch) for role, path in paths_of(dataset).items()}, limits)
+    return opened(
+        {role: _read(path, role, limits, scratch) for role, path in paths_of(dataset, unlabelled=True).items()}, limits
+    )
 
 
 def _refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
@@ -58,12 +61,13 @@ def _refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """Which columns of a file are read, and what the numbers of its labels are called. `struct`: the image column's
+    """Which columns of a file are read, and what the numbers of its labels are called; `label` is None where
+    no row has one. `struct`: the image column's
     type where it is one; `whole`: the split that the file's own name says."""
 
     image: str
     struct: Any
-    label: str
+    label: str | None
     names: tuple[str, ...] | None
     split: SplitColumns | None
     whole: str | None
@@ -100,20 +104,25 @@ def _schema(file: Any, whole: str | None) -> _Schema:
     arrow = file.schema_arrow
     columns: list[str] = list(arrow.names)
     image = find(columns, EMBEDDED) or _binary(arrow) or _missing("image", columns)
-    label = find([column for column in columns if column != image], LABELS) or _missing("label", columns)
-    _check_types(arrow.field(image).type, arrow.field(label).type, image, label)
+    label = find([column for column in columns if column != image], LABELS)
+    _check_image(arrow.field(image).type, image)
+    if label is not None:
+        _check_label(arrow.field(label).type, label)
     kind = arrow.field(image).type
     split = None if whole else split_columns(columns, _first_row(file, columns, (image, label)))
     unused = unused_columns(columns, (image, label), split)
+    if label is None and unused:  # one of them may hold the classes
+        _missing("label", columns)
     struct = kind if pa.types.is_struct(kind) else None
-    return _Schema(image, struct, label, class_names(arrow).get(label), split, whole, unused)
+    names = None if label is None else class_names(arrow).get(label)
+    return _Schema(image, struct, label, names, split, whole, unused)
 
 
 def _wanted(schema: _Schema) -> list[str]:
     split = (schema.split.name, *schema.split.flags) if schema.split else ()
     fields = [schema.struct.field(i).name for i in range(schema.struct.num_fields)] if schema.struct else []
     images = [f"{schema.image}.{field}" for field in fields if field in ("bytes", "path")] or [schema.image]
-    return [*images, schema.label, *(column for column in split if column)]
+    return [*images, *(column for column in (schema.label, *split) if column)]
 
 
 def _binary(arrow: Any) -> str | None:
@@ -124,10 +133,11 @@ def _binary(arrow: Any) -> str | None:
 
 def _missing(wanted: str, columns: Sequence[str]) -> NoReturn:
     remedy = f"Name the column with the {'encoded images' if wanted == 'image' else 'classes'} {wanted!r}."
+    remedy += "" if wanted == "image" else " If the images have no classes, leave the other columns out."
     _refuse(f"it has no column {wanted!r} (its columns: {', '.join(columns[:10])})", remedy, columns=list(columns)[:50])
 
 
-def _first_row(file: Any, columns: Sequence[str], known: Sequence[str]) -> Mapping[str, Any]:
+def _first_row(file: Any, columns: Sequence[str], known: Sequence[str | None]) -> Mapping[str, Any]:
     """The first row's plain values beside image and label."""
     plain = [
         name for name in columns if name not in known and not pa.types.is_nested(file.schema_arrow.field(name).type)
@@ -137,15 +147,18 @@ def _first_row(file: Any, columns: Sequence[str], known: Sequence[str]) -> Mappi
     return rows[0] if rows else {}
 
 
-def _check_types(image: Any, label: Any, image_name: str, label_name: str) -> None:
+def _check_image(image: Any, name: str) -> None:
     if not is_bytes(bytes_of(image)):
         paths = pa.types.is_struct(image) and image.get_field_index("path") >= 0
-        what = f"column {image_name!r} holds {'paths of images, ' * paths}no encoded bytes (its type is {image})"
+        what = f"column {name!r} holds {'paths of images, ' * paths}no encoded bytes (its type is {image})"
         _refuse(what, DECODE if is_string(image) else EMBED if pa.types.is_struct(image) else REMEDY)
-    if not is_label(label):
+
+
+def _check_label(label: Any, name: str) -> None:
+    if not is_label(label) and not pa.types.is_null(label):
         several = "; several classes a row are not learnt" if pa.types.is_nested(label) else ""
-        what = f"column {label_name!r} is {label}, neither integer nor text{several}"
-        _refuse(what, f"Write one class a row in column {label_name!r}, as a number or as text.")
+        what = f"column {name!r} is {label}, neither integer nor text{several}"
+        _refuse(what, f"Write one class a row in column {name!r}, as a number or as text.")
 
 
 def _take(batch: Any, schema: _Schema, first: int, found: ImageRows, pack: Pack, file: str, limits: Limits) -> None:
@@ -155,20 +168,26 @@ def _take(batch: Any, schema: _Schema, first: int, found: ImageRows, pack: Pack,
     for i, row in enumerate(_plain_rows(batch, schema)):
         number = first + i
         split = schema.whole or (schema.split.read(row, number, file) if schema.split else None)
-        if split == UNLABELLED:
-            found.unlabelled += 1
+        if not found.keeps(split):
             continue
-        value = named(row[schema.label], schema.names, file, number) if schema.names else row[schema.label]
-        label = checked_label(value, schema.label, number, file)
+        label = _label(row, schema, number, file)
         name = f"row {number}" if found.role == "all" and not schema.whole else f"{file} row {number}"
         pack.add(_content(contents[i], paths and paths[i], number, file, limits), name)
         found.add(label, split, number, file)
 
 
+def _label(row: Mapping[str, Any], schema: _Schema, number: int, file: str) -> str | None:
+    """The class that a row says, None where it says none: an empty cell, or the -1 of a ClassLabel."""
+    value = row[schema.label] if schema.label else None
+    if schema.names is not None and value == UNNAMED:
+        return None
+    return named_label(named(value, schema.names, file, number) if schema.names else value, number, file)
+
+
 def _plain_rows(batch: Any, schema: _Schema) -> Iterator[dict[str, Any]]:
     names = [name for name in batch.schema.names if name != schema.image]
     values = [batch.column(name).to_pylist() for name in names]
-    return (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+    return ({name: column[i] for name, column in zip(names, values, strict=True)} for i in range(len(batch)))
 
 
 def _content(value: Any, path: Any, number: int, file: str, limits: Limits) -> bytes:

@@ -1,4 +1,4 @@
-"""CSV or JSON with a base64 image and a class in each row."""
+"""CSV or JSON with a base64 image in each row, and a class in all or some of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import NoReturn
 
 from distill.data.columns import EMBEDDED, LABELS, PATHS, find
 from distill.data.files import paths_of
-from distill.data.labelled import Sample, columns_of, row_limits, samples
+from distill.data.labelled import Columns, Sample, columns_of, row_limits, samples, without_label
 from distill.data.limits import Limits
-from distill.data.row_checks import refuse
-from distill.data.split_names import UNLABELLED
+from distill.data.row_checks import Row, refuse
 from distill.data.tables import rows_of
 from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
@@ -27,7 +26,9 @@ _PREFIX = "data:image/"
 def open_table(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
     """Files by role; a split column divides a file that is the whole. Images are decoded from base64 (a data URL's
     prefix may stand before it) into memory, or one file under `scratch`."""
-    return opened({role: _read(path, role, limits, scratch) for role, path in paths_of(dataset).items()}, limits)
+    return opened(
+        {role: _read(path, role, limits, scratch) for role, path in paths_of(dataset, unlabelled=True).items()}, limits
+    )
 
 
 def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageRows:
@@ -36,11 +37,10 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageR
     first = next(rows, None)
     if first is None:
         refuse("it has no rows")
-    columns = columns_of(first, EMBEDDED) or _refuse_columns(list(first))
+    columns = columns_of(first, EMBEDDED) or _images_alone(first) or _refuse_columns(list(first))
     with Pack(scratch) as pack:
         for sample in samples(chain([first], rows), columns, name):
-            if sample.split == UNLABELLED:
-                found.unlabelled += 1
+            if not found.keeps(sample.split):
                 continue
             pack.add(_image(sample, limits), f"row {sample.number}" if role == "all" else f"{role} row {sample.number}")
             found.add(sample.label, sample.split, sample.number, name)
@@ -49,12 +49,22 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageR
     return found
 
 
+def _images_alone(row: Row) -> Columns | None:
+    """The columns of a table of images without labels: one with anything else unread may have its classes there."""
+    image = find(row, EMBEDDED)
+    columns = None if image is None else without_label(row, image)
+    return None if columns is None or columns.unused else columns
+
+
 def _refuse_columns(columns: Sequence[str]) -> NoReturn:
     image, path, label = find(columns, EMBEDDED), find(columns, PATHS), find(columns, LABELS)
     wanted = f"a column {EMBEDDED[0]!r} with base64 and one {LABELS[0]!r}"
     texts = "For texts name the columns `text` and `label`."
     if image and not label:
-        remedy = f"Name the column that holds the class `label`, beside the images in {image!r}."
+        remedy = (
+            f"Name the column that holds the class `label`, beside the images in {image!r}. If the images have no "
+            "classes, leave the other columns out."
+        )
     elif path and label:
         remedy = f"Column {path!r} only names files: pack this table and the image files in one zip. {texts}"
     else:
