@@ -46,6 +46,7 @@ class ClassifyImages(RowTask, ImageTask):
     """One class a picture."""
 
     spec = SPEC
+    probe: Dataset | None = None
     delivery = ClassifierDelivery(SPEC.name, SPEC.primary.name, "knn", "linear_probe")
 
     def open(self, scratch: Path) -> None:
@@ -95,7 +96,7 @@ class ClassifyImages(RowTask, ImageTask):
 
     def train_data(self) -> TrainData:
         data = super().train_data()
-        if not self.classes:
+        if not self.answer.taught:
             return data
         data = replace(data, guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
         labelled = self.labelled
@@ -111,11 +112,11 @@ class ClassifyImages(RowTask, ImageTask):
 
     @property
     def metrics_shown(self) -> tuple[Metric, ...]:
-        return SPEC.metrics if self.classes else OF_FEATURES
+        return self.spec.metrics if self.answer.taught else OF_FEATURES
 
     @property
     def validated(self) -> Metric:
-        return SPEC.primary if self.classes else VALIDATED
+        return self.spec.primary if self.answer.taught else VALIDATED
 
     def taught_source(self) -> Source:
         assert self.teacher is not None
@@ -136,7 +137,7 @@ class ClassifyImages(RowTask, ImageTask):
                 "were not used."
             ]
         used = len(self.splits.train) - len(self.labelled)
-        if not used or not self.classes:
+        if not used or not self.answer.taught:
             return []
         return [
             f"Of {len(self.splits.train):,} training images {used:,} have no label: they train by what the teacher "
@@ -147,7 +148,7 @@ class ClassifyImages(RowTask, ImageTask):
         """One row a picture, grouped by its class (docs/methods.md, section 1); where there are no labels, or the run
         asks for it, by k-means of the network's deepest feature."""
         labels, asked = self.strata("train"), self.config.pseudo_classes
-        pseudo = not self.classes or asked != "auto"
+        pseudo = not self.answer.taught or asked != "auto"
         train = self.splits.train if pseudo else self.labelled
         drawn = torch.zeros(len(train)) if pseudo else labels[train]
         sample = train[stratified_sample(drawn, self.config.quality_samples, self.config.seed)]
@@ -167,7 +168,7 @@ class ClassifyImages(RowTask, ImageTask):
 
     def worth(self, network: Network, layer: Layer) -> Report:
         """By the dataset's own labels, or where there are none by those of the probe set."""
-        if self.classes:
+        if self.answer.taught:
             return linear_probe(ProbeSet.of(self, self.labelled), network, layer)
         if self.probe is None:
             return {"probe": {"layer": layer.name, "reason": "the pictures have no labels, and the job names no probe"}}
