@@ -171,7 +171,7 @@ class DistillConfig(Model):
     )
     cutmix: float = Field(
         0.0, ge=0, le=100,
-        description="Alpha of CutMix, which pastes a part of one picture; 0: none. With mixup: half of the batches.",
+        description="Alpha of CutMix, pastes a part of another picture; 0: none. With mixup: half of the batches.",
     )  # fmt: skip
     augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(

@@ -1915,7 +1915,7 @@ export interface components {
             mixup: number;
             /**
              * Cutmix
-             * @description Alpha of CutMix, which pastes a part of one picture; 0: none. With mixup: half of the batches.
+             * @description Alpha of CutMix, pastes a part of another picture; 0: none. With mixup: half of the batches.
              * @default 0
              */
             cutmix: number;
