@@ -160,7 +160,7 @@ def _noted(event: Event, session: Session) -> Event:
         session.metrics.append(event.data)
     if event.kind == "resolved":
         config = event.data["config"] | task.student.preprocessing.resolved()
-        config["teacher_classes"] = task.teacher_classes.said
+        config |= {"teacher_classes": task.teacher_classes.said} | task.decided()
         foreign = of_some_tasks() - task.spec.settings
         given = session.config.model_dump()
         config = {key: value for key, value in config.items() if key not in foreign or given[key] != "auto"}

@@ -190,6 +190,10 @@ class Task(ABC):
         """What the report says of the labelled dataset that judges features; None: there is none."""
         return None
 
+    def decided(self) -> dict[str, Any]:
+        """The task's own settings as the run has them, each `auto` replaced; None: the setting plays no part."""
+        return {}
+
     def worth(self, network: Network, layer: Layer) -> Report:
         """Figures for the report's column of a teacher with other classes, computed from its feature at `layer`: how
         well it tells this dataset's classes apart. May hold metrics of `spec`; {} where the task has no such figure."""

@@ -147,19 +147,28 @@ class ClassifyImages(RowTask, ImageTask):
     def groups(self, network: Network) -> Groups:
         """One row a picture, grouped by its class (docs/methods.md, section 1); where there are no labels, or the run
         asks for it, by k-means of the network's deepest feature."""
-        labels, asked = self.strata("train"), self.config.pseudo_classes
-        pseudo = not self.answer.taught or asked != "auto"
+        labels, clusters = self.strata("train"), self.clusters
+        pseudo = clusters is not None
         train = self.splits.train if pseudo else self.labelled
         drawn = torch.zeros(len(train)) if pseudo else labels[train]
         sample = train[stratified_sample(drawn, self.config.quality_samples, self.config.seed)]
         source = self.plain_loader("train", sample, network)
         found = Groups(sample, labels[sample], len(self.classes), lambda: (batch.student for batch in source.epoch(0)))
-        if not pseudo:
+        if clusters is None:
             return found
         rows = rows_at(network, self.layers(network)[-1], source, self.view)
-        clusters = DEFAULT if asked == "auto" else asked
         own = pseudo_classes(rows.features, min(clusters, len(sample)), self.config.seed)
         return replace(found, labels=own, groups=int(own.max()) + 1, grouping="pseudo_classes")
+
+    @property
+    def clusters(self) -> int | None:
+        """How many clusters group the rows of the Q curve; None: the labels do."""
+        if self.config.pseudo_classes != "auto":
+            return self.config.pseudo_classes
+        return None if self.answer.taught else DEFAULT
+
+    def decided(self) -> dict[str, Any]:
+        return {"pseudo_classes": self.clusters}
 
     def undeliverable(self, network: Network) -> str | None:
         if self.teacher_classes.same:
