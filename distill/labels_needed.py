@@ -12,10 +12,17 @@ from distill.types import DistillConfig
 def refusal(recipe: str, offered: Callable[[str], bool]) -> Refusal | None:
     """What is wrong with the recipe on data without any label; None: nothing. `offered`: whether the task has a recipe.
     Raises `UnknownName`."""
-    if not recipes.needs_labels(recipe):
+    if recipes.needs_labels(recipe):
+        what = f"The recipe {recipe} learns from labels, and no sample of the dataset has one."
+    elif recipes.needs_index(recipe):
+        what = (
+            f"No sample of the dataset has a label, and the recipe {recipe}, which remembers its training samples, has "
+            "no loss on others that could tell the best student."
+        )
+    else:
         return None
     return Refusal(
-        f"The recipe {recipe} learns from labels, and no sample of the dataset has one.",
+        what,
         f"Use a recipe that learns from a teacher's features ({', '.join(recipes.without_labels(offered))}), or "
         "register a dataset with labels.",
     )

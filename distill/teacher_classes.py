@@ -38,10 +38,10 @@ def match_classes(
     `said` "same" or "other" decides where numbers and names allow it. "auto": equal numbers are the same classes unless
     both sides name them and the names differ (`arrangement`). A teacher that names no classes, or by their numbers
     alone (`placeholders`), is believed by its number."""
-    if ours == 0:
-        return _other("the dataset has no labels, and so no classes", said)
     if theirs == 0:
         return _other("it has no classifier for this dataset", said)
+    if theirs is not None and ours == 0:
+        return _other("the dataset has no labels, and so no classes", said)
     if theirs is not None and theirs != ours:
         return _other(f"it tells {theirs} classes apart, the dataset has {ours}", said)
     order = _arranged(their_names, our_names)

@@ -51,7 +51,13 @@ def needs_labels(name: str) -> bool:
     return registry.flag(name, "needs_labels", default=False)
 
 
+def needs_index(name: str) -> bool:
+    """Whether the recipe keeps something of every training sample, and so has no loss on others. Imports nothing.
+    Raises `UnknownName`."""
+    return registry.flag(name, "needs_index", default=False)
+
+
 def without_labels(offered: Callable[[str], bool]) -> list[str]:
     """Of the recipes that are `offered` those that learn from data without any label, as `reading_features` words them:
     there a student has no classifier, and a teacher's logits nothing to compare with. Imports nothing."""
-    return reading_features(lambda name: offered(name) and not needs_labels(name))
+    return reading_features(lambda name: offered(name) and not (needs_labels(name) or needs_index(name)))

@@ -36,7 +36,16 @@ def test_storage_by_kind(client: TestClient, driver: Driver, database: Database)
 
 
 @pytest.mark.parametrize(
-    "told", [None, {"complete": False, "trainers": "seccomp", "problems": ["landlock: this kernel has no Landlock"]}]
+    "told",
+    [
+        None,
+        {
+            "complete": False,
+            "trainers": "seccomp",
+            "other_user": None,
+            "problems": ["landlock: this kernel has no Landlock"],
+        },
+    ],
 )
 def test_what_holds_a_workers_trainers(client: TestClient, database: Database, told: dict[str, Any] | None) -> None:
     info = {"cpus": 2} | ({"isolation": told} if told else {})

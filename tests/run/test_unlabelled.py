@@ -139,7 +139,8 @@ def test_every_recipe_that_reads_features_learns_and_others_refuse(
     tmp_path: Path, teacher: TeacherInput, none: DatasetInput, recipe: str
 ) -> None:
     wanted = given(teacher, none, recipe=recipe, recipe_parameters=ALONE.get(recipe, {}), max_steps=1, epochs=1)
-    if recipes.needs_labels(recipe) or recipes.reads_logits(recipe, ALONE.get(recipe, {})):
+    unfit = recipes.needs_labels(recipe) or recipes.needs_index(recipe)
+    if unfit or recipes.reads_logits(recipe, ALONE.get(recipe, {})):
         with pytest.raises(InvalidConfig) as caught:
             go(wanted, tmp_path)
         assert recipe in caught.value.message

@@ -78,7 +78,7 @@ def test_the_bounds_fit_the_database(database: Database, objects: ObjectStore, b
     """A tidy round and a job with the largest and the smallest number each setting may have."""
     rules = [(name, rule) for name, field in Settings.model_fields.items() for rule in field.metadata]
     found: dict[str, Any] = {name: getattr(rule, bound) for name, rule in rules if hasattr(rule, bound)}
-    found |= {"port": 1, "slots": 1, "renew_seconds": 0.1}
+    found |= {"port": 1, "slots": 1, "renew_seconds": 0.1, "trainer_uid": 0}
     most = Settings(**found)
     job_id = new_job(database, max_runtime_seconds=most.max_runtime_seconds or None, max_attempts=most.max_attempts)
     with database.write() as session:

@@ -123,6 +123,7 @@ class TaskOut(ResponseModel):
     per_class: str = Field(
         description="The metric that reports hold by class, as `per_class`; empty: none.", examples=["accuracy"]
     )
+    unlabelled: bool = Field(default=False, description="Whether samples of its datasets may lack a label.")
     counted: str = Field(description="What the number `n` of each class there counts.", examples=["images", "pixels"])
     settings: list[str] = Field(
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]

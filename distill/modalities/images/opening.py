@@ -103,7 +103,8 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         among = "stratified by class" if found.classes else "of images without labels"
         notes.append(f"No test split: {HOLD_OUT:.0%} held out, {among}, seed {HOLD_OUT_SEED}.")
     _check_classes(found.classes, splits["train"])
-    _check_counts(splits)
+    if not found.classes:
+        _check_counts(splits)
     return Raw(
         dataset.name,
         found.classes,

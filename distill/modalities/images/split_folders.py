@@ -91,14 +91,13 @@ def is_unlabelled(folder: str) -> bool:
     return split_of(folder) == UNLABELLED
 
 
-def is_flat(group: Group, *, among: bool) -> bool:
+def is_flat(group: Group, *, among: bool, tables: bool) -> bool:
     """Whether the group's images lie in no class folders: all directly in it, or in one folder that only says that it
-    holds images (`pictures/`). Tables beside them may name their classes, so that they are not. `among`: beside images
-    that are called unlabelled there may be none at all."""
+    holds images (`pictures/`). `tables`: there are tables, which may name their classes, so that they are not. `among`:
+    beside images that are called unlabelled there may be none at all."""
     images = group.images
     if not images:
         return among
-    tables = any(file.is_table and not file.image for file in group.files)
     folders = {file.parts[0] for file in images if len(file.parts) > 1}
     plain = len(folders) == 1 and max(len(file.parts) for file in images) == 2 and words(min(folders)) <= NEUTRAL
     return not tables and (not folders or plain)

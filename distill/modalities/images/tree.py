@@ -38,7 +38,8 @@ def arrange(files: Iterable[File], folders: Iterable[Parts], limits: Limits) -> 
     dirs |= {file.parts[:-1] for file in plain if len(file.parts) > 1}
     groups, notes = divided(without_top(Group(plain, dirs)))
     unlabelled = groups.pop(UNLABELLED, None)
-    if is_flat(groups[TRAIN], among=unlabelled is not None):
+    tables = any(file.is_table and not file.image for file in plain)
+    if is_flat(groups[TRAIN], among=unlabelled is not None, tables=tables):
         return _without_classes(groups, unlabelled, (*_others(plain, groups), *notes))
     classes = _classes(groups["train"], limits)
     groups = {split: group if split == "train" else _inner(group, classes) for split, group in groups.items()}

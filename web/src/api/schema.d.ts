@@ -3480,6 +3480,12 @@ export interface components {
              */
             per_class: string;
             /**
+             * Unlabelled
+             * @description Whether samples of its datasets may lack a label.
+             * @default false
+             */
+            unlabelled: boolean;
+            /**
              * Counted
              * @description What the number `n` of each class there counts.
              * @example images
