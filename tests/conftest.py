@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,6 +25,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays until the end: the garbage collector need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _applications_end_with_their_module() -> Iterator[None]:
+    """FastAPI remembers every function that it has classified, and with those of an application the application: by the
+    end of a session millions of objects, which every collection looks through."""
+    yield
+    models = sys.modules.get("fastapi.dependencies.models")
+    for remembered in vars(models).values() if models else ():
+        if hasattr(remembered, "cache_clear"):
+            remembered.cache_clear()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
