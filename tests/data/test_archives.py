@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import resource
 import struct
 import tarfile
 import zipfile
@@ -383,6 +384,21 @@ def test_a_pixel_in_a_tile_of_gigabytes(write):
 
 def test_image_bomb(write):
     refused(write(tree() | {"class0/big.png": image_bytes(1, (64, 64))}), "pixels", limits=Limits(pixels=1000))
+
+
+@pytest.mark.parametrize("chunk", [b"zTXt", b"iCCP", b"iTXt"])
+def test_a_bomb_beside_the_pixels_is_not_unpacked(tmp_path, chunk):
+    """A text of 200 MB in 200 kB: nobody asked for it. The picture is read, or named as unreadable."""
+    text = zlib.compress(bytes(200_000_000), 9)
+    body = b"note\0" + {b"zTXt": b"\0", b"iCCP": b"\0", b"iTXt": b"\1\0\0\0"}[chunk] + text
+    plain = image_bytes(1)
+    place = plain.index(b"IDAT") - 4
+    made = struct.pack(">I", len(body)) + chunk + body + struct.pack(">I", zlib.crc32(chunk + body))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    files = tree(2, 60) | {"class0/note.png": plain[:place] + made + plain[place:]}
+    found = inspect(archive(write_zip(tmp_path / "a.zip", files)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    assert sum(map(sum, found.counts.values())) in (120, 121)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
