@@ -68,3 +68,11 @@ LOGIT_WEIGHT: Fragment = {
 TEMPERATURE: Fragment = {
     "temperature": {"type": "number", "exclusiveMinimum": 0, "default": 4.0, "description": "T of the softened KL."},
 }
+SOFTENING: Fragment = {
+    "temperature": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "default": 1.0,
+        "description": "T of the softened probabilities.",
+    },
+}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.parameters import validated
 from distill.recipe_parts.base import Setup
-from distill.recipe_parts.schema import LABEL_WEIGHT
+from distill.recipe_parts.schema import LABEL_WEIGHT, SOFTENING
 from distill.recipes.logit import Logit
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -25,12 +25,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 1.0,
         "description": "gamma: weight of the correlation over each class's answers in the batch.",
     },
-    "temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 1.0,
-        "description": "T of the softened probabilities.",
-    },
+    **SOFTENING,
     **LABEL_WEIGHT,
 }
 EPSILON = 1e-8

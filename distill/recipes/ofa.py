@@ -17,7 +17,7 @@ from distill.recipe_parts.branches import Branch
 from distill.recipe_parts.features import FeatureRecipe
 from distill.recipe_parts.layout import Layout
 from distill.recipe_parts.networks import beside, run_logits
-from distill.recipe_parts.schema import LABEL_WEIGHT
+from distill.recipe_parts.schema import LABEL_WEIGHT, SOFTENING
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "logit_weight": {
@@ -39,12 +39,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "default": 1.0,
         "description": "Power that raises the right class's part of the target; 1: the teacher's probabilities.",
     },
-    "temperature": {
-        "type": "number",
-        "exclusiveMinimum": 0,
-        "default": 1.0,
-        "description": "T of the softened probabilities.",
-    },
+    **SOFTENING,
     **LABEL_WEIGHT,
 }
 
