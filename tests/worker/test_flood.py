@@ -32,7 +32,7 @@ def test_the_reader_waits_where_as_much_as_may_wait_is_there() -> None:
     thread.start()
     wait_until(lambda: events.bytes >= 10)
     assert len(sent) <= 2
-    got = [event.data["number"] for event in iter(lambda: events.get(within(10)), None)]
+    got = [event.data["number"] for event, _ in iter(lambda: events.get(within(10)), None)]
     thread.join(within(10))
     assert got == list(range(100))
     assert events.get() is None

@@ -110,7 +110,8 @@ def trained(given: RunSpec, folder: Path, settings: Settings, order: str = "") -
     process = TrainerProcess(COMMAND, folder, child_environment(settings, {"OMP_NUM_THREADS": "1"}))
     events: list[Event] = []
     try:
-        while (event := process.events.get(timeout=200)) is not None:
+        while (said := process.events.get(timeout=200)) is not None:
+            event, _ = said
             events.append(event)
             if order and event.kind == "progress":
                 process.order(order)

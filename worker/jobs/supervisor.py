@@ -193,7 +193,7 @@ class Attempt:
         end = time.monotonic() + seconds
         with suppress(queue.Empty):
             while not self._journal.full:
-                said = process.events.get_sized(end - time.monotonic())
+                said = process.events.get(end - time.monotonic())
                 if said is None:
                     break
                 self._take(*said, uploader)
@@ -204,7 +204,7 @@ class Attempt:
     def _take_the_rest(self, process: TrainerProcess, uploader: CheckpointUploader) -> None:
         """All that an ended trainer said: at most what may wait, and a pipe full."""
         with suppress(queue.Empty):
-            while (said := process.events.get_sized()) is not None:
+            while (said := process.events.get()) is not None:
                 self._take(*said, uploader)
 
     def _take(self, event: Event, size: int, uploader: CheckpointUploader) -> None:

@@ -50,13 +50,8 @@ class Events:
             self._lifted = True
             self._changed.notify_all()
 
-    def get(self, timeout: float = 0) -> Event | None:
-        """The next event; raises `queue.Empty` after `timeout` seconds without one."""
-        sized = self.get_sized(timeout)
-        return sized and sized[0]
-
-    def get_sized(self, timeout: float = 0) -> tuple[Event, int] | None:
-        """As `get`, with the bytes of the event's line."""
+    def get(self, timeout: float = 0) -> tuple[Event, int] | None:
+        """The next event and the bytes of its line; raises `queue.Empty` after `timeout` seconds without one."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while not self._waiting:
