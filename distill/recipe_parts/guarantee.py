@@ -50,13 +50,14 @@ def leaking_parameters(student: nn.Module, layers: Sequence[str], example: Any) 
     with evaluating(student), torch.enable_grad():
         with capture(student, tuple(layers), detach_at=layers[-1]) as features:
             logits = run_logits(student, beside(student, example))
-        head = _depends(logits.float().sum(), parameters)
+        head = depends(logits.float().sum(), parameters)
         total = torch.stack([features[name].float().sum() for name in layers]).sum()
-        backbone = _depends(total, parameters)
+        backbone = depends(total, parameters)
     return [name for (name, _), h, b in zip(named, head, backbone, strict=True) if h and b]
 
 
-def _depends(value: Tensor, parameters: list[nn.Parameter]) -> list[bool]:
+def depends(value: Tensor, parameters: list[nn.Parameter]) -> list[bool]:
+    """Whether the scalar, with its graph, depends on each of the parameters."""
     if not value.requires_grad:
         return [False] * len(parameters)
     gradients = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)

@@ -10,7 +10,7 @@ from distill.running.companions import companions
 from distill.running.session import Session
 from distill.tasks.base import Task
 from distill.tasks.network import Network
-from distill.types import ComparisonInput
+from distill.types import ComparisonInput, Layer
 
 Report = dict[str, Any]
 
@@ -46,16 +46,27 @@ def column(task: Task, network: Network, figures: Report) -> Report:
 
 
 def teacher_column(session: Session) -> tuple[Any | None, Report | None]:
-    """The teacher's answers and its column. One that does not know the dataset's classes has no answers: its column
-    has what its deepest chosen feature is worth (of a recipe that chooses none, its deepest)."""
+    """The teacher's answers and its column. One that does not know the dataset's classes has no answers."""
     task = session.task
     if task.teacher is None:
         return None, None
     if task.teacher_classes.same:
         return assess(task, task.teacher, None)
-    deepest = session.pairs.teacher[-1] if session.pairs else session.teacher_layers[-1]
-    known: Report = {"other_classes": task.teacher_classes.reason}
-    return None, column(task, task.teacher, known | task.worth(task.teacher, deepest))
+    return None, features_column(session)
+
+
+def features_column(session: Session) -> Report:
+    """The column of a teacher that has no answers: what its deepest chosen feature is worth."""
+    known: Report = {"other_classes": session.task.teacher_classes.reason}
+    _, deepest = deepest_layers(session)
+    return column(session.task, session.teacher, known | session.task.worth(session.teacher, deepest))
+
+
+def deepest_layers(session: Session) -> tuple[Layer, Layer]:
+    """The student's and the teacher's deepest distilled layers; of a recipe that chooses none, the networks' own."""
+    if session.pairs is not None:
+        return session.pairs.student[-1], session.pairs.teacher[-1]
+    return session.task.layers(session.task.student)[-1], session.teacher_layers[-1]
 
 
 def companion_columns(session: Session, taught: Any | None) -> dict[str, Report]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from distill.layers import capture
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
+from distill.recipe_parts.guarantee import depends
 from distill.report import in_per_cent
-from distill.running.columns import Columns, Report, column, labelled
+from distill.running.columns import Columns, Report, column, deepest_layers, features_column, labelled
 from distill.running.session import Session
 from distill.training.cache import Teacher
 from distill.training.loop import Outcome
@@ -23,9 +22,9 @@ def by_features(session: Session, _outcome: Outcome) -> Columns:
     """Student and teacher by k-NN and linear probe of the deepest distilled layer's feature, on the probe set where the
     job names one; the student by the recipe's loss on the held-out pictures too."""
     task, given = session.task, session.spec.comparison
-    student_layer, teacher_layer = _deepest(session)
+    student_layer, teacher_layer = deepest_layers(session)
     student = column(task, task.student, task.worth(task.student, student_layer) | _held_out(session))
-    teacher = column(task, session.teacher, _known(session) | task.worth(session.teacher, teacher_layer))
+    teacher = features_column(session)
     beside = None
     if task.comparison is not None and given is not None:
         deepest = task.layers(task.comparison)[-1]
@@ -34,17 +33,6 @@ def by_features(session: Session, _outcome: Outcome) -> Columns:
     text = _text(session, student, teacher)
     notes = _notes(session, student, student_layer, teacher_layer)
     return Columns(student, teacher, beside, {}, said | {"text": text}, None, notes)
-
-
-def _known(session: Session) -> Report:
-    return {"other_classes": session.task.teacher_classes.reason}
-
-
-def _deepest(session: Session) -> tuple[Layer, Layer]:
-    """The deepest distilled layers; of a recipe that chooses none, the networks' deepest."""
-    if session.pairs is not None:
-        return session.pairs.student[-1], session.pairs.teacher[-1]
-    return session.task.layers(session.task.student)[-1], session.teacher_layers[-1]
 
 
 def _held_out(session: Session) -> Report:
@@ -110,6 +98,6 @@ def untrained(session: Session, deepest: Layer) -> list[str]:
     layers = session.pairs.student_names if session.pairs else (deepest.name,)
     with evaluating(network.module), torch.enable_grad(), capture(network.module, layers) as features:
         forward(network.module, network.example(2, session.task.device))
-        total: Any = sum(features[name].float().sum() for name in layers)
-        found = torch.autograd.grad(total, [each for _, each in named], allow_unused=True)
-    return [name for (name, _), gradient in zip(named, found, strict=True) if gradient is None]
+        total = torch.stack([features[name].float().sum() for name in layers]).sum()
+        taught = depends(total, [each for _, each in named])
+    return [name for (name, _), reached in zip(named, taught, strict=True) if not reached]
