@@ -182,6 +182,11 @@ class DistillConfig(Model):
         "auto",
         description="What of a text's token features counts for the Q curve and the feature losses.",
     )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Auto = Field(
+        "auto",
+        description="Probability from which the exported student says that a picture has a class. `auto`: 0.5, as for "
+        "the report's F1.",
+    )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(
         None, ge=2, le=MOST, description="Use only this many training samples (stratified)."

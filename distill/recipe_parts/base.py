@@ -68,7 +68,9 @@ class Recipe(nn.Module):
     `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
     and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
     have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
-    with one class a sample. Tasks offer recipes by the last two.
+    with one class a sample. `one_class`: whether the recipe itself reads a row of logits as a choice of one among the
+    classes, by more than a distance of two rows that the answer may ask for class by class: where the right class
+    stands, or how the classes of a row compare. Tasks offer recipes by the last three.
 
     `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
     trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
@@ -85,6 +87,7 @@ class Recipe(nn.Module):
     compares_samples: ClassVar[bool] = False
     needs_maps: ClassVar[bool] = False
     sample_answers: ClassVar[bool] = False
+    one_class: ClassVar[bool] = False
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
