@@ -70,7 +70,7 @@ def pictures(labels: Sequence[Sequence[bool]]) -> dict[str, bytes]:
     return {f"pictures/{i:03}.png": png(i, has) for i, has in enumerate(labels)}
 
 
-def archive(folder: Path, count: int = 120) -> DatasetInput:
+def archive(folder: Path, count: int = 80) -> DatasetInput:
     """A zip with a table `a|b`, a quarter of it for testing."""
     labels = hot(count)
     rows = [

@@ -38,8 +38,8 @@ SPEC = TaskSpec(
     student="retort:resnet14",
     files=(
         "parquet with columns `image` and `labels`, a list of class names or numbers",
-        "zip or tar of images with a table: `file_name` and `labels` (`cat|dog`, a JSON list), or one column of 0 and 1 "
-        "a class; Hugging Face's `metadata.jsonl`",
+        "zip or tar of images with a table: `file_name` and `labels` (`cat|dog`, a JSON list), or a column of 0 and 1 "
+        "for each class; Hugging Face's `metadata.jsonl`",
         "CSV or JSON with `image` (base64) and `labels`",
     ),
     student_weights=True,

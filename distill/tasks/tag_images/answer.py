@@ -43,7 +43,8 @@ class TagAnswer(Answer):
         return Compared(logits, labels, targets or {})
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over samples and classes of - y ln p - (1 - y) ln (1 - p), p = sigmoid(logit), nats; of smoothed labels."""
+        """Mean over samples and classes of - y ln p - (1 - y) ln (1 - p), p = sigmoid(logit), nats; of smoothed
+        labels."""
         return binary_cross_entropy(compared.outputs, compared.labels, self.label_smoothing)
 
     def validation_loss(self, compared: Compared) -> Tensor:

@@ -23,7 +23,8 @@ class Ranking:
         self.ends = last.nonzero()[:, 0]  # the last sample of each score
 
     def average_precision(self, weights: Tensor) -> Tensor:
-        """Weights (r, n) float64 >= 0 of the samples -> (r,) float64 in [0, 1]; NaN where no positive weighs anything."""
+        """Weights (r, n) float64 >= 0 of the samples -> (r,) float64 in [0, 1]; NaN where no positive weighs
+        anything."""
         ranked = weights[:, self.order]
         return of_counts((ranked * self.positive).cumsum(1)[:, self.ends], ranked.cumsum(1)[:, self.ends])
 
