@@ -35,7 +35,6 @@ SPEC = TaskSpec(
         }
     ),
     recipes=recipes.without("one_class"),
-    student="retort:resnet14",
     files=(
         "parquet with columns `image` and `labels`, a list of class names or numbers",
         "zip or tar of images with a table: `file_name` and `labels` (`cat|dog`, a JSON list), or a column of 0 and 1 "

@@ -1945,6 +1945,12 @@ export interface components {
              */
             text_features: "auto" | "cls" | "mean" | "last" | "tokens";
             /**
+             * Threshold
+             * @description Probability from which the exported student says that a picture has a class. `auto`: 0.5, as for the report's F1.
+             * @default auto
+             */
+            threshold: number | "auto";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -2414,6 +2420,7 @@ export interface components {
          *         "teacher_layers": null,
          *         "test_limit": null,
          *         "text_features": "auto",
+         *         "threshold": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": "auto",
