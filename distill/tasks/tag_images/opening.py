@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,8 @@ def strata(hot: Hot) -> NDArray[np.int64]:
     near its share of the common ones, which are many."""
     images = hot.sum(0)
     rarest = np.where(hot, images, np.iinfo(np.int64).max).argmin(1).astype(np.int64)
-    return np.where(hot.any(1), rarest, hot.shape[1]).astype(np.int64)
+    found: NDArray[np.int64] = np.where(hot.any(1), rarest, hot.shape[1]).astype(np.int64)
+    return found
 
 
 def digest(sets: LabelSets, splits: Mapping[str, Split], between: PixelRange | None = None) -> str:
@@ -160,7 +162,7 @@ def _label_notes(sets: LabelSets, splits: Mapping[str, Split]) -> list[str]:
     return notes
 
 
-def _named(sets: LabelSets, which: Hot, what: str) -> list[str]:
+def _named(sets: LabelSets, which: Any, what: str) -> list[str]:
     names = [sets.classes[i] for i in np.flatnonzero(which)]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return [f"Of {', '.join(names[:_SHOWN])}{more}: it {what}."] if names else []

@@ -6,6 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from distill.answers.base import Guess
@@ -88,12 +90,14 @@ class TagImages(ImageTask):
         layers as pictures with one class each do (benchmarks/results/quality-label-groups.md)."""
         train, labels = self.splits.train, self.strata("train")
         known = train[labels[train] < len(self.classes)]
-        if len(labels[known].unique()) < 2:
+        if len(set(labels[known].tolist())) < 2:
             return "fewer than two labels are the rarest of a training picture"
         sample = known[stratified_sample(labels[known], self.config.quality_samples, self.config.seed)]
-        groups, numbers = labels[sample].unique(return_inverse=True)
+        groups, numbers = np.unique(labels[sample].numpy(), return_inverse=True)
         source = self.plain_loader("train", sample, network)
-        return Groups(sample, numbers, len(groups), lambda: (batch.student for batch in source.epoch(0)))
+        return Groups(
+            sample, torch.from_numpy(numbers), len(groups), lambda: (batch.student for batch in source.epoch(0))
+        )
 
     # -- evaluation ---------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ def _shard(
     caps = ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)
     with parquet_file(path, caps) as file:
         schema = _schema(file, whole, labelling)
-        found.names, found.unused = found.names or (schema.label and schema.label.names), schema.unused
+        found.names, found.unused = found.names or (schema.label.names if schema.label else None), schema.unused
         first = 0  # rows count within their own file
         for batch in file.iter_batches(batch_size=_ROWS, columns=_wanted(schema)):
             _take(batch, schema, first, found, pack, path.name, limits)
