@@ -39,7 +39,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "feature_only": {"recipe": "feature_only"},
 }
 FIGURES = ("mean_average_precision", "micro_f1", "macro_f1", "subset_accuracy")
-COMMON: dict[str, Any] = {"device": "cpu", "precision": "fp32", "compile": False, "batch_size": 64}
+COMMON: dict[str, Any] = {
+    "device": "cpu", "precision": "fp32", "compile": False, "batch_size": 64, "quality_samples": 500,
+}  # fmt: skip
 
 
 def collages(split: str, count: int, seed: int) -> tuple[list[bytes], list[list[str]]]:
