@@ -16,34 +16,52 @@ _BLOCK = 2**22  # elements of a block of replicates
 
 
 @lru_cache(maxsize=1)
-def weights(images: int) -> Tensor:
-    """(REPLICATES, n) float64: how often each of the n images falls into a bootstrap sample of n. Always the same."""
-    generator = torch.Generator().manual_seed(SEED)
-    drawn = torch.randint(images, (REPLICATES, images), generator=generator)
-    return torch.zeros(REPLICATES, images, dtype=torch.double).scatter_add_(
-        1, drawn, torch.ones_like(drawn, dtype=torch.double)
-    )
+def weights(samples: int) -> Tensor:
+    """(REPLICATES, n) uint8: how often each of the n samples falls into a bootstrap sample of n. Always the same."""
+    generator, rows = torch.Generator().manual_seed(SEED), max(1, _BLOCK // max(1, samples))
+    parts = []
+    for start in range(0, REPLICATES, rows):
+        drawn = torch.randint(samples, (min(rows, REPLICATES - start), samples), generator=generator)
+        counts = torch.zeros(drawn.shape, dtype=torch.uint8)
+        parts.append(counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.uint8)))
+    return torch.cat(parts)
 
 
-def interval(images: int, figure: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-    """95 % percentile interval (Efron 1979) of a figure of n images: `figure(w)` maps weights (r, n) to values (r,). A
-    bootstrap over images, since the pixels or labels of one image are no independent samples."""
-    drawn, rows = weights(images), max(1, _BLOCK // max(1, images))
-    values = torch.cat([figure(drawn[start : start + rows]) for start in range(0, len(drawn), rows)])
-    low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
+def replicated(samples: int, figure: Callable[[Tensor], Tensor]) -> Tensor:
+    """(REPLICATES, ...): a figure of n samples in every bootstrap sample; `figure(w)` maps weights (r, n) float64 to
+    values (r, ...). A bootstrap over samples, since what is counted within one (pixels, labels) is not independent."""
+    drawn, rows = weights(samples), max(1, _BLOCK // max(1, samples))
+    return torch.cat([figure(drawn[start : start + rows].double()) for start in range(0, len(drawn), rows)])
+
+
+def percentiles(values: Tensor) -> tuple[float, float]:
+    """95 % percentile interval (Efron 1979) of a figure from its values (REPLICATES,)."""
+    low, high = torch.quantile(values.double(), torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
     return low, high
 
 
-def share(value: float, images: int, figure: Callable[[Tensor], Tensor]) -> dict[str, Any]:
-    """A report's entry: the value, its interval, the number of images."""
-    low, high = interval(images, figure)
-    return {"value": value, "low": min(low, value), "high": max(high, value), "n": images}
+def share(value: float, samples: int, figure: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    """A report's entry: the value, its interval, the number of samples."""
+    return entry(value, samples, replicated(samples, figure))
 
 
-def paired_difference(images: int, first: Callable[[Tensor], Tensor], second: Callable[[Tensor], Tensor]) -> Difference:
-    """first less second on the same images, by a paired bootstrap: both see the same sample. `clear`: the interval
+def entry(value: float, samples: int, values: Tensor) -> dict[str, Any]:
+    """The same from the figure's replicated values."""
+    low, high = percentiles(values)
+    return {"value": value, "low": min(low, value), "high": max(high, value), "n": samples}
+
+
+def paired_difference(
+    samples: int, first: Callable[[Tensor], Tensor], second: Callable[[Tensor], Tensor]
+) -> Difference:
+    """first less second on the same samples, by a paired bootstrap: both see the same draws. `clear`: the interval
     excludes 0."""
-    whole = torch.ones(1, images, dtype=torch.double)
+    whole = torch.ones(1, samples, dtype=torch.double)
     value = float(first(whole) - second(whole))
-    low, high = interval(images, lambda w: first(w) - second(w))
-    return Difference(value, low, high, images, low > 0 or high < 0)
+    return differing(value, samples, replicated(samples, lambda w: first(w) - second(w)))
+
+
+def differing(value: float, samples: int, values: Tensor) -> Difference:
+    """The same from the difference's replicated values."""
+    low, high = percentiles(values)
+    return Difference(value, low, high, samples, low > 0 or high < 0)

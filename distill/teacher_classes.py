@@ -17,7 +17,7 @@ Said = Literal["auto", "same", "other"]
 class ClassMatch:
     """Whether a teacher's classes are the dataset's. `same`: logit i is the dataset's class i. `reason`: how that is
     known, worded as the end of a sentence about the teacher. `wrong`: why the user's `teacher_classes` is impossible,
-    empty where it is possible. `renamed`: the number of classes agrees, their names do not."""
+    empty where it is possible. `renamed`: the number of classes agrees, their names or their task do not."""
 
     same: bool
     reason: str
@@ -31,13 +31,19 @@ class ClassMatch:
 
 
 def match_classes(
-    theirs: int | None, their_names: Sequence[str], ours: int, our_names: Sequence[str], said: Said = "auto"
+    theirs: int | None,
+    their_names: Sequence[str],
+    ours: int,
+    our_names: Sequence[str],
+    said: Said = "auto",
+    learnt: str = "",
 ) -> ClassMatch:
     """Compare a teacher of `theirs` classes (0: it has no classifier; None: unknown) with a dataset of `ours`.
 
     `said` "same" or "other" decides where numbers and names allow it. "auto": equal numbers are the same classes unless
     both sides name them and the names differ (`arrangement`). A teacher that names no classes, or by their numbers
-    alone (`placeholders`), is believed by its number."""
+    alone (`placeholders`), is believed by its number. `learnt`: what else it says that it was trained for: logits of
+    equal classes are then something else (a choice among them, or a yes and no of each)."""
     if theirs == 0:
         return _other("it has no classifier for this dataset", said)
     if theirs is not None and ours == 0:
@@ -49,6 +55,8 @@ def match_classes(
         return _other("it has the dataset's classes in another order", said)
     if said != "auto":
         return ClassMatch(said == "same", f"teacher_classes is {said!r}")
+    if learnt:
+        return ClassMatch(False, f"it was trained for {learnt}, where logits mean something else", renamed=True)
     if order == "different":
         return ClassMatch(False, f"its {ours} classes have other names than the dataset's", renamed=True)
     return ClassMatch(True, "the same names" if order else f"as many classes ({ours}), which it does not name")
@@ -90,4 +98,4 @@ def refusal(match: ClassMatch, config: DistillConfig, offered: Callable[[str], b
     )
 
 
-_SAME = ' Where the names mean the same classes in the same order, set teacher_classes to "same".'
+_SAME = ' Where its logits mean the same classes in the same order all the same, set teacher_classes to "same".'

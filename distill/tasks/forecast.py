@@ -6,14 +6,14 @@ checked by the specification alone, and are not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from distill import recipes
 from distill.estimate import SampleWork
 from distill.recorded import recorded_classes
-from distill.tasks import part, spec
+from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import match_classes, refusal
 from distill.types import Architecture, DistillConfig
@@ -121,15 +121,18 @@ def of(task: str) -> tuple[TaskSpec, Forecast]:
     return spec(task), forecast(task)
 
 
-def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misfit]:
+def class_misfits(parts: Parts, of: TaskSpec) -> Iterator[Misfit]:
     """A recipe that reads logits wants a teacher of the dataset's classes. Numbers that no inspection told are not
-    compared. `offered`: whether the task has a recipe."""
+    compared. `of`: the task."""
     teacher, ours = parts.teacher or {}, parts.classes
     if parts.teacher is None or ours is None or parts.config.recipe not in recipes.names():
         return
     names = teacher.get("classes") or recorded_classes(teacher.get("metadata") or {})
-    match = match_classes(teacher.get("num_classes"), names, ours, parts.class_names, parts.config.teacher_classes)
-    found = refusal(match, parts.config, offered)
+    learnt = learnt_elsewhere(teacher.get("metadata") or {}, of.name)
+    match = match_classes(
+        teacher.get("num_classes"), names, ours, parts.class_names, parts.config.teacher_classes, learnt
+    )
+    found = refusal(match, parts.config, of.offers)
     if found is not None:
         details = {"teacher_classes": teacher.get("num_classes"), "dataset_classes": ours}
         pointer = "/config/teacher_classes" if match.wrong else "/teacher"

@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from distill import recipes
 from distill.errors import InvalidConfig
+from distill.safetensors_header import read_header
+from distill.tasks.forecast import Parts, forecast
 from distill.tasks.spec import TaskSpec
 from distill.tasks.tag_images import SPEC
 from distill.tasks.tag_images.task import TagImages
 from distill.training.data import Order
-from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec
-from tests.tagging.shapes import archive
+from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from tests.tagging.shapes import CLASSES, archive
+from tests.tasks.house import go
 
 STUDENT = Architecture(name="retort:resnet8", options={"width": 4})
 ORDER = Order(16, torch.device("cpu"), shuffle=True, drop_last=True, teacher=False, augment=True)
@@ -48,7 +52,7 @@ def test_the_rows_of_the_curve_are_pictures_in_the_group_of_their_rarest_label(
     assert (len(counts), int(counts.max())) == (
         groups.groups,
         10,
-    )  # a third of the sample each, where there are as many
+    )
     assert sum(len(batch) for batch in groups.batches()) == len(groups.sample)
 
 
@@ -92,3 +96,26 @@ def test_recipes_that_choose_one_class_are_not_offered() -> None:
     assert missing == {name for name in recipes.names() if recipes.get(name).one_class}
     assert {"dkd", "dist", "logit_standardized", "ofa"} <= missing
     assert {"logit", "feature_only", "crd", "blockwise_logit"} <= set(SPEC.recipes)
+
+
+def test_a_teacher_of_one_class_a_picture_teaches_by_its_features(dataset: DatasetInput, tmp_path: Path) -> None:
+    """Its logits are a choice among the same classes; whoever says so has them read all the same."""
+    config = DistillConfig(recipe="cross_entropy", device="cpu", epochs=1, precision="fp32", batch_size=16)
+    trained = RunSpec(config=config, student=STUDENT, dataset=dataset)
+    assert go(trained, tmp_path / "taught")[-1].kind == "done"
+    path = tmp_path / "taught/artifacts/student.safetensors"
+    tensors, header = load_file(path), read_header(path).metadata
+    save_file(tensors, path, header | {"task": '"classify_images"'})
+    teacher = TeacherInput(architecture=STUDENT, weights=str(path), num_classes=3, digest="d")
+
+    def opened(recipe: str, **settings: Any) -> TagImages:
+        changed = config.model_copy(update={"recipe": recipe} | settings)
+        return TagImages(trained.model_copy(update={"config": changed, "teacher": teacher}), tmp_path)
+
+    with pytest.raises(InvalidConfig, match="trained for Image classification"):
+        opened("logit")
+    assert not opened("feature_only").teacher_classes.same
+    assert opened("logit", teacher_classes="same").teacher_classes.same
+    report = {"num_classes": 3, "metadata": header | {"task": '"classify_images"'}}
+    parts = Parts(config.model_copy(update={"recipe": "logit"}), STUDENT, {"classes": list(CLASSES)}, report)
+    assert [each.pointer for each in forecast(SPEC.name).misfits(parts)] == ["/teacher"]

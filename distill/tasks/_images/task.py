@@ -26,6 +26,7 @@ from distill.models import (
 )
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe
+from distill.tasks import learnt_elsewhere
 from distill.tasks.base import Split, Task
 from distill.tasks.image_view import NOTHING, recorded, teacher_view
 from distill.tasks.network import Network
@@ -160,7 +161,8 @@ class ImageTask(Task):
         if given is None or source is None:
             return {}
         names = recorded_classes(source.metadata)
-        match = match_classes(source.num_classes, names, self.outputs, self.classes)
+        learnt = learnt_elsewhere(source.metadata, self.spec.name)
+        match = match_classes(source.num_classes, names, self.outputs, self.classes, learnt=learnt)
         heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
         module = load(source.architecture, given.weights, source.num_classes or None)
         self.start = start_from(network.module, module, given.label, heads)
@@ -184,7 +186,8 @@ class ImageTask(Task):
             return None
         report = check(given.architecture, given.weights, given.num_classes or None)
         names, classes = recorded_classes(report.metadata), self.config.teacher_classes
-        match = match_classes(report.num_classes, names, self.outputs, self.classes, classes)
+        learnt = learnt_elsewhere(report.metadata, self.spec.name)
+        match = match_classes(report.num_classes, names, self.outputs, self.classes, classes, learnt)
         self.teacher_classes = check_classes(self.spec, self.config, match)
         self.reasons |= told_classes(self.spec, match)
         view = teacher_view(report, given.preprocessing)

@@ -18,7 +18,7 @@ PROBE_BESIDE_LABELS = (
 
 class Classifiers(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
     def lacking(self, parts: Parts) -> Iterator[Misfit]:
         yield from _label_settings(parts)

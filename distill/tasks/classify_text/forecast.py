@@ -12,7 +12,7 @@ from distill.tasks.text_forecast import TextForecast
 
 class Classifiers(TextForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
     def headed(self, parts: Parts) -> bool:
         return parts.needs_teacher or (parts.teacher or {}).get("num_classes") == (parts.classes or 0)

@@ -12,7 +12,7 @@ from distill.tasks.segment_images import AUGMENTATIONS, SPEC
 
 class Segmenters(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        yield from class_misfits(parts, SPEC.offers)
+        yield from class_misfits(parts, SPEC)
         if (name := parts.config.augmentation) not in AUGMENTATIONS:
             message = f"The augmentation {name} would move the images and not their masks."
             yield Misfit("/config/augmentation", message, f"Use one of {', '.join(AUGMENTATIONS)}.", "invalid_config")

@@ -11,7 +11,7 @@ from distill.tasks.tag_images import SPEC
 
 class Taggers(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
 
 ENTRY = Taggers(SPEC.name)

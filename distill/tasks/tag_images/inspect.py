@@ -133,9 +133,8 @@ def _separated(text: str) -> bool:
 
 
 def _plainly_flags(where: LabelColumns, first: Row) -> bool:
-    """Whether no column is left that may hold one class an image."""
-    rest = [column for column in first if column not in where.flags]
-    return len(where.flags) > 1 and find(rest, LABELS) is None
+    """Whether there is no column that may hold one class an image, of 0 and 1 or not."""
+    return len(where.flags) > 1 and find(first, LABELS) is None
 
 
 def inspect(dataset: DatasetInput, room: Room) -> dict[str, Any]:

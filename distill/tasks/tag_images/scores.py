@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.answers import logits_of
-from distill.bootstrap import paired_difference, share
+from distill.bootstrap import differing, entry, replicated, share
 from distill.layers.forward import forward
 from distill.statistics import Difference
 from distill.tasks.tag_images.answer import binary_cross_entropy
@@ -43,9 +43,24 @@ class Scores:
     def rankings(self) -> list[Ranking]:
         return [Ranking(self.logits[:, c], self.labels[:, c]) for c in range(self.labels.shape[1])]
 
-    def mean_average_precision(self, weights: Tensor) -> Tensor:
-        """Weights (r, n) of the images -> (r,): the mean over the classes that the weighted images have."""
-        return macro(torch.stack([ranking.average_precision(weights) for ranking in self.rankings], 1))
+    def average_precisions(self, weights: Tensor) -> Tensor:
+        """Weights (r, n) of the images -> (r, C); NaN where no weighted image has the class."""
+        return torch.stack([ranking.average_precision(weights) for ranking in self.rankings], 1)
+
+    @cached_property
+    def whole(self) -> Tensor:
+        """(C,) average precision of each class."""
+        return self.average_precisions(torch.ones(1, len(self), dtype=torch.double))[0]
+
+    @cached_property
+    def replicates(self) -> Tensor:
+        """(REPLICATES, C): the same of every bootstrap sample."""
+        return replicated(len(self), self.average_precisions)
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Over the classes that an image has."""
+        return float(macro(self.whole))
 
     def f1(self, weights: Tensor) -> Tensor:
         """(r, n) -> (r, C): 2 TP / (2 TP + FP + FN), 0 where a class neither is there nor said."""
@@ -84,12 +99,9 @@ def figures(found: Scores, classes: Sequence[str], teacher: Scores | None = None
     n, whole = len(found), torch.ones(1, len(found), dtype=torch.double)
     has = found.labels.double().mean(0)
     result: dict[str, Any] = {
-        name: share(float(figure(whole)), n, figure)
-        for name, figure in (
-            ("mean_average_precision", found.mean_average_precision),
-            ("micro_f1", found.micro_f1),
-            ("macro_f1", found.macro_f1),
-        )
+        "mean_average_precision": entry(found.mean_average_precision, n, macro(found.replicates)),
+        "micro_f1": share(float(found.micro_f1(whole)), n, found.micro_f1),
+        "macro_f1": share(float(found.macro_f1(whole)), n, found.macro_f1),
     }
     result["subset_accuracy"] = _mean((found.said == found.labels).all(1).double())
     if teacher is not None:
@@ -107,17 +119,14 @@ def _mean(values: Tensor) -> dict[str, Any]:
 
 
 def _of_class(found: Scores, number: int) -> dict[str, Any]:
-    count, ranking = int(found.labels[:, number].sum()), found.rankings[number]
+    count = int(found.labels[:, number].sum())
     if not count:
         return {"value": None, "n": 0}
-    value = float(ranking.average_precision(torch.ones(1, len(found), dtype=torch.double)))
-
-    def figure(weights: Tensor) -> Tensor:
-        return ranking.average_precision(weights).nan_to_num(0.0)
-
-    return share(value, len(found), figure) | {"n": count}
+    drawn = found.replicates[:, number]
+    return entry(float(found.whole[number]), len(found), drawn[~drawn.isnan()]) | {"n": count}
 
 
 def difference(first: Scores, second: Scores) -> Difference:
     """Mean average precision of the first less that of the second, paired by image."""
-    return paired_difference(len(first), first.mean_average_precision, second.mean_average_precision)
+    value = first.mean_average_precision - second.mean_average_precision
+    return differing(value, len(first), macro(first.replicates) - macro(second.replicates))
