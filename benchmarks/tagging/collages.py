@@ -36,6 +36,7 @@ STUDENT = Architecture(name="retort:resnet8", options={"width": 8})
 ARMS: dict[str, dict[str, Any]] = {
     "cross_entropy": {"recipe": "cross_entropy"},
     "logit": {"recipe": "logit"},
+    "logit, T = 1": {"recipe": "logit", "recipe_parameters": {"temperature": 1.0}},
     "feature_only": {"recipe": "feature_only"},
 }
 FIGURES = ("mean_average_precision", "micro_f1", "macro_f1", "subset_accuracy")
