@@ -55,6 +55,7 @@ def refusals(config: DistillConfig, facts: Facts, modality: str) -> Iterator[Ref
     yield from _of_optimizer(config, facts)
     yield from _of_schedule(config)
     yield from _of_mixing(config)
+    yield from _of_skew(config)
     known = LIKE_ADAMW | LIKE_SGD if modality == "images" else LIKE_ADAMW
     if config.learning_rate == "auto" and config.optimizer not in known:
         message = f"No learning rate is known for the optimizer {config.optimizer} on {modality}."
@@ -78,6 +79,12 @@ def _of_mixing(config: DistillConfig) -> Iterator[Refused]:
         if getattr(config, name) and config.batch_size == 1:
             message = f"{name} mixes pictures of one batch, and a batch of 1 has no other."
             yield Refused(name, message, f"Leave {name} out, or take a larger batch_size.")
+
+
+def _of_skew(config: DistillConfig) -> Iterator[Refused]:
+    if config.sampling == "balanced" and config.class_weights in ("balanced", "effective_number"):
+        message = "An epoch that draws the classes evenly has no skew left for class_weights to mend."
+        yield Refused("class_weights", message, "Leave class_weights or sampling out, or give weights by name.")
 
 
 def _of_schedule(config: DistillConfig) -> Iterator[Refused]:

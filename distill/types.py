@@ -89,6 +89,11 @@ def _tell_tasks(schema: dict[str, Any]) -> None:
             told["x-data"] = modalities.pop()
 
 
+ClassWeights = Annotated[
+    dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1, max_length=100_000, examples=[{"cat": 2.0}])
+]
+
+
 class DistillConfig(Model):
     """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
 
@@ -161,6 +166,14 @@ class DistillConfig(Model):
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of every label that is spread over all classes; in training alone."
+    )
+    class_weights: Literal["none", "balanced", "effective_number"] | ClassWeights = Field(
+        "none",
+        description="How much each class counts in the loss on labels: alike; inversely to its samples; inversely to "
+        "their effective number; or `{name: weight}`, 1 where left out.",
+    )
+    sampling: Literal["shuffled", "balanced"] = Field(
+        "shuffled", description="`balanced`: an epoch draws every class equally often, rare samples repeatedly."
     )
     gradient_accumulation: int = Field(1, ge=1, le=1024)
     clip_norm: float | None = Field(None, gt=0)

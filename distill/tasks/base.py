@@ -108,6 +108,11 @@ class Task(ABC):
     def make_student(self) -> tuple[Network, dict[str, str]]:
         """The student, and why it is as it is, by field. Raises `InvalidConfig`."""
 
+    def weigh(self) -> dict[str, str]:
+        """Give `answer` the weights of the classes, once the splits are known, where the task has that setting; what
+        was decided, by field."""
+        return {}
+
     @property
     def config(self) -> DistillConfig:
         return self.run.config

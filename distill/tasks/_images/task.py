@@ -69,6 +69,7 @@ class ImageTask(Task):
         self.comparison = self._comparison()
         strata = self.strata("train"), self.strata("test")
         self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
+        self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
