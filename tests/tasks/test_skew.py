@@ -49,7 +49,7 @@ def test_evenly_drawn_epochs_go_on_in_their_middle(name: str, house: Get, tmp_pa
     for event in run(made.spec(**asked), folder, control):
         control.handover |= event.kind == "metrics"
     newest = checkpoint.existing(folder / "checkpoints")[-1]
-    assert 0 < checkpoint.read(newest)["batch"]
+    assert checkpoint.read(newest)["batch"] > 0
     go(made.spec(**asked, resume_from=str(newest)), tmp_path / "rest")
     reports = [json.loads((tmp_path / f / "artifacts" / "report.json").read_text()) for f in ("whole", "rest")]
     assert reports[0]["digests"] == reports[1]["digests"]

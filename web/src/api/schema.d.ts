@@ -1899,6 +1899,21 @@ export interface components {
              */
             label_smoothing: number;
             /**
+             * Class Weights
+             * @description How much each class counts in the loss on labels: alike; inversely to its samples; inversely to their effective number; or `{name: weight}`, 1 where left out.
+             * @default none
+             */
+            class_weights: ("none" | "balanced" | "effective_number") | {
+                [key: string]: number;
+            };
+            /**
+             * Sampling
+             * @description `balanced`: an epoch draws every class equally often, rare samples repeatedly.
+             * @default shuffled
+             * @enum {string}
+             */
+            sampling: "shuffled" | "balanced";
+            /**
              * Gradient Accumulation
              * @default 1
              */
@@ -2376,6 +2391,7 @@ export interface components {
          *         "cache_teacher": "auto",
          *         "channels_last": "auto",
          *         "checkpoint_seconds": 600,
+         *         "class_weights": "none",
          *         "clip_norm": null,
          *         "compile": "auto",
          *         "cutmix": 0,
@@ -2405,6 +2421,7 @@ export interface components {
          *         "quality_samples": 5000,
          *         "recipe": "feature_only",
          *         "recipe_parameters": {},
+         *         "sampling": "shuffled",
          *         "schedule": "one_cycle",
          *         "seed": 0,
          *         "selection": "auto",
