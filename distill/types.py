@@ -157,6 +157,15 @@ class DistillConfig(Model):
         "auto",
         description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
     )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1,
+        description="What the rate is multiplied by for every block further from the student's head; 1: alike.",
+    )  # fmt: skip
+    drop_path: Annotated[float, Field(ge=0, lt=1)] | Auto = Field(
+        "auto",
+        description="Stochastic depth in training: the probability that a sample skips the student's last block, less "
+        "for earlier ones. `auto`: as the architecture has it.",
+    )
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )

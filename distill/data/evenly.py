@@ -19,7 +19,7 @@ def evenly(labels: Tensor, generator: torch.Generator) -> Tensor:
     generator alone.
     """
     known = labels != NO_LABEL
-    classes = labels[known].unique()
+    classes = torch.unique(labels[known])
     drawn = [(~known).nonzero()[:, 0]]
     if len(classes):
         draws, rest = divmod(int(known.sum()), len(classes))

@@ -35,6 +35,8 @@ SPEC = TaskSpec(
             "pseudo_classes",
             "class_weights",
             "sampling",
+            "layer_decay",
+            "drop_path",
         }
     ),
     files=(

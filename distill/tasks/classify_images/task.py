@@ -187,7 +187,7 @@ class ClassifyImages(RowTask, ImageTask):
         return None if self.answer.taught else DEFAULT
 
     def decided(self) -> dict[str, Any]:
-        return {"pseudo_classes": self.clusters}
+        return super().decided() | {"pseudo_classes": self.clusters}
 
     def undeliverable(self, network: Network) -> str | None:
         if self.teacher_classes.same:

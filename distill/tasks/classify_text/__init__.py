@@ -21,7 +21,9 @@ SPEC = TaskSpec(
     ),
     architectures=("transformers:",),
     per_class="accuracy",
-    settings=frozenset({"max_length", "text_features", "fit_head", "teacher_classes", "class_weights", "sampling"}),
+    settings=frozenset(
+        {"max_length", "text_features", "fit_head", "teacher_classes", "class_weights", "sampling", "layer_decay"}
+    ),
     container="folder",
     student="transformers:auto",
     needs_teacher=True,

@@ -1875,6 +1875,18 @@ export interface components {
              */
             backbone_learning_rate: number | "auto";
             /**
+             * Layer Decay
+             * @description What the rate is multiplied by for every block further from the student's head; 1: alike.
+             * @default 1
+             */
+            layer_decay: number;
+            /**
+             * Drop Path
+             * @description Stochastic depth in training: the probability that a sample skips the student's last block, less for earlier ones. `auto`: as the architecture has it.
+             * @default auto
+             */
+            drop_path: number | "auto";
+            /**
              * Fit Head
              * @description Fit the classifier anew, after training, on the finished backbone's features.
              * @default auto
@@ -2397,6 +2409,7 @@ export interface components {
          *         "cutmix": 0,
          *         "deterministic": true,
          *         "device": "auto",
+         *         "drop_path": "auto",
          *         "ema_decay": null,
          *         "epochs": 10,
          *         "fit_head": "auto",
@@ -2404,6 +2417,7 @@ export interface components {
          *         "gradient_accumulation": 1,
          *         "image_size": "auto",
          *         "label_smoothing": 0,
+         *         "layer_decay": 1,
          *         "layers": 4,
          *         "learning_rate": "auto",
          *         "max_length": "auto",
