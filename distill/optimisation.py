@@ -13,14 +13,20 @@ from distill.types import DistillConfig
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What an optimizer has: `momentum`, `nesterov`: whether the setting of that name is one of its own; `refused`:
-    why it cannot run here, as the end of a sentence; empty: it can."""
+    why it cannot run here, as the end of a sentence; empty: it can. `state`: values that it keeps for each one of a
+    square matrix, without its momentum being set to 0."""
 
     momentum: bool = False
     nesterov: bool = False
     refused: str = ""
+    state: float = 2.0
+
+    def kept(self, config: DistillConfig) -> float:
+        """Values that it keeps for each trained one under these settings."""
+        return 0.0 if self == OWN["sgd"] and config.momentum == 0 else self.state
 
 
-OWN = {"adamw": Facts(), "sgd": Facts(momentum=True, nesterov=True)}
+OWN = {"adamw": Facts(), "sgd": Facts(momentum=True, nesterov=True, state=1.0)}
 """torch's own, which every worker has; the others are timm's, as workers publish them."""
 LIKE_ADAMW = frozenset(
     {"adamw", "adam", "adamwlegacy", "nadam", "nadamw", "nadamlegacy", "radam", "radamw", "radamlegacy"}
@@ -47,7 +53,9 @@ def runnable(entry: Mapping[str, Any]) -> Facts:
     if entry["refused"]:
         message = f"The optimizer {entry['name']} cannot run here: {entry['refused']}."
         raise InvalidConfig(message, "Use adamw, sgd or another of the catalogue's.", {"field": "optimizer"})
-    return Facts(entry["momentum"], entry["nesterov"])
+    return Facts(
+        entry["momentum"], entry["nesterov"], state=entry.get("state", Facts().state)
+    )  # older workers tell none
 
 
 def refusals(config: DistillConfig, facts: Facts, modality: str) -> Iterator[Refused]:

@@ -39,7 +39,9 @@ class Plan:
     `batch` is one process's batch size; a global batch has `world * batch` samples, of which rank r takes the r-th
     part. `drop_last` drops an incomplete global batch, unless it is the only one. Without it, the last global batch
     is shared out in parts that differ by at most one, and dropped where it cannot give every process a sample.
-    `labels` (count,): shuffled epochs draw these classes evenly, some samples several times (`distill.data.evenly`).
+    `before`: each part begins with one sample more, the one before it in the global batch, cyclically, for what mixes
+    neighbours. `labels` (count,): shuffled epochs draw these classes evenly, some samples several times
+    (`distill.data.evenly`).
     """
 
     count: int
@@ -50,6 +52,7 @@ class Plan:
     rank: int = 0
     world: int = 1
     labels: Tensor | None = field(default=None, compare=False)
+    before: bool = False
 
     @property
     def batches(self) -> int:
@@ -79,4 +82,5 @@ class Plan:
         size = self.batch * self.world
         whole = order[number * size : (number + 1) * size]
         low, high = (ceil(len(whole) * part / self.world) for part in (self.rank, self.rank + 1))
-        return whole[low:high]
+        part = whole[low:high]
+        return torch.cat([whole.roll(1)[low : low + 1], part]) if self.before else part

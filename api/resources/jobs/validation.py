@@ -72,7 +72,9 @@ def _check_config(findings: Findings, config: DistillConfig) -> None:
     with findings.at("/config/recipe"):
         recipes.registry.check(config.recipe)
         with findings.at("/config/recipe_parameters", "parameter"):
-            parameters.check(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+            known = recipes.registry.parameters(config.recipe)
+            parameters.check(known, config.recipe_parameters)
+            parameters.check_beside(known, config.recipe_parameters, config.model_dump())
     with findings.at("/config/selection"):
         if config.selection != "auto":
             selection.registry.check(config.selection)

@@ -41,9 +41,9 @@ class Loader:
     others are decoded one by one, in `workers` processes (spawned) or in this one. `crop_flip` is padding by an eighth
     and a random crop for small images, a random resized crop for others, both with mirroring; `randaugment` adds
     torchvision's RandAugment after it. `batch_size` is one process's; `rank` of `world` takes its part of every global
-    batch (see `Plan`, also for `drop_last`). `evenly`: shuffled epochs draw the classes evenly; a sample that is drawn
-    again is augmented anew, by the place that it has in the epoch. `channels_last` sets the memory format of the
-    inputs.
+    batch (see `Plan`, also for `drop_last` and `before`). `evenly`: shuffled epochs draw the classes evenly; a sample
+    that is drawn again is augmented anew, by the place that it has in the epoch. `channels_last` sets the memory format
+    of the inputs.
     Raises `InvalidConfig` where no batch can be made.
     """
 
@@ -64,11 +64,12 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         evenly: bool = False,
+        before: bool = False,
     ) -> None:
         self.samples, self.device, self.seed, self.augmentation = samples, torch.device(device), seed, augmentation
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
         drawn = samples.labels[self.indices] if evenly else None
-        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn)
+        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn, before)
         _check(self._plan, augmentation)
         self._student, self._teacher = student, teacher
         self._normalise = {

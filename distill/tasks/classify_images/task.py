@@ -89,15 +89,18 @@ class ClassifyImages(RowTask, ImageTask):
     def loader(self, indices: Tensor, order: Order) -> Source:
         data, config = self.dataset.train, self.config
         teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        mixing = order.augment and config.mixup + config.cutmix > 0
+        before = mixing and order.world > 1
         loader = Loader(
             data, indices, share_of(order), self.student.preprocessing, teacher,
             augmentation=config.augmentation if order.augment else "none", seed=config.seed,
             shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
             workers=workers_of(data), rank=order.rank, world=order.world, evenly=order.evenly,
+            before=before,
         )  # fmt: skip
-        if not order.augment or not config.mixup + config.cutmix:
+        if not mixing:
             return loader
-        return MixedLoader(loader, Mixing(config.mixup, config.cutmix, config.seed, len(self.classes)))
+        return MixedLoader(loader, Mixing(config.mixup, config.cutmix, config.seed, len(self.classes)), before)
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.plainly(self.dataset, split, indices, network)
