@@ -169,3 +169,16 @@ def test_a_weight_for_a_class_that_there_is_not_is_refused_with_near_names(clien
     body = _body(driver, {"class_weights": {"dogs": 2}}, driver.dataset(report=SKEWED))
     found = problem(client.post("/jobs?dry_run=true", json=body), 422, "unknown_name")
     assert pointers(found) == {"/config/class_weights"}
+
+
+@pytest.mark.parametrize(("layers", "hint", "refused"), [(2, 1, False), (2, 2, True), (4, None, False)])
+def test_a_hint_that_is_no_pair_is_refused_before_the_work(
+    client: TestClient, driver: Driver, layers: int, hint: int | None, refused: bool
+) -> None:
+    config = {"recipe": "fitnet", "layers": layers, "recipe_parameters": {"hint": hint}}
+    body = _body(driver, config) | {"teacher": driver.teacher()}
+    answer = client.post("/jobs?dry_run=true", json=body)
+    if refused:
+        assert pointers(problem(answer, 422, "invalid_config")) == {"/config/recipe_parameters/hint"}
+    else:
+        assert answer.status_code == 200, answer.text
