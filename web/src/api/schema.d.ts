@@ -2363,7 +2363,7 @@ export interface components {
             epochs: number;
             /**
              * Config
-             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; `max_steps` is dropped unless given.
+             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; another `preset` fills its settings, except epochs; `max_steps` is dropped unless given.
              * @example {
              *       "recipe": "cross_entropy"
              *     }
