@@ -109,7 +109,16 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
         if known:
             with findings.at("/student/options", "parameter"):
                 parameters.check(known, dict(student.options))
+            _check_networks(session, findings, known, student)
     return student
+
+
+def _check_networks(session: Session, findings: Findings, known: dict[str, Any], student: Architecture) -> None:
+    """Note options that name a network of timm which there is not."""
+    for option, value in student.options.items():
+        if known.get(option, {}).get("x-registry") == "architectures" and isinstance(value, str):
+            with findings.at(f"/student/options/{option}"):
+                architectures.resolved(session, Architecture(name=f"timm:{value.removeprefix('timm:')}"))
 
 
 def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate) -> Teacher | None:
