@@ -79,7 +79,7 @@ def test_every_label_is_held_out_for_validation(dataset: DatasetInput, tmp_path:
 
 @pytest.mark.parametrize(("asked", "wanted"), [("auto", 0.5), (0.2, 0.2)])
 def test_the_threshold_is_told_resolved(dataset: DatasetInput, tmp_path: Path, asked: Any, wanted: float) -> None:
-    assert task(dataset, tmp_path, threshold=asked).decided() == {"threshold": wanted}
+    assert task(dataset, tmp_path, threshold=asked).decided()["threshold"] == wanted
 
 
 def test_cutmix_and_a_fitted_head_are_refused(dataset: DatasetInput, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ SPEC = TaskSpec(
             "teacher_classes",
             "backbone_learning_rate",
             "mixup",
+            "layer_decay",
+            "drop_path",
             "threshold",
         }
     ),

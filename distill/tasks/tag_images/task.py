@@ -57,15 +57,17 @@ class TagImages(ImageTask):
     def loader(self, indices: Tensor, order: Order) -> Source:
         data, config = self.samples("train"), self.config
         teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        mixing = order.augment and config.mixup > 0
+        before = mixing and order.world > 1
         loader = Loader(
             data, indices, share_of(order), self.student.preprocessing, teacher,
             augmentation=config.augmentation if order.augment else "none", seed=config.seed,
             shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
-            workers=workers_of(data), rank=order.rank, world=order.world,
+            workers=workers_of(data), rank=order.rank, world=order.world, before=before,
         )  # fmt: skip
-        if not order.augment or not config.mixup:
+        if not mixing:
             return loader
-        return MixedLoader(loader, Mixing(config.mixup, 0.0, config.seed, len(self.classes)))
+        return MixedLoader(loader, Mixing(config.mixup, 0.0, config.seed, len(self.classes)), before)
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         samples = self.samples(split)
@@ -120,7 +122,7 @@ class TagImages(ImageTask):
         return SAID if self.config.threshold == "auto" else self.config.threshold
 
     def decided(self) -> dict[str, Any]:
-        return {"threshold": self.threshold}
+        return super().decided() | {"threshold": self.threshold}
 
     def context(self, network: Network, report: Report) -> Context:
         plain = super().context(network, report)
