@@ -27,6 +27,7 @@ SPEC = TaskSpec(
             "channels_last",
             "fit_head",
             "teacher_classes",
+            "teacher_weights",
             "backbone_learning_rate",
             "mixup",
             "cutmix",
@@ -41,5 +42,6 @@ SPEC = TaskSpec(
     ),
     student_weights=True,
     unlabelled=True,
+    several_teachers=True,
     older_kind="",
 )
