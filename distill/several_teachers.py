@@ -22,6 +22,13 @@ class Unfit:
     remedy: str
 
 
+def labels(named: Sequence[tuple[str, str]]) -> list[str]:
+    """What teachers of these (id, name) are called beside one another: by name, with the id where that is no one's
+    alone."""
+    names = [name for _, name in named]
+    return [name if name and names.count(name) == 1 else f"{name} ({row_id})".strip() for row_id, name in named]
+
+
 def unfit(spec: TaskSpec, config: DistillConfig, labels: Sequence[str]) -> Iterator[Unfit]:
     """What keeps a job from learning from these teachers together; of one teacher nothing but a weight too many.
     `labels`: what they are called."""

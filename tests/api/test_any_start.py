@@ -110,3 +110,55 @@ def test_a_start_of_other_shapes_fails_by_the_users_fault_and_names_them(client:
     job = wait_for(client, answer.json()["id"], 240, status="failed")
     assert job["error"]["fault"] == "user"
     assert "stem.conv.weight" in job["error"]["message"]
+
+
+def test_two_teachers_from_the_request_to_the_report(client: httpx.Client) -> None:
+    """Of other widths, other preprocessing, and one of them without a classifier."""
+    first, second = registered(client, DEEP, 10, 1), registered(client, BACKBONE, 0, 3)
+    ids = [first["id"], second["id"]]
+    body: dict[str, Any] = {"teacher": ids, "dataset": {"named": "digits"}, "student": STUDENT}
+    told = problem(client.post("/jobs?dry_run=true", json=body | {"config": {"recipe": "logit"}}), 422, "classes_differ")
+    assert second["id"] in told["errors"][0]["message"]
+    alone = client.post("/jobs?dry_run=true", json=body | {"teacher": ids[0], "config": CONFIG}).json()
+    dry = client.post("/jobs?dry_run=true", json=body | {"config": CONFIG}).raise_for_status().json()
+    assert dry["teachers"] == ids
+    assert dry["input_bytes"] == alone["input_bytes"] + second["size_bytes"]
+    assert dry["estimates"]["minutes"]["value"] > alone["estimates"]["minutes"]["value"]
+    job = finish(client, body | {"config": CONFIG | {"teacher_weights": [3, 1]}})
+    assert (job["teacher"], job["teachers"]) == (ids[0], ids)
+    assert job["resolved"]["config"]["teacher_weights"] == [0.75, 0.25]
+    curves = [client.get(f"/jobs/{job['id']}/q-curve?teacher={number}").raise_for_status().json() for number in (0, 1)]
+    assert [curve["teacher"] for curve in curves] == ids
+    assert [curve["chosen"] for curve in curves] == [each["chosen"] for each in job["selections"]]
+    assert len({curve["digest"] for curve in curves}) == 2
+    problem(client.get(f"/jobs/{job['id']}/q-curve?teacher=2"), 404, "no_q_curve")
+    events = client.get(f"/jobs/{job['id']}/events?limit=500").json()["items"]
+    assert [e["data"]["teacher"] for e in events if e["kind"] == "layers"] == [0, 1]
+    report = client.get(f"/jobs/{job['id']}/report?format=json", follow_redirects=True).json()
+    assert [each["weight"] for each in report["teachers"]] == [0.75, 0.25]
+    assert all(each["label"].endswith(f"({row})") for each, row in zip(report["teachers"], ids, strict=True))
+    answer = client.delete(f"/teachers/{second['id']}")
+    assert problem(answer, 409, "in_use")["details"]["jobs"] == [job["id"]]
+    again = client.post(job["links"]["extend"], json={"epochs": 1, "config": {"max_steps": 2}}).raise_for_status().json()
+    assert again["teachers"] == ids
+    longer = wait_for(client, again["id"], 240, status="succeeded")
+    assert [client.get(f"/jobs/{longer['id']}/q-curve?teacher={n}").json()["reused"] for n in (0, 1)] == [True, True]
+
+
+def test_teachers_that_cannot_teach_together_are_refused_before_a_job_is_queued(client: httpx.Client) -> None:
+    first, second = registered(client, DEEP, 10, 1), registered(client, DEEP | {"options": {"width": 6}}, 10, 1)
+    body: dict[str, Any] = {"dataset": {"named": "digits"}, "student": STUDENT}
+    both = [first["id"], second["id"]]
+    for teacher, config, pointer in [
+        (both, {"recipe": "simkd"}, "/config/recipe"),
+        (both, {"teacher_weights": [1]}, "/config/teacher_weights"),
+        (both, {"teacher_layers": ["stages.0", "stages.1"]}, "/config/teacher_layers"),
+        ([first["id"]] * 2, {}, "/teacher"),
+        ([first["id"], "tch_none"], {}, "/teacher/1"),
+    ]:
+        answer = client.post("/jobs", json=body | {"teacher": teacher, "config": config})
+        assert pointer in pointers(problem(answer, 422)), answer.text
+    assert client.post("/jobs?dry_run=true", json=body | {"teacher": []}).status_code == 422
+    found = {each["name"]: each for each in client.get("/catalogue/recipes").json()["items"]}
+    assert found["feature_only"]["several_teachers"] is True
+    assert found["simkd"]["several_teachers"] is False

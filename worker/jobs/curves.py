@@ -10,7 +10,8 @@ FRAME = ("total_layers", "samples", "classes", "train_size", "seed", "digest")
 
 
 class CurveCollector:
-    """Feed it every event; `complete` is the curve (`QCurve.to_dict`) once its last layer was scored."""
+    """Feed it every event; `complete` is the curve (`QCurve.to_dict`) once its last layer was scored. Of several
+    teachers one curve comes after the other."""
 
     def __init__(self) -> None:
         self._frame: dict[str, Any] = {}

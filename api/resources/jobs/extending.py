@@ -11,6 +11,7 @@ from api.http.forms import parsed
 from api.resources.jobs import service
 from api.resources.jobs.schemas import JobCreate, JobExtend
 from api.resources.teachers.service import MODELS
+from store.repositories import jobs
 from store.tables import Job
 
 
@@ -26,7 +27,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
     return parsed(
         JobCreate,
         {
-            "teacher": job.teacher_id,
+            "teacher": jobs.teacher_ids(session, job) or None,
             "dataset": job.dataset_id,
             "probe": job.probe_id if body.dataset is None else None,
             "student": job.student | {"weights": start},
