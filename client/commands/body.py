@@ -38,6 +38,13 @@ def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]
     return body | {"student": student | {"options": _section(student, "options") | options}}
 
 
+def with_teachers(body: dict[str, Any], teachers: tuple[str, ...]) -> dict[str, Any]:
+    """The body with one teacher by its id, or with several."""
+    if not teachers:
+        return body
+    return body | {"teacher": teachers[0] if len(teachers) == 1 else list(teachers)}
+
+
 def with_dataset(body: dict[str, Any], dataset: str | None) -> dict[str, Any]:
     """The body with a dataset by its id, or by the name of a set in the catalogue."""
     if dataset is None:

@@ -440,7 +440,7 @@ export interface paths {
         };
         /**
          * Q curve of a job
-         * @description How much knowledge each of the teacher's layers holds. Fills layer by layer while the job is `scoring`; JSON,
+         * @description How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by layer while the job is `scoring`; JSON,
          *     CSV, or a picture of S, I, E and Q with the chosen layers.
          */
         get: operations["get_job_q_curve"];
@@ -1422,11 +1422,13 @@ export interface components {
          *           "standard_error": null
          *         }
          *       ],
+         *       "position": 0,
          *       "reading": null,
          *       "reused": false,
          *       "rule": "",
          *       "samples": 1000,
          *       "seed": 0,
+         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
          *       "total_layers": 18,
          *       "train_size": 54000
          *     }
@@ -1434,6 +1436,17 @@ export interface components {
         CurveOut: {
             /** Job Id */
             job_id: string;
+            /**
+             * Teacher
+             * @description Whose curve it is.
+             */
+            teacher?: string | null;
+            /**
+             * Position
+             * @description Its place among the job's teachers, from 0.
+             * @default 0
+             */
+            position: number;
             /**
              * Complete
              * @description Whether every layer is scored.
@@ -1787,6 +1800,12 @@ export interface components {
              */
             teacher_classes: "auto" | "same" | "other";
             /**
+             * Teacher Weights
+             * @description Of several teachers: how much each counts, in their order, as shares of the sum. `auto`: equally.
+             * @default auto
+             */
+            teacher_weights: number[] | "auto";
+            /**
              * Quality Samples
              * @description N: class-stratified samples for the Q curve.
              * @default 5000
@@ -2026,9 +2045,18 @@ export interface components {
             student: components["schemas"]["Architecture"];
             /**
              * Teacher
+             * @description The first, where there are several.
              * @example tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
              */
             teacher: string | null;
+            /**
+             * Teachers
+             * @description All of them, in their order.
+             * @example [
+             *       "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+             *     ]
+             */
+            teachers?: string[];
             /**
              * Dataset
              * @example dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
@@ -2041,7 +2069,7 @@ export interface components {
             warnings: components["schemas"]["JobWarning"][];
             /**
              * Input Bytes
-             * @description Bytes of teacher and dataset that a worker fetches.
+             * @description Bytes of teachers and dataset that a worker fetches.
              * @example 87000000
              */
             input_bytes: number;
@@ -2265,9 +2293,9 @@ export interface components {
         JobCreate: {
             /**
              * Teacher
-             * @description Id of a ready teacher; null for recipes that need none (`cross_entropy`).
+             * @description Id of a ready teacher, or of several that teach together: each by its own layers, and by the weighted mean of their logits; null for recipes that need none (`cross_entropy`).
              */
-            teacher?: string | null;
+            teacher?: string | string[] | null;
             /**
              * Dataset
              * @description Id of a ready dataset, or {"named": ...}.
@@ -2345,7 +2373,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /** Teacher */
-            teacher?: string | null;
+            teacher?: string | string[] | null;
             /** Dataset */
             dataset?: string | components["schemas"]["NamedReference"] | null;
             /** Compare With */
@@ -2412,6 +2440,7 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_classes": "auto",
          *         "teacher_layers": null,
+         *         "teacher_weights": "auto",
          *         "test_limit": null,
          *         "text_features": "auto",
          *         "train_limit": null,
@@ -2451,6 +2480,7 @@ export interface components {
          *       "resolved": null,
          *       "result": null,
          *       "selection": null,
+         *       "selections": [],
          *       "started_at": "2026-01-31T12:00:01Z",
          *       "status": "running",
          *       "stop_reason": null,
@@ -2463,6 +2493,9 @@ export interface components {
          *       "student_weights": null,
          *       "task": "classify_images",
          *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "teachers": [
+         *         "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       ],
          *       "warnings": []
          *     }
          */
@@ -2505,8 +2538,16 @@ export interface components {
             student_weights: {
                 [key: string]: unknown;
             } | null;
-            /** Teacher */
+            /**
+             * Teacher
+             * @description The first, where there are several.
+             */
             teacher: string | null;
+            /**
+             * Teachers
+             * @description All of them, in their order.
+             */
+            teachers?: string[];
             /** Dataset */
             dataset: string;
             /**
@@ -2541,11 +2582,18 @@ export interface components {
             } | null;
             /**
              * Selection
-             * @description {rule, chosen, teacher_layers, student_layers, reason}.
+             * @description {rule, chosen, teacher_layers, student_layers, reason}; of the first of several teachers.
              */
             selection: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Selections
+             * @description The same of every teacher, in their order, once they are chosen.
+             */
+            selections?: {
+                [key: string]: unknown;
+            }[];
             /**
              * Result
              * @description The report's summary.
@@ -3198,6 +3246,13 @@ export interface components {
              */
             needs_labels: boolean;
             /**
+             * Several Teachers
+             * @description Whether it learns from several teachers together.
+             * @default false
+             * @example true
+             */
+            several_teachers: boolean;
+            /**
              * Features Alone
              * @description Values of its parameters, any one of which makes it learn without the teacher's logits; empty: there is none, or it never reads them.
              * @example {
@@ -3479,6 +3534,12 @@ export interface components {
              * @example accuracy
              */
             per_class: string;
+            /**
+             * Several Teachers
+             * @description Whether a job may name several teachers.
+             * @default false
+             */
+            several_teachers: boolean;
             /**
              * Unlabelled
              * @description Whether samples of its datasets may lack a label.
@@ -8475,6 +8536,8 @@ export interface operations {
             query?: {
                 /** @description Instead of Accept. */
                 format?: ("json" | "csv" | "svg" | "png") | null;
+                /** @description Which of several teachers, counted from 0. */
+                teacher?: number;
             };
             header?: {
                 /** @description Media types that the client takes, RFC 9110. */
