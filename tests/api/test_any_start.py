@@ -132,7 +132,7 @@ def test_two_teachers_from_the_request_to_the_report(client: httpx.Client) -> No
     assert [curve["chosen"] for curve in curves] == [each["chosen"] for each in job["selections"]]
     assert len({curve["digest"] for curve in curves}) == 2
     problem(client.get(f"/jobs/{job['id']}/q-curve?teacher=2"), 404, "no_q_curve")
-    answer = client.get(f"/jobs/{job['id']}/events?limit=500", headers={"Accept": "application/json"})
+    answer = client.get(f"/jobs/{job['id']}/events", headers={"Accept": "application/json"})
     events = answer.raise_for_status().json()["items"]
     assert [e["data"]["teacher"] for e in events if e["kind"] == "layers"] == [0, 1]
     report = client.get(f"/jobs/{job['id']}/report?format=json", follow_redirects=True).json()

@@ -7,6 +7,8 @@ export interface Draft {
   name: string;
   labels: string;
   teacher: string;
+  /** Ids of teachers that teach together with that one. */
+  further: string[];
   /** A dataset's id, or `named:` and a catalogue name. */
   dataset: string;
   student: string;
@@ -28,6 +30,7 @@ export const EMPTY: Draft = {
   name: "",
   labels: "",
   teacher: "",
+  further: [],
   dataset: "",
   student: "",
   options: "",
@@ -70,7 +73,7 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (Object.keys(selection).length > 0) config.selection_parameters = selection;
   const options = pairs(draft.options);
   const body: Record<string, unknown> = {
-    ...(takesTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
+    ...(takesTeacher && draft.teacher ? { teacher: draft.further.length > 0 ? [draft.teacher, ...draft.further] : draft.teacher } : {}),
     dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
     student: studentOf(draft, options),
     config,
@@ -173,6 +176,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     name: job.name ? `${job.name} (copy)` : "",
     labels: formatLabels(job.labels),
     teacher: job.teacher ?? "",
+    further: (job.teachers ?? []).slice(1),
     dataset: job.dataset,
     student: job.student.name,
     options: pairsText(job.student.options ?? {}),

@@ -68,6 +68,7 @@ describe("the new-job form", () => {
       config: { recipe: "feature_only", epochs: 5 },
       labels: { team: "vision", try: "3" },
     });
+    expect(build({ ...draft, further: ["tch_b"] }, schemas, true).body.teacher).toEqual([draft.teacher, "tch_b"]);
     expect(build(draft, schemas, false).body).not.toHaveProperty("teacher");
   });
 
