@@ -12,6 +12,7 @@ from typing import Literal
 
 from distill.errors import UnknownName
 from distill.models import segformer, small
+from distill.vision_folder import FAMILIES
 
 Library = Literal["timm", "torchvision", "retort", "transformers"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort", "transformers")
@@ -62,7 +63,7 @@ def _listed(library: Library) -> frozenset[str]:
         return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters()
     if library == "retort":
         return frozenset({*small.FAMILY, FPN})
-    return frozenset({segformer.NAME} if segformer.available() else ())
+    return frozenset({segformer.NAME, *FAMILIES} if segformer.available() else ())
 
 
 @cache

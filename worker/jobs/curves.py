@@ -22,7 +22,8 @@ class CurveCollector:
         if event.kind == "layers":
             self._frame, self._layers = event.data, {}
         elif event.kind == "layer_quality" and self._frame:
-            self._layers[int(event.data["index"])] = event.data
+            point = {name: value for name, value in event.data.items() if name != "teacher"}
+            self._layers[int(event.data["index"])] = point
             return len(self._layers) == self._frame.get("total_layers") and not self._frame.get("reused")
         return False
 

@@ -1,6 +1,7 @@
 """One class a picture."""
 
 from distill.tasks.spec import Metric, TaskSpec
+from distill.vision_folder import FAMILIES
 
 SPEC = TaskSpec(
     name="classify_images",
@@ -18,7 +19,7 @@ SPEC = TaskSpec(
         Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
-    architectures=("timm:", "torchvision:", "retort:"),
+    architectures=("timm:", "torchvision:", "retort:", *(f"transformers:{family}" for family in FAMILIES)),
     per_class="accuracy",
     settings=frozenset(
         {
