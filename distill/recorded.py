@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from distill.errors import InvalidTeacher
+from distill.types import Architecture
 
 _INTERPOLATIONS = frozenset({"nearest", "bilinear", "bicubic"})
 _ORDERS = ("RGB", "BGR")
@@ -69,6 +70,14 @@ def _sound(how: dict[str, Any]) -> bool:
     rising = between is None or 0 <= between[0] < between[1] <= _LARGEST_VALUE
     known = how["interpolation"] in _INTERPOLATIONS and how["channel_order"] in _ORDERS
     return numbers and sides and rising and known and 0 < how["crop"] <= 1
+
+
+def recorded_architecture(metadata: Mapping[str, str]) -> Architecture | None:
+    """The network that the file says it is; None for a header without, or with somebody else's."""
+    try:
+        return Architecture.model_validate_json(metadata["architecture"])
+    except (KeyError, ValueError):
+        return None
 
 
 def recorded_recipe(metadata: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill.errors import InvalidTeacher
+from distill.model_config import check_keys
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 FAMILIES = ("vit", "swin", "convnext", "resnet", "dinov2")
@@ -50,6 +51,7 @@ def header_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dic
     that are not what they must be."""
     if not is_known(config):
         return {}
+    check_keys(config, _REMEDY)
     try:
         return _header(config, preprocessor)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
