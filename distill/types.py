@@ -349,6 +349,9 @@ class StartInput(Model):
     weights: str = Field(description="Path of a safetensors file.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
+    map: dict[str, str] | None = Field(
+        None, description="Prefix of the student's names -> of the file's: what goes where. None: as the family tells."
+    )
 
 
 class RunSpec(Model):

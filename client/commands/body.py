@@ -52,16 +52,18 @@ def with_dataset(body: dict[str, Any], dataset: str | None) -> dict[str, Any]:
     return body | {"dataset": dataset if dataset.startswith("dst_") else {"named": dataset}}
 
 
-def with_weights(body: dict[str, Any], start: str | None) -> dict[str, Any]:
-    """The body with a student that starts from a teacher or from a job's student, by its id. Raises
-    `click.UsageError` for a body without a student."""
+def with_weights(body: dict[str, Any], start: str | None, named: dict[str, str]) -> dict[str, Any]:
+    """The body with a student that starts from a teacher or from a job's student, by its id; `named`: the map of
+    names. Raises `click.UsageError` for a body without a student, and for a map without weights."""
     if start is None:
+        if named:
+            raise click.UsageError("--map says what of the weights goes where: name them with --weights.")
         return body
     if not body.get("student"):
         raise click.UsageError("--weights is for a student: name one with --student, or in --file.")
     student = body["student"] if isinstance(body["student"], dict) else {"name": body["student"]}
     weights = {"artifact": {"job_id": start}} if start.startswith("job_") else {"teacher": start}
-    return body | {"student": student | {"weights": weights}}
+    return body | {"student": student | {"weights": weights | ({"map": named} if named else {})}}
 
 
 def with_config(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:

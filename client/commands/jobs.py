@@ -40,6 +40,7 @@ def jobs() -> None:
 @click.option("--student", "-s", help="Architecture, e.g. retort:resnet8.")
 @click.option("--option", "-o", "options", multiple=True, callback=typed_pairs, help="Student's argument, name=value.")
 @click.option("--weights", help="Id of a teacher, or of a finished job, that the student starts from.")
+@click.option("--map", "named", multiple=True, callback=pairs, help="Of --weights: the student's prefix=theirs.")
 @click.option("--recipe", "-r", help="Recipe; feature_only unless given.")
 @click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any field of config, name=value (JSON).")
 @click.option("--name", help="Your name for it.")
@@ -60,6 +61,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     dataset: str | None,
     options: dict[str, Any],
     weights: str | None,
+    named: dict[str, str],
     recipe: str | None,
     config: dict[str, Any],
     dry_run: bool,
@@ -70,7 +72,7 @@ def submit(  # noqa: PLR0913 - click: one each option
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
     body = bodies.with_dataset(bodies.with_teachers(body, teachers), dataset)
-    body = bodies.with_weights(bodies.with_student(body, student, options), weights)
+    body = bodies.with_weights(bodies.with_student(body, student, options), weights, named)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)

@@ -34,22 +34,25 @@ def families() -> tuple[str, ...]:
 def vision(family: str, num_classes: int, in_channels: int, options: Mapping[str, Any]) -> nn.Module:
     """(n, in_channels, h, w) -> logits (n, num_classes); with `num_classes` 0 what the classifier would see, (n,
     width)."""
-    called = _CLASSES[family]
-    configuration = getattr(import_module(f"transformers.models.{family}"), f"{called}Config")
-    config = configuration(num_labels=num_classes, num_channels=in_channels, **_in_full(family, options))
-    network: nn.Module = _answering(family)(config)
+    configuration = getattr(import_module(f"transformers.models.{family}"), f"{_CLASSES[family]}Config")
+    network: nn.Module = _answering(family)(configuration(**configured(family, num_classes, in_channels, options)))
     return network
 
 
-def _in_full(family: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """With what the others say: a ConvNeXt's stages are as many as its depths."""
+def named(family: str) -> tuple[str, str]:
+    """What transformers calls the family's configuration and its classifier."""
+    return f"{_CLASSES[family]}Config", f"{_CLASSES[family]}ForImageClassification"
+
+
+def configured(family: str, num_classes: int, in_channels: int, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration's arguments. A ConvNeXt's stages are as many as its depths."""
     stages = {"num_stages": len(options["depths"])} if family == "convnext" and "depths" in options else {}
-    return {**options, **stages}
+    return {"num_labels": num_classes, "num_channels": in_channels, **options, **stages}
 
 
 def _answering(family: str) -> type[nn.Module]:
     """The family's classifier with the logits themselves as its answer."""
-    base: Any = getattr(import_module(f"transformers.models.{family}"), f"{_CLASSES[family]}ForImageClassification")
+    base: Any = getattr(import_module(f"transformers.models.{family}"), named(family)[1])
 
     def forward(self: Any, pixel_values: Tensor) -> Tensor:
         logits: Tensor = base.forward(self, pixel_values).logits

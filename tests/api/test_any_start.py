@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +15,7 @@ import torch
 from safetensors.torch import save
 
 from distill.models import build
+from distill.student import load_student
 from distill.types import Architecture
 from tests.api.checks import pointers, problem
 from tests.embedded.service import Service, wait_for
@@ -41,17 +46,36 @@ def registered(client: httpx.Client, architecture: dict[str, Any], classes: int,
     torch.manual_seed(0)
     network = build(Architecture.model_validate(architecture), classes, channels)
     data = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
-    form = {"architecture": architecture["name"], "options": _json(architecture["options"])}
+    form = {"architecture": architecture["name"], "options": json.dumps(architecture["options"])}
     answer = client.post("/teachers", data=form, files={"file": ("weights.safetensors", data)})
     assert answer.status_code == 201, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
-def _json(value: Any) -> str:
-    import json
+def folder(family: str, options: dict[str, Any], classes: int) -> bytes:
+    """A Hugging Face folder in a zip: weights as transformers names them, of a model with or without a classifier."""
+    torch.manual_seed(0)
+    network = build(Architecture(name=f"transformers:{family}", options=options), classes, 3, 16)
+    prefix = "" if classes else f"{network.base_model_prefix}."
+    state = {name.removeprefix(prefix): tensor.contiguous() for name, tensor in network.state_dict().items()}
+    names = {str(number): f"{number}" for number in range(classes)}
+    config = {"model_type": family, "num_channels": 3, "id2label": names} | options
+    seen = {"size": {"height": 16, "width": 16}, "image_mean": [0.3] * 3, "image_std": [0.2] * 3, "resample": 2}
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("model/model.safetensors", save(state))
+        archive.writestr("model/config.json", json.dumps(config))
+        archive.writestr("model/preprocessor_config.json", json.dumps(seen))
+    return made.getvalue()
 
-    return json.dumps(value)
+
+def registered_folder(client: httpx.Client, family: str, options: dict[str, Any], classes: int) -> dict[str, Any]:
+    files = {"file": ("model.zip", folder(family, options, classes))}
+    answer = client.post("/teachers", data={"architecture": f"transformers:{family}", "name": family}, files=files)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def finish(client: httpx.Client, body: dict[str, Any]) -> dict[str, Any]:
@@ -163,3 +187,48 @@ def test_teachers_that_cannot_teach_together_are_refused_before_a_job_is_queued(
     found = {each["name"]: each for each in client.get("/catalogue/recipes").json()["items"]}
     assert found["feature_only"]["several_teachers"] is True
     assert found["simkd"]["several_teachers"] is False
+
+
+def test_hugging_face_folders_teach_and_start_a_student_of_their_family(client: httpx.Client, tmp_path: Path) -> None:
+    """A ViT with its classifier and a DINOv2 without one teach a ViT that starts from every second block of the first;
+    what comes out is loaded by transformers' own class."""
+    vit = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+    small = {"image_size": 16, "patch_size": 8}
+    first = registered_folder(client, "vit", vit | small, 10)
+    dino = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    second = registered_folder(client, "dinov2", dino | small, 0)
+    assert (first["report"]["num_classes"], second["report"]["num_classes"]) == (10, 0)
+    assert first["report"]["preprocessing"]["origin"] == "header"
+    assert first["report"]["preprocessing"]["mean"] == [0.3] * 3
+    student = {"name": "transformers:vit", "options": vit | small | {"num_hidden_layers": 2}}
+    body = {"student": student | {"weights": {"teacher": first["id"]}}, "config": CONFIG | {"layers": 1}}
+    job = finish(client, body | {"teacher": [first["id"], second["id"]]})
+    report = client.get(f"/jobs/{job['id']}/report?format=json", follow_redirects=True).json()
+    assert report["start"]["made"]["count"] == 0
+    assert report["start"]["left"]["count"] > 0
+    assert [each["label"] for each in report["teachers"]] == ["vit", "dinov2"]
+    path = tmp_path / "student.safetensors"
+    path.write_bytes(client.get(f"/jobs/{job['id']}/student", follow_redirects=True).content)
+    assert load_student(path).classes == tuple(map(str, range(10)))
+    card = client.get(f"/jobs/{job['id']}/artifacts/README.md", follow_redirects=True).text
+    assert "ViTForImageClassification(ViTConfig(" in card
+
+
+def test_a_map_says_what_of_another_architecture_goes_where(client: httpx.Client) -> None:
+    teacher = registered(client, {"name": "timm:resnet18", "options": {"layers": [2, 1, 1, 1], "channels": [4, 8, 8, 8]}}, 3, 1)
+    start = {"checkpoint": teacher["id"]}
+    body: dict[str, Any] = {"dataset": {"named": "digits"}, "config": CONFIG | {"recipe": "cross_entropy"}}
+    told = client.post("/jobs?dry_run=true", json=body | {"student": STUDENT | {"weights": start}})
+    assert pointers(problem(told, 422)) == {"/student/weights"}
+    named = {"stages.0.0.conv1": "layer1.1.conv1", "stages.0.0.norm1": "layer1.1.bn1"}
+    job = finish(client, body | {"student": STUDENT | {"weights": start | {"map": named}}})
+    assert job["student_weights"] == {"teacher": teacher["id"], "map": named}
+    report = client.get(f"/jobs/{job['id']}/report?format=json", follow_redirects=True).json()
+    assert report["start"]["taken"]["count"] == 6
+    assert set(report["start"]["taken"]["names"]) >= {"stages.0.0.conv1.weight", "stages.0.0.norm1.running_mean"}
+    wrong = STUDENT | {"weights": start | {"map": {"stages.0.0.conv1": "nowhere"}}}
+    answer = client.post("/jobs", json=body | {"student": wrong})
+    failed = wait_for(client, answer.json()["id"], 240, status="failed")
+    assert failed["error"]["fault"] == "user"
+    assert "nowhere" in failed["error"]["message"]
+    assert client.post("/jobs", json=body | {"student": STUDENT | {"weights": start | {"map": {}}}}).status_code == 422

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,14 @@ CURVE_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The weights that the student starts from. `label`: what they are, for people."""
+    """The weights that the student starts from. `label`: what they are, for people; `named`: the map of names."""
 
     label: str
     architecture: dict[str, Any]
     object_key: str
     sha256: str
     preprocessing: TeacherPreprocessing | None = None
+    named: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,10 @@ def _teacher(row: Teacher, label: str, position: int, fetcher: Fetcher) -> Teach
 def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
     if reference is None:
         return None
+    return replace(_weights(session, reference), named=reference.get("map"))
+
+
+def _weights(session: Session, reference: dict[str, Any]) -> Started:
     if "teacher" in reference:
         return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
     job_id = reference["artifact"]["job_id"]
@@ -199,6 +204,7 @@ def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
         weights=str(fetcher.get(found.object_key, found.sha256, "start.safetensors")),
         preprocessing=found.preprocessing,
         digest=found.sha256,
+        map=found.named,
     )
 
 

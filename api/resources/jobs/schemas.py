@@ -34,21 +34,36 @@ class NamedReference(RequestModel):
     named: NamedSet
 
 
+TensorPrefix = Annotated[str, Field(max_length=300)]
+TensorMap = Annotated[
+    dict[TensorPrefix, TensorPrefix] | None,
+    Field(
+        max_length=1000,
+        description="Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a "
+        'whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.',
+        examples=[{"stem": "conv1", "stages.0": "layer1"}],
+    ),
+]
+
+
 class FromTeacher(RequestModel):
     """Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept."""
 
+    map: TensorMap = None
     teacher: str = Field(max_length=60, description="Id of a ready teacher.")
 
 
 class FromCheckpoint(RequestModel):
     """Weights of any registered checkpoint: teachers are what `POST /teachers` registers."""
 
+    map: TensorMap = None
     checkpoint: str = Field(max_length=60, description="Id of a ready teacher.")
 
 
 class FromArtifact(RequestModel):
     """Weights of a finished job's student."""
 
+    map: TensorMap = None
     artifact: ArtifactReference
 
 
@@ -206,7 +221,8 @@ class JobOut(ResponseModel):
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
     student_weights: dict[str, Any] | None = Field(
-        description="What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights."
+        description="What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was "
+        "given; null: no given weights."
     )
     teacher: str | None = Field(description="The first, where there are several.")
     teachers: list[str] = Field(default_factory=list, description="All of them, in their order.")

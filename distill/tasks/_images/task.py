@@ -164,7 +164,7 @@ class ImageTask(Task):
         match = match_classes(source.num_classes, names, self.outputs, self.classes)
         heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
         module = load(source.architecture, given.weights, source.num_classes or None)
-        self.start = start_from(network.module, module, given.label, heads)
+        self.start = start_from(network.module, module, given.label, heads, given.map)
         return {"weights": self.start.told()}
 
     @torch.no_grad()

@@ -15,6 +15,8 @@ export interface Draft {
   options: string;
   /** What the student starts from: `teacher:` or `job:` and an id; empty: random weights, or what its options say. */
   start: string;
+  /** What of the weights goes where, `student.prefix=weights.prefix` each; empty: as the family tells. */
+  map: string;
   compareWith: string;
   /** A labelled dataset that judges features, for one without labels; empty: none. */
   probe: string;
@@ -35,6 +37,7 @@ export const EMPTY: Draft = {
   student: "",
   options: "",
   start: "",
+  map: "",
   compareWith: "",
   probe: "",
   priority: "",
@@ -87,10 +90,20 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   return { body: body as unknown as JobCreate, errors };
 }
 
-function studentOf({ student, start }: Draft, options: object): unknown {
+function studentOf({ student, start, map }: Draft, options: object): unknown {
   if (Object.keys(options).length === 0 && start === "") return student;
-  return { name: student, ...(Object.keys(options).length > 0 ? { options } : {}), ...(start ? { weights: weightsOf(start) } : {}) };
+  const named = prefixes(map);
+  const weights = start ? { ...weightsOf(start), ...(Object.keys(named).length > 0 ? { map: named } : {}) } : undefined;
+  return { name: student, ...(Object.keys(options).length > 0 ? { options } : {}), ...(weights ? { weights } : {}) };
 }
+
+/** "stem=conv1, stages.0=layer1", or one a line -> { stem: "conv1", "stages.0": "layer1" }. */
+export function prefixes(text: string): Record<string, string> {
+  const typed = text.split(/[,\n]/).map((pair) => pair.split("=").map((side) => side.trim()));
+  return Object.fromEntries(typed.filter((sides) => sides.length === 2) as [string, string][]);
+}
+
+const prefixesText = (map: unknown): string => Object.entries((map ?? {}) as Record<string, string>).map((pair) => pair.join("=")).join("\n");
 
 const weightsOf = (start: string): object => (start.startsWith(FINISHED) ? { artifact: { job_id: start.slice(FINISHED.length) } } : { teacher: start.slice(REGISTERED.length) });
 
@@ -181,6 +194,7 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     student: job.student.name,
     options: pairsText(job.student.options ?? {}),
     start: startOf(job.student_weights),
+    map: prefixesText((job.student_weights as { map?: unknown } | null)?.map),
     compareWith: job.compare_with ?? "",
     probe: job.probe ?? "",
     priority: job.priority ? String(job.priority) : "",

@@ -198,6 +198,13 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
             <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
           </div>
           {takesWeights(about) && <StartChoice teachers={teachers} jobs={jobs} chosen={draft.start} error={at("/student/weights")} onChoose={(start) => set({ start })} />}
+          {takesWeights(about) && draft.start && (
+            <label className="field">
+              <span>What goes where</span>
+              <textarea rows={1} value={draft.map} placeholder="stem=conv1, stages.0=layer1" onChange={(event) => set({ map: event.target.value })} />
+              <span className="help">Only for weights of another architecture: the student&rsquo;s names and those of the weights, as far as a dot. Left empty, blocks of one family are taken.</span>
+            </label>
+          )}
           <StudentNote tasks={about} architectures={catalogue.architectures} />
         </Card>
         <form onSubmit={submit} id="new-job">
