@@ -75,7 +75,9 @@ def match_set(
     if len(each) == 1:
         return each[0], each
     unlike = [(known.label, match) for known, match in zip(teachers, each, strict=True) if not match.same]
-    wrong = next((f"{known.label}: {match.wrong}" for known, match in zip(teachers, each, strict=True) if match.wrong), "")
+    wrong = next(
+        (f"{known.label}: {match.wrong}" for known, match in zip(teachers, each, strict=True) if match.wrong), ""
+    )
     if unlike:
         reasons = "; ".join(f"{label}: {match.reason}" for label, match in unlike)
         renamed = all(match.renamed for _, match in unlike)
@@ -83,8 +85,12 @@ def match_set(
     clash = _clash(teachers, said)
     if clash is not None:
         first, second = clash
-        return ClassMatch(False, f"{first} and {second} name different classes by the same logits", "", True, clash), each
-    return ClassMatch(True, "; ".join(f"{known.label}: {m.reason}" for known, m in zip(teachers, each, strict=True))), each
+        return ClassMatch(
+            False, f"{first} and {second} name different classes by the same logits", "", True, clash
+        ), each
+    return ClassMatch(
+        True, "; ".join(f"{known.label}: {m.reason}" for known, m in zip(teachers, each, strict=True))
+    ), each
 
 
 def _clash(teachers: Sequence[Known], said: Said) -> tuple[str, str] | None:

@@ -89,7 +89,9 @@ def _seeing(given: Mapping[str, Any], channels: int) -> dict[str, Any] | None:
         return None
     crop = min(size) / resized if given.get("do_center_crop") else _share(given, resized)
     normal = given.get("do_normalize", True)
-    mean, std = (_values(given.get(name), channels) if normal else [plain] * channels for name, plain in _NORMAL.items())
+    mean, std = (
+        _values(given.get(name), channels) if normal else [plain] * channels for name, plain in _NORMAL.items()
+    )
     return {
         "mean": mean, "std": std, "size": list(size), "channels": channels, "crop": min(1.0, crop),
         "interpolation": _RESAMPLING.get(given.get("resample", 2), "bilinear"),

@@ -37,10 +37,11 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """A finished run. `preprocessing`: the modality's own; `curves`: the teachers' Q curves, in their order; `delivery`: how the task hands its student over; `metrics`:
-    the `data` of the metrics events, in order; `tokens`: a language model's tokenizer; `native`: (height, width) of
-    test images that were resized as whole tensors; `name`: of the files; `companions`: the networks delivered beside
-    the student; `teacher`: the run's, as a network with `architecture` and `preprocessing`."""
+    """A finished run. `preprocessing`: the modality's own; `curves`: the teachers' Q curves, in their order;
+    `delivery`: how the task hands its student over; `metrics`: the `data` of the metrics events, in order; `tokens`: a
+    language model's tokenizer; `native`: (height, width) of test images that were resized as whole tensors; `name`: of
+    the files; `companions`: the networks delivered beside the student; `teacher`: the run's, as a network with
+    `architecture` and `preprocessing`."""
 
     student: nn.Module
     architecture: Architecture

@@ -37,8 +37,8 @@ Size = int | tuple[int, int] | None
 
 def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes), or what
-    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a network of timm, or a
-    classifier of transformers, has no last layer and gives (n, width); other libraries have no such form.
+    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a network of timm,
+    or a classifier of transformers, has no last layer and gives (n, width); other libraries have no such form.
 
     `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
     `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3, FCN,

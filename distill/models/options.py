@@ -160,8 +160,9 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
         "downsample_in_bottleneck": _FLAG,
     }
 )
+_PYRAMID: Mapping[str, Kind] = {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE}
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
-    {f"retort:{FPN}": {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE}}
+    {f"retort:{FPN}": _PYRAMID}
     | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}
 )
 """The same for networks that have options of their own, by their full names."""

@@ -46,7 +46,11 @@ class Start:
 
 @torch.no_grad()
 def start_from(
-    network: nn.Module, source: nn.Module, label: str, heads: Collection[str] = (), named: Mapping[str, str] | None = None
+    network: nn.Module,
+    source: nn.Module,
+    label: str,
+    heads: Collection[str] = (),
+    named: Mapping[str, str] | None = None,
 ) -> Start:
     """Copy into `network` what `source`, a network of the same class, has of it; `label` names the source for people.
 

@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 
 import distill.torchvision_shim  # noqa: F401 - before torchvision, which transformers imports
-from distill.models.segformer import available, renaming
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.models.segformer import available, renaming
 from distill.vision_folder import FAMILIES
 
 SIZED = frozenset({"vit", "swin", "dinov2"})

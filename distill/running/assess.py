@@ -141,7 +141,10 @@ def _digests(session: Session) -> dict[str, str]:
         "start": session.spec.start.digest if session.spec.start else "",
     }
     for number, each in enumerate(session.teachings, 1) if len(session.teachings) > 1 else ():
-        found |= {f"teacher_{number}": each.network.digest, f"q_curve_{number}": each.curve.digest if each.curve else ""}
+        found |= {
+            f"teacher_{number}": each.network.digest,
+            f"q_curve_{number}": each.curve.digest if each.curve else "",
+        }
     return found
 
 
@@ -162,9 +165,7 @@ def _other_classes(teacher: Report, of: int) -> list[str]:
     if "other_classes" not in teacher:
         return []
     who = "The teacher" if of == 1 else f"{teacher['label'][:1].upper()}{teacher['label'][1:]}"
-    first = (
-        f"{who} does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
-    )
+    first = f"{who} does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
     probe = teacher.get("probe")
     if probe is None:
         return [first]

@@ -67,7 +67,9 @@ def _text(session: Session, student: Report, teachers: list[Report]) -> str:
             f"dataset). {held}."
         )
     named = [("of the student's features reach", student)]
-    named += [(f"of the features of {each['label']}" if len(teachers) > 1 else "of the teacher's", each) for each in teachers]
+    named += [
+        (f"of the features of {each['label']}" if len(teachers) > 1 else "of the teacher's", each) for each in teachers
+    ]
     said = [f"the 20 nearest neighbours {name} {in_per_cent(each['knn'])}" + _linear(each) for name, each in named]
     return f"The pictures have no labels. On the probe set {probe['name']} {'; '.join(said)}. {held}."
 
@@ -85,8 +87,9 @@ def _notes(session: Session, student: Report, own: Layer) -> list[str]:
     if probe is not None:
         deepest = [f"at {deepest_of(each).name} of {each.label or 'the teacher'}" for each in session.teachings]
         notes.append(
-            f"k-NN and linear probe read the feature at {own.name} of the student and {' and '.join(deepest)}, averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} "
-            f"pictures, tested on {probe['test']:,}. No training step saw it."
+            f"k-NN and linear probe read the feature at {own.name} of the student and {' and '.join(deepest)}, "
+            f"averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} pictures, "
+            f"tested on {probe['test']:,}. No training step saw it."
         )
         if "linear_probe" not in student:
             notes.append(f"There is no linear probe: {student['probe']['reason']}.")

@@ -25,9 +25,9 @@ from distill.types import DistillConfig, QCurve, RunSpec
 @dataclass
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
-    by the phases: `teachings` (one a teacher, with its curve and pairs), `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order), `warnings` (likewise), `report`, `companions` (networks that the recipe delivers beside the
-    student, by name) and `notes` of the evaluation."""
+    by the phases: `teachings` (one a teacher, with its curve and pairs), `recipe`, `outcome`, `resolved` (configuration
+    and reasons), `metrics` (the data of its events, in order), `warnings` (likewise), `report`, `companions` (networks
+    that the recipe delivers beside the student, by name) and `notes` of the evaluation."""
 
     spec: RunSpec
     folder: Path

@@ -74,11 +74,11 @@ def check_label_settings(config: DistillConfig, unlabelled: int, labelled: bool)
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
     does not offer; `UnknownName`."""
-    teachers = [("teacher", each) for each in run.teachers]
-    given = [("student", run.student), *teachers, ("comparison", run.comparison), ("start", run.start)]
-    for noun, one in given:
-        named = one if isinstance(one, Architecture) or one is None else one.architecture
-        if named is None or spec.name in (answered := _answered(named.name)):
+    beside = (("comparison", run.comparison), ("start", run.start))
+    given = [("student", run.student), *(("teacher", each.architecture) for each in run.teachers)]
+    given += [(noun, one.architecture) for noun, one in beside if one is not None]
+    for noun, named in given:
+        if spec.name in (answered := _answered(named.name)):
             continue
         titles = " and ".join(specification(name).title for name in answered) or "no task"
         raise InvalidConfig(

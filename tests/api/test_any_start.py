@@ -141,7 +141,9 @@ def test_two_teachers_from_the_request_to_the_report(client: httpx.Client) -> No
     first, second = registered(client, DEEP, 10, 1), registered(client, BACKBONE, 0, 3)
     ids = [first["id"], second["id"]]
     body: dict[str, Any] = {"teacher": ids, "dataset": {"named": "digits"}, "student": STUDENT}
-    told = problem(client.post("/jobs?dry_run=true", json=body | {"config": {"recipe": "logit"}}), 422, "classes_differ")
+    told = problem(
+        client.post("/jobs?dry_run=true", json=body | {"config": {"recipe": "logit"}}), 422, "classes_differ"
+    )
     assert second["id"] in told["errors"][0]["message"]
     alone = client.post("/jobs?dry_run=true", json=body | {"teacher": ids[0], "config": CONFIG}).json()
     dry = client.post("/jobs?dry_run=true", json=body | {"config": CONFIG}).raise_for_status().json()
@@ -164,7 +166,9 @@ def test_two_teachers_from_the_request_to_the_report(client: httpx.Client) -> No
     assert all(each["label"].endswith(f"({row})") for each, row in zip(report["teachers"], ids, strict=True))
     answer = client.delete(f"/teachers/{second['id']}")
     assert problem(answer, 409, "in_use")["details"]["jobs"] == [job["id"]]
-    again = client.post(job["links"]["extend"], json={"epochs": 1, "config": {"max_steps": 2}}).raise_for_status().json()
+    again = (
+        client.post(job["links"]["extend"], json={"epochs": 1, "config": {"max_steps": 2}}).raise_for_status().json()
+    )
     assert again["teachers"] == ids
     longer = wait_for(client, again["id"], 240, status="succeeded")
     assert [client.get(f"/jobs/{longer['id']}/q-curve?teacher={n}").json()["reused"] for n in (0, 1)] == [True, True]
@@ -215,7 +219,9 @@ def test_hugging_face_folders_teach_and_start_a_student_of_their_family(client: 
 
 
 def test_a_map_says_what_of_another_architecture_goes_where(client: httpx.Client) -> None:
-    teacher = registered(client, {"name": "timm:resnet18", "options": {"layers": [2, 1, 1, 1], "channels": [4, 8, 8, 8]}}, 3, 1)
+    teacher = registered(
+        client, {"name": "timm:resnet18", "options": {"layers": [2, 1, 1, 1], "channels": [4, 8, 8, 8]}}, 3, 1
+    )
     start = {"checkpoint": teacher["id"]}
     body: dict[str, Any] = {"dataset": {"named": "digits"}, "config": CONFIG | {"recipe": "cross_entropy"}}
     told = client.post("/jobs?dry_run=true", json=body | {"student": STUDENT | {"weights": start}})

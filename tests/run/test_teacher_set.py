@@ -112,7 +112,7 @@ def test_every_recipe_that_takes_several_learns_from_two(
 
 @pytest.mark.parametrize("name", [name for name in recipes.names() if name not in TAKING])
 def test_the_others_say_so(name: str) -> None:
-    found = [each for each in unfit(task_spec("classify_images"), config(recipe=name), ["a", "b"])]
+    found = list(unfit(task_spec("classify_images"), config(recipe=name), ["a", "b"]))
     assert [each.field for each in found] == ["recipe"]
     assert "feature_only" in found[0].remedy
 

@@ -36,8 +36,8 @@ async def get_job_q_curve(
     format: Annotated[Literal["json", "csv", "svg", "png"] | None, Query(description="Instead of Accept.")] = None,
     teacher: Annotated[int, Query(ge=0, le=63, description="Which of several teachers, counted from 0.")] = 0,
 ) -> CurveOut | Response:
-    """How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by layer while the job is `scoring`; JSON,
-    CSV, or a picture of S, I, E and Q with the chosen layers."""
+    """How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by
+    layer while the job is `scoring`; JSON, CSV, or a picture of S, I, E and Q with the chosen layers."""
     media = MEDIA[format] if format else best(accept, list(MEDIA.values()))
 
     def load() -> service.Scored:

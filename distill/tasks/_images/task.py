@@ -29,6 +29,7 @@ from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks.base import Split, Task
 from distill.tasks.image_view import NOTHING, recorded, teacher_view
 from distill.tasks.network import Network
+from distill.tasks.opened_teacher import OpenedTeacher, told_preprocessing
 from distill.tasks.opening import (
     check_classes,
     check_networks,
@@ -39,7 +40,6 @@ from distill.tasks.opening import (
     splits_of,
     told_classes,
 )
-from distill.tasks.opened_teacher import OpenedTeacher, told_preprocessing
 from distill.tasks.teacher_set import joined, weights_of
 from distill.teacher_classes import Known, match_classes, match_set
 from distill.told import assumed, told_view
@@ -102,8 +102,9 @@ class ImageTask(Task):
         if self.comparison is not None:
             networks.append(("the comparison", self.comparison))
         return [
-            f"{name[:1].upper()}{name[1:]} was trained on images whose pixel_range was {_words(network.preprocessing.pixel_range)}; this "
-            f"dataset's is {_words(own)}. If both hold 16-bit images, {name} sees other brightnesses than it knows."
+            f"{name[:1].upper()}{name[1:]} was trained on images whose pixel_range was "
+            f"{_words(network.preprocessing.pixel_range)}; this dataset's is {_words(own)}. If both hold 16-bit images, "
+            f"{name} sees other brightnesses than it knows."
             for name, network in networks
             if network.recipe and network.preprocessing.pixel_range != own
         ]

@@ -87,9 +87,7 @@ class TextTask(RowTask):
         self.run = _in_its_precision(run, module)
         tokens = Tokens.load(folder, module.config)
         how, self.reasons = self._preprocessing(config, module, tokens)
-        teacher = Network(
-            module, _named(run, module), how, digest=given.digest, bytes=folder.bytes, tokens=tokens
-        )
+        teacher = Network(module, _named(run, module), how, digest=given.digest, bytes=folder.bytes, tokens=tokens)
         self.teacher = self._checked(teacher, headed, class_names(folder) if self.kind == "classify" else ())
         self._source = teacher
         self.comparison = self._comparison(how, tokens, scratch)

@@ -440,8 +440,8 @@ export interface paths {
         };
         /**
          * Q curve of a job
-         * @description How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by layer while the job is `scoring`; JSON,
-         *     CSV, or a picture of S, I, E and Q with the chosen layers.
+         * @description How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by
+         *     layer while the job is `scoring`; JSON, CSV, or a picture of S, I, E and Q with the chosen layers.
          */
         get: operations["get_job_q_curve"];
         put?: never;
@@ -2214,6 +2214,17 @@ export interface components {
          * @description Weights of a finished job's student.
          */
         FromArtifact: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             artifact: components["schemas"]["ArtifactReference"];
         };
         /**
@@ -2221,6 +2232,17 @@ export interface components {
          * @description Weights of any registered checkpoint: teachers are what `POST /teachers` registers.
          */
         FromCheckpoint: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             /**
              * Checkpoint
              * @description Id of a ready teacher.
@@ -2232,6 +2254,17 @@ export interface components {
          * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
          */
         FromTeacher: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             /**
              * Teacher
              * @description Id of a ready teacher.
@@ -2533,7 +2566,7 @@ export interface components {
             student: components["schemas"]["Architecture"];
             /**
              * Student Weights
-             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights.
+             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was given; null: no given weights.
              */
             student_weights: {
                 [key: string]: unknown;
