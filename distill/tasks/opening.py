@@ -24,7 +24,7 @@ from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed, optimizers
 from distill.training.data import Order
-from distill.types import Architecture, DistillConfig, RunSpec
+from distill.types import DistillConfig, RunSpec
 from distill.unlabelled import NO_LABEL
 
 

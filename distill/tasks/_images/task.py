@@ -103,8 +103,8 @@ class ImageTask(Task):
             networks.append(("the comparison", self.comparison))
         return [
             f"{name[:1].upper()}{name[1:]} was trained on images whose pixel_range was "
-            f"{_words(network.preprocessing.pixel_range)}; this dataset's is {_words(own)}. If both hold 16-bit images, "
-            f"{name} sees other brightnesses than it knows."
+            f"{_words(network.preprocessing.pixel_range)}; this dataset's is {_words(own)}. If both hold 16-bit "
+            f"images, {name} sees other brightnesses than it knows."
             for name, network in networks
             if network.recipe and network.preprocessing.pixel_range != own
         ]
