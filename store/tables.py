@@ -198,8 +198,7 @@ class JobEvent(Base):
 
 
 class JobTeacher(Base):
-    """A teacher of a job that has several. The first stands in the job's own row, as do its curve and selection;
-    `position` counts the others from 1."""
+    """One of a job's several teachers, from 1: the first stands in the job's row, with its curve and selection."""
 
     __tablename__ = "job_teachers"
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)

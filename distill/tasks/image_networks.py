@@ -9,8 +9,10 @@ from typing import Any
 from distill.anatomy import anatomy
 from distill.errors import InvalidTeacher
 from distill.models import catalogue as networks
-from distill.models import check
+from distill.models import CheckpointReport, check
+from distill.models.build import size_option, skeleton
 from distill.models.measure import measure as measured
+from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
 from distill.recorded import recorded_architecture
 from distill.safetensors_header import read_header
 from distill.tasks import accepting
@@ -33,8 +35,26 @@ def examine(architecture: Architecture, sent: Sent) -> dict[str, Any]:
         if said is not None and said.name != architecture.name:
             error.remedy = f"What was sent says that it is {said.name}: name that architecture. {error.remedy}"
         raise
+    view = teacher_view(report, sent.preprocessing)
+    check_size(report, view)
     found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
-    return found | report.to_dict() | {"preprocessing": teacher_view(report, sent.preprocessing)}
+    return found | report.to_dict() | {"preprocessing": view}
+
+
+def check_size(report: CheckpointReport, view: Mapping[str, Any]) -> None:
+    """Raises `InvalidTeacher` for a network of one size alone that was told, or tells, that it sees another."""
+    if view["origin"] == "default" or size_option(report.architecture) is None:
+        return
+    size = (int(view["size"][0]), int(view["size"][1]))
+    network = skeleton(report.architecture, report.num_classes, report.in_channels).to("meta").eval()
+    try:
+        run_on_meta(network, report.in_channels, size)
+    except NotImplementedError:  # nothing is known without computing; the run will tell
+        return
+    except FORWARD_ERRORS as error:
+        found = unfit_size(report.architecture, size, error)
+        remedy = f"Tell its size at registration (preprocessing.input_size). {found.remedy}"
+        raise InvalidTeacher(found.message, remedy, found.details) from error
 
 
 def completed(architecture: Architecture, metadata: Mapping[str, str]) -> Architecture:

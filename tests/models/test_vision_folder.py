@@ -173,6 +173,15 @@ def test_another_family_says_nothing_and_the_wrong_name_is_told(tmp_path: Path) 
     assert "transformers:vit" in caught.value.remedy
 
 
+def test_a_size_that_the_network_does_not_take_is_refused_at_registration(tmp_path: Path) -> None:
+    published("vit", tmp_path / "folder", head=True)
+    (tmp_path / "folder" / "preprocessor_config.json").write_text(json.dumps(SEEN | {"crop_size": 24}))
+    convert_shards(tmp_path / "folder", tmp_path / "m.safetensors", DEFAULT_LIMITS)
+    with pytest.raises(InvalidTeacher) as caught:
+        examine(Architecture(name="transformers:vit"), Sent(tmp_path / "m.safetensors", tmp_path, tmp_path / "zip"))
+    assert "24 x 24" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("given", "size", "crop"),
     [
