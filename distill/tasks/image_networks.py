@@ -8,8 +8,8 @@ from typing import Any
 
 from distill.anatomy import anatomy
 from distill.errors import InvalidTeacher
-from distill.models import catalogue as networks
 from distill.models import CheckpointReport, check
+from distill.models import catalogue as networks
 from distill.models.build import size_option, skeleton
 from distill.models.measure import measure as measured
 from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
