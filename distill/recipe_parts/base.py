@@ -35,12 +35,12 @@ class Setup:
     teacher_layers: tuple[str, ...] = ()
     student_shapes: tuple[tuple[int, ...], ...] = ()
     teacher_shapes: tuple[tuple[int, ...], ...] = ()
-    teacher_shares: tuple[float, ...] = ()
     student_example: Any = None  # a batch of at least 2 inputs, for recipes that trace their networks
     teacher_example: Any = None
     view: FeatureView = WHOLE
     answer: Answer = field(default_factory=ClassAnswer)
     indices: Sequence[int] = ()
+    teacher_shares: tuple[float, ...] = ()
 
     def only(self, pair: int) -> Setup:
         """With one pair of layers alone, counted from 0, or from -1 backwards."""

@@ -46,8 +46,10 @@ def convert_shards(path: Path, out: Path, limits: ConverterLimits) -> tuple[int,
     """
     try:
         with open_sources(path, limits) as sources:
-            files, index, notes = _sort(sources, limits)
+            files, index, left = _sort(sources, limits)
             metadata = told_by_folder(sources, set(files), limits)
+            unread = [source.name for source in left if not (metadata and is_read(source))]
+            notes = (f"Left out: {', '.join(map(shown, unread))[:300]}.",) if unread else ()
             shards = [_Shard(name, source, _header(name, source, limits)) for name, source in files.items()]
             _check(shards, index, limits)
             return _merge(shards, out, metadata), notes
@@ -55,8 +57,8 @@ def convert_shards(path: Path, out: Path, limits: ConverterLimits) -> tuple[int,
         refuse(f"one of its files is damaged ({type(error).__name__})", SHARDS)
 
 
-def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Source], Source | None, tuple[str, ...]]:
-    """(shards by plain name, index, notes): all of them in one folder of the upload."""
+def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Source], Source | None, list[Source]]:
+    """(shards by plain name, index, other files): shards and index in one folder of the upload."""
     ours = [s for s in sources if not _is_litter(s.name)]
     wanted = [s for s in ours if s.name.endswith((_INDEX, _SHARD))]
     if len({PurePosixPath(source.name).parent for source in wanted}) > 1:
@@ -65,9 +67,7 @@ def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Sou
     indices = [s for s in wanted if s.name.endswith(_INDEX)]
     if not 0 < len(shards) <= limits.shards or len(indices) > 1:
         refuse(f"it holds {len(shards)} safetensors files and {len(indices)} indices", SHARDS)
-    left = [shown(source.name) for source in ours if source not in wanted and not is_read(source)]
-    notes = (f"Left out: {', '.join(left)[:300]}.",) if left else ()
-    return shards, indices[0] if indices else None, notes
+    return shards, indices[0] if indices else None, [source for source in ours if source not in wanted]
 
 
 def _is_litter(name: str) -> bool:
