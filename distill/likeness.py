@@ -19,6 +19,8 @@ EXECUTION = frozenset({
     "quality_memory_bytes", "checkpoint_seconds",
 })  # fmt: skip
 """Settings that say how something is computed: they change a student by rounding at most."""
+EXPORTED = frozenset({"threshold"})
+"""Settings of what the exported student says: they change no weight and no figure."""
 ESSENTIAL = frozenset({"student", "steps"})
 """Where one of these differs nobody beats anybody."""
 _OF_THE_RECIPE = frozenset({"untied"})  # options that a run sets for its recipe, whatever was asked for
@@ -41,8 +43,8 @@ class Differing:
 
 def differences(ours: TrainedRun, theirs: TrainedRun) -> list[Differing]:
     """What the runs differ in: student, steps, first weights, teacher, fitted head, then the resolved
-    configurations' fields, but for `COMPARED` and `EXECUTION`. A setting that one side does not state counts as
-    null."""
+    configurations' fields, but for `COMPARED`, `EXECUTION` and `EXPORTED`. A setting that one side does not state
+    counts as null."""
     pairs: dict[str, tuple[Any, Any]] = {
         "student": (_student(ours.student), _student(theirs.student)),
         "steps": (ours.steps, theirs.steps),
@@ -81,5 +83,5 @@ def _student(given: Architecture) -> dict[str, Any]:
 
 def _settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = [*ours, *(name for name in theirs if name not in ours)]
-    kept = [name for name in names if name not in COMPARED | EXECUTION]
+    kept = [name for name in names if name not in COMPARED | EXECUTION | EXPORTED]
     return {name: (ours.get(name), theirs.get(name)) for name in kept}

@@ -9,7 +9,6 @@ from math import isfinite
 from typing import Any
 
 from distill.errors import InvalidTeacher
-from distill.types import Architecture
 
 _INTERPOLATIONS = frozenset({"nearest", "bilinear", "bicubic"})
 _ORDERS = ("RGB", "BGR")
@@ -72,14 +71,6 @@ def _sound(how: dict[str, Any]) -> bool:
     return numbers and sides and rising and known and 0 < how["crop"] <= 1
 
 
-def recorded_architecture(metadata: Mapping[str, str]) -> Architecture | None:
-    """The network that the file says it is; None for a header without, or with somebody else's."""
-    try:
-        return Architecture.model_validate_json(metadata["architecture"])
-    except (KeyError, ValueError):
-        return None
-
-
 def recorded_recipe(metadata: Mapping[str, str]) -> str:
     """The recipe that the exporter wrote; empty for a header without one, or with one of somebody else's. (It is only
     shown, so nothing is refused for it.)"""
@@ -98,6 +89,15 @@ def recorded_classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
         return ()
     known = isinstance(names, list) and all(isinstance(name, str) for name in names)
     return tuple(names) if known else ()
+
+
+def recorded_task(metadata: Mapping[str, str]) -> str:
+    """The name of the task that the exporter wrote; empty for a header without, or with somebody else's."""
+    try:
+        name = json.loads(metadata.get("task", '""'))
+    except (ValueError, RecursionError):
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def _unreadable() -> InvalidTeacher:

@@ -70,12 +70,12 @@ def backbone_of(options: Mapping[str, Any]) -> str:
 
 def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64), `img_size`
-    (the input's side, for backbones with fixed positions). Raises `InvalidConfig` for a backbone that gives no feature
-    maps."""
+    (the input's side, for backbones with fixed positions), `drop_path_rate` (the backbone's). Raises `InvalidConfig`
+    for a backbone that gives no feature maps."""
     import timm  # here: names.py says why
 
     name = backbone_of(options)
-    sized = {key: options[key] for key in ("img_size",) if key in options}
+    sized = {key: options[key] for key in ("img_size", "drop_path_rate") if key in options}
     try:
         backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **sized)
         strides = backbone.feature_info.reduction()

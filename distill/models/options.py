@@ -160,7 +160,9 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
         "downsample_in_bottleneck": _FLAG,
     }
 )
-_PYRAMID: Mapping[str, Kind] = {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE}
+_PYRAMID: Mapping[str, Kind] = {
+    "backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE,
+}  # fmt: skip
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {f"retort:{FPN}": _PYRAMID}
     | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}

@@ -6,14 +6,15 @@ checked by the specification alone, and are not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distill import recipes
+from distill import class_weights, recipes
+from distill.errors import UnknownName
 from distill.estimate import SampleWork
 from distill.recorded import recorded_classes
-from distill.tasks import part, spec
+from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import Known, match_set, refusal
 from distill.types import Architecture, DistillConfig
@@ -127,15 +128,36 @@ def of(task: str) -> tuple[TaskSpec, Forecast]:
     return spec(task), forecast(task)
 
 
-def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misfit]:
+def skew_cautions(parts: Parts, samples: str) -> Iterator[RunWarning]:
+    """That the classes are skewed, by the inspection's counts, where the job does nothing about it."""
+    counts = (parts.dataset.get("counts") or {}).get("train") or []
+    if parts.config.class_weights != "none" or parts.config.sampling == "balanced":
+        return
+    if parts.class_names and len(counts) == len(parts.class_names):
+        found = class_weights.skew(counts, parts.class_names, samples)
+        yield from [found] if found else []
+
+
+def weight_misfits(parts: Parts) -> Iterator[Misfit]:
+    """Weights of classes that the dataset does not have."""
+    wanted = parts.config.class_weights
+    if isinstance(wanted, str) or not parts.class_names:
+        return
+    try:
+        class_weights.check_names(wanted, parts.class_names)
+    except UnknownName as error:
+        yield Misfit("/config/class_weights", error.message, error.remedy, error.code, error.details)
+
+
+def class_misfits(parts: Parts, of: TaskSpec) -> Iterator[Misfit]:
     """A recipe that reads logits wants a teacher of the dataset's classes. Numbers that no inspection told are not
-    compared. `offered`: whether the task has a recipe."""
+    compared. `of`: the task."""
     ours = parts.classes
     if not parts.teachers or ours is None or parts.config.recipe not in recipes.names():
         return
-    known = [_known(teacher) for teacher in parts.teachers]
+    known = [_known(teacher, of.name) for teacher in parts.teachers]
     match, _ = match_set(known, ours, parts.class_names, parts.config.teacher_classes)
-    found = refusal(match, parts.config, offered)
+    found = refusal(match, parts.config, of.offers)
     if found is not None:
         counts = [each.count for each in known]
         details = {"teacher_classes": counts[0] if len(counts) == 1 else counts, "dataset_classes": ours}
@@ -143,6 +165,7 @@ def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misf
         yield Misfit(pointer, found.message, found.remedy, "classes_differ", details)
 
 
-def _known(teacher: Report) -> Known:
-    names = teacher.get("classes") or recorded_classes(teacher.get("metadata") or {})
-    return Known(teacher.get("label", ""), teacher.get("num_classes"), names)
+def _known(teacher: Report, task: str) -> Known:
+    metadata = teacher.get("metadata") or {}
+    names = teacher.get("classes") or recorded_classes(metadata)
+    return Known(teacher.get("label", ""), teacher.get("num_classes"), names, learnt_elsewhere(metadata, task))

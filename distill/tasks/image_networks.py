@@ -13,7 +13,7 @@ from distill.models import catalogue as networks
 from distill.models.build import size_option, skeleton
 from distill.models.measure import measure as measured
 from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
-from distill.recorded import recorded_architecture
+from distill.recorded_architecture import recorded_architecture
 from distill.safetensors_header import read_header
 from distill.tasks import accepting
 from distill.tasks.image_view import teacher_view
@@ -21,7 +21,7 @@ from distill.tasks.networks import Sent
 from distill.types import Architecture
 
 
-def catalogue_of(task: str) -> list[dict[str, str]]:
+def catalogue_of(task: str) -> list[dict[str, Any]]:
     """The networks of images that answer the task."""
     return [entry for entry in networks() if task in accepting(entry["name"])]
 

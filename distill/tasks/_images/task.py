@@ -24,8 +24,10 @@ from distill.models import (
     preprocessing,
     start_from,
 )
+from distill.models.drop_path import built, rate_of
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe
+from distill.tasks import learnt_elsewhere
 from distill.tasks.base import Split, Task
 from distill.tasks.image_view import NOTHING, recorded, teacher_view
 from distill.tasks.network import Network
@@ -70,6 +72,7 @@ class ImageTask(Task):
         self.comparison = self._comparison()
         strata = self.strata("train"), self.strata("test")
         self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
+        self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
@@ -135,9 +138,17 @@ class ImageTask(Task):
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
         architecture = pin(given, how.size)
         seed_everything(config.seed)
-        network = Network(self.build(given, how), architecture, how, config.recipe)
+        network = Network(self._made(given, how), architecture, how, config.recipe)
         self._check_runs(network)
-        return network, {"image_size": reason} | self._started(network, source)
+        why_depth = "given" if config.drop_path != "auto" else "as the architecture has it"
+        return network, {"image_size": reason, "drop_path": why_depth} | self._started(network, source)
+
+    def _made(self, given: Architecture, how: Preprocessing) -> torch.nn.Module:
+        rate = self.config.drop_path
+        return self.build(given, how) if rate == "auto" else built(given, rate, lambda other: self.build(other, how))
+
+    def decided(self) -> dict[str, Any]:
+        return {"drop_path": rate_of(self.student.module)}
 
     def _source(self) -> CheckpointReport | None:
         """What the weights that the student starts from are. Raises `InvalidConfig`."""
@@ -162,7 +173,8 @@ class ImageTask(Task):
         if given is None or source is None:
             return {}
         names = recorded_classes(source.metadata)
-        match = match_classes(source.num_classes, names, self.outputs, self.classes)
+        learnt = learnt_elsewhere(source.metadata, self.spec.name)
+        match = match_classes(source.num_classes, names, self.outputs, self.classes, learnt=learnt)
         heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
         module = load(source.architecture, given.weights, source.num_classes or None)
         self.start = start_from(network.module, module, given.label, heads, given.map)
@@ -214,7 +226,8 @@ class ImageTask(Task):
         warned = assumed(view, self.dataset.native_size)
         if warned is not None and len(self.run.teachers) > 1:
             warned = named(warned, given.label)
-        known = Known(given.label, report.num_classes, recorded_classes(report.metadata))
+        learnt = learnt_elsewhere(report.metadata, self.spec.name)
+        known = Known(given.label, report.num_classes, recorded_classes(report.metadata), learnt)
         return OpenedTeacher(found, known, warned, told_preprocessing(given, how, view, warned))
 
     def cautions(self) -> list[RunWarning]:

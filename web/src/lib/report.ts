@@ -1,5 +1,9 @@
+import type { Job } from "../api/types";
+
 /** Inspection reports are open objects in OpenAPI; this reads out what the pages show. */
 type Bag = Record<string, unknown>;
+
+export type Warning = Pick<Job["warnings"][number], "code" | "message" | "remedy">;
 
 export interface DatasetFindings {
   classes: string[];
@@ -12,12 +16,16 @@ export interface DatasetFindings {
   unlabelled: number | null;
   /** Images without a label, by split; empty where every sample has one. */
   without: { split: string; images: number }[];
+  /** How many labels images have, by split, where one may have several: the mean, the most, and how many have none. */
+  labels: { split: string; mean: number; most: number; none: number }[];
   sizes: string;
   modes: string;
   corrupt: number;
   corruptExamples: [string, string][];
   duplicates: number | null;
   notes: string[];
+  /** What is probably wrong with it; an older report says nothing. */
+  warnings: Warning[];
   /** Null where the inspection counted no words. */
   text: TextFindings | null;
 }
@@ -47,12 +55,14 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     shares: list(bag(report.pixel_shares).train).map(Number),
     unlabelled: number(bag(report.unlabelled).train),
     without: Object.entries(bag(report.without_label)).map(([split, images]) => ({ split, images: Number(images) })).filter(({ images }) => images > 0),
+    labels: Object.entries(bag(report.labels_per_image)).map(([split, each]) => ({ split, mean: Number(bag(each).mean), most: Number(bag(each).most), none: Number(bag(each).none) })),
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,
     corruptExamples: Object.entries((report.corrupt_examples ?? {}) as Record<string, string>),
     duplicates: number(report.duplicates_between_splits),
     notes: list(report.notes).map(String),
+    warnings: list(report.warnings).map(bag).map(({ code, message, remedy }) => ({ code: text(code), message: text(message), remedy: text(remedy) })),
     text: found,
   };
 }

@@ -8,6 +8,7 @@ import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
 import { TextCards, Twins } from "../components/TextCards";
 import { Tiles } from "../components/Tiles";
+import { Warnings } from "../components/Warnings";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
@@ -48,6 +49,7 @@ export function Dataset({ id }: { id: string }) {
         <Labels labels={data.labels} />
       </div>
       {data.error && <ErrorNote error={data.error} />}
+      {found && <Warnings job={found} />}
       {found && <Twins found={found} samples={samples} />}
       <Overview dataset={data} found={found} task={task} />
       {found && found.classes.length > 0 && <Classes found={found} task={task} sheet={data.thumbnails} />}
@@ -122,6 +124,11 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
           ))}
         </tbody>
       </table>
+      {found.labels.length > 0 && (
+        <p className="muted small">
+          A {sampleOf(task)} counts in each of its classes. Labels of one: {found.labels.map(({ split, mean, most, none }) => `${split} ${mean.toFixed(2)} on average, at most ${most}; ${count(none)} have none`).join(", ")}.
+        </p>
+      )}
       {found.without.length > 0 && (
         <p className="muted small">Without a label: {found.without.map(({ split, images }) => `${count(images)} ${split} images`).join(", ")}.</p>
       )}
