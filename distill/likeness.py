@@ -11,6 +11,7 @@ from distill.types import Architecture, DistillConfig, TrainedRun
 COMPARED = frozenset({
     "recipe", "recipe_parameters", "selection", "selection_parameters", "layers", "teacher_layers", "student_layers",
     "quality_samples", "quality_bootstrap", "text_features", "teacher_classes",
+    "teacher_weights",
 })  # fmt: skip
 """Settings of recipe and selection: they are what a comparison is made for."""
 EXECUTION = frozenset({
