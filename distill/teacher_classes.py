@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,12 +18,14 @@ Said = Literal["auto", "same", "other"]
 class ClassMatch:
     """Whether a teacher's classes are the dataset's. `same`: logit i is the dataset's class i. `reason`: how that is
     known, worded as the end of a sentence about the teacher. `wrong`: why the user's `teacher_classes` is impossible,
-    empty where it is possible. `renamed`: the number of classes agrees, their names or their task do not."""
+    empty where it is possible. `renamed`: the number of classes agrees, their names or their task do not. `unlike`: of
+    a set, what those of its teachers are called that keep it from knowing the classes."""
 
     same: bool
     reason: str
     wrong: str = ""
     renamed: bool = False
+    unlike: tuple[str, ...] = ()
 
     @property
     def said(self) -> Said:
@@ -62,6 +65,52 @@ def match_classes(
     return ClassMatch(True, "the same names" if order else f"as many classes ({ours}), which it does not name")
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one teacher's classes: how many (0: it has no classifier; None: unknown), their names, and what
+    else it says that it was trained for (`match_classes`)."""
+
+    label: str
+    count: int | None
+    names: Sequence[str] = ()
+    learnt: str = ""
+
+
+def match_set(
+    teachers: Sequence[Known], ours: int, our_names: Sequence[str], said: Said = "auto"
+) -> tuple[ClassMatch, tuple[ClassMatch, ...]]:
+    """Of a set of teachers and of each of them: the set knows the dataset's classes where every one does, and where no
+    two of them mean different classes by one logit. Of a set of one the two are the same."""
+    each = tuple(match_classes(known.count, known.names, ours, our_names, said, known.learnt) for known in teachers)
+    if len(each) == 1:
+        return each[0], each
+    unlike = [(known.label, match) for known, match in zip(teachers, each, strict=True) if not match.same]
+    wrong = next(
+        (f"{known.label}: {match.wrong}" for known, match in zip(teachers, each, strict=True) if match.wrong), ""
+    )
+    if unlike:
+        reasons = "; ".join(f"{label}: {match.reason}" for label, match in unlike)
+        renamed = all(match.renamed for _, match in unlike)
+        return ClassMatch(False, reasons, wrong, renamed, tuple(label for label, _ in unlike)), each
+    clash = _clash(teachers, said)
+    if clash is not None:
+        first, second = clash
+        return ClassMatch(
+            False, f"{first} and {second} name different classes by the same logits", "", True, clash
+        ), each
+    return ClassMatch(
+        True, "; ".join(f"{known.label}: {m.reason}" for known, m in zip(teachers, each, strict=True))
+    ), each
+
+
+def _clash(teachers: Sequence[Known], said: Said) -> tuple[str, str] | None:
+    """Two teachers that both name their classes, and differently; where the user says that the classes are the same,
+    in another order alone."""
+    wrong = ("permuted",) if said == "same" else ("permuted", "different")
+    pairs = itertools.combinations(teachers, 2)
+    return next(((a.label, b.label) for a, b in pairs if _arranged(a.names, b.names) in wrong), None)
+
+
 def _arranged(theirs: Sequence[str], ours: Sequence[str]) -> str | None:
     """None where one side does not really name its classes."""
     if not theirs or not ours:
@@ -90,6 +139,13 @@ def refusal(match: ClassMatch, config: DistillConfig, offered: Callable[[str], b
     if match.same or not recipes.reads_logits(config.recipe, config.recipe_parameters):
         return None
     others = ", ".join(recipes.reading_features(offered))
+    if match.unlike:
+        return Refusal(
+            f"The recipe {config.recipe} reads the teachers' logits, and not all of them know the dataset's classes: "
+            f"{match.reason}.",
+            f"Leave {' or '.join(match.unlike)} out, or use a recipe that reads features alone ({others})."
+            + (_SAME if match.renamed else ""),
+        )
     return Refusal(
         f"The recipe {config.recipe} reads the teacher's logits, and the teacher does not know the dataset's classes: "
         f"{match.reason}.",
