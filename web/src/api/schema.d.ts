@@ -2417,7 +2417,8 @@ export interface components {
         };
         /**
          * JobExtend
-         * @description How a new job goes on from a finished one. What is left out is as it was there.
+         * @description How a new job goes on from a finished one. What is left out is as it was there; a `teacher` or `probe` of null is
+         *     none.
          * @example {
          *       "epochs": 20
          *     }
