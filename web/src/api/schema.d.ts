@@ -3318,6 +3318,13 @@ export interface components {
              */
             needs_labels: boolean;
             /**
+             * Wants Some Labels
+             * @description Whether it refuses a dataset in which no sample has a label.
+             * @default false
+             * @example false
+             */
+            wants_some_labels: boolean;
+            /**
              * Several Teachers
              * @description Whether it learns from several teachers together.
              * @default false
