@@ -58,6 +58,14 @@ def test_what_is_compared_and_how_it_was_computed_are_no_differences(field: str,
     assert differences(ran(), ran(**{field: value})) == []
 
 
+@pytest.mark.parametrize("name", ["class_weights", "sampling", "layer_decay", "optimizer", "mixup"])
+def test_a_run_of_a_release_without_a_setting_had_its_default(name: str) -> None:
+    earlier = ran()
+    earlier.configuration.pop(name)
+    assert differences(ran(), earlier) == []
+    assert [each.field for each in differences(ran(**{name: 0.5}), earlier)] == [name]
+
+
 def test_sets_of_fields_are_of_settings_that_there_are() -> None:
     assert set(DistillConfig.model_fields) >= COMPARED | EXECUTION | EXPORTED
     assert not COMPARED & (EXECUTION | EXPORTED)

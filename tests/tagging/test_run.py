@@ -117,5 +117,6 @@ def test_a_teacher_of_one_class_a_picture_teaches_by_its_features(dataset: Datas
     assert not opened("feature_only").teacher_classes.same
     assert opened("logit", teacher_classes="same").teacher_classes.same
     report = {"num_classes": 3, "metadata": header | {"task": '"classify_images"'}}
-    parts = Parts(config.model_copy(update={"recipe": "logit"}), STUDENT, {"classes": list(CLASSES)}, report)
+    asked = config.model_copy(update={"recipe": "logit"})
+    parts = Parts(asked, STUDENT, {"classes": list(CLASSES)}, teachers=(report,))
     assert [each.pointer for each in forecast(SPEC.name).misfits(parts)] == ["/teacher"]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.opening import Raw
 from distill.modalities.images.report import VERIFY_PIXELS, describe
 from distill.modalities.images.sheet import CLASSES, Sheet, sheet_of
 from distill.tasks.tag_images.opening import Hot, Tagged, open_tagged
 from distill.types import DatasetInput
+from distill.unlabelled import NO_LABEL
 
 
 def inspect(
@@ -31,7 +33,9 @@ def described(found: Tagged) -> dict[str, Any]:
     splits = {"train": found.images.train, "test": found.images.test}
     hot, classes = {name: found.hot(split) for name, split in splits.items()}, found.sets.classes
     train = hot["train"]
-    return describe(found.images).to_dict() | {
+    return describe(_alone(found.images)).to_dict() | {
+        "classes": classes,
+        "without_label": dict.fromkeys(splits, 0),
         "counts": {name: [len(rows)] for name, rows in hot.items()},
         "images_with": {name: rows.sum(0).tolist() for name, rows in hot.items()},
         "labels_per_image": {
@@ -41,6 +45,12 @@ def described(found: Tagged) -> dict[str, Any]:
         "never": [classes[i] for i in np.flatnonzero(~train.any(0))],
         "always": [classes[i] for i in np.flatnonzero(train.all(0))],
     }
+
+
+def _alone(raw: Raw) -> Raw:
+    """The images without what their label numbers mean: sets, which are no classes to count."""
+    train, test = (replace(split, labels=np.full_like(split.labels, NO_LABEL)) for split in (raw.train, raw.test))
+    return replace(raw, classes=(), train=train, test=test)
 
 
 def _spread(hot: Hot) -> dict[str, Any]:
