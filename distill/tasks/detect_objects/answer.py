@@ -24,8 +24,7 @@ SURE = 0.05
 
 
 class BoxAnswer(Answer):
-    """Rows (n, P, C + 8) of P points (`distill.models.points`), labels (n, m, 6) (`distill.tasks.detect_objects.labels`).
-    """
+    """Rows (n, P, C + 8) of P points (`distill.models.points`), labels (n, m, 6) of m boxes (`labels` beside this)."""
 
     loss_name: ClassVar[str] = "detection"
     primary: ClassVar[str] = "ap"
