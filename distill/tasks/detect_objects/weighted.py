@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from distill.tasks._images.bootstrap import REPLICATES
-from distill.tasks.detect_objects.coco import Precision, Ranked
 from distill.tasks.detect_objects.matching import average_precision
+from distill.tasks.detect_objects.precision import Precision, Ranked
 
 BUDGET, LEAST = 5e8, 100
 _ELEMENTS = 2**22
