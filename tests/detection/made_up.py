@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.objects import padded, rows_of
+from distill.tasks.detect_objects.rows import padded, rows_of
 
 CLASSES = ("red", "green", "blue")
 

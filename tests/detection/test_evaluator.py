@@ -14,8 +14,8 @@ from pycocotools.cocoeval import COCOeval
 
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.objects import Objects, padded, rows_of
 from distill.tasks.detect_objects.precision import Precision, evaluated
+from distill.tasks.detect_objects.rows import Objects, padded, rows_of
 from distill.tasks.detect_objects.running import counts, precision_by_threshold
 from distill.tasks.detect_objects.weighted import class_ap, replicates, weighted_ap
 from tests.detection.made_up import boxes_of, scene

@@ -16,7 +16,7 @@ from distill.tasks.detect_objects.assignment import assign
 from distill.tasks.detect_objects.detections import detect
 from distill.tasks.detect_objects.geometry import giou
 from distill.tasks.detect_objects.losses import detection_loss
-from distill.tasks.detect_objects.objects import COLUMNS, Objects
+from distill.tasks.detect_objects.rows import COLUMNS, Objects
 from distill.tasks.detect_objects.running import counts, precision_by_threshold
 
 SURE = 0.05

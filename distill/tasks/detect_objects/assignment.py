@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.models.points import Points
 from distill.tasks.detect_objects.geometry import area
-from distill.tasks.detect_objects.objects import Objects
+from distill.tasks.detect_objects.rows import Objects
 
 RADIUS = 1.5
 """Strides from an object's centre within which a point answers for it."""

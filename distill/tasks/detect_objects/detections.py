@@ -33,7 +33,7 @@ class Detections:
         return Detections(self.corners[kept], self.scores[kept], self.classes[kept])
 
     def resized(self, seen: tuple[int, int], size: tuple[int, int]) -> Detections:
-        """The same in pixels of a picture of `size` (height, width) that the network saw at `seen`, cut at its border."""
+        """In pixels of a picture of `size` (height, width) that the network saw at `seen`, cut at its border."""
         scale = torch.tensor([size[1] / seen[1], size[0] / seen[0]] * 2)
         border = torch.tensor([float(size[1]), float(size[0])] * 2)
         corners = torch.minimum((self.corners * scale).clamp(min=0), border)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.matching import THRESHOLDS, Truth, average_precision, matched, overlaps
-from distill.tasks.detect_objects.objects import Objects
+from distill.tasks.detect_objects.rows import Objects
 
 BINS = 256
 """Scores are told apart by 1 / 256: detections of one bin count as if they had one score."""

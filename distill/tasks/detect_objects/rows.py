@@ -44,7 +44,7 @@ def rows_of(boxes: Boxes) -> NDArray[np.float32]:
 
 
 def padded(rows: Sequence[NDArray[np.float32]]) -> Tensor:
-    """One image's rows (m_i, 6) each -> labels (n, m, 6), m the most, at least 1; what is left over has the class -1."""
+    """Rows (m_i, 6) of each image -> labels (n, m, 6), m the most, at least 1; what is left over has the class -1."""
     labels = torch.full((len(rows), max([1, *map(len, rows)]), COLUMNS), 0.0)
     labels[..., 4] = NO_BOX
     for i, one in enumerate(rows):
