@@ -30,7 +30,7 @@ for box in student.predict("image.png").above(0.3):
 
 
 class Flat(nn.Module):
-    """(n, c, h, w) -> (n, P, 4 + C): the boxes of all points, x1 y1 x2 y2 in pixels of the input, and a score a class."""
+    """(n, c, h, w) -> (n, P, 4 + C): of all points x1 y1 x2 y2 in pixels of the input, and a score a class."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ its teacher and says how it was trained.
     def sections(self, report: dict[str, Any]) -> list[str]:
         return [
             "AP, AP50, AP75, AP by size and AR are COCO's, by pycocotools, in pixels of the images themselves; small "
-            "is an area below 32 x 32 pixels, large one from 96 x 96 on. Their 95 % intervals are bootstrap percentiles "
-            f"over images (up to {REPLICATES:,} samples). A class without an object is left out of the mean. "
-            f"Agreement takes the teacher's boxes of a score of at least {SURE} for objects."
+            "is an area below 32 x 32 pixels, large one from 96 x 96 on. Their 95 % intervals are bootstrap "
+            f"percentiles over images (up to {REPLICATES:,} samples). A class without an object is left out of the "
+            f"mean. Agreement takes the teacher's boxes of a score of at least {SURE} for objects."
         ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +33,19 @@ class Detections:
         """Those with at least that score."""
         kept = self.scores >= score
         return Detections(self.corners[kept], self.scores[kept], self.classes[kept])
+
+    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in their order."""
+        rows = zip(self.corners.tolist(), self.classes.tolist(), self.scores.tolist(), strict=True)
+        return [
+            {
+                "image_id": image_id,
+                "category_id": number + 1 if category_ids is None else category_ids[number],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+            }
+            for (x1, y1, x2, y2), number, score in rows
+        ]
 
     def resized(self, seen: tuple[int, int], size: tuple[int, int]) -> Detections:
         """In pixels of a picture of `size` (height, width) that the network saw at `seen`, cut at its border."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from distill.answers import logits_of
@@ -34,40 +33,26 @@ class PredictedBox:
 
 @dataclass(frozen=True)
 class PredictedBoxes:
-    """k boxes of a picture, the best first. `corners` (k, 4): x1 y1 x2 y2 in its pixels; `classes` (k,): positions in
-    `names`; `scores` (k,) in [0, 1]."""
+    """The boxes of a picture, the best first, in its pixels. `found`: as tensors; `names`: of the classes."""
 
-    corners: NDArray[np.float32]
-    classes: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    found: Detections
     names: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.classes)
+        return len(self.found)
 
     def __iter__(self) -> Iterator[PredictedBox]:
-        for (x1, y1, x2, y2), number, score in zip(
-            self.corners.tolist(), self.classes.tolist(), self.scores.tolist(), strict=True
-        ):
+        rows = (column.tolist() for column in (self.found.corners, self.found.classes, self.found.scores))
+        for (x1, y1, x2, y2), number, score in zip(*rows, strict=True):
             yield PredictedBox(self.names[number], score, (x1, y1, x2, y2))
 
     def above(self, score: float) -> PredictedBoxes:
         """Those with at least that score."""
-        kept = self.scores >= score
-        return PredictedBoxes(self.corners[kept], self.classes[kept], self.scores[kept], self.names)
+        return PredictedBoxes(self.found.above(score), self.names)
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in the order of the names."""
-        ids = list(category_ids) if category_ids is not None else range(1, len(self.names) + 1)
-        rows = zip(self.corners.tolist(), self.classes.tolist(), self.scores.tolist(), strict=True)
-        return [
-            {"image_id": image_id, "category_id": ids[number], "bbox": [x1, y1, x2 - x1, y2 - y1], "score": score}
-            for (x1, y1, x2, y2), number, score in rows
-        ]
-
-    @classmethod
-    def of(cls, found: Detections, names: tuple[str, ...]) -> PredictedBoxes:
-        return cls(found.corners.float().numpy(), found.classes.numpy(), found.scores.numpy(), names)
+        return self.found.to_coco(image_id, category_ids)
 
 
 @dataclass(frozen=True)
@@ -80,10 +65,11 @@ class Detector:
     preprocessing: Preprocessing
 
     @torch.inference_mode()
-    def rows(self, picture: Picture) -> Tensor:
-        """A file or PIL image -> (P, classes + 8), as `distill.models.points.Points` reads them."""
-        image = decoded(picture, self.preprocessing.pixel_range)
-        return logits_of(self.model(seen(image, self.preprocessing))).float()[0]
+    def detect(self, image: Image.Image) -> Detections:
+        """The boxes of a decoded picture, in its pixels."""
+        how = self.preprocessing
+        rows = logits_of(self.model(seen(image, how)))[0]
+        return placed(detect(rows), how.size, (image.height, image.width))
 
     @overload
     def predict(self, pictures: Picture) -> PredictedBoxes: ...  # type: ignore[overload-overlap] # a str is one path
@@ -97,8 +83,7 @@ class Detector:
 
     def _boxes(self, picture: Picture) -> PredictedBoxes:
         image = decoded(picture, self.preprocessing.pixel_range)
-        found = placed(detect(self.rows(image)), self.preprocessing.size, (image.height, image.width))
-        return PredictedBoxes.of(found, self.classes)
+        return PredictedBoxes(self.detect(image), self.classes)
 
 
 def load_detector(path: Path) -> Detector:
