@@ -35,7 +35,8 @@ def rarest(counts: NDArray[np.int64]) -> Indices:
     ones too)."""
     there = counts > 0
     found = np.where(there, there.sum(0), np.iinfo(np.int64).max).argmin(1)
-    return np.where(there.any(1), found, counts.shape[1]).astype(np.int64)
+    strata: Indices = np.where(there.any(1), found, counts.shape[1]).astype(np.int64)
+    return strata
 
 
 def sample(labels: Indices, n: int, seed: int) -> Indices:
