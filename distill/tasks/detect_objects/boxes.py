@@ -30,3 +30,20 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def pick(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> Boxes:
+        """Some of the boxes, by mask or position."""
+        return Boxes(
+            self.corners[kept], self.classes[kept], self.ignored[kept], self.crowd[kept], self.areas[kept]
+        )  # fmt: skip
+
+
+def joined(parts: list[Boxes]) -> Boxes:
+    """The boxes of all parts, in their order."""
+    return Boxes(
+        np.concatenate([np.zeros((0, 4), np.float32), *(part.corners for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.classes for part in parts)]),
+        np.concatenate([np.zeros(0, np.bool_), *(part.ignored for part in parts)]),
+        np.concatenate([np.zeros(0, np.bool_), *(part.crowd for part in parts)]),
+        np.concatenate([np.zeros(0, np.float32), *(part.areas for part in parts)]),
+    )

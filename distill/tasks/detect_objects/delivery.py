@@ -67,8 +67,9 @@ A detector of {student["parameters"]:,} parameters for {len(context.classes)} cl
 ```python
 {_USE}```
 
-Input: {how.channels} channels, the whole picture resized ({how.interpolation}) to {how.size[0]} x {how.size[1]} pixels
-whatever its shape, values / 255, less mean {list(how.mean)}, divided by std {list(how.std)}. Boxes of a score below
+Input: {how.channels} channels, {how.size[0]} x {how.size[1]} pixels: the picture resized ({how.interpolation}) as large
+as fits, in the upper left, the rest of the mean colour; values / 255, less mean {list(how.mean)}, divided by std
+{list(how.std)}. Boxes of a score below
 {LEAST_SCORE} do not count; of boxes of one class that overlap by an IoU above {OVERLAP} the best stays, at most {MOST}
 an image; they are given in pixels of the picture. `student.json` has the same, machine-readable; so has the header of
 `student.safetensors`. `student.onnx`, where there is one, has the output `detections` (n, points, 4 + classes): of

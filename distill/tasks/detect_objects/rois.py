@@ -135,13 +135,11 @@ class Chosen:
     left_out: int
 
 
-def choose(boxes: Sequence[Boxes], sizes: NDArray[np.int64], seen: Size, stride: int, count: int, seed: int) -> Chosen:
-    """At most `count` objects of images of `sizes` (n, 2), class-stratified, of those that cover a cell of `stride`
-    pixels where the image is resized to `seen`. Ignored boxes are none. Raises `InvalidConfig` where `count` is less
-    than the classes."""
-    scale = np.array(seen) / sizes
-    areas = [_areas(one) * scale[i].prod() for i, one in enumerate(boxes)]
-    large = [(area >= stride**2) & ~one.ignored for area, one in zip(areas, boxes, strict=True)]
+def choose(boxes: Sequence[Boxes], shown: Sequence[NDArray[np.float32]], stride: int, count: int, seed: int) -> Chosen:
+    """At most `count` objects, class-stratified, of those that cover a cell of `stride` pixels. `shown`: of each image
+    the corners (m, 4) of its boxes in pixels of the input. Ignored boxes are none. Raises `InvalidConfig` where `count`
+    is less than the classes."""
+    large = [(areas_of(one) >= stride**2) & ~mine.ignored for one, mine in zip(shown, boxes, strict=True)]
     image = np.repeat(np.arange(len(boxes)), [int(one.sum()) for one in large])
     number = np.concatenate([np.zeros(0, np.int64), *(b.classes[k] for b, k in zip(boxes, large, strict=True))])
     taken = np.zeros(len(number), np.bool_)
@@ -157,9 +155,10 @@ def choose(boxes: Sequence[Boxes], sizes: NDArray[np.int64], seen: Size, stride:
     return Chosen(images, tuple(kept), number[taken], small)
 
 
-def _areas(boxes: Boxes) -> NDArray[np.float64]:
-    sides = (boxes.corners[:, 2:] - boxes.corners[:, :2]).astype(np.float64)
-    return sides.prod(1)
+def areas_of(corners: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(m,) of boxes (m, 4)."""
+    sides: NDArray[np.float64] = (corners[:, 2:] - corners[:, :2]).astype(np.float64)
+    return sides[:, 0] * sides[:, 1]
 
 
 def below_a_cell(

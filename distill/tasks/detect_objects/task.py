@@ -30,9 +30,10 @@ from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
+from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.loader import BoxLoader, Seeing, check_augmentation
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, below_a_cell, choose
+from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -101,14 +102,15 @@ class DetectObjects(ImageTask):
         boxes = [data.boxes(position) for position in train.tolist()]
         native = data.split.sizes[train.numpy()]
         levels, config = Levels.of(rows_of(network)), self.config
-        found = choose(boxes, native, size, levels.strides[0], config.quality_samples, config.seed)
+        shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
+        found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
         classes, labels = np.unique(found.labels, return_inverse=True)
         if len(classes) < 2:
             return "fewer than two classes have an object as large as a cell of the teacher's finest level"
         sample = train[torch.from_numpy(found.images)]
-        shown = [resized(boxes[i], native[i], size) for i in found.images]
-        corners, kept = _padded(shown, 0.0), _padded(found.kept, False)
-        areas = np.concatenate([_areas(one)[flags] for one, flags in zip(shown, found.kept, strict=True)])
+        held = [shown[i] for i in found.images]
+        corners, kept = _padded(held, 0.0), _padded(found.kept, False)
+        areas = np.concatenate([areas_of(one)[flags] for one, flags in zip(held, found.kept, strict=True)])
         shapes = [(layer.name, layer.shape) for layer in self.layers(network)]
         self._about = {
             "boxes": len(labels), "boxes_left_out": found.left_out,
@@ -138,7 +140,7 @@ class DetectObjects(ImageTask):
         sizes = self.dataset.test.split.sizes
 
         def place(position: int, found: Detections) -> Detections:
-            return placed(found, network.preprocessing.size, (int(sizes[position][0]), int(sizes[position][1])))
+            return placed(found, network.preprocessing.size, _size(sizes[position]))
 
         said, loss = predict(network.module, self.test_source(network), self.answer, self.device, place)
         if network is self.student:
@@ -203,12 +205,6 @@ def rows_of(network: Network) -> Tensor:
         return logits_of(forward(network.module, network.example(1, device)))
 
 
-def resized(boxes: Boxes, native: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Corners (m, 4) of an image of `native` (height, width) in pixels of an input of `size`."""
-    scale = np.array([size[1] / native[1], size[0] / native[0]] * 2)
-    return (boxes.corners * scale).astype(np.float32)
-
-
 def as_said(boxes: Boxes) -> Detections:
     """Objects as if a network were sure of them; ignored ones are left out."""
     known = ~boxes.ignored
@@ -216,8 +212,8 @@ def as_said(boxes: Boxes) -> Detections:
     return Detections(corners, torch.ones(len(classes)), classes)
 
 
-def _areas(corners: NDArray[np.float32]) -> NDArray[np.float64]:
-    return (corners[:, 2:] - corners[:, :2]).astype(np.float64).prod(1)
+def _size(native: NDArray[np.int64]) -> tuple[int, int]:
+    return int(native[0]), int(native[1])
 
 
 def _padded(rows: Sequence[NDArray[Any]], filling: Any) -> Tensor:

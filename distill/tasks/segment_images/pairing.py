@@ -7,16 +7,16 @@ with the lists of `ImageSets`, Cityscapes' `leftImg8bit` beside `gtFine`, CamVid
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from distill.data.labelled import held_out
 from distill.data.members import Parts
-from distill.data.split_names import TEST, TRAIN, UNLABELLED, VALIDATION, split_of
+from distill.data.split_names import split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File, is_junk
+from distill.modalities.images.split_lists import HELD_OUT_FIRST, Lists, read_lists
 
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"})
 MASKS = frozenset({
@@ -30,9 +30,7 @@ REMEDY = (
     "Put images into images/ and masks with the same names into masks/ (PNG), both below train/ and test/ where the "
     "dataset is divided; VOC's, Cityscapes' and CamVid's layouts are read too."
 )
-_HELD_OUT_FIRST = (TEST, VALIDATION, TRAIN, UNLABELLED)
 Key = tuple[str, ...]
-Lists = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def pair(files: Iterable[File], read: Callable[[File], bytes], part: bool = Fals
     folders say. Raises `InvalidDataset` where no image has a mask."""
     kept = [file for file in files if not is_junk(file.parts)]
     placed = _place(kept)
-    lists = _lists(kept, read)
+    lists = read_lists(kept, read, "segmentation")
     if not placed.images or not placed.masks:
         missing = "images" if not placed.images else "masks"
         raise InvalidDataset(f"The dataset has no folder of {missing}.", REMEDY, {"missing": missing})
@@ -139,7 +137,7 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
     no name has one."""
     by_stem = {key[-1]: (image, placed.masks.get((split, key))) for (split, key), image in placed.images.items()}
     used, found, absent, twice = set[str](), dict[str, list[tuple[File, File | None]]](), list[str](), list[str]()
-    for split in sorted(lists, key=_HELD_OUT_FIRST.index):
+    for split in sorted(lists, key=HELD_OUT_FIRST.index):
         stems = dict.fromkeys(name if name in by_stem else PurePosixPath(name).stem for name in lists[split])
         absent += [stem for stem in stems if stem not in by_stem]
         twice += [stem for stem in stems if stem in used]
@@ -154,23 +152,6 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
     notes = [f"{len(absent)} names in the lists of ImageSets have no image: {some(absent)}."] if absent else []
     notes += [f"{len(twice)} images are in several lists, and are held out: {some(twice)}."] if twice else []
     return found | ({"": others} if others else {}), notes
-
-
-def _lists(files: Iterable[File], read: Callable[[File], bytes]) -> Lists:
-    """Split -> stems, of ImageSets/Segmentation (else ImageSets itself); `trainval` is the training split where there
-    is no `train`."""
-    there: dict[str, File] = {}
-    for file in files:
-        folders = [folder.lower() for folder in file.parts[:-1]]
-        name = PurePosixPath(file.parts[-1].lower())
-        inside = folders[-1:] == ["imagesets"] or folders[-2:] == ["imagesets", "segmentation"]
-        if inside and name.suffix == ".txt" and file.position >= 0:
-            split = "train" if name.stem == "trainval" else split_of(name.stem)
-            if split and (name.stem != "trainval" or split not in there):
-                there[split] = file
-    found = {split: read(file).decode("utf-8-sig", "replace").splitlines() for split, file in there.items()}
-    names = {split: [line.split()[0] for line in lines if line.strip()] for split, lines in found.items()}
-    return {split: [unicodedata.normalize("NFC", name) for name in each] for split, each in names.items()}
 
 
 def _place(files: Iterable[File]) -> _Placed:

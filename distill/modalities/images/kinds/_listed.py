@@ -27,8 +27,8 @@ from distill.data.row_checks import Row, refuse
 from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.archives.members import Members, content
-from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
+from distill.modalities.images.archives.members import Members, content, start
+from distill.modalities.images.named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.tree import Layout
 from distill.unlabelled import NO_LABEL
@@ -97,10 +97,10 @@ def _tables(files: Iterable[File]) -> list[Table]:
 
 def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits) -> Table:
     """Read the header and first row, and find the column that names images by what the archive has."""
-    stream = io.BytesIO(content(members, table.file))
-    form = form_of(stream.getbuffer()[:HEAD_BYTES].tobytes())
+    form = form_of(start(members, table.file, HEAD_BYTES))
     if form != "csv" and table.file.parts[-1].lower().endswith(".json") and form == "jsonl":
         return table  # an object of settings, as many archives have them; rows are an array
+    stream = io.BytesIO(content(members, table.file))
     rows = read_rows(stream, form, row_limits(limits, _PATH_BYTES), table.name)
     try:
         first = next(rows, None)
