@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.rows import padded, rows_of
+from distill.types import Architecture, DatasetInput
+from tests.data.files import write_zip
 
 CLASSES = ("red", "green", "blue")
 
@@ -65,3 +72,29 @@ def scene(seed: int, size: tuple[int, int] = (200, 300), classes: int = 4) -> tu
     truth = boxes_of(corners, numbers, ignored, crowd)
     said_of = Detections(*(torch.from_numpy(np.ascontiguousarray(each[order])) for each in (found, scores, said)))
     return truth, said_of
+
+
+DETECTOR = Architecture(name="retort:fcos", options={"backbone": "test_byobnet", "width": 16, "depth": 1})
+
+
+def coco_zip(folder: Path, train: int = 40, test: int = 12) -> DatasetInput:
+    """A zip of COCO's layout: `train` and `val`, category ids with gaps."""
+    files: dict[str, bytes] = {}
+    for split, numbers in (("train", range(train)), ("val", range(1000, 1000 + test))):
+        images, annotations = [], list[dict[str, object]]()
+        for number in numbers:
+            pixels, boxes = picture(number)
+            out = io.BytesIO()
+            Image.fromarray(pixels).save(out, "PNG")
+            files[f"{split}2017/{number:06}.png"] = out.getvalue()
+            images.append({"id": number, "file_name": f"{number:06}.png", "height": 64, "width": 64})
+            for (x1, y1, x2, y2), label in zip(boxes.corners.tolist(), boxes.classes.tolist(), strict=True):
+                annotations.append({
+                    "id": len(annotations) + 1, "image_id": number, "category_id": 5 * label + 3,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0,
+                })  # fmt: skip
+        categories = [{"id": 5 * label + 3, "name": name} for label, name in enumerate(CLASSES)]
+        told = {"images": images, "annotations": annotations, "categories": categories}
+        files[f"annotations/instances_{split}2017.json"] = json.dumps(told).encode()
+    path = write_zip(folder / "boxes.zip", files)
+    return DatasetInput(kind="archive", name="boxes", files={"all": str(path)})
