@@ -17,7 +17,7 @@ from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.precision import Precision, evaluated
 from distill.tasks.detect_objects.rows import Objects, padded, rows_of
 from distill.tasks.detect_objects.running import counts, precision_by_threshold
-from distill.tasks.detect_objects.weighted import class_ap, replicates, weighted_ap
+from distill.tasks.detect_objects.weighted import drawn, overall, replicates, weighted_table
 from tests.detection.made_up import boxes_of, scene
 
 IMAGES, CLASSES = 200, 4
@@ -104,12 +104,15 @@ def test_ignored_boxes_count_neither_for_nor_against() -> None:
 
 
 def test_sums_for_bootstraps_are_the_evaluators(found: Precision) -> None:
-    assert float(weighted_ap(found, torch.ones(1, IMAGES).double())) == pytest.approx(found.ap, abs=1e-9)
-    half = weighted_ap(found, torch.ones(1, IMAGES).double(), slice(0, 1))
-    assert float(half) == pytest.approx(found.ap50, abs=1e-9)
-    one = class_ap(found, 1, torch.ones(2, IMAGES).double())
-    assert one.tolist() == pytest.approx([found.of_class(1)] * 2, abs=1e-9)
+    table = weighted_table(found, torch.ones(2, IMAGES).double())
+    for one in table:
+        torch.testing.assert_close(one, found.table, atol=1e-9, rtol=0)
+    assert overall(table).tolist() == pytest.approx([found.ap] * 2, abs=1e-9)
+    assert overall(table[:, :1]).tolist() == pytest.approx([found.ap50] * 2, abs=1e-9)
     assert replicates(found) == 1000
+    low, high = torch.quantile(overall(drawn(found, 1000)), torch.tensor([0.025, 0.975]).double()).tolist()
+    assert low < found.ap < high
+    assert high - low < 0.1
 
 
 def test_a_weight_is_a_repetition(scenes: Scenes, found: Precision) -> None:
@@ -118,7 +121,7 @@ def test_a_weight_is_a_repetition(scenes: Scenes, found: Precision) -> None:
     weights[0, :20] = torch.arange(20) % 3
     some = [pair for i, pair in enumerate(scenes[:20]) for _ in range(i % 3)]
     again = evaluated([truth for truth, _ in some], [said for _, said in some], CLASSES)
-    assert float(weighted_ap(found, weights)) == pytest.approx(again.ap, abs=5e-3)
+    assert float(overall(weighted_table(found, weights))) == pytest.approx(again.ap, abs=5e-3)
 
 
 def test_running_figures_are_near_the_evaluators(scenes: Scenes) -> None:

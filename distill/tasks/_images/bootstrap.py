@@ -27,25 +27,39 @@ def weights(images: int) -> Tensor:
     )
 
 
-def interval(images: int, figure: Figure, replicates: int = REPLICATES) -> tuple[float, float]:
-    """95 % percentile interval (Efron 1979) of a figure of n images, from the first `replicates` samples: fewer where
-    the figure costs much. A bootstrap over images, since the parts of one image are no independent samples."""
-    drawn, rows = weights(images)[:replicates], max(1, _BLOCK // max(1, images))
+def interval(images: int, figure: Figure) -> tuple[float, float]:
+    """95 % percentile interval (Efron 1979) of a figure of n images. A bootstrap over images, since the parts of one
+    image are no independent samples."""
+    drawn, rows = weights(images), max(1, _BLOCK // max(1, images))
     values = torch.cat([figure(drawn[start : start + rows]) for start in range(0, len(drawn), rows)])
+    return percentiles(values)
+
+
+def percentiles(values: Tensor) -> tuple[float, float]:
+    """The middle 95 % of the values (r,) of r bootstrap samples."""
     low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
     return low, high
 
 
-def share(value: float, images: int, figure: Figure, replicates: int = REPLICATES) -> dict[str, Any]:
+def share(value: float, images: int, figure: Figure) -> dict[str, Any]:
     """A report's entry: the value, its interval, the number of images."""
-    low, high = interval(images, figure, replicates)
-    return {"value": value, "low": min(low, value), "high": max(high, value), "n": images}
+    return entry(value, images, interval(images, figure))
 
 
-def paired_difference(images: int, first: Figure, second: Figure, replicates: int = REPLICATES) -> Difference:
+def entry(value: float, images: int, between: tuple[float, float]) -> dict[str, Any]:
+    """The same with an interval that is known."""
+    return {"value": value, "low": min(between[0], value), "high": max(between[1], value), "n": images}
+
+
+def paired_difference(images: int, first: Figure, second: Figure) -> Difference:
     """first less second on the same images, by a paired bootstrap: both see the same sample. `clear`: the interval
     excludes 0."""
     whole = torch.ones(1, images, dtype=torch.double)
     value = float(first(whole) - second(whole))
-    low, high = interval(images, lambda w: first(w) - second(w), replicates)
+    return gap(value, images, interval(images, lambda w: first(w) - second(w)))
+
+
+def gap(value: float, images: int, between: tuple[float, float]) -> Difference:
+    """The same with an interval that is known."""
+    low, high = between
     return Difference(value, low, high, images, low > 0 or high < 0)

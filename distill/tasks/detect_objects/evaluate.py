@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from distill.answers import Answer
 from distill.layers.forward import forward
 from distill.statistics import Difference
-from distill.tasks._images.bootstrap import paired_difference, share
+from distill.tasks._images.bootstrap import entry, gap, percentiles
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
-from distill.tasks.detect_objects.weighted import class_ap, replicates, weighted_ap
+from distill.tasks.detect_objects.weighted import drawn, overall, replicates
 from distill.training.data import Source
 
 SURE = 0.3
@@ -64,28 +63,30 @@ def figures(found: Found, classes: Sequence[str], teacher: Found | None = None) 
     bootstrap interval over images; `ap75`, `ap_small`, `ap_medium`, `ap_large`, `ar`, where there are such objects;
     `loss`; `per_class`: AP by name with the class's objects as `n`, value None for a class without any."""
     precision, n = found.precision, len(found)
-    times = replicates(precision)
+    table = drawn(precision, replicates(precision))
     result: dict[str, Any] = {
-        "ap": share(precision.ap, n, partial(weighted_ap, precision), times),
-        "ap50": share(precision.ap50, n, partial(weighted_ap, precision, thresholds=HALF), times),
+        "ap": entry(precision.ap, n, percentiles(overall(table))),
+        "ap50": entry(precision.ap50, n, percentiles(overall(table[:, HALF]))),
         "ap75": precision.ap75,
         "ar": precision.recall,
         "loss": found.loss,
-        "per_class": {name: _of_class(precision, number, n, times) for number, name in enumerate(classes)},
+        "per_class": {name: _of_class(precision, number, table) for number, name in enumerate(classes)},
     }
     sizes = zip(SIZES, precision.sizes, strict=True)
     result |= {f"ap_{name}": value for name, value in sizes if not np.isnan(value)}
     if teacher is not None:
         same = evaluated([as_truth(one) for one in teacher.said], found.said, len(classes))
-        result["agreement"] = share(same.ap, n, partial(weighted_ap, same), replicates(same))
+        values = overall(drawn(same, replicates(same)))
+        result["agreement"] = entry(same.ap, n, percentiles(values))
     return result
 
 
-def _of_class(found: Precision, number: int, images: int, times: int) -> dict[str, Any]:
+def _of_class(found: Precision, number: int, table: Tensor) -> dict[str, Any]:
     objects = int(found.objects[:, number].sum())
     if not objects:
         return {"value": None, "n": 0}
-    return share(found.of_class(number), images, partial(class_ap, found, number), times) | {"n": objects}
+    values = overall(table[:, :, number : number + 1])
+    return entry(found.of_class(number), len(found.objects), percentiles(values)) | {"n": objects}
 
 
 def as_truth(said: Detections) -> Boxes:
@@ -99,5 +100,6 @@ def as_truth(said: Detections) -> Boxes:
 def difference(first: Found, second: Found) -> Difference:
     """AP of the first less that of the second, paired by image."""
     both = first.precision, second.precision
-    ours, theirs = (partial(weighted_ap, each) for each in both)
-    return paired_difference(len(first), ours, theirs, replicates(*both))
+    times = replicates(*both)
+    ours, theirs = (overall(drawn(each, times)) for each in both)
+    return gap(both[0].ap - both[1].ap, len(first), percentiles(ours - theirs))

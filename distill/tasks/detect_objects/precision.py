@@ -41,7 +41,7 @@ class Ranked:
     left_out: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Precision:
     """What COCO's evaluator says. table: (10, C) AP by threshold of IoU and class, NaN for a class without an object.
     sizes: AP of small (area below 32^2 square pixels), medium and large (from 96^2 on) objects, NaN without any.
