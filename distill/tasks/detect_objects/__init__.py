@@ -1,22 +1,51 @@
-"""A box a thing."""
+"""Boxes of the objects in a picture, and their classes."""
 
 from distill.tasks.spec import Metric, TaskSpec
+
+AUGMENTATIONS = ("none", "crop_flip")
+"""What a box can follow: RandAugment would bend and move the image alone."""
 
 SPEC = TaskSpec(
     name="detect_objects",
     title="Object detection",
-    summary="Pictures with a box and a class for each object; the student finds and names the objects.",
+    summary="Pictures with a box and a class for each object; the student finds the objects.",
     modality="images",
     sample="image",
     samples="images",
-    metrics=(Metric("mean_ap", "mean AP", "share", higher_is_better=True, interval=True),),
+    metrics=(
+        Metric("ap", "AP (IoU .50:.95)", "share", higher_is_better=True, interval=True),
+        Metric("ap50", "AP50", "share", higher_is_better=True, interval=True),
+        Metric("ap75", "AP75", "share", higher_is_better=True),
+        Metric("ap_small", "AP of small objects", "share", higher_is_better=True),
+        Metric("ap_medium", "AP of medium objects", "share", higher_is_better=True),
+        Metric("ap_large", "AP of large objects", "share", higher_is_better=True),
+        Metric("ar", "AR (100 boxes an image)", "share", higher_is_better=True),
+        Metric("agreement", "AP against the teacher's boxes", "share", higher_is_better=True, interval=True),
+        Metric("loss", "loss", "nats", higher_is_better=False),
+    ),
+    loss="detection",
     architectures=("retort:fcos",),
     per_class="AP",
-    counted="boxes",
-    files=(
-        "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "
-        "or a CSV with `filename`, `class`, `xmin`, `ymin`, `xmax`, `ymax`",
-        "parquet with columns `image` and `objects` (`bbox`, `category`)",
-        "without a validation or test split one is held out",
+    counted="objects",
+    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
+    recipes=(
+        "attention_transfer",
+        "blockwise_logit",
+        "cross_entropy",
+        "feature_logit",
+        "feature_only",
+        "fitnet",
+        "logit",
+        "pkt",
+        "rkd",
+        "similarity_preserving",
+        "vid",
     ),
+    student="retort:fcos",
+    files=(
+        "COCO JSON, Pascal VOC XML, YOLO txt or a CSV of boxes beside the images, in a zip, tar, tar.gz or folder",
+        "parquet with columns `image` and `objects`",
+    ),
+    student_hint="`retort:fcos` takes any timm network as its option `backbone`.",
+    student_weights=True,
 )
