@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,8 @@ import torch
 from distill.data.plan import Plan
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.tasks.detect_objects.augmenting import AUGMENTATIONS
 from distill.tasks.detect_objects.framing import whole
-from distill.tasks.detect_objects.loader import BoxLoader, Seeing
+from distill.tasks.detect_objects.loader import AUGMENTATIONS, BoxLoader, Seeing
 from distill.tasks.detect_objects.samples import Dataset, open_dataset
 from tests.detection.layouts import archive, coco, scenes, voc
 
@@ -62,7 +62,7 @@ def test_an_epoch_begins_anywhere(dataset: Dataset, augmentation: str) -> None:
 
 
 def test_worker_processes_give_the_same(dataset: Dataset) -> None:
-    seeing = Seeing(STUDENT, None, "mosaic")
+    seeing = Seeing(STUDENT, None, "crop_flip")
     apart = loader(dataset, seeing, workers=1)
     for one, other in zip(loader(dataset, seeing).epoch(0), apart.epoch(0), strict=True):
         assert torch.equal(one.student, other.student)
@@ -96,8 +96,6 @@ def test_what_would_bend_images_is_refused(dataset: Dataset) -> None:
 
 
 def test_a_given_validation_split_is_told(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     made = scenes()
     extra = [replace(scene, stem=f"v{i}", split="val") for i, scene in enumerate(made[:3])]
     found = open_dataset(archive(tmp_path, voc([*made, *extra])))

@@ -1,4 +1,4 @@
-"""What training may do to images with boxes, and their colours by torchvision v2."""
+"""Other colours for images with boxes, by torchvision v2."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ import distill.torchvision_shim  # noqa: F401
 # isort: split
 from torchvision.transforms import v2
 
-AUGMENTATIONS = ("none", "crop_flip", "crop_flip_colour", "mosaic")
-"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `recoloured` after it. `mosaic`: four
-images in one, recoloured. RandAugment would bend and move the image without its boxes."""
 _SEEDS = 2**24  # float32 in [0, 1) holds 24 bits
 
 
