@@ -163,4 +163,5 @@ def boxes_in(boxes: Boxes, frame: Frame, size: Size) -> Boxes:
     view = Boxes(
         clipped, boxes.classes, boxes.ignored | ~inside | small, boxes.crowd, (boxes.areas * grown).astype(np.float32)
     )  # fmt: skip
-    return view.pick((sides > 0).all(1))
+    shown: NDArray[np.bool_] = (sides > 0).all(1)
+    return view.pick(shown)
