@@ -16,7 +16,7 @@ from distill.data.json_cursor import JsonCursor
 from distill.data.limits import DEFAULT, Limits
 from distill.data.lines import Pieces
 from distill.data.row_checks import RowLimits
-from distill.data.split_names import split_of
+from distill.data.split_names import meaning, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
@@ -194,10 +194,9 @@ def _contents(members: Members, limits: Limits) -> tuple[dict[str, Content], lis
 
 
 def _split(file: File) -> str:
-    """By the file's own name (`instances_train2017.json`), else by its folder."""
-    stem = PurePosixPath(file.parts[-1]).stem
-    names = [stem.replace("instances", ""), *reversed(file.parts[:-1])]
-    return next((split for name in names if (split := split_of(name))), "")
+    """By a word of the file's own name (`person_keypoints_train2017.json`), else by its folder."""
+    said = meaning(PurePosixPath(file.parts[-1]).stem)
+    return said.split if said else next((split for name in reversed(file.parts[:-1]) if (split := split_of(name))), "")
 
 
 def _chosen(split: str, files: Sequence[Content]) -> Content:
