@@ -3,7 +3,7 @@
 from distill.tasks.spec import Metric, TaskSpec
 
 AUGMENTATIONS = ("none", "crop_flip", "crop_flip_colour", "mosaic")
-"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `colours.recoloured` after it. `mosaic`:
+"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `recoloured` after it. `mosaic`:
 four images in one, recoloured. RandAugment would bend and move the image without its boxes."""
 
 SPEC = TaskSpec(
