@@ -18,7 +18,7 @@ interface Props {
 export function Tiles({ sheet, picture, row, name, images }: Props) {
   if (row >= sheet.rows) return null;
   const shown = Math.min(sheet.columns, images);
-  const side = Math.min(MOST, Math.round((2 * sheet.tile) / 3)); // so that tiles stay sharp on dense screens
+  const side = Math.min(MOST, Math.floor((2 * sheet.tile) / 3)); // so that tiles stay sharp on dense screens
   return (
     <span
       className="tiles"
