@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from distill.errors import InvalidConfig
 from distill.models import small
 from distill.models.fpn import backbone_of
-from distill.models.names import FPN, Name, is_dense, resolve
+from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.types import Architecture
@@ -90,7 +90,7 @@ def size_option(architecture: Architecture) -> str | None:
     """The option that holds the input's side where parameters depend on it, of the network or of the backbone under a
     pyramid; else None."""
     name = resolve(architecture.name)
-    if name.library == "timm" or name.name == FPN:
+    if name.library == "timm" or name.name in PYRAMIDS:
         import timm  # here: names.py says why
 
         timms = name.name if name.library == "timm" else backbone_of(architecture.options)
@@ -171,10 +171,11 @@ def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[st
 
 
 def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
-    if name == FPN:
-        from distill.models.fpn import fpn  # timm, which the others do without
+    if name in PYRAMIDS:
+        from distill.models.fcos import fcos  # timm, which the others do without
+        from distill.models.fpn import fpn
 
-        return fpn(num_classes, in_channels, options)
+        return (fcos if name == FCOS else fpn)(num_classes, in_channels, options)
     member = small.FAMILY[name]
     return member.make(num_classes, in_channels, options.get("width", member.width))
 

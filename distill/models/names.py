@@ -15,8 +15,11 @@ from distill.models import segformer, small
 
 Library = Literal["timm", "torchvision", "retort", "transformers"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort", "transformers")
-FPN = "fpn"
-"""`retort:fpn`, our network for masks (`distill.models.fpn`)."""
+FPN, FCOS = "fpn", "fcos"
+"""`retort:fpn`, our network for masks (`distill.models.fpn`), and `retort:fcos`, our detector (`distill.models.fcos`).
+"""
+PYRAMIDS = frozenset({FPN, FCOS})
+"""Those of ours whose option `backbone` is a timm network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def _listed(library: Library) -> frozenset[str]:
 
         return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters()
     if library == "retort":
-        return frozenset({*small.FAMILY, FPN})
+        return frozenset({*small.FAMILY, *PYRAMIDS})
     return frozenset({segformer.NAME} if segformer.available() else ())
 
 
@@ -81,10 +84,11 @@ def _tagged() -> frozenset[str]:
 
 
 def is_dense(name: Name) -> bool:
-    """Whether the network answers for every pixel: (n, c, h, w) -> logits (n, C, h', w')."""
+    """Whether the network answers for every place of the image, and so looks at it whole: (n, c, h, w) -> logits
+    (n, C, h', w') of every pixel, or rows (n, P, C + 8) of every point of a detector."""
     if name.library == "torchvision":
         return name.name in _segmenters()
-    return name.name == {"retort": FPN, "transformers": segformer.NAME}.get(name.library)
+    return name.name in PYRAMIDS if name.library == "retort" else name.name == segformer.NAME
 
 
 @cache
@@ -105,7 +109,7 @@ def catalogue() -> list[dict[str, str]]:
 def family(text: str) -> str:
     """The module in the architecture's library that defines it, e.g. `vision_transformer`."""
     name = resolve(text)
-    if name.library == "transformers" or name.name == FPN:
+    if name.library == "transformers" or name.name in PYRAMIDS:
         return name.name
     if name.library == "retort":
         return small.FAMILY[name.name].family

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
-from distill.models.names import FPN, Library, Name, is_dense, resolve
+from distill.models.names import FCOS, FPN, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 
@@ -129,7 +129,16 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
-    {FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE}}
+    {
+        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE},
+        FCOS: {
+            "backbone": Backbone(),
+            "width": Number(1, 1024),
+            "depth": Number(1, 8),
+            "finest": Choice((4, 8)),
+            "img_size": _SIZE,
+        },
+    }
 )
 """The same for networks that have options of their own."""
 

@@ -111,11 +111,19 @@ def device_of(config: DistillConfig) -> tuple[torch.device, str]:
     return resolve_device(config.device)
 
 
-def splits_of(config: DistillConfig, train: Tensor, test: Tensor, *, labelled: bool = False) -> Splits:
-    """Validation is held out of the training samples; limits take the same number of every stratum. `train`, `test`:
+def splits_of(
+    config: DistillConfig, train: Tensor, test: Tensor, *, labelled: bool = False, validation: Tensor | None = None
+) -> Splits:
+    """Validation is held out of the training samples, unless the dataset says which they are: `validation`, positions
+    among them; limits take the same number of every stratum. `train`, `test`:
     the stratum of each sample of the dataset's splits, int64; `NO_LABEL` of a sample without a label. Of those none is
     held out where others have labels, a limit takes as large a share as of the others (**our choice**), and `labelled`
     leaves them out."""
+    if validation is not None and len(validation):
+        places = torch.arange(len(train))
+        others = places[~torch.isin(places, validation)]
+        used = others[_limited(train[others], config.train_limit, config.seed)]
+        return Splits(used, validation, _limited(test, config.test_limit, 0))
     kept = _limited(train, config.train_limit, config.seed)
     known = kept[train[kept] != NO_LABEL]
     judged = known if len(known) else kept

@@ -2,8 +2,9 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
-AUGMENTATIONS = ("none", "crop_flip")
-"""What a box can follow: RandAugment would bend and move the image alone."""
+AUGMENTATIONS = ("none", "crop_flip", "crop_flip_colour", "mosaic")
+"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `colours.recoloured` after it. `mosaic`:
+four images in one, recoloured. RandAugment would bend and move the image without its boxes."""
 
 SPEC = TaskSpec(
     name="detect_objects",
@@ -43,8 +44,10 @@ SPEC = TaskSpec(
     ),
     student="retort:fcos",
     files=(
-        "COCO JSON, Pascal VOC XML, YOLO txt or a CSV of boxes beside the images, in a zip, tar, tar.gz or folder",
-        "parquet with columns `image` and `objects`",
+        "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "
+        "or a CSV with `filename`, `class`, `xmin`, `ymin`, `xmax`, `ymax`",
+        "parquet with columns `image` and `objects` (`bbox`, `category`)",
+        "without a validation or test split one is held out",
     ),
     student_hint="`retort:fcos` takes any timm network as its option `backbone`.",
     student_weights=True,

@@ -19,15 +19,12 @@ from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import to_array
+from distill.tasks.detect_objects import AUGMENTATIONS
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.framing import Frame, boxes_in, drawn, show, whole
 from distill.tasks.detect_objects.mosaic import PIECES, compose, pieces, pieces_boxes
 from distill.tasks.detect_objects.rows import COLUMNS, NO_BOX, rows_of
 from distill.tasks.detect_objects.samples import Samples
-
-AUGMENTATIONS = ("none", "crop_flip", "crop_flip_colour", "mosaic")
-"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `recoloured` after it. `mosaic`: four
-images in one, recoloured. RandAugment would bend and move the image without its boxes."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from distill.answers import logits_of
 from distill.export import Artifact, Context, Graph, class_section, share_in_words
+from distill.tasks._images.bootstrap import REPLICATES
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.segment_images.examples import Example, draw
 from distill.tasks.segment_images.legend import Colour
-from distill.tasks.segment_images.scores import REPLICATES
 
 EXAMPLES = "examples.webp"
 MOST_CLASSES = 40  # in the report's matrix: more columns than that nobody reads

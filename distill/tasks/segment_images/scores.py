@@ -1,18 +1,9 @@
-"""Intersection over union, and how far other test images would move it."""
+"""Intersection over union."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from distill.statistics import Difference
-
-REPLICATES, SEED = 1000, 0
-_BLOCK = 2**24  # elements of a block of replicates
 
 
 def intersection_over_union(hits: Tensor, labelled: Tensor, predicted: Tensor) -> Tensor:
@@ -25,37 +16,3 @@ def intersection_over_union(hits: Tensor, labelled: Tensor, predicted: Tensor) -
 def mean_iou(ious: Tensor) -> Tensor:
     """(..., C) -> (...): the mean over the classes that have an IoU; 0 where none has."""
     return ious.nanmean(-1).nan_to_num(0.0)
-
-
-@lru_cache(maxsize=1)
-def weights(images: int) -> Tensor:
-    """(REPLICATES, n) float64: how often each of the n images falls into a bootstrap sample of n. Always the same."""
-    generator = torch.Generator().manual_seed(SEED)
-    drawn = torch.randint(images, (REPLICATES, images), generator=generator)
-    return torch.zeros(REPLICATES, images, dtype=torch.double).scatter_add_(
-        1, drawn, torch.ones_like(drawn, dtype=torch.double)
-    )
-
-
-def interval(images: int, figure: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-    """95 % percentile interval (Efron 1979) of a figure of n images: `figure(w)` maps weights (r, n) to values (r,). A
-    bootstrap over images, since the pixels of one image are no independent samples."""
-    drawn, rows = weights(images), max(1, _BLOCK // max(1, images))
-    values = torch.cat([figure(drawn[start : start + rows]) for start in range(0, len(drawn), rows)])
-    low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
-    return low, high
-
-
-def share(value: float, images: int, figure: Callable[[Tensor], Tensor]) -> dict[str, Any]:
-    """A report's entry: the value, its interval, the number of images."""
-    low, high = interval(images, figure)
-    return {"value": value, "low": min(low, value), "high": max(high, value), "n": images}
-
-
-def paired_difference(images: int, first: Callable[[Tensor], Tensor], second: Callable[[Tensor], Tensor]) -> Difference:
-    """first less second on the same images, by a paired bootstrap: both see the same sample. `clear`: the interval
-    excludes 0."""
-    whole = torch.ones(1, images, dtype=torch.double)
-    value = float(first(whole) - second(whole))
-    low, high = interval(images, lambda w: first(w) - second(w))
-    return Difference(value, low, high, images, low > 0 or high < 0)
