@@ -173,7 +173,9 @@ class DistillConfig(Model):
         0.0, ge=0, le=100,
         description="Alpha of CutMix, pastes a part of another picture; 0: none. With mixup: half of the batches.",
     )  # fmt: skip
-    augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
+    augmentation: Literal["none", "crop_flip", "crop_flip_colour", "mosaic", "randaugment"] = Field(
+        "none", description="What training pictures are shown as; each task offers some (`augmentations` of a task)."
+    )
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
         "auto", description="Side in pixels that the student sees."
     )

@@ -71,8 +71,8 @@ def check_label_settings(config: DistillConfig, unlabelled: int, labelled: bool)
 
 
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
-    """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
-    does not offer; `UnknownName`."""
+    """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for an augmentation
+    or a recipe that the task does not offer; `UnknownName`."""
     given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison, "start": run.start}
     for noun, one in given.items():
         named = one if isinstance(one, Architecture) or one is None else one.architecture
@@ -91,6 +91,8 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             "Leave the probe out.",
             {"field": "probe", "task": spec.name},
         )
+    if unfit := spec.refuses_augmentation(run.config.augmentation):
+        raise unfit
     if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
         raise InvalidConfig(
             f"{spec.title} does not offer the recipe {run.config.recipe}.",

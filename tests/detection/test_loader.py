@@ -11,8 +11,9 @@ import torch
 from distill.data.plan import Plan
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.framing import whole
-from distill.tasks.detect_objects.loader import AUGMENTATIONS, BoxLoader, Seeing
+from distill.tasks.detect_objects.loader import BoxLoader, Seeing
 from distill.tasks.detect_objects.samples import Dataset, open_dataset
 from tests.detection.layouts import archive, coco, scenes, voc
 
@@ -46,7 +47,7 @@ def test_labels_are_boxes_in_pixels_of_the_students_input(dataset: Dataset) -> N
         assert batch.labels.shape[1:] == (most, 6)
 
 
-@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+@pytest.mark.parametrize("augmentation", SPEC.augmentations)
 def test_an_epoch_begins_anywhere(dataset: Dataset, augmentation: str) -> None:
     """And gives the same in worker processes."""
     seeing = Seeing(STUDENT, TEACHER, augmentation)
@@ -70,7 +71,7 @@ def test_worker_processes_give_the_same(dataset: Dataset) -> None:
     apart.close()
 
 
-@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+@pytest.mark.parametrize("augmentation", SPEC.augmentations)
 def test_boxes_lie_in_the_input(dataset: Dataset, augmentation: str) -> None:
     for batch in loader(dataset, Seeing(STUDENT, None, augmentation)).epoch(1):
         rows = batch.labels[batch.labels[..., 4] >= 0]

@@ -2,10 +2,6 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
-AUGMENTATIONS = ("none", "crop_flip", "crop_flip_colour", "mosaic")
-"""`crop_flip`: a scale, a crop and a flip (`framing.drawn`). `crop_flip_colour`: `recoloured` after it. `mosaic`:
-four images in one, recoloured. RandAugment would bend and move the image without its boxes."""
-
 SPEC = TaskSpec(
     name="detect_objects",
     title="Object detection",
@@ -42,6 +38,9 @@ SPEC = TaskSpec(
         "similarity_preserving",
         "vid",
     ),
+    # A scale, a crop and a flip (`framing.drawn`); other colours after it (`colours.recoloured`); four images in one,
+    # recoloured (`mosaic`). RandAugment would bend and move the image without its boxes.
+    augmentations=("none", "crop_flip", "crop_flip_colour", "mosaic"),
     student="retort:fcos",
     files=(
         "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "

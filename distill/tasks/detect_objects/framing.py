@@ -163,5 +163,5 @@ def boxes_in(boxes: Boxes, frame: Frame, size: Size) -> Boxes:
     view = Boxes(
         clipped, boxes.classes, boxes.ignored | ~inside | small, boxes.crowd, (boxes.areas * grown).astype(np.float32)
     )  # fmt: skip
-    shown: NDArray[np.bool_] = (sides > 0).all(1)
+    shown: NDArray[np.bool_] = np.asarray((sides > 0).all(1), np.bool_)
     return view.pick(shown)

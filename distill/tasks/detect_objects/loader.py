@@ -19,7 +19,7 @@ from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import to_array
-from distill.tasks.detect_objects import AUGMENTATIONS
+from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.framing import Frame, boxes_in, drawn, show, whole
 from distill.tasks.detect_objects.mosaic import PIECES, compose, pieces, pieces_boxes
@@ -127,7 +127,8 @@ class BoxLoader:
         self, samples: Samples, indices: Tensor | Sequence[int], plan: Plan, seeing: Seeing,
         device: torch.device | str = "cpu", workers: int = 0,
     ) -> None:  # fmt: skip
-        check_augmentation(seeing.augmentation)
+        if unfit := SPEC.refuses_augmentation(seeing.augmentation):
+            raise unfit
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
         self.device, self._plan, self._seeing = torch.device(device), plan, seeing
         if not self.batches_per_epoch:
@@ -160,13 +161,3 @@ class BoxLoader:
 
     def _to(self, tensor: Tensor) -> Tensor:
         return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
-
-
-def check_augmentation(name: str) -> None:
-    """Raise `InvalidConfig` for what moves or bends images without their boxes."""
-    if name not in AUGMENTATIONS:
-        raise InvalidConfig(
-            f"The augmentation {name} would move the images and not their boxes.",
-            f"Use one of {', '.join(AUGMENTATIONS)}.",
-            {"field": "augmentation", "value": name},
-        )

@@ -31,7 +31,7 @@ from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
-from distill.tasks.detect_objects.loader import BoxLoader, Seeing, check_augmentation
+from distill.tasks.detect_objects.loader import BoxLoader, Seeing
 from distill.tasks.detect_objects.precision import evaluated
 from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose
 from distill.tasks.detect_objects.samples import Samples, open_dataset
@@ -55,7 +55,6 @@ class DetectObjects(ImageTask):
     checked_samples = 32
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
-        check_augmentation(run.config.augmentation)
         self._about: Report = {}
         self._said: tuple[Detections, ...] | None = None
         super().__init__(run, scratch)

@@ -2,9 +2,6 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
-AUGMENTATIONS = ("none", "crop_flip")
-"""What a mask can follow: RandAugment would bend and move the image alone."""
-
 SPEC = TaskSpec(
     name="segment_images",
     title="Semantic segmentation",
@@ -45,6 +42,7 @@ SPEC = TaskSpec(
         "similarity_preserving",
         "vid",
     ),
+    augmentations=("none", "crop_flip"),  # what a mask can follow: RandAugment would bend and move the image alone
     student="retort:fpn",
     files=(
         "a zip, tar, tar.gz or folder with `images/` beside `masks/` of the same names, also below `train/`, `val/`, "

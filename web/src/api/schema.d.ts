@@ -1921,10 +1921,11 @@ export interface components {
             cutmix: number;
             /**
              * Augmentation
+             * @description What training pictures are shown as; each task offers some (`augmentations` of a task).
              * @default none
              * @enum {string}
              */
-            augmentation: "none" | "crop_flip" | "randaugment";
+            augmentation: "none" | "crop_flip" | "crop_flip_colour" | "mosaic" | "randaugment";
             /**
              * Image Size
              * @description Side in pixels that the student sees.
@@ -3506,6 +3507,15 @@ export interface components {
              * @example []
              */
             recipes: string[];
+            /**
+             * Augmentations
+             * @description Values of the setting `augmentation` that it offers, where it has that setting.
+             * @example [
+             *       "none",
+             *       "crop_flip"
+             *     ]
+             */
+            augmentations?: string[];
             /**
              * Container
              * @description How its networks are kept: one safetensors file, or a model folder in a zip.
