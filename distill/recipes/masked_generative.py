@@ -45,6 +45,7 @@ class MaskedGenerative(LabelledFeatures):
     eval mode nothing is hidden.
     """
 
+    needs_maps: ClassVar[bool] = True
     term_name: ClassVar[str] = "generation"
 
     @validated(PARAMETERS)
