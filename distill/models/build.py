@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from distill.errors import InvalidConfig
 from distill.models import small
 from distill.models.fpn import backbone_of
-from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
+from distill.models.names import FCOS, PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.types import Architecture
@@ -159,15 +159,26 @@ def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]
 
 
 def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    network = _fcos(num_classes, options) if name == TORCHVISION_FCOS else _plain(name, num_classes, options)
+    if in_channels != 3:
+        _replace_stem(network, in_channels)
+    return network
+
+
+def _plain(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     import torchvision.models
 
     if is_dense(Name("torchvision", name)):
         options = {"weights_backbone": None, **options}  # else torchvision downloads ImageNet's for it
     options = _WITH_AUXILIARY.get(name, {}) | options
     network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
-    if in_channels != 3:
-        _replace_stem(network, in_channels)
     return network
+
+
+def _fcos(num_classes: int, options: dict[str, Any]) -> nn.Module:
+    from distill.models.torchvision_fcos import torchvision_fcos
+
+    return torchvision_fcos(num_classes, options)
 
 
 def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:

@@ -100,6 +100,8 @@ class Head(nn.Module):
 class FCOS(nn.Module):
     """(n, in_channels, h, w) -> rows (n, P, num_classes + 8), as `distill.models.points.Points` reads them."""
 
+    last_layer = "pyramid"
+
     def __init__(self, backbone: nn.Module, num_classes: int, width: int, depth: int) -> None:
         super().__init__()
         self.backbone = backbone

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
-from distill.models.names import FCOS, FPN, Library, Name, is_dense, resolve
+from distill.models.names import FCOS, FPN, TORCHVISION_FCOS, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 
@@ -128,6 +128,8 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2")
+"""Backbones of torchvision's FCOS."""
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
         FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE},
@@ -138,6 +140,7 @@ OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
             "finest": Choice((4, 8)),
             "img_size": _SIZE,
         },
+        TORCHVISION_FCOS: {"backbone": Choice(RESNETS)},
     }
 )
 """The same for networks that have options of their own."""
@@ -145,9 +148,11 @@ OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
 
 def allowed(name: Name) -> Mapping[str, Kind]:
     """The network's options and what each may be."""
+    if name.library in ("retort", "torchvision") and name.name in OWN:
+        return OWN[name.name]
     if name.library == "torchvision" and is_dense(name):
         return {}  # torchvision's take none of its classifiers' options
-    return OWN[name.name] if name.library == "retort" and name.name in OWN else ALLOWED[name.library]
+    return ALLOWED[name.library]
 
 
 def checked(name: Name, options: Mapping[str, Any]) -> dict[str, Any]:

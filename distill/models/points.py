@@ -42,17 +42,18 @@ class Points:
         return (self.classes.sigmoid() * self.centerness.sigmoid()[..., None]).sqrt()
 
 
-def grid(sizes: Sequence[Size], image: Size, like: Tensor) -> tuple[Tensor, Tensor]:
+def grid(sizes: Sequence[Size], image: Size, like: Tensor, within: float = 0.5) -> tuple[Tensor, Tensor]:
     """Places (P, 2) and strides (P,) of the cells of levels of `sizes` (h, w), which each cover `image` (height, width)
-    pixels; level after level, each in reading order, in the type and on the device of `like`.
+    pixels; level after level, each in reading order, in the type and on the device of `like`. `within`: where in its
+    cell a point stands, from the upper left corner (0) to the lower right (1).
 
     A level's stride is a power of two where the backbone halves: the image's side over the level's, rounded up.
     """
     places, strides = [], []
     for height, width in sizes:
         stride = stride_of((height, width), image)
-        y = (torch.arange(height, dtype=like.dtype, device=like.device) + 0.5) * stride
-        x = (torch.arange(width, dtype=like.dtype, device=like.device) + 0.5) * stride
+        y = (torch.arange(height, dtype=like.dtype, device=like.device) + within) * stride
+        x = (torch.arange(width, dtype=like.dtype, device=like.device) + within) * stride
         places.append(torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1).reshape(-1, 2))
         strides.append(torch.full((height * width,), float(stride), dtype=like.dtype, device=like.device))
     return torch.cat(places), torch.cat(strides)
@@ -66,11 +67,13 @@ def stride_of(level: Size, image: Size) -> int:
     return stride
 
 
-def assemble(classes: Tensor, distances: Tensor, centerness: Tensor, sizes: Sequence[Size], image: Size) -> Tensor:
+def assemble(
+    classes: Tensor, distances: Tensor, centerness: Tensor, sizes: Sequence[Size], image: Size, within: float = 0.5
+) -> Tensor:
     """Rows (n, P, C + 8) in fp32 of class logits (n, P, C), distances (n, P, 4) from the point to the box's left, top,
     right and bottom side in strides, and centerness (n, P, 1); the box's corners leave the image where they do."""
     classes, distances, centerness = classes.float(), distances.float(), centerness.float()
-    places, strides = grid(sizes, image, classes)
+    places, strides = grid(sizes, image, classes, within)
     reach = distances * strides[:, None]
     boxes = torch.cat([places - reach[..., :2], places + reach[..., 2:]], -1)
     where = torch.cat([places, strides[:, None]], -1).expand(classes.shape[0], -1, -1)

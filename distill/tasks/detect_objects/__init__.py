@@ -21,7 +21,7 @@ SPEC = TaskSpec(
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     loss="detection",
-    architectures=("retort:fcos",),
+    architectures=("retort:fcos", "torchvision:fcos_"),
     per_class="AP",
     counted="objects",
     settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
