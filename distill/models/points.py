@@ -73,7 +73,7 @@ def assemble(classes: Tensor, distances: Tensor, centerness: Tensor, sizes: Sequ
     places, strides = grid(sizes, image, classes)
     reach = distances * strides[:, None]
     boxes = torch.cat([places - reach[..., :2], places + reach[..., 2:]], -1)
-    where = torch.cat([places, strides[:, None]], -1).expand(len(classes), -1, -1)
+    where = torch.cat([places, strides[:, None]], -1).expand(classes.shape[0], -1, -1)
     return torch.cat([classes, boxes, centerness, where], -1)
 
 
@@ -84,8 +84,8 @@ def pack(levels: Sequence[Tensor]) -> Tensor:
 
 def unpack(tokens: Tensor, sizes: Sequence[Size]) -> list[Tensor]:
     """The inverse of `pack`."""
-    parts = tokens.split([height * width for height, width in sizes], 1)
+    parts = torch.split(tokens, [height * width for height, width in sizes], 1)
     return [
-        part.movedim(-1, 1).reshape(len(part), -1, height, width)
+        part.movedim(-1, 1).reshape(part.shape[0], -1, height, width)
         for part, (height, width) in zip(parts, sizes, strict=True)
     ]

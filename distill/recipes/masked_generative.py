@@ -45,6 +45,7 @@ class MaskedGenerative(LabelledFeatures):
     eval mode nothing is hidden.
     """
 
+    needs_maps: ClassVar[bool] = True
     term_name: ClassVar[str] = "generation"
 
     @validated(PARAMETERS)
@@ -85,7 +86,7 @@ class Generator(nn.Module):
         """Squared error in fp32, summed over channels and positions, the mean over samples."""
         if not self.maps:
             student, teacher = student.movedim(-1, 1), teacher.movedim(-1, 1)
-        gap = self(student).float() - teacher.float()
+        gap: Tensor = self(student).float() - teacher.float()
         return gap.square().sum() / len(gap)
 
 

@@ -33,6 +33,7 @@ SPEC = TaskSpec(
         "feature_only",
         "fitnet",
         "logit",
+        "masked_generative",
         "pkt",
         "rkd",
         "similarity_preserving",

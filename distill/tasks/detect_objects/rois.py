@@ -46,9 +46,9 @@ class Levels:
         """From the rows (n, P, C + 8) that the network gives of any input."""
         points = Points.of(rows[0])
         sizes, strides = [], []
-        for stride in points.strides.unique().tolist():
+        for stride in torch.unique(points.strides).tolist():
             mine = points.places[points.strides == stride]
-            width = len(mine[:, 0].unique())
+            width = len(torch.unique(mine[:, 0]))
             sizes.append((len(mine) // width, width))
             strides.append(int(stride))
         return cls(tuple(sizes), tuple(strides))
@@ -99,7 +99,7 @@ class RoIView(FeatureView):
         counts = torch.bincount(image, minlength=len(maps)).tolist()
         parts = [
             roi_align(one, boxes, self.size, self.cells)
-            for one, boxes in zip(maps, corners.split(counts), strict=True)
+            for one, boxes in zip(maps, torch.split(corners, counts), strict=True)
             if len(boxes)
         ]
         return torch.cat([maps.new_zeros(0, maps.shape[1] * self.cells**2), *(each.to(maps.dtype) for each in parts)])
@@ -120,7 +120,8 @@ def roi_align(feature: Tensor, corners: Tensor, size: Size, cells: int) -> Tenso
     points = F.grid_sample(
         feature.float()[None], grid.flatten(0, 1)[None].float(), padding_mode="border", align_corners=False
     )  # (1, c, m s, s)
-    return F.avg_pool2d(points, SAMPLES)[0].unflatten(1, (-1, cells)).movedim(1, 0).flatten(1)
+    means = F.avg_pool2d(points, SAMPLES)[0]  # (c, m cells, cells)
+    return means.reshape(len(means), -1, cells, cells).movedim(1, 0).flatten(1)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class Objects:
 
 def rows_of(boxes: Boxes) -> NDArray[np.float32]:
     """(m, 6): x1 y1 x2 y2, class, whether it is ignored."""
-    columns = [boxes.corners, boxes.classes[:, None], boxes.ignored[:, None]]
-    return np.concatenate([column.astype(np.float32) for column in columns], 1).reshape(-1, COLUMNS)
+    beside = (boxes.classes.astype(np.float32)[:, None], boxes.ignored.astype(np.float32)[:, None])
+    return np.concatenate([boxes.corners.astype(np.float32), *beside], 1).reshape(-1, COLUMNS)
 
 
 def padded(rows: Sequence[NDArray[np.float32]]) -> Tensor:

@@ -45,7 +45,7 @@ def weighted_table(found: Precision, counts: Tensor) -> Tensor:
 def _of_class(ranked: Ranked, objects: Tensor, counts: Tensor) -> Tensor:
     met, counted = ranked.met.double(), (~ranked.left_out).double()
     rows = max(1, _ELEMENTS // max(1, met.numel()))
-    return torch.cat([_part(ranked.images, met, counted, objects, part) for part in counts.split(rows)])
+    return torch.cat([_part(ranked.images, met, counted, objects, part) for part in torch.split(counts, rows)])
 
 
 def _part(images: Tensor, met: Tensor, counted: Tensor, objects: Tensor, counts: Tensor) -> Tensor:
