@@ -17,7 +17,7 @@ from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagge
 from api.http.schemas import ResourcePatch
 from api.services import registration
 from api.services.registration import NOUNS, Resource
-from api.state.deps import ReadSession, WorkDep
+from api.state.deps import ListSession, ReadSession, WorkDep
 from store.repositories import resources
 
 
@@ -64,7 +64,7 @@ def _add_list(router: APIRouter, kind: Kind[Any]) -> None:
         response_model=kind.page,
         responses=documented(422),
     )
-    def list_(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> BaseModel:
+    def list_(session: ListSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> BaseModel:
         rows, more = resources.page(session, kind.table, tenant, cursor, limit)
         return kind.page(items=[kind.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
 

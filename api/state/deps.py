@@ -31,8 +31,15 @@ async def read_session(context: ContextDep) -> AsyncIterator[Session]:
         yield session
 
 
+async def listing_session(context: ContextDep) -> AsyncIterator[Session]:
+    async with context.lanes.listing.place(), contextmanager_in_threadpool(context.database.read()) as session:
+        yield session
+
+
 # FastAPI runs a yield-dependency's exit after the response unless its scope is the function's.
 ReadSession = Annotated[Session, Depends(read_session, scope="function")]
+#: For pages of a list.
+ListSession = Annotated[Session, Depends(listing_session, scope="function")]
 
 
 async def _reading(context: ContextDep) -> AsyncIterator[None]:

@@ -128,10 +128,12 @@ def _database(name: str, places: int) -> Callable[[], Lane]:
 class Lanes:
     """The lanes of one process. Together they have fewer places than there are threads, so no lane's callers ever wait
     for a thread. Reads and writes are apart because a lock that somebody holds stops writes alone, and keys because
-    every request needs one."""
+    every request needs one. Pages of lists are apart because they compute: 200 jobs take 60 ms of Python, which only
+    one thread runs at a time, and the event loop gets a turn after as many threads as compute."""
 
     keys: Lane = field(default_factory=_database("database (keys)", 4))
     reading: Lane = field(default_factory=_database("database", 12))
+    listing: Lane = field(default_factory=_database("database (lists)", 2))
     writing: Lane = field(default_factory=_database("database (writes)", 8))
     #: What may wait for the object store, and for the database before and after it.
     storing: Lane = field(default_factory=lambda: Lane("object store", 12, "storage_unavailable"))
@@ -140,5 +142,5 @@ class Lanes:
     @property
     def threads(self) -> int:
         """How many threads the process needs."""
-        lanes = (self.keys, self.reading, self.writing, self.storing, self.resolving)
+        lanes = (self.keys, self.reading, self.listing, self.writing, self.storing, self.resolving)
         return sum(lane.places for lane in lanes) + SPARE_THREADS

@@ -20,7 +20,8 @@ from store.objects import FolderStore
 
 SERVING: ContextVar[object] = ContextVar("serving", default=None)
 _connected: dict[object, object] = {}  # connections that are in use, by request
-DATABASE_LANES = [lane.name for lane in (Lanes().keys, Lanes().reading, Lanes().writing, Lanes().storing)]
+LANES = Lanes()
+DATABASE_LANES = [lane.name for lane in (LANES.keys, LANES.reading, LANES.listing, LANES.writing, LANES.storing)]
 BLOCKING = {"put", "read", "size", "delete", "keys", "presigned", "parts", "ping"}
 
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from distill.data.plan import Plan
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.tasks.detect_objects import SPEC
+from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.loader import BoxLoader, Seeing
-from distill.tasks.detect_objects.samples import Dataset, open_dataset
+from distill.tasks.detect_objects.samples import Dataset, Samples, open_dataset
 from tests.detection.layouts import archive, coco, scenes, voc
 
 STUDENT = Preprocessing((0.5,) * 3, (0.25,) * 3, (40, 60))
@@ -69,6 +71,22 @@ def test_worker_processes_give_the_same(dataset: Dataset) -> None:
         assert torch.equal(one.student, other.student)
         assert torch.equal(one.labels, other.labels)
     apart.close()
+
+
+def test_a_mosaic_is_made_of_the_loaders_own_samples(dataset: Dataset) -> None:
+    """Those that are held out for validation stay out of training."""
+    seen = set[int]()
+
+    class Recording(Samples):
+        def pair(self, i: int) -> tuple[Image.Image, Boxes]:
+            seen.add(i)
+            return super().pair(i)
+
+    indices = torch.tensor([1, 4, 7, 8])
+    samples = Recording(dataset.train.split, len(dataset.classes))
+    for epoch in range(8):
+        list(BoxLoader(samples, indices, Plan(4, 4, 0), Seeing(STUDENT, None, "mosaic")).epoch(epoch))
+    assert seen == set(indices.tolist())
 
 
 @pytest.mark.parametrize("augmentation", SPEC.augmentations)

@@ -20,7 +20,7 @@ from api.resources.catalogue.schemas import (
     RecipeList,
     TaskList,
 )
-from api.state.deps import ReadSession
+from api.state.deps import ListSession, ReadSession
 from store.repositories import system
 
 router = APIRouter(tags=["catalogue"])
@@ -48,7 +48,7 @@ def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
     responses=documented(422),
 )
 def list_architectures(
-    session: ReadSession,
+    session: ListSession,
     tenant: TenantDep,
     cursor: Cursor,
     limit: Limit = 100,

@@ -15,7 +15,7 @@ from api.resources.history import service
 from api.resources.history.schemas import AttemptList, CheckpointList, EventPage, LogPage, MetricPage
 from api.resources.history.stream import look, stream
 from api.resources.jobs.service import find
-from api.state.deps import ContextDep, ReadSession
+from api.state.deps import ContextDep, ListSession, ReadSession
 from store.repositories import jobs
 
 router = APIRouter(tags=["results"])
@@ -38,7 +38,7 @@ LastEventId = Annotated[
             200: {
                 "content": {SSE: {"schema": {"type": "string"}, "example": 'id: 1\nevent: status\ndata: {"seq":1}\n\n'}}
             },
-            204: {"description": "Stream: the job has ended and there is nothing behind Last-Event-ID."},
+            204: {"description": "Stream: the job has ended and there is nothing after Last-Event-ID."},
         },
     ),
 )
@@ -52,8 +52,8 @@ async def list_job_events(
     accept: Accept = None,
     last_event_id: LastEventId = None,
 ) -> EventPage | Response:
-    """JSON pages, oldest first; with `Accept: text/event-stream` a stream that resumes behind `Last-Event-ID`, beats
-    every 15 s and ends behind the event that ends the job. A browser that reconnects then gets 204, which stops it."""
+    """JSON pages, oldest first; with `Accept: text/event-stream` a stream that resumes after `Last-Event-ID`, beats
+    every 15 s and ends after the event that ends the job. A browser that reconnects then gets 204, which stops it."""
     after = max(cursor, int(last_event_id or 0))
     if best(accept, ["application/json", SSE]) == SSE:
         first = await context.lanes.reading.run(look, context, caller.tenant, job_id, after)
@@ -66,7 +66,7 @@ async def list_job_events(
         with context.database.read() as session:
             return service.event_page(session, find(session, caller.tenant, job_id).id, after, limit)
 
-    return await context.lanes.reading.run(page)
+    return await context.lanes.listing.run(page)
 
 
 @router.get(
@@ -76,7 +76,7 @@ async def list_job_events(
     responses=documented(404, 422),
 )
 def list_job_metrics(
-    session: ReadSession,
+    session: ListSession,
     tenant: TenantDep,
     job_id: str,
     cursor: NumberCursor,
@@ -89,7 +89,7 @@ def list_job_metrics(
 
 @router.get("/jobs/{job_id}/logs", operation_id="list_job_logs", summary="Log of a job", responses=documented(404, 422))
 def list_job_logs(
-    session: ReadSession,
+    session: ListSession,
     tenant: TenantDep,
     job_id: str,
     cursor: NumberCursor,

@@ -16,7 +16,7 @@ from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagge
 from api.resources.jobs import changing, extending, service, tags
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobExtend, JobOut, JobPage, JobPatch
 from api.services import waiting
-from api.state.deps import ContextDep, ReadSession, WorkDep
+from api.state.deps import ContextDep, ListSession, WorkDep
 from store.repositories import jobs
 from store.states import TERMINAL, Status
 
@@ -62,7 +62,7 @@ async def create_job(
 @router.get("/jobs", operation_id="list_jobs", summary="List jobs", responses=documented(422))
 def list_jobs(  # noqa: PLR0913 - FastAPI: a parameter each of the request
     context: ContextDep,
-    session: ReadSession,
+    session: ListSession,
     tenant: TenantDep,
     cursor: Cursor,
     limit: Limit = 50,

@@ -11,7 +11,7 @@ from api.http.openapi import documented
 from api.http.paging import Cursor, Limit, encode
 from api.resources.keys import service
 from api.resources.keys.schemas import KeyCreate, KeyCreated, KeyOut, KeyPage
-from api.state.deps import ReadSession, WorkDep
+from api.state.deps import ListSession, ReadSession, WorkDep
 
 router = APIRouter(tags=["keys"])
 TenantFilter = Annotated[str | None, Query(max_length=60, description="A tenant's id, for the operator.")]
@@ -35,7 +35,7 @@ def create_api_key(work: WorkDep, caller: AdminDep, body: KeyCreate, response: R
 
 @router.get("/api-keys", operation_id="list_api_keys", summary="List keys", responses=documented(404, 422))
 def list_api_keys(
-    session: ReadSession, caller: AdminDep, cursor: Cursor, limit: Limit = 50, tenant: TenantFilter = None
+    session: ListSession, caller: AdminDep, cursor: Cursor, limit: Limit = 50, tenant: TenantFilter = None
 ) -> KeyPage:
     """Your tenant's keys, newest first, with their last use."""
     rows, more = service.page(session, caller, tenant, cursor, limit)

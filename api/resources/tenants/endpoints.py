@@ -11,7 +11,7 @@ from api.http.paging import Cursor, Limit, encode
 from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, require, stamped, tag_of, tagged
 from api.resources.tenants import service
 from api.resources.tenants.schemas import Quotas, TenantOut, TenantPage
-from api.state.deps import ContextDep, ReadSession, WorkDep
+from api.state.deps import ContextDep, ListSession, ReadSession, WorkDep
 from store.repositories import rows
 
 router = APIRouter(tags=["keys"])
@@ -19,7 +19,7 @@ router = APIRouter(tags=["keys"])
 
 @router.get("/tenants", operation_id="list_tenants", summary="List tenants", responses=documented(422))
 def list_tenants(
-    context: ContextDep, session: ReadSession, caller: CallerDep, cursor: Cursor, limit: Limit = 50
+    context: ContextDep, session: ListSession, caller: CallerDep, cursor: Cursor, limit: Limit = 50
 ) -> TenantPage:
     """Your own with its quotas and what it uses of them; all of them for the operator. A tenant is made with its first
     key."""

@@ -14,7 +14,7 @@ from api.http.paging import Cursor, Limit, NumberCursor, encode
 from api.http.preconditions import CONDITIONAL, IfMatch, require, tag_of, tagged
 from api.resources.uploads import service
 from api.resources.uploads.schemas import PartOut, PartPage, UploadCreate, UploadOut, UploadPage
-from api.state.deps import ContextDep, ReadSession, Storing, WorkDep
+from api.state.deps import ContextDep, ListSession, ReadSession, Storing, WorkDep
 from store.repositories import uploads
 
 router = APIRouter(tags=["uploads"])
@@ -47,7 +47,7 @@ def create_upload(
 
 
 @router.get("/uploads", operation_id="list_uploads", summary="List uploads", responses=documented(422))
-def list_uploads(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> UploadPage:
+def list_uploads(session: ListSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> UploadPage:
     """Your uploads, newest first, those that became something included."""
     rows, more = uploads.page(session, tenant, cursor, limit)
     return UploadPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)

@@ -20,7 +20,7 @@ from api.resources.webhooks.schemas import (
     WebhookOut,
     WebhookPage,
 )
-from api.state.deps import ContextDep, ReadSession, WorkDep, write_work
+from api.state.deps import ContextDep, ListSession, ReadSession, WorkDep, write_work
 from store.repositories import outbox, webhooks
 
 router = APIRouter(tags=["webhooks"])
@@ -47,7 +47,7 @@ async def create_webhook(
 
 
 @router.get("/webhooks", operation_id="list_webhooks", summary="List webhooks", responses=documented(422))
-def list_webhooks(session: ReadSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> WebhookPage:
+def list_webhooks(session: ListSession, tenant: TenantDep, cursor: Cursor, limit: Limit = 50) -> WebhookPage:
     """Yours, newest first."""
     rows, more = webhooks.page(session, tenant, cursor, limit)
     return WebhookPage(items=[service.shown(row) for row in rows], next_cursor=encode(rows[-1].id) if more else None)
@@ -101,7 +101,7 @@ def enable_webhook(work: WorkDep, tenant: TenantDep, webhook_id: str) -> Webhook
     responses=documented(404, 422),
 )
 def list_webhook_deliveries(
-    session: ReadSession, tenant: TenantDep, webhook_id: str, cursor: Cursor, limit: Limit = 50
+    session: ListSession, tenant: TenantDep, webhook_id: str, cursor: Cursor, limit: Limit = 50
 ) -> DeliveryPage:
     """Every message with its tries, newest first."""
     rows, more = outbox.page(session, service.find(session, tenant, webhook_id).id, cursor, limit)

@@ -461,8 +461,8 @@ export interface paths {
         };
         /**
          * Events of a job, as pages or as a live stream
-         * @description JSON pages, oldest first; with `Accept: text/event-stream` a stream that resumes behind `Last-Event-ID`, beats
-         *     every 15 s and ends behind the event that ends the job. A browser that reconnects then gets 204, which stops it.
+         * @description JSON pages, oldest first; with `Accept: text/event-stream` a stream that resumes after `Last-Event-ID`, beats
+         *     every 15 s and ends after the event that ends the job. A browser that reconnects then gets 204, which stops it.
          */
         get: operations["list_job_events"];
         put?: never;
@@ -8655,7 +8655,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description Stream: the job has ended and there is nothing behind Last-Event-ID. */
+            /** @description Stream: the job has ended and there is nothing after Last-Event-ID. */
             204: {
                 headers: {
                     [name: string]: unknown;
