@@ -26,6 +26,7 @@ SPEC = TaskSpec(
             "image_size",
             "channels_last",
             "fit_head",
+            "label_smoothing",
             "teacher_classes",
             "backbone_learning_rate",
             "mixup",

@@ -19,7 +19,7 @@ SPEC = TaskSpec(
     ),
     architectures=("transformers:",),
     per_class="accuracy",
-    settings=frozenset({"max_length", "text_features", "fit_head", "teacher_classes"}),
+    settings=frozenset({"max_length", "text_features", "fit_head", "label_smoothing", "teacher_classes"}),
     container="folder",
     student="transformers:auto",
     needs_teacher=True,

@@ -24,7 +24,16 @@ SPEC = TaskSpec(
     ),
     per_class="IoU",
     counted="pixels",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
+    settings=frozenset(
+        {
+            "augmentation",
+            "image_size",
+            "channels_last",
+            "label_smoothing",
+            "teacher_classes",
+            "backbone_learning_rate",
+        }
+    ),
     recipes=(
         "attention_transfer",
         "blockwise_logit",
