@@ -125,6 +125,13 @@ class DistillConfig(Model):
         description="Bootstrap replicates for standard errors, at least 2; 0: none.",
     )  # fmt: skip
 
+    quality_roi_size: int = Field(
+        1, ge=1, le=7, description="Of boxes: a side of the grid of cells that a box is read as from a layer's map."
+    )
+    quality_background: bool = Field(
+        False, description="Of boxes: score boxes of background too, as a further class that layers tell apart."
+    )
+
     epochs: int = Field(50, ge=1, le=100_000)
     max_steps: int | None = Field(
         None, ge=1, le=MOST, description="Stop after this many optimiser steps, if fewer than epochs."

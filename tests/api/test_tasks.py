@@ -136,6 +136,7 @@ VALUES: dict[str, Any] = {
     "augmentation": "crop_flip", "image_size": 32, "channels_last": True, "fit_head": True, "max_length": 64,
     "text_features": "cls", "teacher_classes": "same", "backbone_learning_rate": 1e-4,
     "pseudo_classes": 5, "mixup": 0.2, "cutmix": 0.5, "label_smoothing": 0.1,
+    "quality_background": True, "quality_roi_size": 3,
 }  # fmt: skip
 
 

@@ -24,7 +24,17 @@ SPEC = TaskSpec(
     architectures=("retort:fcos", "torchvision:fcos_"),
     per_class="AP",
     counted="objects",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
+    settings=frozenset(
+        {
+            "augmentation",
+            "image_size",
+            "channels_last",
+            "teacher_classes",
+            "backbone_learning_rate",
+            "quality_background",
+            "quality_roi_size",
+        }
+    ),
     recipes=(
         "attention_transfer",
         "blockwise_logit",

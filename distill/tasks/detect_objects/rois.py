@@ -29,9 +29,12 @@ from distill.recipe_parts.layout import Layout
 from distill.tasks._images.maps import Size, as_map, grid_of
 from distill.tasks.detect_objects.assignment import FARTHEST
 from distill.tasks.detect_objects.boxes import Boxes
+from distill.tasks.detect_objects.geometry import iou
 
 SAMPLES = 2
 """Points a side at which RoI-align reads the map within each of its cells."""
+TRIES, CLEAR = 20, 0.1
+"""Places that are drawn for a box of background; the IoU with a box of the image that it must stay below."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,12 @@ def roi_align(feature: Tensor, corners: Tensor, size: Size, cells: int) -> Tenso
 
 @dataclass(frozen=True)
 class Chosen:
-    """Boxes for a Q curve. `images` (i,): positions of the images that hold them, ascending; `kept`: of each such image
-    a bool for each of its boxes; `labels` (m,): the class of each, by image and within it by box; `left_out`: how many
-    were smaller than a cell."""
+    """Boxes for a Q curve. `images` (i,): positions of the images that hold them, ascending; `corners`: of each such
+    image the boxes (k, 4) in pixels of the input; `labels` (m,): the class of each, by image and within it by box;
+    `left_out`: how many objects were smaller than a cell."""
 
     images: NDArray[np.int64]
-    kept: tuple[NDArray[np.bool_], ...]
+    corners: tuple[NDArray[np.float32], ...]
     labels: NDArray[np.int64]
     left_out: int
 
@@ -143,17 +146,43 @@ def choose(boxes: Sequence[Boxes], shown: Sequence[NDArray[np.float32]], stride:
     large = [(areas_of(one) >= stride**2) & ~mine.ignored for one, mine in zip(shown, boxes, strict=True)]
     image = np.repeat(np.arange(len(boxes)), [int(one.sum()) for one in large])
     number = np.concatenate([np.zeros(0, np.int64), *(b.classes[k] for b, k in zip(boxes, large, strict=True))])
-    taken = np.zeros(len(number), np.bool_)
-    if len(number):
-        taken[stratify.sample(number, count, seed)] = True
+    corners = np.concatenate([np.zeros((0, 4), np.float32), *(c[k] for c, k in zip(shown, large, strict=True))])
+    taken = stratify.sample(number, count, seed) if len(number) else np.zeros(0, np.int64)
     images = np.unique(image[taken]).astype(np.int64)
-    kept = []
-    for i in images:
-        flags = large[i].copy()
-        flags[large[i]] = taken[image == i]
-        kept.append(flags)
     small = sum(int((~one.ignored & ~flags).sum()) for one, flags in zip(boxes, large, strict=True))
-    return Chosen(images, tuple(kept), number[taken], small)
+    return Chosen(images, tuple(corners[taken][image[taken] == i] for i in images), number[taken], small)
+
+
+def with_background(
+    chosen: Chosen, boxes: Sequence[Boxes], shown: Sequence[NDArray[np.float32]], size: Size, seed: int
+) -> Chosen:
+    """The same with boxes of background, a further class: as many as the mean of the other classes, at most one an
+    image (**our choice**). Each has the sides of one of the chosen objects and lies where it overlaps no box of its
+    image, ignored ones among them, by an IoU of 0.1 or more; an image without such a place in 20 draws has none."""
+    random, number = np.random.default_rng(seed), int(max((b.classes.max(initial=-1) for b in boxes), default=-1)) + 1
+    sides = np.concatenate([one[:, 2:] - one[:, :2] for one in chosen.corners])
+    wanted = len(chosen.labels) // max(1, len(np.unique(chosen.labels)))
+    places = set(random.permutation(len(chosen.images))[:wanted].tolist())
+    corners, labels = list(chosen.corners), np.split(chosen.labels, np.cumsum([len(c) for c in chosen.corners])[:-1])
+    for place in sorted(places):
+        extra = _background(random, sides, shown[chosen.images[place]], size)
+        if extra is not None:
+            corners[place] = np.concatenate([corners[place], extra])
+            labels[place] = np.append(labels[place], number)
+    return Chosen(chosen.images, tuple(corners), np.concatenate(labels), chosen.left_out)
+
+
+def _background(
+    random: np.random.Generator, sides: NDArray[np.float32], others: NDArray[np.float32], size: Size
+) -> NDArray[np.float32] | None:
+    """(1, 4), or None where there is no place."""
+    for _ in range(TRIES):
+        side = np.minimum(sides[random.integers(len(sides))], [size[1], size[0]])
+        low = random.uniform(0, 1, 2) * (np.array([size[1], size[0]]) - side)
+        found = np.concatenate([low, low + side]).astype(np.float32)[None]
+        if float(iou(torch.from_numpy(found), torch.from_numpy(others)).max() if len(others) else 0) < CLEAR:
+            return found
+    return None
 
 
 def areas_of(corners: NDArray[np.float32]) -> NDArray[np.float64]:

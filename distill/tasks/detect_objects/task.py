@@ -33,7 +33,7 @@ from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.loader import BoxLoader, Seeing
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose
+from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -103,14 +103,16 @@ class DetectObjects(ImageTask):
         levels, config = Levels.of(rows_of(network)), self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
         found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
-        classes, labels = np.unique(found.labels, return_inverse=True)
-        if len(classes) < 2:
+        if len(np.unique(found.labels)) < 2:
             return "fewer than two classes have an object as large as a cell of the teacher's finest level"
+        if config.quality_background:
+            found = with_background(found, boxes, shown, size, config.seed)
+        classes, labels = np.unique(found.labels, return_inverse=True)
         sample = train[torch.from_numpy(found.images)]
-        held = [shown[i] for i in found.images]
-        corners, kept = _padded(held, 0.0), _padded(found.kept, False)
-        areas = np.concatenate([areas_of(one)[flags] for one, flags in zip(held, found.kept, strict=True)])
+        corners = _padded(found.corners, 0.0)
+        kept = _padded([np.ones(len(one), np.bool_) for one in found.corners], False)
         shapes = [(layer.name, layer.shape) for layer in self.layers(network)]
+        areas = areas_of(np.concatenate(found.corners))
         self._about = {
             "boxes": len(labels), "boxes_left_out": found.left_out,
             "boxes_below_a_cell": below_a_cell(areas, shapes, levels, size),
@@ -124,7 +126,9 @@ class DetectObjects(ImageTask):
                 marks = {"corners": corners[rows], "kept": kept[rows]}
                 yield Marked(batch.student, {name: value.to(self.device) for name, value in marks.items()})
 
-        return Groups(sample, torch.from_numpy(labels), len(classes), batches, RoIView(size, levels))
+        view = RoIView(size, levels, config.quality_roi_size)
+        key = f"{config.quality_roi_size} {config.quality_background}"
+        return Groups(sample, torch.from_numpy(labels), len(classes), batches, view, key=key)
 
     def about_data(self) -> Report:
         return self._about

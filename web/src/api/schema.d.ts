@@ -1811,6 +1811,18 @@ export interface components {
              */
             quality_bootstrap: number;
             /**
+             * Quality Roi Size
+             * @description Of boxes: a side of the grid of cells that a box is read as from a layer's map.
+             * @default 1
+             */
+            quality_roi_size: number;
+            /**
+             * Quality Background
+             * @description Of boxes: score boxes of background too, as a further class that layers tell apart.
+             * @default false
+             */
+            quality_background: boolean;
+            /**
              * Epochs
              * @default 50
              */
@@ -2401,8 +2413,10 @@ export interface components {
          *         "precision": "auto",
          *         "preset": null,
          *         "pseudo_classes": "auto",
+         *         "quality_background": false,
          *         "quality_bootstrap": 0,
          *         "quality_memory_bytes": 2147483648,
+         *         "quality_roi_size": 1,
          *         "quality_samples": 5000,
          *         "recipe": "feature_only",
          *         "recipe_parameters": {},
