@@ -19,6 +19,7 @@ SPEC = TaskSpec(
         Metric("ar", "AR (100 boxes an image)", "share", higher_is_better=True),
         Metric("agreement", "AP against the teacher's boxes", "share", higher_is_better=True, interval=True),
         Metric("loss", "loss", "nats", higher_is_better=False),
+        Metric("suppression_ms", "non-maximum suppression, ms", "number", higher_is_better=False),
     ),
     loss="detection",
     architectures=("retort:fcos", "torchvision:fcos_"),

@@ -145,10 +145,10 @@ class DetectObjects(ImageTask):
         def place(position: int, found: Detections) -> Detections:
             return placed(found, network.preprocessing.size, _size(sizes[position]))
 
-        said, loss = predict(network.module, self.test_source(network), self.answer, self.device, place)
+        said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
         if network is self.student:
             self._said = said
-        return Found(said, evaluated(self._truth, said, len(self.classes)), loss)
+        return Found(said, evaluated(self._truth, said, len(self.classes)), loss, took)
 
     def figures(self, network: Network, found: Found, teacher: Any | None) -> Report:
         return figures(found, self.classes, teacher)
