@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distill.models.fpn import backbone_of, levels_of, maps_of
+from distill.models.fpn import OF_BACKBONE, backbone_of, levels_of, maps_of
 from distill.models.points import assemble, pack, unpack
 from distill.models.small import ConvNormAct
 
@@ -121,8 +121,9 @@ def fcos(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Modu
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of pyramid and head, default 64),
     `depth` (convolutions a branch of the head, default 2), `finest` (stride of the finest level, default 8; 4 for small
     objects in small pictures, at four times the points), `img_size` (the input's side, for backbones with fixed
-    positions). Raises `InvalidConfig` for a backbone that gives no feature maps of such strides."""
+    positions), `drop_path_rate` (the backbone's). Raises `InvalidConfig` for a backbone that gives no feature maps of
+    such strides."""
     finest = options.get("finest", FINEST)
-    sized = {key: options[key] for key in ("img_size",) if key in options}
-    backbone = levels_of(backbone_of(options), in_channels, range(finest, COARSEST + 1), sized)
+    more = {key: options[key] for key in OF_BACKBONE if key in options}
+    backbone = levels_of(backbone_of(options), in_channels, range(finest, COARSEST + 1), more)
     return FCOS(backbone, num_classes, options.get("width", WIDTH), options.get("depth", DEPTH))

@@ -22,6 +22,8 @@ BACKBONE, WIDTH = "resnet18", 64
 FINEST = 4
 """Stride of the finest level that is used, where the backbone has one so fine."""
 NO_END = 2**31
+OF_BACKBONE = ("img_size", "drop_path_rate")
+"""Options that are handed on to the backbone."""
 
 
 class Decoder(nn.Module):
@@ -67,10 +69,10 @@ def backbone_of(options: Mapping[str, Any]) -> str:
 
 def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64), `img_size`
-    (the input's side, for backbones with fixed positions). Raises `InvalidConfig` for a backbone that gives no feature
-    maps."""
-    sized = {key: options[key] for key in ("img_size",) if key in options}
-    backbone = levels_of(backbone_of(options), in_channels, range(FINEST, NO_END), sized)
+    (the input's side, for backbones with fixed positions), `drop_path_rate` (the backbone's). Raises `InvalidConfig`
+    for a backbone that gives no feature maps."""
+    more = {key: options[key] for key in OF_BACKBONE if key in options}
+    backbone = levels_of(backbone_of(options), in_channels, range(FINEST, NO_END), more)
     return FPN(backbone, num_classes, options.get("width", WIDTH))
 
 
@@ -83,22 +85,22 @@ def maps_of(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     return levels
 
 
-def levels_of(name: str, in_channels: int, strides: range, sized: Mapping[str, Any]) -> nn.Module:
+def levels_of(name: str, in_channels: int, strides: range, more: Mapping[str, Any]) -> nn.Module:
     """timm's network as a list of maps, the finest first, of those strides that are in `strides`; all of its maps where
-    none is. `sized`: its input's side, of a network that has one. Raises `InvalidConfig` for a network that gives no
+    none is. `more`: options of its own. Raises `InvalidConfig` for a network that gives no
     maps."""
     import timm  # here: names.py says why
 
     try:
-        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **sized)
+        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **more)
         found = backbone.feature_info.reduction()
         levels = [i for i, stride in enumerate(found) if stride in strides]
         if levels and len(levels) < len(found):
             backbone = timm.create_model(
-                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels, **sized
+                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels, **more
             )
     except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
-        if isinstance(error, TypeError) and sized:
+        if isinstance(error, TypeError) and more:
             raise  # a network of any input size takes none: it is built without
         raise InvalidConfig(
             f"The backbone timm:{name} gives no feature maps: {str(error)[:200]}",

@@ -132,13 +132,14 @@ RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnex
 """Backbones of torchvision's FCOS."""
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
-        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE},
+        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE},
         FCOS: {
             "backbone": Backbone(),
             "width": Number(1, 1024),
             "depth": Number(1, 8),
             "finest": Choice((4, 8)),
             "img_size": _SIZE,
+            "drop_path_rate": _RATE,
         },
         TORCHVISION_FCOS: {"backbone": Choice(RESNETS)},
     }

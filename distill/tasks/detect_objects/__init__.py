@@ -32,6 +32,7 @@ SPEC = TaskSpec(
             "channels_last",
             "teacher_classes",
             "backbone_learning_rate",
+            "drop_path",
             "quality_background",
             "quality_roi_size",
         }

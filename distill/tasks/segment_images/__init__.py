@@ -32,6 +32,8 @@ SPEC = TaskSpec(
             "label_smoothing",
             "teacher_classes",
             "backbone_learning_rate",
+            "class_weights",
+            "drop_path",
         }
     ),
     recipes=(
