@@ -14,8 +14,8 @@ from distill.head_samples import LEAST_A_CLASS, most_in_time
 from distill.types import DistillConfig
 
 PROCESS_BYTES = 600 * 2**20  # a trainer with torch, timm and scikit-learn imported and nothing built
-TRAINED_BYTES = 16  # of one parameter in training: value, gradient and AdamW's two moments, fp32
-SAVED_BYTES = 12  # of one parameter in a checkpoint: value and moments
+VALUE_BYTES = 4  # fp32
+SCORE_COPIES = 4  # of a batch's cosines with one bank of a recipe's memory: themselves, exponentials, both gradients
 BACKWARD = 3  # a training step's operations in forward passes: the backward pass is two
 TEMPORARY = 1.5  # activations kept for the backward pass and what operations need beside them
 KEPT_SHARE = 0.3  # of a network's activations that are alive at once where nothing is kept for a backward pass
@@ -62,7 +62,9 @@ class SampleWork:
 class Workload:
     """A job as arithmetic sees it. `train`, `validation`, `test`: samples used; `sample`: what one of them takes;
     `input_bytes` of the files that a worker fetches; `classes`: 0 where nobody knows; `fits_head`: whether the task has
-    a classifier that may be fitted after training."""
+    a classifier that may be fitted after training; `optimizer_state`: values that the optimizer keeps for each trained
+    one (`distill.optimisation.Facts`); `remembered`: values that the recipe keeps of each training sample
+    (`distill.recipes.remembered`)."""
 
     config: DistillConfig
     student: NetworkCost
@@ -75,6 +77,8 @@ class Workload:
     input_bytes: int = 0
     classes: int = 0
     fits_head: bool = True
+    optimizer_state: float = 2.0
+    remembered: int = 0
 
     @property
     def features(self) -> int:
@@ -161,12 +165,26 @@ def memory_bytes(work: Workload) -> int:
     samples = work.sample.bytes * (work.train + work.validation + work.test)
     taught = teacher.parameters * 4 if teacher else 0
     base = PROCESS_BYTES + samples + taught
-    training = student.parameters * (TRAINED_BYTES + 4 * (config.ema_decay is not None))
+    copies = 2 + work.optimizer_state + (config.ema_decay is not None)  # the values, their gradient, what is kept
+    training = int(VALUE_BYTES * student.parameters * copies) + _remembering_bytes(work)
     training += int(config.batch_size * student.activation_bytes * TEMPORARY)
     training += int(config.batch_size * teacher.activation_bytes * KEPT_SHARE) if teacher else 0
     training += min(config.cache_memory_bytes, target_bytes(work)) if work.cached else 0
     training += LOGIT_COPIES * work.sample.logit_bytes
     return base + max(training, _scoring_bytes(work), work.sample.evaluation_bytes)
+
+
+def bank_bytes(work: Workload) -> int:
+    """What the recipe remembers of all training samples."""
+    return VALUE_BYTES * work.train * work.remembered
+
+
+def _remembering_bytes(work: Workload) -> int:
+    """The banks, the copy of them that the backward pass reads, and a batch's cosines with both of them."""
+    if not work.remembered:
+        return 0
+    scores = 2 * SCORE_COPIES * VALUE_BYTES * min(work.config.batch_size, work.train) * work.train
+    return 2 * bank_bytes(work) + scores
 
 
 def _scoring_bytes(work: Workload) -> int:
@@ -190,7 +208,8 @@ def target_bytes(work: Workload) -> int:
 def disk_bytes(work: Workload) -> int:
     """Scratch and store together: what is fetched, the checkpoints that are kept in both, the student's exports, and
     targets that exceed the memory that is given to them."""
-    checkpoints = 2 * KEPT_CHECKPOINTS * SAVED_BYTES * work.student.parameters
+    one = int(VALUE_BYTES * work.student.parameters * (1 + work.optimizer_state)) + bank_bytes(work)
+    checkpoints = 2 * KEPT_CHECKPOINTS * one
     exports = 2 * (2 * 4 * work.student.parameters + EXPORTS_BYTES)  # safetensors and ONNX
     targets = target_bytes(work) if work.cached and target_bytes(work) > work.config.cache_memory_bytes else 0
     return work.input_bytes + checkpoints + exports + targets

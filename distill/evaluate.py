@@ -63,8 +63,8 @@ def predictions(
 
 def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | None = None) -> dict[str, Any]:
     """`accuracy` (top-1), `top5` (more than 10 classes), `agreement` (share of rows with the teacher's answer), each a
-    share with n and 95 % interval; `per_class` accuracies by name; `loss`. Without `classes`, as of tokens, neither
-    `top5` nor `per_class`."""
+    share with n and 95 % interval; `per_class` accuracies by name; `balanced_accuracy`, `macro_f1`; `loss`. Without
+    `classes`, as of tokens, neither `top5` nor anything by class."""
     n = len(found.labels)
     result: dict[str, Any] = {"accuracy": wilson(int(found.correct.sum()), n).to_dict(), "loss": found.loss}
     if len(classes) > TOP5_ABOVE:
@@ -72,8 +72,30 @@ def accuracy(found: Predictions, classes: Sequence[str], teacher: Predictions | 
     if teacher is not None:
         result["agreement"] = wilson(int((found.predicted == teacher.predicted).sum()), n).to_dict()
     if classes:
+        result |= {"balanced_accuracy": balanced_accuracy(found), "macro_f1": macro_f1(found)}
         result["per_class"] = _per_class(found, classes)
     return result
+
+
+def balanced_accuracy(found: Predictions) -> float:
+    """Mean over the classes that have a row of the share of their rows that is right (their recall)."""
+    right, labelled, _ = _counts(found)
+    return float((right[labelled > 0] / labelled[labelled > 0]).mean())
+
+
+def macro_f1(found: Predictions) -> float:
+    """Mean over the classes that are a label or an answer of 2 TP / (labelled + answered)."""
+    right, labelled, answered = _counts(found)
+    either = labelled + answered
+    return float((2 * right[either > 0] / either[either > 0]).mean())
+
+
+def _counts(found: Predictions) -> tuple[Tensor, Tensor, Tensor]:
+    """(C,) each, fp64: rows that are right, that have the label, and that were answered so."""
+    classes = int(torch.stack([found.labels.max(), found.predicted.max()]).max()) + 1
+    rows = (found.labels[found.correct], found.labels, found.predicted)
+    right, labelled, answered = (torch.bincount(each, minlength=classes).double() for each in rows)
+    return right, labelled, answered
 
 
 def _per_class(found: Predictions, classes: Sequence[str]) -> dict[str, Any]:

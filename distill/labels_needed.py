@@ -40,9 +40,14 @@ def of_settings(config: DistillConfig, unlabelled: int, labelled: bool) -> Itera
                     f"Leave {name} out, or register a dataset with labels.",
                 ),
             )
-    if config.label_smoothing and not labelled:
-        message = "label_smoothing is of labels, and no sample of the dataset has one."
-        yield "label_smoothing", Refusal(message, "Leave label_smoothing out.")
+    given = {
+        "label_smoothing": config.label_smoothing > 0,
+        "class_weights": config.class_weights != "none",
+        "sampling": config.sampling == "balanced",
+    }
+    for name in (name for name, asked in given.items() if asked and not labelled):
+        message = f"{name} is of labels, and no sample of the dataset has one."
+        yield name, Refusal(message, f"Leave {name} out.")
 
 
 HEADLESS = "timm:"

@@ -13,14 +13,20 @@ from distill.types import DistillConfig
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What an optimizer has: `momentum`, `nesterov`: whether the setting of that name is one of its own; `refused`:
-    why it cannot run here, as the end of a sentence; empty: it can."""
+    why it cannot run here, as the end of a sentence; empty: it can. `state`: values that it keeps for each one of a
+    square matrix, without its momentum being set to 0."""
 
     momentum: bool = False
     nesterov: bool = False
     refused: str = ""
+    state: float = 2.0
+
+    def kept(self, config: DistillConfig) -> float:
+        """Values that it keeps for each trained one under these settings."""
+        return 0.0 if self == OWN["sgd"] and config.momentum == 0 else self.state
 
 
-OWN = {"adamw": Facts(), "sgd": Facts(momentum=True, nesterov=True)}
+OWN = {"adamw": Facts(), "sgd": Facts(momentum=True, nesterov=True, state=1.0)}
 """torch's own, which every worker has; the others are timm's, as workers publish them."""
 LIKE_ADAMW = frozenset(
     {"adamw", "adam", "adamwlegacy", "nadam", "nadamw", "nadamlegacy", "radam", "radamw", "radamlegacy"}
@@ -47,7 +53,9 @@ def runnable(entry: Mapping[str, Any]) -> Facts:
     if entry["refused"]:
         message = f"The optimizer {entry['name']} cannot run here: {entry['refused']}."
         raise InvalidConfig(message, "Use adamw, sgd or another of the catalogue's.", {"field": "optimizer"})
-    return Facts(entry["momentum"], entry["nesterov"])
+    return Facts(
+        entry["momentum"], entry["nesterov"], state=entry.get("state", Facts().state)
+    )  # older workers tell none
 
 
 def refusals(config: DistillConfig, facts: Facts, modality: str) -> Iterator[Refused]:
@@ -55,6 +63,7 @@ def refusals(config: DistillConfig, facts: Facts, modality: str) -> Iterator[Ref
     yield from _of_optimizer(config, facts)
     yield from _of_schedule(config)
     yield from _of_mixing(config)
+    yield from _of_skew(config)
     known = LIKE_ADAMW | LIKE_SGD if modality == "images" else LIKE_ADAMW
     if config.learning_rate == "auto" and config.optimizer not in known:
         message = f"No learning rate is known for the optimizer {config.optimizer} on {modality}."
@@ -78,6 +87,12 @@ def _of_mixing(config: DistillConfig) -> Iterator[Refused]:
         if getattr(config, name) and config.batch_size == 1:
             message = f"{name} mixes pictures of one batch, and a batch of 1 has no other."
             yield Refused(name, message, f"Leave {name} out, or take a larger batch_size.")
+
+
+def _of_skew(config: DistillConfig) -> Iterator[Refused]:
+    if config.sampling == "balanced" and config.class_weights in ("balanced", "effective_number"):
+        message = "An epoch that draws the classes evenly has no skew left for class_weights to mend."
+        yield Refused("class_weights", message, "Leave class_weights or sampling out, or give weights by name.")
 
 
 def _of_schedule(config: DistillConfig) -> Iterator[Refused]:

@@ -37,6 +37,18 @@ def check(parameters: Schema, given: Mapping[str, Any]) -> None:
         _check_value(name, value, parameters[name])
 
 
+def check_beside(parameters: Schema, given: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raise `InvalidConfig` for a value that is not below the field of the configuration that its `x-below` names."""
+    for name, value in given.items():
+        other = parameters.get(name, {}).get("x-below")
+        if other is not None and value is not None and not value < config[other]:
+            raise InvalidConfig(
+                f"{name} = {_short(value)} is not below {other} ({config[other]}), from 0 on.",
+                f"Give {name} a value below {config[other]}, or more {other}.",
+                {"parameter": name, other: config[other]},
+            )
+
+
 def validated(parameters: Schema) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a constructor so that its keyword arguments are checked against `parameters` first.
 

@@ -65,6 +65,16 @@ def fill(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**(preset.settings if preset else {}), **given}
 
 
+def change(before: Mapping[str, Any], given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What `given` changes of the whole configuration `before`, when it names another preset: that preset's values too,
+    and the default in place of what the preset of `before` had filled and the new one leaves alone."""
+    new, old = PRESETS.get(str(given.get("preset"))), PRESETS.get(str(before.get("preset")))
+    if new is None or new is old:
+        return dict(given)
+    filled = {name for name, value in (old.settings.items() if old else ()) if before.get(name) == value}
+    return {name: defaults[name] for name in filled} | dict(new.settings) | dict(given)
+
+
 def reasons(name: str | None, config: Mapping[str, Any]) -> dict[str, str]:
     """Whose value each of the preset's fields has, by field."""
     preset = PRESETS.get(str(name))

@@ -149,7 +149,7 @@ def _fitted(training: Training, leave: Callable[[], bool]) -> HeadFit | None:
         training.recipe.exported(), training.data.head_source(training.order(**AS_THEY_ARE)),
         training.validation_source, training.resolved.student,
         lambda head: most_samples(training.data.head_size, seen, head), leave,
-        keep_accuracy=training.config.fit_head == "auto",
+        keep_accuracy=training.config.fit_head == "auto", class_weights=training.data.class_weights,
     )  # fmt: skip
 
 

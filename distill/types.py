@@ -89,6 +89,11 @@ def _tell_tasks(schema: dict[str, Any]) -> None:
             told["x-data"] = modalities.pop()
 
 
+ClassWeights = Annotated[
+    dict[str, Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1, max_length=100_000, examples=[{"cat": 2.0}])
+]
+
+
 class DistillConfig(Model):
     """How to distil. Every `auto` is resolved by the run and echoed with its reason."""
 
@@ -152,6 +157,15 @@ class DistillConfig(Model):
         "auto",
         description="Peak for what the student took of the weights that it starts from; what is new has learning_rate.",
     )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1,
+        description="What the rate is multiplied by for every block further from the student's head; 1: alike.",
+    )  # fmt: skip
+    drop_path: Annotated[float, Field(ge=0, lt=1)] | Auto = Field(
+        "auto",
+        description="Stochastic depth in training: the probability that a sample skips the student's last block, less "
+        "for earlier ones. `auto`: as the architecture has it.",
+    )
     fit_head: bool | Auto = Field(
         "auto", description="Fit the classifier anew, after training, on the finished backbone's features."
     )
@@ -161,6 +175,14 @@ class DistillConfig(Model):
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of every label that is spread over all classes; in training alone."
+    )
+    class_weights: Literal["none", "balanced", "effective_number"] | ClassWeights = Field(
+        "none",
+        description="How much each class counts in the loss on labels: alike; inversely to its samples; inversely to "
+        "their effective number; or `{name: weight}`, 1 where left out.",
+    )
+    sampling: Literal["shuffled", "balanced"] = Field(
+        "shuffled", description="`balanced`: an epoch draws every class equally often, rare samples repeatedly."
     )
     gradient_accumulation: int = Field(1, ge=1, le=1024)
     clip_norm: float | None = Field(None, gt=0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -32,9 +33,12 @@ class Answer(ABC):
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
     student is kept; `higher_is_better`: its direction. `counts_in_training`: whether the figures are worth their time
     on training batches too, and not on held-out samples alone. `maps`: whether networks give a map of logits a class,
-    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. All methods leave
-    the model's device alone: no transfer, no synchronisation, unless they say so.
+    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `class_weights`
+    (C,): how much each class counts in `loss`; None: alike. All methods leave the model's device alone: no transfer, no
+    synchronisation, unless they say so.
     """
+
+    class_weights: Tensor | None = None
 
     loss_name: ClassVar[str] = "cross_entropy"
     primary: ClassVar[str] = "accuracy"
@@ -49,6 +53,12 @@ class Answer(ABC):
         """A network's raw output (or its logits) with labels and the teacher's targets, brought to what `loss` and
         `divergence` compare. Unless overridden: the logits, and the rest as it is."""
         return Compared(logits_of(output), labels, targets or {})
+
+    def weighing(self, class_weights: Tensor) -> Self:
+        """The same answer with classes that count differently in training."""
+        found = copy(self)
+        found.class_weights = class_weights
+        return found
 
     @abstractmethod
     def loss(self, compared: Compared) -> Tensor:

@@ -26,8 +26,8 @@ class RowAnswer(Answer):
         self.label_smoothing = label_smoothing
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over the rows of -ln softmax(logits)[label], nats; of smoothed labels."""
-        return cross_entropy(compared.outputs, compared.labels, self.label_smoothing)
+        """Mean over the rows of -w ln softmax(logits)[label], nats; of smoothed labels, w their class's weight."""
+        return cross_entropy(compared.outputs, compared.labels, self.label_smoothing, self.class_weights)
 
     def validation_loss(self, compared: Compared) -> Tensor:
         """The same of the labels as they are."""
@@ -94,13 +94,13 @@ class PartlyLabelledAnswer(ClassAnswer):
     """
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over the labelled rows of -ln softmax(logits)[label], nats, of smoothed labels; 0 without any, with a
-        gradient of 0."""
-        return self._mean(compared, self.label_smoothing)
+        """Mean over the labelled rows of -w ln softmax(logits)[label], nats, of smoothed labels, w their class's
+        weight; 0 without any, with a gradient of 0."""
+        return self._mean(compared, self.label_smoothing, self.class_weights)
 
     def validation_loss(self, compared: Compared) -> Tensor:
         """The same of the labels as they are."""
-        return self._mean(compared, 0.0)
+        return self._mean(compared, 0.0, None)
 
     def loss_weight(self, labels: Tensor) -> Tensor:
         return self._labelled(labels)
@@ -117,9 +117,12 @@ class PartlyLabelledAnswer(ClassAnswer):
         rows = labels != NO_LABEL
         return super().tally(outputs[rows], labels[rows])
 
-    def _mean(self, compared: Compared, smoothing: float) -> Tensor:
+    def _mean(self, compared: Compared, smoothing: float, weights: Tensor | None) -> Tensor:
         logits, labels = compared.outputs.float(), compared.labels
-        total = F.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="sum", label_smoothing=smoothing)
+        weights = None if weights is None else weights.to(logits.device)
+        total = F.cross_entropy(
+            logits, labels, weights, ignore_index=NO_LABEL, reduction="sum", label_smoothing=smoothing
+        )
         return total / self._labelled(labels).clamp(min=1)
 
     @staticmethod

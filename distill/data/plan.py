@@ -6,11 +6,13 @@ its part of the batches that one process with the w-fold batch size would see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 import torch
 from torch import Tensor
+
+from distill.data.evenly import evenly
 
 DRAWS = 6
 """Numbers in [0, 1) a sample and epoch: two for the position, one for the flip, two for the area and shape of a random
@@ -37,6 +39,9 @@ class Plan:
     `batch` is one process's batch size; a global batch has `world * batch` samples, of which rank r takes the r-th
     part. `drop_last` drops an incomplete global batch, unless it is the only one. Without it, the last global batch
     is shared out in parts that differ by at most one, and dropped where it cannot give every process a sample.
+    `before`: each part begins with one sample more, the one before it in the global batch, cyclically, for what mixes
+    neighbours. `labels` (count,): shuffled epochs draw these classes evenly, some samples several times
+    (`distill.data.evenly`).
     """
 
     count: int
@@ -46,6 +51,8 @@ class Plan:
     drop_last: bool = True
     rank: int = 0
     world: int = 1
+    labels: Tensor | None = field(default=None, compare=False)
+    before: bool = False
 
     @property
     def batches(self) -> int:
@@ -55,14 +62,25 @@ class Plan:
         return whole + int(partial)
 
     def order(self, epoch: int) -> Tensor:
-        """Positions 0..count-1 in the epoch's order (int64)."""
+        """Positions 0..count-1 in the epoch's order (int64, (count,))."""
         if not self.shuffle:
             return torch.arange(self.count)
-        return torch.randperm(self.count, generator=generator(self.seed, epoch, _ORDER))
+        lots = generator(self.seed, epoch, _ORDER)
+        return torch.randperm(self.count, generator=lots) if self.labels is None else evenly(self.labels, lots)
+
+    def places(self, number: int) -> Tensor:
+        """Where in the epoch's order this rank's part of global batch `number` stands."""
+        return self.batch_of(torch.arange(self.count), number)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an epoch may hold a sample several times."""
+        return self.shuffle and self.labels is not None
 
     def batch_of(self, order: Tensor, number: int) -> Tensor:
         """This rank's positions in global batch `number`."""
         size = self.batch * self.world
         whole = order[number * size : (number + 1) * size]
         low, high = (ceil(len(whole) * part / self.world) for part in (self.rank, self.rank + 1))
-        return whole[low:high]
+        part = whole[low:high]
+        return torch.cat([whole.roll(1)[low : low + 1], part]) if self.before else part

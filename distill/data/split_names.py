@@ -32,6 +32,14 @@ WORDS: Mapping[str, str] = MappingProxyType(
 pictures."""
 EXACT = frozenset({TRAIN, "training", TEST, "testing", "val", "valid", VALIDATION})
 """What says a split alone and in full: a class of this name is rare, so nothing else need speak for it."""
+MEDICAL: Mapping[str, str] = MappingProxyType(
+    {
+        word + end: split
+        for word in ("images", "labels")
+        for end, split in (("tr", TRAIN), ("ts", TEST), ("va", VALIDATION))
+    }
+)
+"""Folders of the Medical Segmentation Decathlon and nnU-Net: `imagesTr` beside `labelsTr` and `imagesTs`."""
 NEUTRAL = frozenset(
     {"data", "dataset", "set", "split", "part", "partition", "subset", "folder", "dir", "all", "of", "the", "raw"}
     | {"image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos", "jpg", "png", "jpeg"}
@@ -53,6 +61,8 @@ class Meaning:
 
 def meaning(name: str) -> Meaning | None:
     """What `name` says of a split, None where none of its words or words of several splits do."""
+    if split := MEDICAL.get(_plain(name).strip().casefold()):
+        return Meaning(split, (), False)
     words = [word.casefold() for part in _WORD.findall(_plain(name)) for word in _CAMEL.split(part)]
     said = {WORDS[word] for word in words if word in WORDS}
     if said == {TRAIN, VALIDATION}:  # `train_val`: both, to train on

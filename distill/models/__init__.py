@@ -8,7 +8,8 @@ from distill.modalities.images.preprocessing import Preprocessing
 from distill.models.build import build, pin
 from distill.models.checkpoint import CheckpointReport, check, classifier, load
 from distill.models.cost import Cost, cost
-from distill.models.names import catalogue, names
+from distill.models.listing import catalogue
+from distill.models.names import names
 from distill.models.preprocessing import preprocessing
 from distill.models.save import save
 from distill.models.start import Start, start_from

@@ -67,9 +67,9 @@ def backbone_of(options: Mapping[str, Any]) -> str:
 
 def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64), `img_size`
-    (the input's side, for backbones with fixed positions). Raises `InvalidConfig` for a backbone that gives no feature
-    maps."""
-    sized = {key: options[key] for key in ("img_size",) if key in options}
+    (the input's side, for backbones with fixed positions), `drop_path_rate` (the backbone's). Raises `InvalidConfig`
+    for a backbone that gives no feature maps."""
+    sized: dict[str, Any] = {key: options[key] for key in ("img_size", "drop_path_rate") if key in options}
     backbone = levels_of(backbone_of(options), in_channels, range(FINEST, NO_END), sized)
     return FPN(backbone, num_classes, options.get("width", WIDTH))
 
@@ -85,8 +85,8 @@ def maps_of(backbone: nn.Module, x: Tensor) -> list[Tensor]:
 
 def levels_of(name: str, in_channels: int, strides: range, sized: Mapping[str, Any]) -> nn.Module:
     """timm's network as a list of maps, the finest first, of those strides that are in `strides`; all of its maps where
-    none is. `sized`: its input's side, of a network that has one. Raises `InvalidConfig` for a network that gives no
-    maps."""
+    none is. `sized`: its input's side and the like, of a network that takes them. Raises `InvalidConfig` for a network
+    that gives no maps."""
     import timm  # here: names.py says why
 
     try:

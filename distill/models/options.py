@@ -130,7 +130,7 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
-        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE},
+        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE},
         FCOS: {
             "backbone": Backbone(),
             "width": Number(1, 1024),

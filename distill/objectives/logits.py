@@ -6,12 +6,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean over the batch of -ln softmax(logits)[label]; logits (n, C), labels (n,) int. Nats.
+def cross_entropy(
+    logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean over the batch of -ln softmax(logits)[label]; logits (n, C), labels (n,) int or shares (n, C). Nats.
 
     `label_smoothing` e in [0, 1): the target is (1 - e) one-hot(label) + e / C (Szegedy et al., arXiv 1512.00567).
+    `class_weights` w (C,): L = -(1 / n) sum_i sum_c w_c target_ic ln p_ic. The divisor is n, not the batch's weights as
+    in torch, so that accumulated batches and several processes give what one batch gives.
     """
-    return F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    if class_weights is None:
+        return F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    weights = class_weights.to(logits.device)
+    total = F.cross_entropy(logits.float(), labels, weights, reduction="sum", label_smoothing=label_smoothing)
+    return total / len(logits)
 
 
 def soft_divergence(student: Tensor, teacher: Tensor, temperature: float, reverse: bool = False) -> Tensor:

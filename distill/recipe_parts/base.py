@@ -47,6 +47,9 @@ class Setup:
         return self.only(-1)
 
 
+Shape = tuple[int, ...]
+
+
 class Recipe(nn.Module):
     """Base of all recipes.
 
@@ -73,6 +76,9 @@ class Recipe(nn.Module):
     `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
     trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
     `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
+
+    `remembers`: what the recipe keeps of every training sample, for estimates: a parameter's name -> how many times as
+    many values (fp32) as it says. A literal too.
     """
 
     needs_teacher: ClassVar[bool] = True
@@ -85,6 +91,7 @@ class Recipe(nn.Module):
     compares_samples: ClassVar[bool] = False
     needs_maps: ClassVar[bool] = False
     sample_answers: ClassVar[bool] = False
+    remembers: ClassVar[dict[str, int]] = {}
 
     def __init__(self, setup: Setup) -> None:
         super().__init__()
@@ -93,6 +100,14 @@ class Recipe(nn.Module):
         object.__setattr__(self, "_teacher", setup.teacher)
         if setup.teacher is not None:
             setup.teacher.eval().requires_grad_(False)
+
+    @classmethod
+    def check_pairs(
+        cls, parameters: Mapping[str, Any], student: Sequence[Shape], teacher: Sequence[Shape] | None
+    ) -> None:
+        """Raise `InvalidConfig` where layers of these shapes (of one sample, paired one to one) leave the recipe
+        nothing to learn from. Runs ask before long work, with `teacher` None where its layers are not chosen yet; the
+        constructor asks too."""
 
     @classmethod
     def check_student(cls, student: nn.Module, layers: Sequence[str], example: Any) -> None:

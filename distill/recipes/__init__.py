@@ -57,6 +57,14 @@ def needs_index(name: str) -> bool:
     return registry.flag(name, "needs_index", default=False)
 
 
+def remembered(name: str, given: Mapping[str, Any]) -> int:
+    """Values (fp32) that the recipe keeps of every training sample, with these parameters. Imports nothing. Raises
+    `UnknownName`."""
+    told = registry.parameters(name)
+    found: dict[str, int] = registry.attribute(name, "remembers", {})
+    return sum(count * given.get(key, told[key].get("default")) for key, count in found.items())
+
+
 def without_labels(offered: Callable[[str], bool]) -> list[str]:
     """Of the recipes that are `offered` those that learn from data without any label, as `reading_features` words them:
     there a student has no classifier, and a teacher's logits nothing to compare with. Imports nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from distill.errors import InvalidConfig
 from distill.parameters import validated
-from distill.recipe_parts.base import Setup
+from distill.recipe_parts.base import Setup, Shape
 from distill.recipe_parts.labelled import LabelledFeatures
+from distill.recipe_parts.layout import CommonResolution, Layout
 from distill.recipe_parts.schema import LABEL_WEIGHT
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -61,14 +62,18 @@ class AttentionTransfer(LabelledFeatures):
     ) -> None:
         super().__init__(setup, attention_weight, cross_entropy_weight)
         self.power = power
-        if all(math.prod(resolution.size) == 1 for resolution in self.resolutions):
+        self.check_pairs({}, setup.student_shapes, setup.teacher_shapes)
+
+    @classmethod
+    def check_pairs(
+        cls, parameters: Mapping[str, Any], student: Sequence[Shape], teacher: Sequence[Shape] | None
+    ) -> None:
+        pairs = zip(student, student if teacher is None else teacher, strict=True)
+        if all(math.prod(CommonResolution(Layout(s), Layout(t)).size) == 1 for s, t in pairs):
             raise InvalidConfig(
                 "attention_transfer compares the positions of maps, and every pair of layers has but one.",
                 "Choose layers that keep height and width (name them, or use another selection), or another recipe.",
-                {
-                    "student": [list(s) for s in setup.student_shapes],
-                    "teacher": [list(s) for s in setup.teacher_shapes],
-                },
+                {"student": [list(s) for s in student], "teacher": [list(s) for s in teacher or ()]},
             )
 
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:

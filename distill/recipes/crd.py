@@ -81,6 +81,7 @@ class CRD(DeepestRows):
 
     needs_index: ClassVar[bool] = True
     compares_samples: ClassVar[bool] = True
+    remembers: ClassVar[dict[str, int]] = {"width": 2}
     term_name: ClassVar[str] = "contrast"
 
     @validated(PARAMETERS)

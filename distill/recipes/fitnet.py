@@ -22,6 +22,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "type": ["integer", "null"],
         "minimum": 0,
         "default": None,
+        "x-below": "layers",
         "description": "The pair of layers that is the hint, counted from 0 in depth order; null: the middle one.",
     },
     **LABEL_WEIGHT,

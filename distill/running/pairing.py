@@ -31,8 +31,11 @@ def check_student(session: Session) -> None:
     """Raise InvalidConfig where the recipe cannot work on the student's layers, before any long work."""
     config, student = session.config, session.task.student
     count = len(config.teacher_layers) if config.teacher_layers is not None else config.layers
-    names = [layer.name for layer in _students(session, count)]
-    session.task.recipe.check_student(student.module, names, student.example(2, session.task.device))
+    layers, named = _students(session, count), config.teacher_layers
+    teacher = None if named is None else [layer.shape for layer in session.task.layers(session.teacher, named)]
+    recipe = session.task.recipe
+    recipe.check_pairs(config.recipe_parameters, [layer.shape for layer in layers], teacher)
+    recipe.check_student(student.module, [layer.name for layer in layers], student.example(2, session.task.device))
 
 
 def choose_evenly(session: Session, why: str) -> Pairs:

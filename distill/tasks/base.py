@@ -20,6 +20,7 @@ from distill.answers import Answer
 from distill.export import Context, Delivery
 from distill.layers import WHOLE, FeatureView, discover
 from distill.models import Start
+from distill.models.depth import distances
 from distill.recipe_parts.base import Recipe
 from distill.statistics import Difference
 from distill.tasks.network import Network
@@ -100,6 +101,8 @@ class Task(ABC):
     def student(self) -> Network:
         """The student with fresh weights from the seed, whatever was drawn before; made when it is first asked for."""
         network, reasons = self.make_student()
+        if self.config.layer_decay < 1:
+            distances(network.module)  # refuses networks whose blocks have no known order
         network.module.to(self.device)
         self.reasons |= reasons
         return network
@@ -107,6 +110,11 @@ class Task(ABC):
     @abstractmethod
     def make_student(self) -> tuple[Network, dict[str, str]]:
         """The student, and why it is as it is, by field. Raises `InvalidConfig`."""
+
+    def weigh(self) -> dict[str, str]:
+        """Give `answer` the weights of the classes, once the splits are known, where the task has that setting; what
+        was decided, by field."""
+        return {}
 
     @property
     def config(self) -> DistillConfig:

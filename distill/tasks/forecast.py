@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from distill import recipes
+from distill import class_weights, recipes
+from distill.errors import UnknownName
 from distill.estimate import SampleWork
 from distill.recorded import recorded_classes
 from distill.tasks import part, spec
@@ -119,6 +120,27 @@ def older(noun: str) -> str:
 def of(task: str) -> tuple[TaskSpec, Forecast]:
     """Both that the API asks of a task."""
     return spec(task), forecast(task)
+
+
+def skew_cautions(parts: Parts, samples: str) -> Iterator[RunWarning]:
+    """That the classes are skewed, by the inspection's counts, where the job does nothing about it."""
+    counts = (parts.dataset.get("counts") or {}).get("train") or []
+    if parts.config.class_weights != "none" or parts.config.sampling == "balanced":
+        return
+    if parts.class_names and len(counts) == len(parts.class_names):
+        found = class_weights.skew(counts, parts.class_names, samples)
+        yield from [found] if found else []
+
+
+def weight_misfits(parts: Parts) -> Iterator[Misfit]:
+    """Weights of classes that the dataset does not have."""
+    wanted = parts.config.class_weights
+    if isinstance(wanted, str) or not parts.class_names:
+        return
+    try:
+        class_weights.check_names(wanted, parts.class_names)
+    except UnknownName as error:
+        yield Misfit("/config/class_weights", error.message, error.remedy, error.code, error.details)
 
 
 def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misfit]:

@@ -15,7 +15,7 @@ from distill.tasks.networks import Sent
 from distill.types import Architecture
 
 
-def catalogue_of(task: str) -> list[dict[str, str]]:
+def catalogue_of(task: str) -> list[dict[str, Any]]:
     """The networks of images that answer the task."""
     return [entry for entry in networks() if task in accepting(entry["name"])]
 

@@ -15,6 +15,7 @@ from distill.errors import InvalidConfig
 from distill.models.names import resolve
 from distill.optimisation import refusals
 from distill.parameters import check as check_parameters
+from distill.parameters import check_beside
 from distill.recipe_parts.base import Recipe
 from distill.tasks import accepting
 from distill.tasks import spec as specification
@@ -34,7 +35,9 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
     recipes.registry.check(config.recipe)
     selection.registry.check(config.selection)
     check_parameters(selection.registry.parameters(config.selection), config.selection_parameters)
-    check_parameters(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+    known = recipes.registry.parameters(config.recipe)
+    check_parameters(known, config.recipe_parameters)
+    check_beside(known, config.recipe_parameters, config.model_dump())
     recipe: type[Recipe] = recipes.get(config.recipe)
     if recipe.needs_teacher and run.teacher is None:
         raise InvalidConfig(

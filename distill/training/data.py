@@ -41,7 +41,7 @@ class Source(Protocol):
 class Order:
     """How a source shall deliver: to which device, in which order, which part of every batch (`rank` of `world`).
 
-    `batch_size` is the whole batch's, over all processes.
+    `batch_size` is the whole batch's, over all processes. `evenly`: a shuffled epoch draws the classes evenly.
     """
 
     batch_size: int
@@ -52,6 +52,7 @@ class Order:
     augment: bool
     rank: int = 0
     world: int = 1
+    evenly: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class TrainData:
     samples, where the task can tell; `packing`: how a cache keeps the teacher's targets of a sample; `peak`: the
     learning rate for `auto`, with its reason, where the student does not tell it; `taken`: names of the student's
     tensors that do not start from noise; `labelled`: positions (n,) of the training samples that have a label, where
-    not all do, and `open_labelled(order)`, a source of them."""
+    not all do, and `open_labelled(order)`, a source of them; `class_weights` (C,): how much each class counts in the
+    fit of the classifier, as it did in training; None: alike."""
 
     open_train: Callable[[Order], Source]
     open_validation: Callable[[Order], Source]
@@ -72,6 +74,7 @@ class TrainData:
     taken: frozenset[str] = frozenset()
     labelled: Sequence[int] | None = None
     open_labelled: Callable[[Order], Source] | None = None
+    class_weights: Tensor | None = None
 
     def head_source(self, order: Order) -> Source:
         """What the last classifier is fitted on: samples with labels."""

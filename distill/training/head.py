@@ -7,7 +7,7 @@ the best classifier of the features it stands on. After training that classifier
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -31,8 +31,8 @@ MEMORY_BYTES = 2**30  # for features, and for logits and what their gradient nee
 @dataclass(frozen=True)
 class HeadFit:
     """What the fit did. `fitted`: the head changed; `reason` says why, or why not. `penalty` is the best lambda;
-    losses are mean cross-entropies (nats) and accuracies shares, on the validation samples, of the trained head and of
-    the best fit, whether it was taken or not."""
+    losses are mean cross-entropies (nats), with the classes' weights if they have some, and accuracies shares, on the
+    validation samples, of the trained head and of the best fit, whether it was taken or not."""
 
     fitted: bool
     reason: str
@@ -50,10 +50,19 @@ class HeadFit:
 
 @dataclass(frozen=True)
 class Rows:
-    """What enters the classifier, (n, d), with labels (n,)."""
+    """What enters the classifier, (n, d), with labels (n,); `class_weights` (C,): how much each class counts, None:
+    alike."""
 
     features: Tensor
     labels: Tensor
+    class_weights: Tensor | None = None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of (n,) values, each row counted by its class's weight."""
+        if self.class_weights is None:
+            return values.mean()
+        weights = self.class_weights.to(values)[self.labels]
+        return (weights * values).sum() / weights.sum()
 
 
 AUTO = "the better fit by validation loss is taken where the validation accuracy is not lower, whatever the recipe"
@@ -131,10 +140,14 @@ def fit_head(
     stop: Callable[[], bool] = lambda: False,
     *,
     keep_accuracy: bool = False,
+    class_weights: Tensor | None = None,
 ) -> HeadFit | None:
     """Fit the classifier of `network` in place; None when `stop` said to leave.
 
     min over (D, d) of  mean CE(X (W + D)^T + b + d, y) + lambda/2 ||D sigma||_F^2
+
+    The mean counts each row by its class's weight where `class_weights` (C,) are given, as do the validation loss and
+    the accuracy that judge the fit: it must not undo what training did for rare classes.
 
     X (n, width): what enters the classifier, backbone frozen and in eval mode, of unaugmented training samples; W, b:
     the trained classifier; sigma: the features' deviations. Convex, by L-BFGS, from lambda = 10 on a path to 1e-5 that
@@ -157,6 +170,7 @@ def fit_head(
     found = held and rows_of(network, head, train, mode, samples, stop)
     if held is None or found is None:
         return None
+    found, held = (replace(rows, class_weights=class_weights) for rows in (found, held))
     return fit_linear(head, found, held, stop, keep_accuracy=keep_accuracy)
 
 
@@ -189,7 +203,7 @@ def fit_linear(
     )  # fmt: skip
     if weights is None:
         return told(False, "no other classifier of these features has a lower validation loss")
-    if keep_accuracy and best.accuracy < before.accuracy:
+    if keep_accuracy and best.judged < before.judged:
         return told(False, "the classifier with the least validation loss has a lower validation accuracy")
     with torch.no_grad():
         for name, value in weights.items():
@@ -203,12 +217,14 @@ class _Score:
 
     loss: float
     correct: Tensor  # (n,) bool
+    judged: float  # the share that is right, each row counted by its class's weight
 
     @classmethod
     @torch.no_grad()
     def of(cls, weight: Tensor, bias: Tensor | None, rows: Rows) -> _Score:
         logits = F.linear(rows.features, weight, bias)
-        return cls(float(F.cross_entropy(logits, rows.labels)), logits.argmax(1) == rows.labels)
+        losses, correct = F.cross_entropy(logits, rows.labels, reduction="none"), logits.argmax(1) == rows.labels
+        return cls(float(rows.mean(losses)), correct, float(rows.mean(correct.double())))
 
     @property
     def accuracy(self) -> float:
@@ -220,7 +236,7 @@ class _Problem:
 
     @torch.no_grad()
     def __init__(self, head: nn.Linear, rows: Rows) -> None:
-        self.head, self.labels = head, rows.labels
+        self.head, self.rows = head, rows
         deviation = rows.features.std(0, unbiased=False)
         alive = deviation > 1e-6 * deviation.max()
         self.scale = torch.where(alive, 1 / deviation.clamp(min=1e-30), 0)  # a dead feature stays as it is
@@ -240,7 +256,8 @@ class _Problem:
         def loss() -> Tensor:
             optimizer.zero_grad()
             logits = self.base + F.linear(self.features, self.weight, self.bias)
-            value = F.cross_entropy(logits, self.labels) + penalty / 2 * self.weight.square().sum()
+            losses = F.cross_entropy(logits, self.rows.labels, reduction="none")
+            value = self.rows.mean(losses) + penalty / 2 * self.weight.square().sum()
             value.backward()  # type: ignore[no-untyped-call]
             return value
 

@@ -18,6 +18,7 @@ from distill.layers.modes import clear_caches
 from distill.training import checkpoint, distributed, optimizers
 from distill.training.divergence import CHANCE_MIN_STEPS, Guard
 from distill.training.ema import Ema
+from distill.training.groups import groups
 from distill.training.head import HeadFit
 from distill.training.meter import METRICS_SECONDS, Meter, Speed
 from distill.training.rng import capture_rng, restore_rng
@@ -60,7 +61,9 @@ class Loop:
         self.resolved, self.length, self.device = training.resolved, training.length, training.device
         self.mode, self.answer = training.resolved.student, training.recipe.answer
         self.parameters = [p for p in self.recipe.parameters() if p.requires_grad]
-        self.optimizer = optimizers.make(self._groups(), self.config.optimizer, self.resolved.descent)
+        lower = (self.resolved.backbone_learning_rate or 0.0) / self.resolved.learning_rate
+        parts = groups(self.recipe, self.recipe.exported(), training.data.taken, lower, self.config.layer_decay)
+        self.optimizer = optimizers.make(parts, self.config.optimizer, self.resolved.descent)
         self.schedule = schedule(self.config, self.resolved.descent, self.resolved.learning_rate, self.length)
         self.cycled = optimizers.cycled(self.config)
         self.delivered = {"student": self.recipe.exported(), "beside": self.recipe.beside()}
@@ -77,17 +80,6 @@ class Loop:
         self.stopping = self.leaving = False
         self.saved_step = -1
         self.last: Any = None  # the newest batch, for the norms in an error
-
-    def _groups(self) -> list[dict[str, Any]]:
-        """What is new, and what the student took: `scale` is a group's part of the schedule's learning rate."""
-        named = self.recipe.exported().named_parameters()
-        taken = {id(parameter) for name, parameter in named if name in self.training.data.taken}
-        lower = (self.resolved.backbone_learning_rate or 0.0) / self.resolved.learning_rate
-        groups = [
-            {"params": [p for p in self.parameters if id(p) not in taken], "scale": 1.0},
-            {"params": [p for p in self.parameters if id(p) in taken], "scale": lower},
-        ]
-        return [group for group in groups if group["params"]]
 
     # -- events -------------------------------------------------------------------------------------------------
 

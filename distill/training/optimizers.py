@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -42,20 +42,21 @@ def facts(name: str) -> Facts:
     """What the optimizer has. Raises `UnknownName`, and `InvalidConfig` for one that cannot run here."""
     if name in OWN:
         return OWN[name]
-    entry = next((each for each in catalogue() if each["name"] == name), None)
-    if entry is None:
+    if name not in _names():
         raise UnknownName("optimizer", name, [each["name"] for each in catalogue() if not each["refused"]])
-    return runnable(entry)
+    return runnable({"name": name} | asdict(_facts(name)))
 
 
 def catalogue() -> list[dict[str, Any]]:
     """Every name, with its `Facts`."""
+    return [{"name": name} | asdict(OWN[name] if name in OWN else _facts(name)) for name in _names()]
+
+
+def _names() -> list[str]:
+    import distill.torchvision_shim  # noqa: F401, I001 - before timm, which imports torchvision
     from timm.optim import list_optimizers
 
-    import distill.torchvision_shim  # noqa: F401 - before timm, which imports torchvision
-
-    names = sorted({*OWN, *list_optimizers()})
-    return [{"name": name} | asdict(OWN[name] if name in OWN else _facts(name)) for name in names]
+    return sorted({*OWN, *list_optimizers()})
 
 
 def _facts(name: str) -> Facts:
@@ -69,4 +70,15 @@ def _facts(name: str) -> Facts:
     if info.opt_class.__module__.endswith(".kron"):
         return Facts(refused="it draws random numbers that no checkpoint holds, so a resumed run would differ")
     arguments = inspect.signature(info.opt_class).parameters
-    return Facts(momentum="momentum" in arguments, nesterov="nesterov" in arguments)
+    found = Facts(momentum="momentum" in arguments, nesterov="nesterov" in arguments)
+    return replace(found, state=_state(name))
+
+
+def _state(name: str) -> float:
+    """Values that a step leaves in the optimizer for each of a 64 x 64 matrix."""
+    weight = torch.nn.Parameter(torch.linspace(-1, 1, 64 * 64).view(64, 64))
+    made = make([{"params": [weight]}], name, Descent(0.0, 0.0))
+    weight.grad = weight.detach().sin()
+    made.step()
+    kept = sum(value.numel() for value in made.state[weight].values() if isinstance(value, torch.Tensor))
+    return round(kept / weight.numel(), 2)

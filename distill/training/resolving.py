@@ -12,6 +12,7 @@ from distill import presets
 from distill.optimisation import LIKE_SGD
 from distill.training import cache, distributed
 from distill.training.descending import descent
+from distill.training.groups import told
 from distill.training.head import fits
 from distill.training.mode import Mode
 from distill.training.peak import peak_learning_rate, sgd_peak, taken_learning_rate
@@ -31,7 +32,8 @@ def resolve(training: Training) -> Resolved:
     backbone, why_backbone = _backbone_learning_rate(training, rate)
     fitting, why_fit = fits(config.fit_head, recipe.answer)
     how, why_how = descent(config, training.length)
-    reasons = choice.reasons | why_backbone | why_how | {
+    why_layers = told(recipe.exported(), config.layer_decay, rate)
+    reasons = choice.reasons | why_backbone | why_layers | why_how | {
         "fit_head": why_fit,
         "learning_rate": why,
         "device": _device_reason(config, training.device),
@@ -80,6 +82,8 @@ def _backbone_learning_rate(training: Training, rate: float) -> tuple[float | No
         return None, {}
     if asked != "auto":
         return asked, {"backbone_learning_rate": "given"}
+    if training.config.layer_decay < 1:
+        return rate, {"backbone_learning_rate": f"{rate:g}, as learning_rate: layer_decay lowers it block by block"}
     return taken_learning_rate(rate)
 
 

@@ -20,7 +20,9 @@ from distill.training.probe import Example
 from distill.training.targets import Targets
 from distill.types import DistillConfig
 
-AS_THEY_ARE: dict[str, Any] = {"drop_last": False, "teacher": False, "augment": False, "rank": 0, "world": 1}
+AS_THEY_ARE: dict[str, Any] = {
+    "drop_last": False, "teacher": False, "augment": False, "evenly": False, "rank": 0, "world": 1,
+}  # fmt: skip
 """Every sample once, unchanged, for one process."""
 
 
@@ -55,7 +57,8 @@ class Training:
         order = Order(
             batch_size=self.config.batch_size, device=self.device, shuffle=True,
             drop_last=self.data.size >= self.config.batch_size, teacher=self.recipe.teacher is not None,
-            augment=self.config.augments, rank=distributed.rank(), world=distributed.world(),
+            augment=self.config.augments, evenly=self.config.sampling == "balanced", rank=distributed.rank(),
+            world=distributed.world(),
         )  # fmt: skip
         return replace(order, **changes)
 

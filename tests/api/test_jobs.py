@@ -499,6 +499,27 @@ def test_only_a_job_that_succeeded_can_be_extended(client: TestClient, driver: D
     assert "extend" not in client.get(f"/jobs/{job}").json()["links"]
 
 
+@pytest.mark.parametrize(("before", "given", "expected"), [
+    ({}, {"preset": "crd"}, {"optimizer": "sgd", "schedule": "multi_step", "batch_size": 64, "epochs": 2}),
+    ({}, {"preset": "crd", "batch_size": 32}, {"optimizer": "sgd", "batch_size": 32}),
+    ({"preset": "crd"}, {"preset": "feature_only"}, {"optimizer": "adamw", "momentum": "auto", "gamma": 0.1,
+     "milestones": "auto", "recipe": "feature_only", "recipe_parameters": {}}),
+    ({"preset": "crd", "nesterov": True}, {"preset": "feature_only", "optimizer": "sgd"}, {"nesterov": True}),
+    ({"preset": "crd", "batch_size": 32}, {"preset": "crd"}, {"batch_size": 32, "optimizer": "sgd"}),
+    ({"preset": "crd"}, {}, {"preset": "crd", "optimizer": "sgd", "epochs": 2}),
+])  # fmt: skip
+def test_an_extension_with_another_preset_has_its_values(
+    client: TestClient, driver: Driver, before: dict[str, Any], given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    asked = {"recipe": "logit", "recipe_parameters": {"temperature": 3.0}} | before
+    job = client.post("/jobs", json=body(driver, config=asked)).raise_for_status().json()["id"]
+    driver.succeed(job)
+    answer = client.post(f"/jobs/{job}/extend", json={"epochs": 2, "config": given})
+    assert answer.status_code == 202, answer.text
+    config = answer.json()["config"]
+    assert {name: config[name] for name in expected} == expected
+
+
 def test_settings_of_an_extension_are_checked(client: TestClient, driver: Driver, database: Database) -> None:
     job = driver.job()
     in_status(database, job, "succeeded")

@@ -53,6 +53,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"label_smoothing": -0.1}, "label_smoothing"),
     ({"mixup": -1}, "mixup"),
     ({"cutmix": 1, "batch_size": 1}, "cutmix"),
+    ({"class_weights": "balance"}, "class_weights"),
+    ({"class_weights": {}}, "class_weights"),
+    ({"class_weights": {"0": 0}}, "class_weights"),
+    ({"class_weights": "balanced", "sampling": "balanced"}, "class_weights"),
+    ({"sampling": "random"}, "sampling"),
     ({"preset": "cdr"}, "preset"),
     ({"preset": 3}, "preset"),
 ]
@@ -118,6 +123,8 @@ SOME, ALL = {"classes": ["a", "b"], "without_label": {"train": 5}}, {"classes": 
 @pytest.mark.parametrize(("report", "config", "field"), [
     (SOME, {"mixup": 0.2}, "mixup"), (ALL, {"cutmix": 1.0}, "cutmix"),
     (ALL, {"label_smoothing": 0.1}, "label_smoothing"),
+    (ALL, {"class_weights": "balanced"}, "class_weights"), (ALL, {"sampling": "balanced"}, "sampling"),
+    (SOME, {"class_weights": {"a": 3}}, ""), (SOME, {"sampling": "balanced"}, ""),
     (SOME, {"label_smoothing": 0.1}, ""), (SOME, {"mixup": 0.2, "recipe": "cross_entropy"}, ""),
 ])  # fmt: skip
 def test_labels_are_mixed_and_smoothed_where_there_are_some(
@@ -128,5 +135,50 @@ def test_labels_are_mixed_and_smoothed_where_there_are_some(
     answer = client.post("/jobs?dry_run=true", json=body)
     if field:
         assert pointers(problem(answer, 422, "labels_required")) == {f"/config/{field}"}
+    else:
+        assert answer.status_code == 200, answer.text
+
+
+SKEWED = {"classes": ["cat", "dog", "cow"], "counts": {"train": [900, 30, 90], "test": [9, 3, 9]}}
+HEIGHTS = {"heights": [8, 8, 8], "widths": [8, 8, 8]}
+
+
+@pytest.mark.parametrize(("task", "config", "warned"), [
+    ("classify_images", {}, True), ("classify_text", {}, True), ("classify_images", {"sampling": "balanced"}, False),
+    ("classify_text", {"class_weights": {"dog": 9}}, False),
+])  # fmt: skip
+def test_a_skewed_dataset_is_warned_of_until_the_job_does_something_about_it(
+    client: TestClient, driver: Driver, database: Database, task: str, config: dict[str, Any], warned: bool
+) -> None:
+    texts = task == "classify_text"
+    with database.write() as session:
+        system.publish(session, "architecture", [{"name": name} for name in ("transformers:auto", "retort:resnet8")])
+    report = (TEXTS if texts else HEIGHTS) | SKEWED | {"task": task}
+    body = _body(driver, config, driver.dataset(kind="table", report=report))
+    if texts:
+        teacher = {"num_classes": 3, "generates": False, "config": {"model_type": "bert"}, "tasks": [task]}
+        named = {"name": "transformers:bert", "options": {}}
+        body |= {"student": "transformers:auto", "teacher": driver.teacher(architecture=named, report=teacher)}
+    answer = client.post("/jobs?dry_run=true", json=body)
+    assert answer.status_code == 200, answer.text
+    found = [each for each in answer.json()["warnings"] if each["code"] == "classes_skewed"]
+    assert [each["details"]["smallest"] for each in found] == ([["dog", 30]] if warned else [])
+
+
+def test_a_weight_for_a_class_that_there_is_not_is_refused_with_near_names(client: TestClient, driver: Driver) -> None:
+    body = _body(driver, {"class_weights": {"dogs": 2}}, driver.dataset(report=SKEWED))
+    found = problem(client.post("/jobs?dry_run=true", json=body), 422, "unknown_name")
+    assert pointers(found) == {"/config/class_weights"}
+
+
+@pytest.mark.parametrize(("layers", "hint", "refused"), [(2, 1, False), (2, 2, True), (4, None, False)])
+def test_a_hint_that_is_no_pair_is_refused_before_the_work(
+    client: TestClient, driver: Driver, layers: int, hint: int | None, refused: bool
+) -> None:
+    config = {"recipe": "fitnet", "layers": layers, "recipe_parameters": {"hint": hint}}
+    body = _body(driver, config) | {"teacher": driver.teacher()}
+    answer = client.post("/jobs?dry_run=true", json=body)
+    if refused:
+        assert pointers(problem(answer, 422, "invalid_config")) == {"/config/recipe_parameters/hint"}
     else:
         assert answer.status_code == 200, answer.text

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from api.resources.jobs.measuring import questions
 from api.resources.jobs.validation import Plan
-from distill import recipes, tasks
+from distill import models, recipes, tasks
 from distill.tasks import TaskSpec
 from distill.tasks.forecast import Forecast, forecast
 from distill.types import Architecture, DistillConfig
@@ -127,6 +127,25 @@ def test_a_teacher_whose_files_answer_another_task_is_refused(name: str, client:
     assert pointers(problem(client.post("/jobs", json=asked), 422, "kinds_differ")) == {"/teacher"}
 
 
+@pytest.mark.parametrize(("options", "wrong"), [
+    ({"width": 0}, "width"), ({"backbone": "resnet19"}, "backbone"), ({"backbone": 3}, "backbone"),
+    ({"depth": 3}, "depth"), ({"width": 16, "backbone": "resnet34"}, ""), ({"backbone": "timm:resnet34.a1_in1k"}, ""),
+])  # fmt: skip
+def test_options_of_our_own_networks_are_checked_before_a_worker_sees_them(
+    client: TestClient, driver: Driver, database: Database, options: dict[str, Any], wrong: str
+) -> None:
+    """As a worker publishes them."""
+    with database.write() as session:
+        ours = [entry for entry in models.catalogue() if entry["library"] == "retort"]
+        system.publish(session, "architecture", [*ours, {"name": "timm:resnet34", "library": "timm"}])
+    asked = body(driver, tasks.spec("segment_images")) | {"student": {"name": "retort:fpn", "options": options}}
+    answer = client.post("/jobs", json=asked)
+    if wrong:
+        assert pointers(problem(answer, 422)) == {f"/student/options/{wrong}"}
+    else:
+        assert answer.status_code == 202, answer.text
+
+
 def other_settings() -> list[tuple[str, str]]:
     every = sorted({setting for spec in tasks.specs() for setting in spec.settings})
     return [(spec.name, setting) for spec in tasks.specs() for setting in every if setting not in spec.settings]
@@ -136,6 +155,7 @@ VALUES: dict[str, Any] = {
     "augmentation": "crop_flip", "image_size": 32, "channels_last": True, "fit_head": True, "max_length": 64,
     "text_features": "cls", "teacher_classes": "same", "backbone_learning_rate": 1e-4,
     "pseudo_classes": 5, "mixup": 0.2, "cutmix": 0.5,
+    "class_weights": "balanced", "sampling": "balanced", "layer_decay": 0.8, "drop_path": 0.1,
 }  # fmt: skip
 
 

@@ -82,6 +82,21 @@ def test_what_a_label_counts_is_what_is_seen_of_its_picture() -> None:
         assert math.isclose(mix.share, 1 - (right - left) * (bottom - top) / 240)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("world", [2, 3])
+def test_several_processes_mix_the_pairs_that_one_mixes(small: Any, kind: str, world: int) -> None:  # noqa: F811
+    mixing, settings = Mixing(*KINDS[kind], seed=3, classes=10), {"augmentation": "crop_flip", "seed": 3}
+    one = MixedLoader(Loader(small, range(60), 12, GREY, COLOUR, **settings), mixing)
+    parts = [
+        Loader(small, range(60), 12 // world, GREY, COLOUR, rank=rank, world=world, before=True, **settings)
+        for rank in range(world)
+    ]
+    shares = [MixedLoader(part, mixing, before=True).epoch(1) for part in parts]
+    for whole, *some in zip(one.epoch(1), *shares, strict=True):
+        for name in ("index", "host_index", "labels", "student", "teacher"):
+            assert torch.equal(torch.cat([getattr(share, name) for share in some]), getattr(whole, name))
+
+
 def test_shares_follow_the_beta_distribution() -> None:
     shares = torch.tensor([Mixing(0.4, 0.0, 1, 2).draw(0, i, (8, 8), (8, 8)).share for i in range(4000)])
     assert float(shares.mean()) == pytest.approx(0.5, abs=0.03)

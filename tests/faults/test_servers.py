@@ -147,6 +147,50 @@ def test_07_commits_whose_answer_is_lost(make_site: MakeSite, undisturbed: Refer
         succeeded(site, job_id, undisturbed, ["succeeded"])
 
 
+def test_07_postgres_crashes_in_each_commit_of_a_jobs_end(
+    make_site: MakeSite, undisturbed: Reference, figure: Figure
+) -> None:
+    """From the end of training on the server crashes in every COMMIT that has to do with the job's events, results or
+    status, half of them before it has it and half after it has carried it out: the results are stored once, the job
+    ends once. The lease outlasts all of it."""
+    site = make_site(RETORT_LEASE_SECONDS="900")
+    _durable(site)
+
+    def crash() -> None:
+        site.postgres.crash()
+        site.postgres.start()
+
+    with postgres_proxy.running(site.postgres.port, every=1, strike=crash, of=b"INSERT INTO") as cutter:
+        url = site.database_url.replace(f":{site.postgres.port}/", f":{cutter.port}/")
+        site.worker("w", RETORT_DATABASE_URL=url)
+        job_id = site.submit()
+        until(lambda: _trained(site, job_id), 120)
+        cutter.armed = most = 1000
+        until(lambda: _ended_well(site, job_id), 300)
+        cutter.armed = 0
+        figure("7: crashes of Postgres in the commits of a job's end", cutter.cut, "")
+        assert 4 <= cutter.cut < most
+        succeeded(site, job_id, undisturbed, ["succeeded"])
+
+
+def _trained(site: Site, job_id: str) -> bool:
+    job = site.job(job_id)
+    assert job["status"] in ("queued", "running")
+    return job["phase"] in ("evaluating", "packaging", "uploading")
+
+
+def _ended_well(site: Site, job_id: str) -> bool:
+    """False also while the server is away."""
+    try:
+        answer = site.http.get(f"/jobs/{job_id}")
+    except httpx.TransportError:
+        return False
+    if answer.status_code != 200:
+        return False
+    assert answer.json()["status"] in ("running", "succeeded")
+    return bool(answer.json()["status"] == "succeeded")
+
+
 def _durable(site: Site) -> None:
     """The tests' server answers before it writes; a killed one would lose what it has said is committed."""
     name = site.database_url.rpartition("/")[2]

@@ -70,6 +70,19 @@ def test_one_position_is_no_map() -> None:
         recipes.get("attention_transfer")(rows)
 
 
+@pytest.mark.parametrize(("student", "teacher", "refused"), [
+    ([(8,), (8, 1, 1)], None, True), ([(8,), (8, 4, 4)], None, False),
+    ([(8, 4, 4)], [(16, 1, 1)], True), ([(8, 4, 4)], [(4, 8)], False),
+])  # fmt: skip
+def test_layers_without_positions_are_refused_by_their_shapes_alone(student: Any, teacher: Any, refused: bool) -> None:
+    check = recipes.get("attention_transfer").check_pairs
+    if refused:
+        with pytest.raises(InvalidConfig):
+            check({}, student, teacher)
+    else:
+        check({}, student, teacher)
+
+
 def test_dead_maps_pass_no_nan() -> None:
     student = torch.zeros(2, 3, 4, 4).requires_grad_()
     attention_gap(student, torch.randn(2, 3, 4, 4)).backward()

@@ -272,3 +272,14 @@ def test_stop_finishes_with_the_best_so_far(tmp_path: Path, teacher: TeacherInpu
     assert result["training"]["steps"] < 20
     assert events[-1].kind == "done"
     assert load_student(tmp_path / "artifacts" / "student.safetensors").architecture == STUDENT
+
+
+@pytest.mark.parametrize("changes", [{"student_layers": ["pool"]}, {"teacher_layers": ["pool"]}])
+def test_layers_that_leave_a_recipe_nothing_are_refused_before_scoring(
+    teacher: TeacherInput, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    seen: list[str] = []
+    asked = spec(teacher, recipe="attention_transfer", layers=1, **changes)
+    with pytest.raises(InvalidConfig):
+        go(asked, tmp_path, watch=lambda event: seen.append(event.kind))
+    assert "layer_quality" not in seen

@@ -100,3 +100,8 @@ def test_many_images_are_looked_at_in_parts_and_none_are_no_error() -> None:
     assert sizes == [BATCH, BATCH, 3]
     assert student.predict([]) == []
     assert student.probabilities([]).shape == (0, 2)
+
+
+@pytest.mark.parametrize(("size", "told"), [((32, 32), 32), ((64, 96), [64, 96])])
+def test_the_size_that_is_told_is_the_whole_one(size: tuple[int, int], told: object) -> None:
+    assert Preprocessing((0.5,), (0.5,), size, channels=1).resolved()["image_size"] == told

@@ -53,6 +53,12 @@ def cityscapes() -> Files:
     return found | colours | {"gtFine_trainvaltest/gtFine/train/aachen/000_gtFine_polygons.json": b"{}"}
 
 
+def roboflow(heads: str) -> Files:
+    found = laid("{split}/{stem}_jpg.rf.1.png", "{split}/{stem}_jpg.rf.1_mask.png", {"train": "train", "test": "valid"})
+    rows = "".join(f"{value}, {name}\n" for value, name in enumerate(CLASSES))
+    return found | {f"{split}/_classes.csv": (heads + rows).encode() for split in ("train", "valid")}
+
+
 LAYOUTS: dict[str, Callable[[], Files]] = {
     "split above": lambda: laid("{split}/images/{stem}.png", "{split}/masks/{stem}.png"),
     "split below": lambda: laid("data/images/{split}/{stem}.png", "data/annotations/{split}/{stem}.png"),
@@ -60,6 +66,13 @@ LAYOUTS: dict[str, Callable[[], Files]] = {
     "camvid": lambda: laid("CamVid/{split}/{stem}.png", "CamVid/{split}annot/{stem}.png"),
     "kaggle": lambda: laid("{split}/{stem}.png", "{split}_labels/{stem}_L.png"),
     "voc": voc,
+    "voc, main lists": lambda: {
+        path.replace("ImageSets/Segmentation", "ImageSets/Main"): d for path, d in voc().items()
+    },
+    "nnU-Net": lambda: laid(
+        "Task/images{split}/{stem}.png", "Task/labels{split}/{stem}.png", {"train": "Tr", "test": "Ts"}
+    ),
+    "roboflow": lambda: roboflow("Pixel Value, Class\n"),
     "cityscapes": cityscapes,
 }
 
@@ -197,6 +210,19 @@ def test_lists_of_splits(form: str, tmp_path: Path) -> None:
     check(raw)
     named = {"one in both": "010", "one that is not there": "404"}.get(form)
     assert [note.rstrip(".").split()[-1] for note in raw.notes] == ([named] if named else [])
+
+
+def test_lists_that_were_made_for_another_task_are_named(tmp_path: Path) -> None:
+    raw = opened(LAYOUTS["voc, main lists"]() | NAMES, tmp_path)
+    assert "ImageSets/Main" in raw.notes[0]
+
+
+def test_roboflows_table_names_the_classes_by_their_value(tmp_path: Path) -> None:
+    raw = opened(LAYOUTS["roboflow"](), tmp_path)
+    check(raw)
+    assert raw.classes == CLASSES
+    path = str(write_zip(tmp_path / "told.zip", LAYOUTS["roboflow"]()))
+    assert task_of(DatasetInput(kind="archive", name="d", files={"all": path})) == "segment_images"
 
 
 def test_lists_that_name_no_image_are_refused(tmp_path: Path) -> None:

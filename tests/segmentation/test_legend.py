@@ -25,6 +25,7 @@ FILES = {
     "label_colors.txt": "128 128 128\tsky\n128 0 0\ttree\n0 0 0\tVoid\n",
     "labelmap.txt": "# label:color_rgb:parts:actions\nsky:128,128,128::\ntree:128,0,0::\nvoid:0,0,0::\n",
     "class_dict.csv": "name,r,g,b\nsky,128,128,128\ntree,128,0,0\nVoid,0,0,0\n",
+    "_classes.csv": "Pixel Value, Class\n0, sky\n1, tree\n2, void\n",
     "classes.json": json.dumps({"classes": ["sky", {"name": "tree", "color": [128, 0, 0]}], "ignore": [2, 255]}),
     "labels.json": json.dumps(["sky", "tree", "void"]),
     "id2label.json": json.dumps({"0": "sky", "1": "tree", "2": "void"}),

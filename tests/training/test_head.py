@@ -318,4 +318,4 @@ def test_a_stopped_run_fits_the_best_student(tmp_path: Path) -> None:
 
 
 def test_an_accuracy_is_the_share_to_the_last_digit() -> None:
-    assert _Score(0.0, torch.tensor([True] * 5 + [False])).accuracy == 5 / 6
+    assert _Score(0.0, torch.tensor([True] * 5 + [False]), 0.0).accuracy == 5 / 6

@@ -25,7 +25,7 @@ __all__ = ["World", "program", "settings_for", "wait_until"]
 
 
 def settings_for(folder: Path, **values: Any) -> Settings:
-    short = {"lease_seconds": 5, "renew_seconds": 0.2, "sweep_seconds": 0.2, "cancel_grace_seconds": 2}
+    short = {"lease_seconds": 60, "renew_seconds": 0.2, "sweep_seconds": 0.2, "cancel_grace_seconds": 2}
     return Settings(data_dir=folder, **{**short, "retry_back_off_seconds": 0, **values})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from api.resources.jobs import throughput
 from api.resources.jobs.measuring import LIVE_SECONDS, questions
 from api.resources.jobs.schemas import Estimate, Estimates
 from api.resources.jobs.validation import Plan
+from api.services import optimizers
 from distill import estimate, recipes, tasks
 from distill.estimate import NetworkCost, Workload
 from distill.tasks.forecast import forecast, of
@@ -27,7 +29,8 @@ def estimates(session: Session, plan: Plan, config: DistillConfig, found: dict[s
     wanted = questions(plan, config)
     if not wanted or not wanted.keys() <= counted.keys():
         return Estimates(memory_bytes=None, disk_bytes=None, minutes=None, notes=[_unknown(plan, config, found)])
-    work = workload(plan, config, counted)
+    kept = optimizers.facts(session, config.optimizer).kept(config)
+    work = replace(workload(plan, config, counted), optimizer_state=kept)
     runs = history.latest(session)
     return Estimates(
         memory_bytes=_memory(work, plan, runs),
@@ -58,6 +61,7 @@ def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any
         input_bytes=teacher + plan.dataset.size_bytes,
         classes=parts.classes or 0,
         fits_head="fit_head" in spec.settings,
+        remembered=recipes.remembered(config.recipe, config.recipe_parameters),
     )
 
 
@@ -67,6 +71,7 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
         run.peak_bytes
         for run in runs
         if run.peak_bytes and run.student == student and run.config.get("batch_size") == batch
+        and run.config.get("optimizer", "adamw") == work.config.optimizer
         and run.recipe == work.config.recipe and _same_teacher(run, plan, work)
         and _as_many(run.result.get("dataset", {}).get("train"), work.train)
         and (run.result.get("student") or {}).get("parameters") == work.student.parameters
@@ -75,9 +80,11 @@ def _memory(work: Workload, plan: Plan, runs: list[history.Run]) -> Estimate:
         basis = f"the peak of {len(like)} earlier jobs with these networks, this recipe, batch and number of samples"
         return _figure(max(like), MEASURED_FACTOR, basis)
     basis = (
-        f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters, "
+        f"formula: a process of {estimate.PROCESS_BYTES >> 20} MiB, {work.student.parameters:,} trained parameters "
+        f"with {work.optimizer_state:g} values each that {work.config.optimizer} keeps, "
         f"a batch of {batch} with {work.student.activation_bytes:,} bytes of activations a sample, teacher, targets, "
         f"scoring within its budget{', evaluation' if work.sample.evaluation_bytes else ''}"
+        f"{', what the recipe remembers of every sample' if work.remembered else ''}"
     )
     return _figure(estimate.memory_bytes(work), FORMULA_FACTOR, basis)
 
@@ -103,8 +110,8 @@ def _name(architecture: dict[str, Any] | None) -> str | None:
 
 def _disk(work: Workload) -> Estimate:
     basis = (
-        "formula: inputs once on the worker; two checkpoints (value and moments of every parameter) and the exports, "
-        "each on the worker and in the store; targets beyond cache_memory_bytes"
+        "formula: inputs once on the worker; two checkpoints (every parameter with what the optimizer keeps) and "
+        "the exports, each on the worker and in the store; targets beyond cache_memory_bytes"
     )
     return _figure(estimate.disk_bytes(work), DISK_FACTOR, basis)
 

@@ -11,7 +11,11 @@ from api.http.forms import parsed
 from api.resources.jobs import service
 from api.resources.jobs.schemas import JobCreate, JobExtend
 from api.resources.teachers.service import MODELS
+from distill import presets
+from distill.types import DistillConfig
 from store.tables import Job
+
+_DEFAULTS = DistillConfig().model_dump(mode="json")
 
 
 def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> JobCreate:
@@ -42,6 +46,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
 
 
 def _config(job: Job, body: JobExtend) -> dict[str, Any]:
-    another = body.config.get("recipe", job.recipe) != job.recipe
+    changed = presets.change(job.config, body.config, _DEFAULTS)
+    another = changed.get("recipe", job.recipe) != job.recipe
     dropped: dict[str, Any] = {"max_steps": None} | ({"recipe_parameters": {}} if another else {})
-    return job.config | dropped | body.config | {"epochs": body.epochs}
+    return job.config | dropped | changed | {"epochs": body.epochs}

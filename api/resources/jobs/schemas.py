@@ -108,7 +108,8 @@ class JobExtend(RequestModel):
     config: dict[str, Any] = Field(
         default_factory=dict,
         description="Other fields of the job's config that shall differ. Of another `recipe` the parameters are its "
-        "defaults unless given; `max_steps` is dropped unless given.",
+        "defaults unless given; another `preset` fills its settings, except epochs; `max_steps` is dropped unless "
+        "given.",
         examples=[{"recipe": "cross_entropy"}],
     )
     teacher: Annotated[str, Field(max_length=60)] | None = None

@@ -72,7 +72,9 @@ def _check_config(findings: Findings, config: DistillConfig) -> None:
     with findings.at("/config/recipe"):
         recipes.registry.check(config.recipe)
         with findings.at("/config/recipe_parameters", "parameter"):
-            parameters.check(recipes.registry.parameters(config.recipe), config.recipe_parameters)
+            known = recipes.registry.parameters(config.recipe)
+            parameters.check(known, config.recipe_parameters)
+            parameters.check_beside(known, config.recipe_parameters, config.model_dump())
     with findings.at("/config/selection"):
         if config.selection != "auto":
             selection.registry.check(config.selection)
@@ -107,7 +109,16 @@ def _student(session: Session, findings: Findings, body: JobCreate) -> Architect
         if known:
             with findings.at("/student/options", "parameter"):
                 parameters.check(known, dict(student.options))
+            _check_networks(session, findings, known, student)
     return student
+
+
+def _check_networks(session: Session, findings: Findings, known: dict[str, Any], student: Architecture) -> None:
+    """Note options that name a network of timm which there is not."""
+    for option, value in student.options.items():
+        if known.get(option, {}).get("x-registry") == "architectures" and isinstance(value, str):
+            with findings.at(f"/student/options/{option}"):
+                architectures.resolved(session, Architecture(name=f"timm:{value.removeprefix('timm:')}"))
 
 
 def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate) -> Teacher | None:

@@ -26,14 +26,14 @@ RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-Key = tuple[int, int]  # epoch, sample
+Key = tuple[int, int, int]  # epoch, sample, row of the epoch's random numbers
 Pixels = NDArray[np.uint8]
 _PREFETCH = 4
 
 
 @dataclass
 class Views(Dataset[Any]):
-    """(epoch, sample) -> uint8 (c, h, w) for each of `wanted`: the student, and the teacher where it wants another size
+    """A key -> uint8 (c, h, w) for each of `wanted`: the student, and the teacher where it wants another size
     or channels. All see one crop."""
 
     samples: Samples
@@ -49,8 +49,8 @@ class Views(Dataset[Any]):
         except RetortError as error:
             return error
 
-    def _views(self, epoch: int, i: int) -> tuple[Pixels, ...]:
-        image, numbers = self.samples.image(i), self._of(epoch)[i].tolist()
+    def _views(self, epoch: int, i: int, row: int) -> tuple[Pixels, ...]:
+        image, numbers = self.samples.image(i), self._of(epoch)[row].tolist()
         box, mirrored = self._box((image.height, image.width), numbers)
         if self.augmentation == "randaugment":
             image, box = self._augmented(image, box, numbers[5])
@@ -138,7 +138,7 @@ def shares_memory(wanted: tuple[Preprocessing, ...], batch: int, workers: int) -
 
 
 class Shown(Protocol):
-    """What worker processes are asked for: by (epoch, sample), one array for each of `wanted` and whatever else a batch
+    """What worker processes are asked for: by key, one array for each of `wanted` and whatever else a batch
     has of the sample; an error of ours as a value."""
 
     @property
@@ -167,9 +167,15 @@ class LargeImages:
         self._views, self._workers = views, workers
         self._loader: DataLoader[Any] | None = None
 
-    def epoch(self, epoch: int, batches: list[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-        """Views of every batch of sample positions."""
-        keys = [[(epoch, i) for i in batch.tolist()] for batch in batches]
+    def epoch(
+        self, epoch: int, batches: list[Tensor], rows: list[Tensor] | None = None
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Views of every batch of sample positions. `rows`: of the epoch's random numbers, unless each sample has that
+        of its own position."""
+        keys = [
+            [(epoch, i, row) for i, row in zip(batch.tolist(), own.tolist(), strict=True)]
+            for batch, own in zip(batches, rows or batches, strict=True)
+        ]
         for views in self._delivered(keys):
             if isinstance(views, RetortError):
                 raise views

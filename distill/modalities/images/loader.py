@@ -41,7 +41,9 @@ class Loader:
     others are decoded one by one, in `workers` processes (spawned) or in this one. `crop_flip` is padding by an eighth
     and a random crop for small images, a random resized crop for others, both with mirroring; `randaugment` adds
     torchvision's RandAugment after it. `batch_size` is one process's; `rank` of `world` takes its part of every global
-    batch (see `Plan`, also for `drop_last`). `channels_last` sets the memory format of the inputs.
+    batch (see `Plan`, also for `drop_last` and `before`). `evenly`: shuffled epochs draw the classes evenly; a sample
+    that is drawn again is augmented anew, by the place that it has in the epoch. `channels_last` sets the memory format
+    of the inputs.
     Raises `InvalidConfig` where no batch can be made.
     """
 
@@ -61,10 +63,13 @@ class Loader:
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        evenly: bool = False,
+        before: bool = False,
     ) -> None:
         self.samples, self.device, self.seed, self.augmentation = samples, torch.device(device), seed, augmentation
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
-        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world)
+        drawn = samples.labels[self.indices] if evenly else None
+        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn, before)
         _check(self._plan, augmentation)
         self._student, self._teacher = student, teacher
         self._normalise = {
@@ -85,21 +90,23 @@ class Loader:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start` + 1, ... of an epoch: exactly those that the epoch from 0 gives there."""
         order = self._plan.order(epoch)
-        batches = [self.indices[self._plan.batch_of(order, i)] for i in range(start, self.batches_per_epoch)]
+        numbers = range(start, self.batches_per_epoch)
+        batches = [self.indices[self._plan.batch_of(order, i)] for i in numbers]
+        rows = [self._plan.places(i) for i in numbers] if self._plan.repeats else batches
         if self._large is None:
-            return (self._small(epoch, host) for host in batches)
-        return self._from_large(self._large, epoch, batches)
+            return (self._small(epoch, host, row) for host, row in zip(batches, rows, strict=True))
+        return self._from_large(self._large, epoch, batches, rows)
 
     def close(self) -> None:
         """End worker processes, if any."""
         if self._large is not None:
             self._large.close()
 
-    def _small(self, epoch: int, host: Tensor) -> Batch:
+    def _small(self, epoch: int, host: Tensor, rows: Tensor) -> Batch:
         assert self._cached is not None
         pixels = self._cached.index_select(0, self._to(self.samples.rows[host], self._home))
         if self.augmentation != "none":
-            numbers = self._draws(epoch)[self._to(host, self._home)]
+            numbers = self._draws(epoch)[self._to(rows, self._home)]
             pixels = crop_flip(pixels, numbers)
             if self.augmentation == "randaugment":
                 pixels = self._randaugment(pixels, numbers)
@@ -107,8 +114,8 @@ class Loader:
             pixels = evaluated(pixels, self._student.size, self._student.crop)
         return self._batch(host, (self._to(pixels, self.device),))
 
-    def _from_large(self, large: LargeImages, epoch: int, batches: list[Tensor]) -> Iterator[Batch]:
-        for host, views in zip(batches, large.epoch(epoch, batches), strict=True):
+    def _from_large(self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor]) -> Iterator[Batch]:
+        for host, views in zip(batches, large.epoch(epoch, batches, rows), strict=True):
             yield self._batch(host, tuple(self._to(view, self.device) for view in views))
 
     def _batch(self, host: Tensor, views: tuple[Tensor, ...]) -> Batch:

@@ -83,10 +83,11 @@ class Mixing:
 
 
 class MixedLoader:
-    """A loader whose batches are mixed."""
+    """A loader whose batches are mixed. `before`: they begin with the sample before this process's share (`Plan`),
+    which is mixed into the first one and then left out, so that several processes mix the pairs that one mixes."""
 
-    def __init__(self, loader: Loader, mixing: Mixing) -> None:
-        self.loader, self.mixing = loader, mixing
+    def __init__(self, loader: Loader, mixing: Mixing, before: bool = False) -> None:
+        self.loader, self.mixing, self.before = loader, mixing, before
 
     @property
     def batches_per_epoch(self) -> int:
@@ -95,10 +96,20 @@ class MixedLoader:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches `start`, `start` + 1, ... of an epoch: exactly those that the epoch from 0 gives there."""
         for number, batch in enumerate(self.loader.epoch(epoch, start), start):
-            yield self.mixing(batch, epoch, number)
+            mixed = self.mixing(batch, epoch, number)
+            yield _without_first(mixed) if self.before else mixed
 
     def close(self) -> None:
         self.loader.close()
+
+
+def _without_first(batch: Batch) -> Batch:
+    teacher = None if batch.teacher is None else batch.teacher[1:]
+    student = batch.student[1:]
+    return Batch(
+        batch.index[1:], batch.labels[1:], student, student if batch.teacher is batch.student else teacher,
+        batch.host_index[1:],
+    )  # fmt: skip
 
 
 def _size(pictures: Any) -> Size:

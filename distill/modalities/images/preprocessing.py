@@ -56,5 +56,6 @@ class Preprocessing:
         return replace(self, size=(side, side))
 
     def resolved(self) -> dict[str, Any]:
-        """What an `auto` of the configuration became."""
-        return {"image_size": self.size[0]}
+        """What an `auto` of the configuration became: a side, or [h, w] where they differ."""
+        height, width = self.size
+        return {"image_size": height if height == width else [height, width]}

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from distill.class_weights import skew
 from distill.data.limits import DEFAULT, Limits
 from distill.modalities.images.opening import Raw, open_raw
 from distill.modalities.images.sheet import Sheet, contact_sheet
 from distill.types import DatasetInput
+from distill.warned import RunWarning
 
 _VERIFY_PIXELS = 20_000_000_000
 
@@ -23,7 +25,8 @@ class DatasetReport:
     `modes`: how many images are grey and how many coloured. `verified`: images that were decoded whole; the others had
     only their headers read. `corrupt`: how many cannot be read, `corrupt_examples` the first 20 with the reason.
     `duplicates_between_splits`: test images whose content is among the training images (they inflate scores).
-    `thumbnails`: how the contact sheet is laid out, where one was asked for."""
+    `warnings`: what is probably wrong with it. `thumbnails`: how the contact sheet is laid out, where one was asked
+    for."""
 
     name: str
     classes: tuple[str, ...]
@@ -39,6 +42,7 @@ class DatasetReport:
     notes: tuple[str, ...]
     thumbnails: Sheet | None = None
     without_label: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[RunWarning, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -61,10 +65,12 @@ def report(raw: Raw) -> DatasetReport:
     gray = np.concatenate([raw.train.gray, raw.test.gray])
     train = set(raw.train.digests)
     splits = {"train": raw.train, "test": raw.test}
+    counts = {name: split.counts(len(raw.classes)).tolist() for name, split in splits.items()}
+    skewed = skew(counts["train"], raw.classes, "images")
     return DatasetReport(
         raw.name,
         raw.classes,
-        {name: split.counts(len(raw.classes)).tolist() for name, split in splits.items()},
+        counts,
         _spread(sizes[:, 0]),
         _spread(sizes[:, 1]),
         {"grey": int(gray.sum()), "colour": int((~gray).sum())},
@@ -75,6 +81,7 @@ def report(raw: Raw) -> DatasetReport:
         raw.digest,
         raw.notes,
         without_label={name: split.unlabelled for name, split in splits.items()},
+        warnings=(skewed,) if skewed else (),
     )
 
 

@@ -41,7 +41,8 @@ class TextBatch:
 class TextLoader:
     """Batches of `samples` at `indices`. With `shuffle` the samples are drawn anew for every epoch, sorted by length in
     windows of 64 batches, and the batches shuffled again (length bucketing); without, they come as they are. `rank` of
-    `world` as in the `Loader` of images. Right padding to the batch's longest, a multiple of 8 at most `max_length`.
+    `world` and `evenly` as in the `Loader` of images. Right padding to the batch's longest, a multiple of 8 at most
+    `max_length`.
     """
 
     def __init__(  # noqa: PLR0913 - as the loader of images
@@ -58,11 +59,13 @@ class TextLoader:
         teacher: bool = False,
         rank: int = 0,
         world: int = 1,
+        evenly: bool = False,
     ) -> None:
         self.samples, self.pad, self.max_length, self.teacher = samples, pad, max_length, teacher
         self.device, self.seed, self.shuffle = torch.device(device), seed, shuffle
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
-        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world)
+        drawn = samples.labels[self.indices] if evenly else None
+        self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn)
         if self._plan.batches == 0:
             raise InvalidConfig(
                 f"{len(self.indices)} samples make no batch for {world} processes.", "Use more samples."

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from distill.class_weights import skew
 from distill.data.row_checks import RowLimits
 from distill.modalities.text.opening import RawText, TextSplit, open_raw_text
 from distill.modalities.text.records import Form
 from distill.modalities.text.tables import LIMITS
 from distill.types import DatasetInput
+from distill.warned import RunWarning
 
 LENGTHS = (128, 256, 512)
 LONG_SHARE = 0.99  # as `max_length: auto` chooses
@@ -28,7 +30,8 @@ class TextReport:
     tokens of each, so at least so many are truncated there (a job says exactly how many). `mean_words` and `words_99`
     (the 99th percentile) are of the training texts, for estimates. `duplicates_between_splits`: test texts that are
     among the training texts. `examples`: the first training text of each of the first classes (of instructions without
-    classes: the first ones), cut for display."""
+    classes: the first ones), cut for display. `warnings`: what is probably wrong
+    with it."""
 
     name: str
     kind: str
@@ -44,6 +47,7 @@ class TextReport:
     mean_words: float = 0.0
     words_99: int = 0
     examples: tuple[dict[str, str], ...] = field(default=())
+    warnings: tuple[RunWarning, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-serialisable."""
@@ -58,11 +62,13 @@ def inspect_text(dataset: DatasetInput, limits: RowLimits = LIMITS) -> TextRepor
 def report(raw: RawText) -> TextReport:
     train, test = (np.array([_words(pair) for pair in split.pairs]) for split in (raw.train, raw.test))
     words = np.concatenate([train, test])
+    counts = {"train": _counts(raw.train, raw), "test": _counts(raw.test, raw)}
+    skewed = skew(counts["train"], raw.classes, "texts") if raw.kind == "classify" else None
     return TextReport(
         raw.name,
         raw.kind,
         raw.classes,
-        {"train": _counts(raw.train, raw), "test": _counts(raw.test, raw)},
+        counts,
         (int(words.min()), int(np.median(words)), int(words.max())),
         {str(length): round(float((words > length).mean()), 4) for length in LENGTHS},
         any(second is not None for _, second in raw.train.pairs[:1]) and raw.kind == "classify",
@@ -73,6 +79,7 @@ def report(raw: RawText) -> TextReport:
         round(float(train.mean()), 2),
         int(np.quantile(train, LONG_SHARE, method="higher")),
         tuple(_examples(raw)),
+        (skewed,) if skewed else (),
     )
 
 

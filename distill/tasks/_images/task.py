@@ -24,6 +24,7 @@ from distill.models import (
     preprocessing,
     start_from,
 )
+from distill.models.drop_path import built, rate_of
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe
 from distill.tasks.base import Split, Task
@@ -73,6 +74,7 @@ class ImageTask(Task):
             run.config, *strata, labelled=self.recipe.needs_labels,
             validation=getattr(self.dataset, "validation", None),
         )  # fmt: skip
+        self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
@@ -137,9 +139,17 @@ class ImageTask(Task):
             reason = f"{how.size[0]} x {how.size[1]}: the dataset's images as they are"
         architecture = pin(given, how.size)
         seed_everything(config.seed)
-        network = Network(self.build(given, how), architecture, how, config.recipe)
+        network = Network(self._made(given, how), architecture, how, config.recipe)
         self._check_runs(network)
-        return network, {"image_size": reason} | self._started(network, source)
+        why_depth = "given" if config.drop_path != "auto" else "as the architecture has it"
+        return network, {"image_size": reason, "drop_path": why_depth} | self._started(network, source)
+
+    def _made(self, given: Architecture, how: Preprocessing) -> torch.nn.Module:
+        rate = self.config.drop_path
+        return self.build(given, how) if rate == "auto" else built(given, rate, lambda other: self.build(other, how))
+
+    def decided(self) -> dict[str, Any]:
+        return {"drop_path": rate_of(self.student.module)}
 
     def _source(self) -> CheckpointReport | None:
         """What the weights that the student starts from are. Raises `InvalidConfig`."""

@@ -78,12 +78,15 @@ class TextTask(RowTask):
                 "Name a teacher; with cross_entropy it may be a base model without a classification head.",
             )
         self.splits = splits_of(config, self.dataset.train.labels, self.dataset.test.labels)
+        self.run, self.reasons = run, {}
+        self.reasons |= self.weigh()
         seed_everything(config.seed)  # a base model's head is drawn at random
         folder = open_folder(run.teacher.weights, scratch)
         module, headed = load(folder, self.kind, self.classes)
         self.run = _in_its_precision(run, module)
         tokens = Tokens.load(folder, module.config)
-        how, self.reasons = self._preprocessing(config, module, tokens)
+        how, why_how = self._preprocessing(config, module, tokens)
+        self.reasons |= why_how
         teacher = Network(
             module, _named(run, module), how, digest=run.teacher.digest, bytes=folder.bytes, tokens=tokens
         )
@@ -163,6 +166,7 @@ class TextTask(RowTask):
             self.samples("train", self.student), indices, share_of(order), self.student.tokens.pad,
             self.how.max_length, seed=self.config.seed, shuffle=order.shuffle, drop_last=order.drop_last,
             device=order.device, teacher=order.teacher and self.teacher is not None, rank=order.rank, world=order.world,
+            evenly=order.evenly,
         )  # fmt: skip
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:

@@ -11,6 +11,8 @@ SPEC = TaskSpec(
     samples="images",
     metrics=(
         Metric("accuracy", "accuracy", "share", higher_is_better=True, interval=True),
+        Metric("balanced_accuracy", "balanced accuracy", "share", higher_is_better=True),
+        Metric("macro_f1", "macro-F1", "share", higher_is_better=True),
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
         Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
@@ -31,6 +33,10 @@ SPEC = TaskSpec(
             "mixup",
             "cutmix",
             "pseudo_classes",
+            "class_weights",
+            "sampling",
+            "layer_decay",
+            "drop_path",
         }
     ),
     files=(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from distill import labels_needed, recipes
 from distill.tasks.classify_images import SPEC
-from distill.tasks.forecast import Misfit, Parts, class_misfits
+from distill.tasks.forecast import Misfit, Parts, class_misfits, skew_cautions, weight_misfits
 from distill.tasks.image_forecast import ImageForecast
+from distill.warned import RunWarning
 
 PROBE_BESIDE_LABELS = (
     "A probe judges features where the dataset has no labels; this one has some.",
@@ -20,8 +21,13 @@ class Classifiers(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         return class_misfits(parts, SPEC.offers)
 
+    def cautions(self, parts: Parts) -> Iterator[RunWarning]:
+        yield from super().cautions(parts)
+        yield from skew_cautions(parts, SPEC.samples)
+
     def lacking(self, parts: Parts) -> Iterator[Misfit]:
         yield from _label_settings(parts)
+        yield from weight_misfits(parts)
         if parts.classes:
             if parts.probe is not None:
                 yield Misfit("/probe", *PROBE_BESIDE_LABELS, "invalid_config")

@@ -37,9 +37,11 @@ from distill.tasks.opening import check_label_settings, check_labels, share_of
 from distill.tasks.probe_set import ProbeSet
 from distill.tasks.pseudo_classes import DEFAULT, pseudo_classes
 from distill.tasks.spec import Metric
+from distill.tasks.weighing import drawn, in_the_fit, skew_warnings, weighed
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
 from distill.unlabelled import NO_LABEL
+from distill.warned import RunWarning
 
 
 class ClassifyImages(RowTask, ImageTask):
@@ -66,6 +68,20 @@ class ClassifyImages(RowTask, ImageTask):
         kind = PartlyLabelledAnswer if unlabelled else ClassAnswer
         return kind(self.config.label_smoothing)
 
+    def weigh(self) -> dict[str, str]:
+        if not self.answer.taught:
+            return {}
+        self.answer, why = weighed(self.answer, self.config, self.classes, self.counts, self.device)
+        return why | drawn(self.config, self.counts, len(self.splits.train) - len(self.labelled))
+
+    @property
+    def counts(self) -> Tensor:
+        """(C,): training samples of each class."""
+        return torch.bincount(self.strata("train")[self.labelled], minlength=len(self.classes))
+
+    def cautions(self) -> list[RunWarning]:
+        return super().cautions() + skew_warnings(self.config, self.strata("train"), self.classes, self.spec.samples)
+
     def strata(self, split: Split) -> Tensor:
         labels: Tensor = getattr(self.dataset, split).labels
         return labels
@@ -73,15 +89,18 @@ class ClassifyImages(RowTask, ImageTask):
     def loader(self, indices: Tensor, order: Order) -> Source:
         data, config = self.dataset.train, self.config
         teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        mixing = order.augment and config.mixup + config.cutmix > 0
+        before = mixing and order.world > 1
         loader = Loader(
             data, indices, share_of(order), self.student.preprocessing, teacher,
             augmentation=config.augmentation if order.augment else "none", seed=config.seed,
             shuffle=order.shuffle, drop_last=order.drop_last, device=order.device,
-            workers=workers_of(data), rank=order.rank, world=order.world,
+            workers=workers_of(data), rank=order.rank, world=order.world, evenly=order.evenly,
+            before=before,
         )  # fmt: skip
-        if not order.augment or not config.mixup + config.cutmix:
+        if not mixing:
             return loader
-        return MixedLoader(loader, Mixing(config.mixup, config.cutmix, config.seed, len(self.classes)))
+        return MixedLoader(loader, Mixing(config.mixup, config.cutmix, config.seed, len(self.classes)), before)
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.plainly(self.dataset, split, indices, network)
@@ -98,7 +117,10 @@ class ClassifyImages(RowTask, ImageTask):
         data = super().train_data()
         if not self.answer.taught:
             return data
-        data = replace(data, guess=Guess.of(self.strata("train")[self.splits.validation].tolist()))
+        data = replace(
+            data, guess=Guess.of(self.strata("train")[self.splits.validation].tolist()),
+            class_weights=in_the_fit(self.answer, self.config, self.counts),
+        )  # fmt: skip
         labelled = self.labelled
         if len(labelled) == data.size:
             return data
@@ -168,7 +190,7 @@ class ClassifyImages(RowTask, ImageTask):
         return None if self.answer.taught else DEFAULT
 
     def decided(self) -> dict[str, Any]:
-        return {"pseudo_classes": self.clusters}
+        return super().decided() | {"pseudo_classes": self.clusters}
 
     def undeliverable(self, network: Network) -> str | None:
         if self.teacher_classes.same:

@@ -12,6 +12,8 @@ SPEC = TaskSpec(
     samples="texts",
     metrics=(
         Metric("accuracy", "accuracy", "share", higher_is_better=True, interval=True),
+        Metric("balanced_accuracy", "balanced accuracy", "share", higher_is_better=True),
+        Metric("macro_f1", "macro-F1", "share", higher_is_better=True),
         Metric("top5", "top-5", "share", higher_is_better=True, interval=True),
         Metric("agreement", "agreement with teacher", "share", higher_is_better=True, interval=True),
         Metric("linear_probe", "accuracy of a linear probe", "share", higher_is_better=True, interval=True),
@@ -19,7 +21,9 @@ SPEC = TaskSpec(
     ),
     architectures=("transformers:",),
     per_class="accuracy",
-    settings=frozenset({"max_length", "text_features", "fit_head", "teacher_classes"}),
+    settings=frozenset(
+        {"max_length", "text_features", "fit_head", "teacher_classes", "class_weights", "sampling", "layer_decay"}
+    ),
     container="folder",
     student="transformers:auto",
     needs_teacher=True,

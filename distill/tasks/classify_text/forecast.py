@@ -6,13 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distill.tasks.classify_text import SPEC
-from distill.tasks.forecast import Misfit, Parts, class_misfits
+from distill.tasks.forecast import Misfit, Parts, class_misfits, skew_cautions, weight_misfits
 from distill.tasks.text_forecast import TextForecast
+from distill.warned import RunWarning
 
 
 class Classifiers(TextForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         return class_misfits(parts, SPEC.offers)
+
+    def cautions(self, parts: Parts) -> Iterator[RunWarning]:
+        return skew_cautions(parts, SPEC.samples)
+
+    def lacking(self, parts: Parts) -> Iterator[Misfit]:
+        return weight_misfits(parts)
 
     def headed(self, parts: Parts) -> bool:
         return parts.needs_teacher or (parts.teacher or {}).get("num_classes") == (parts.classes or 0)

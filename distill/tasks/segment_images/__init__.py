@@ -24,7 +24,17 @@ SPEC = TaskSpec(
     ),
     per_class="IoU",
     counted="pixels",
-    settings=frozenset({"augmentation", "image_size", "channels_last", "teacher_classes", "backbone_learning_rate"}),
+    settings=frozenset(
+        {
+            "augmentation",
+            "image_size",
+            "channels_last",
+            "teacher_classes",
+            "backbone_learning_rate",
+            "class_weights",
+            "drop_path",
+        }
+    ),
     recipes=(
         "attention_transfer",
         "blockwise_logit",

@@ -49,13 +49,13 @@ class MaskAnswer(Answer):
         return Compared(pixels(logits, labelled), labels[labelled], targets)
 
     def loss(self, compared: Compared) -> Tensor:
-        """Mean over the labelled pixels of -ln softmax(logits)[label], nats, of smoothed labels; 0 without any, with a
-        gradient of 0."""
-        return _cross_entropy(compared, self.label_smoothing)
+        """Mean over the labelled pixels of -w ln softmax(logits)[label], nats, of smoothed labels, w their class's
+        weight; 0 without any, with a gradient of 0."""
+        return _cross_entropy(compared, self.label_smoothing, self.class_weights)
 
     def validation_loss(self, compared: Compared) -> Tensor:
         """The same of the labels as they are."""
-        return _cross_entropy(compared, 0.0)
+        return _cross_entropy(compared, 0.0, None)
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """Mean over the labelled pixels; 0 without any."""
@@ -92,10 +92,10 @@ class MaskAnswer(Answer):
         return f"it says one class of {share:.1%} of the pixels, mean IoU {values['mean_iou']:.4f}"
 
 
-def _cross_entropy(compared: Compared, smoothing: float) -> Tensor:
+def _cross_entropy(compared: Compared, smoothing: float, weights: Tensor | None) -> Tensor:
     if not len(compared.labels):
         return nothing(compared)
-    return cross_entropy(compared.outputs, compared.labels, smoothing)
+    return cross_entropy(compared.outputs, compared.labels, smoothing, weights)
 
 
 def nothing(compared: Compared) -> Tensor:

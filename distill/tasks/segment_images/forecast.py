@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distill.tasks.forecast import Misfit, Parts, class_misfits
+from distill.tasks.forecast import Misfit, Parts, class_misfits, weight_misfits
 from distill.tasks.image_forecast import ImageForecast
 from distill.tasks.segment_images import SPEC
 
@@ -12,6 +12,9 @@ from distill.tasks.segment_images import SPEC
 class Segmenters(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
         return class_misfits(parts, SPEC.offers)
+
+    def lacking(self, parts: Parts) -> Iterator[Misfit]:
+        return weight_misfits(parts)
 
 
 ENTRY = Segmenters(SPEC.name)

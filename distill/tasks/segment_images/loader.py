@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distill.data.plan import Plan, draws
 from distill.errors import InvalidConfig, RetortError
-from distill.modalities.images.large import LargeImages
+from distill.modalities.images.large import Key, LargeImages
 from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
@@ -51,25 +51,25 @@ class Views:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, ...] | RetortError:
+    def __getitem__(self, key: Key) -> tuple[Any, ...] | RetortError:
         # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
         try:
             return self._views(*key)
         except RetortError as error:
             return error
 
-    def _views(self, epoch: int, i: int) -> tuple[Any, ...]:
+    def _views(self, epoch: int, i: int, row: int) -> tuple[Any, ...]:
         image, classes = self.samples.pair(i)
-        frame = self._frame((image.height, image.width), epoch, i)
+        frame = self._frame((image.height, image.width), epoch, row)
         mask = classes if self.seeing.own_size else show_mask(classes, frame, self.seeing.student.size)
         return (*(show(image, frame, how) for how in self.wanted), mask[None])
 
-    def _frame(self, native: tuple[int, int], epoch: int, i: int) -> Frame:
+    def _frame(self, native: tuple[int, int], epoch: int, row: int) -> Frame:
         if self.seeing.augmentation == "none":
             return whole(native)
         if self._numbers is None or self._numbers[0] != epoch:
             self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)))
-        return drawn(native, self._numbers[1][i].tolist())
+        return drawn(native, self._numbers[1][row].tolist())
 
 
 class MaskLoader:

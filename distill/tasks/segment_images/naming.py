@@ -1,4 +1,5 @@
-"""Files that name the classes of masks: classes.txt, label_colors.txt, labelmap.txt, class_dict.csv, JSON."""
+"""Files that name the classes of masks: classes.txt, label_colors.txt, labelmap.txt, class_dict.csv, _classes.csv,
+JSON."""
 
 from __future__ import annotations
 
@@ -77,6 +78,17 @@ def _table(text: str, source: str) -> Legend:
     return legend_of(entries, source=source)
 
 
+def _values(text: str, source: str) -> Legend:
+    """Columns `Pixel Value` and `Class`, as Roboflow exports _classes.csv."""
+    entries = []
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_lines(text), skipinitialspace=True)]
+    for number, cells in enumerate(rows[1:], 2):
+        if len(cells) != 2 or not (cells[0].isascii() and cells[0].isdecimal()):
+            refuse(f"row {number} of {source} is not `value,class`: {','.join(cells)[:60]!r}", file=source, row=number)
+        entries.append(Named(cells[1], value=_value(int(cells[0][:10]), source)))
+    return legend_of(entries, source=source)
+
+
 def _json(text: str, source: str) -> Legend:
     """A list of names; {value: name}; {name: colour}; or {"classes": [name or {name, value, color}], "ignore": value,
     list of values or null}."""
@@ -142,6 +154,7 @@ READERS: Mapping[str, Callable[[str, str], Legend]] = {
     "label_colors.txt": _colours,
     "labelmap.txt": _map,
     "class_dict.csv": _table,
+    "_classes.csv": _values,
     "classes.txt": _names,
     "labels.txt": _names,
 }

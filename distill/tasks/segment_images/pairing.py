@@ -2,7 +2,7 @@
 
 Read: `images/` beside `masks/` (also below or above `train/ val/ test/`), VOC's `JPEGImages` beside `SegmentationClass`
 with the lists of `ImageSets`, Cityscapes' `leftImg8bit` beside `gtFine`, CamVid's `train/` beside `trainannot/`
-(`train_labels/`, `train_masks/`).
+(`train_labels/`, `train_masks/`), nnU-Net's `imagesTr/` beside `labelsTr/`, Roboflow's `x_mask.png` beside `x.jpg`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from distill.data.labelled import held_out
 from distill.data.members import Parts
-from distill.data.split_names import split_of
+from distill.data.split_names import MEDICAL, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.split_lists import HELD_OUT_FIRST, Lists, read_lists
@@ -28,8 +28,9 @@ _SUFFIXES = ("_gtfine_labeltrainids", "_gtfine_labelids", "_mask", "_masks", "_l
 _OTHERS = ("_gtfine_color", "_gtfine_instanceids", "_gtfine_instancetrainids")
 REMEDY = (
     "Put images into images/ and masks with the same names into masks/ (PNG), both below train/ and test/ where the "
-    "dataset is divided; VOC's, Cityscapes' and CamVid's layouts are read too."
+    "dataset is divided; VOC's, Cityscapes', CamVid's, nnU-Net's and Roboflow's layouts are read too."
 )
+ROBOFLOW = "_classes.csv"
 Key = tuple[str, ...]
 
 
@@ -70,7 +71,7 @@ def pair(files: Iterable[File], read: Callable[[File], bytes], part: bool = Fals
     folders say. Raises `InvalidDataset` where no image has a mask."""
     kept = [file for file in files if not is_junk(file.parts)]
     placed = _place(kept)
-    lists = read_lists(kept, read, "segmentation")
+    lists, whose = _lists(kept, read)
     if not placed.images or not placed.masks:
         missing = "images" if not placed.images else "masks"
         raise InvalidDataset(f"The dataset has no folder of {missing}.", REMEDY, {"missing": missing})
@@ -78,7 +79,7 @@ def pair(files: Iterable[File], read: Callable[[File], bytes], part: bool = Fals
     if part:
         found = {"train": [item for items in found.values() for item in items]}
     pairing = _used(found, placed)
-    return replace(pairing, notes=(*listed, *pairing.notes))
+    return replace(pairing, notes=(*whose, *listed, *pairing.notes))
 
 
 def _used(found: dict[str, list[tuple[File, File | None]]], placed: _Placed) -> Pairing:
@@ -154,19 +155,46 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
     return found | ({"": others} if others else {}), notes
 
 
+def _lists(files: Sequence[File], read: Callable[[File], bytes]) -> tuple[Lists, list[str]]:
+    """Split -> stems, of ImageSets/Segmentation or ImageSets itself, else of ImageSets/Main, with a note."""
+    if (lists := read_lists(files, read, "", "segmentation")) or not (lists := read_lists(files, read, "main")):
+        return lists, []
+    return lists, ["The splits are those of ImageSets/Main: there are no lists in ImageSets/Segmentation."]
+
+
 def _place(files: Iterable[File]) -> _Placed:
-    kept = [file for file in files if file.image and not is_junk(file.parts)]
+    plain = [file for file in files if not is_junk(file.parts)]
+    kept, together = [file for file in plain if file.image], _together(plain)
     beside = any(_beside(folder) for file in kept for folder in file.parts[:-1])
     placed = _Placed()
     masks = list[tuple[str, Key, File]]()
     for file in kept:
         kind, split, key = _role(file.parts, beside)
+        if not kind and file.parts[:-1] in together:
+            kind = "mask" if key[-1].lower().endswith("_mask") else "image"
         if kind == "image":
             _add(placed.images, (split, key), file)
         elif kind == "mask":
             masks.append((split, key, file))
     _name_masks(placed, masks)
     return placed
+
+
+def _together(files: Sequence[File]) -> frozenset[Parts]:
+    """Folders that hold images and their masks together, as Roboflow exports them: every `x_mask` beside an `x`, where
+    a table `_classes.csv` says that these are masks."""
+    if not any(file.parts[-1].lower() == ROBOFLOW for file in files):
+        return frozenset()
+    stems: dict[Parts, set[str]] = {}
+    for file in files:
+        if file.image:
+            stems.setdefault(file.parts[:-1], set()).add(PurePosixPath(file.parts[-1]).stem.lower())
+    masks = {folder: {stem for stem in found if stem.endswith("_mask")} for folder, found in stems.items()}
+    return frozenset(
+        folder
+        for folder, found in masks.items()
+        if found and {stem.removesuffix("_mask") for stem in found} <= stems[folder]
+    )
 
 
 def _name_masks(placed: _Placed, masks: Iterable[tuple[str, Key, File]]) -> None:
@@ -210,6 +238,8 @@ def _role(parts: Parts, beside: bool) -> tuple[str, str, Key]:
         if not kind and lower in IMAGES | MASKS:
             kind = "image" if lower in IMAGES else "mask"
             rest = [] if lower in ("leftimg8bit", "gtfine") else rest  # their parents are called after them
+        elif not kind and lower in MEDICAL:
+            kind, split = "image" if lower.startswith("images") else "mask", MEDICAL[lower]
         elif not kind and (named := _beside(folder)):  # before the split: `train_labels` says one too
             kind, split = "mask", named
         elif not split and (named := split_of(folder)):

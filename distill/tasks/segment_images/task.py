@@ -27,6 +27,7 @@ from distill.tasks.segment_images.loader import MaskLoader, Seeing
 from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
 from distill.tasks.segment_images.samples import Samples, open_dataset
 from distill.tasks.segment_images.student import Segmenter, load_segmenter
+from distill.tasks.weighing import weighed
 from distill.training.data import Order, Source
 
 EVALUATION_BATCH = 8
@@ -46,6 +47,12 @@ class SegmentImages(ImageTask):
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
         self.answer = MaskAnswer(self.config.label_smoothing)
+
+    def weigh(self) -> dict[str, str]:
+        """By the labelled pixels of the training masks, each at its own size."""
+        pixels = torch.from_numpy(self.dataset.train.split.pixels)[self.splits.train].sum(0)
+        self.answer, why = weighed(self.answer, self.config, self.classes, pixels, self.device)
+        return why
 
     def strata(self, split: Split) -> Tensor:
         found: Tensor = getattr(self.dataset, split).strata

@@ -1875,6 +1875,18 @@ export interface components {
              */
             backbone_learning_rate: number | "auto";
             /**
+             * Layer Decay
+             * @description What the rate is multiplied by for every block further from the student's head; 1: alike.
+             * @default 1
+             */
+            layer_decay: number;
+            /**
+             * Drop Path
+             * @description Stochastic depth in training: the probability that a sample skips the student's last block, less for earlier ones. `auto`: as the architecture has it.
+             * @default auto
+             */
+            drop_path: number | "auto";
+            /**
              * Fit Head
              * @description Fit the classifier anew, after training, on the finished backbone's features.
              * @default auto
@@ -1898,6 +1910,21 @@ export interface components {
              * @default 0
              */
             label_smoothing: number;
+            /**
+             * Class Weights
+             * @description How much each class counts in the loss on labels: alike; inversely to its samples; inversely to their effective number; or `{name: weight}`, 1 where left out.
+             * @default none
+             */
+            class_weights: ("none" | "balanced" | "effective_number") | {
+                [key: string]: number;
+            };
+            /**
+             * Sampling
+             * @description `balanced`: an epoch draws every class equally often, rare samples repeatedly.
+             * @default shuffled
+             * @enum {string}
+             */
+            sampling: "shuffled" | "balanced";
             /**
              * Gradient Accumulation
              * @default 1
@@ -2337,7 +2364,7 @@ export interface components {
             epochs: number;
             /**
              * Config
-             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; `max_steps` is dropped unless given.
+             * @description Other fields of the job's config that shall differ. Of another `recipe` the parameters are its defaults unless given; another `preset` fills its settings, except epochs; `max_steps` is dropped unless given.
              * @example {
              *       "recipe": "cross_entropy"
              *     }
@@ -2377,11 +2404,13 @@ export interface components {
          *         "cache_teacher": "auto",
          *         "channels_last": "auto",
          *         "checkpoint_seconds": 600,
+         *         "class_weights": "none",
          *         "clip_norm": null,
          *         "compile": "auto",
          *         "cutmix": 0,
          *         "deterministic": true,
          *         "device": "auto",
+         *         "drop_path": "auto",
          *         "ema_decay": null,
          *         "epochs": 10,
          *         "fit_head": "auto",
@@ -2389,6 +2418,7 @@ export interface components {
          *         "gradient_accumulation": 1,
          *         "image_size": "auto",
          *         "label_smoothing": 0,
+         *         "layer_decay": 1,
          *         "layers": 4,
          *         "learning_rate": "auto",
          *         "max_length": "auto",
@@ -2406,6 +2436,7 @@ export interface components {
          *         "quality_samples": 5000,
          *         "recipe": "feature_only",
          *         "recipe_parameters": {},
+         *         "sampling": "shuffled",
          *         "schedule": "one_cycle",
          *         "seed": 0,
          *         "selection": "auto",

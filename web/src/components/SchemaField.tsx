@@ -36,7 +36,14 @@ export function SchemaField({ name, schema, registries, unset = "", value, error
             ))}
         </select>
       ) : (
-        <input {...common} type="text" inputMode={asked.kind === "integer" ? "numeric" : "text"} placeholder={standard} autoComplete="off" spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+        <input {...common} type="text" list={asked.kind === "json" && choices.length > 0 ? `${id}-words` : undefined} inputMode={asked.kind === "integer" ? "numeric" : "text"} placeholder={standard} autoComplete="off" spellCheck={false} onChange={(event) => onChange(event.target.value)} />
+      )}
+      {asked.kind === "json" && choices.length > 0 && (
+        <datalist id={`${id}-words`}>
+          {choices.map((choice) => (
+            <option key={choice} value={choice} />
+          ))}
+        </datalist>
       )}
       <p id={`${id}-help`} className="help">
         {error ? <span className="error">{error} </span> : null}

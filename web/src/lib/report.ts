@@ -1,5 +1,9 @@
+import type { Job } from "../api/types";
+
 /** Inspection reports are open objects in OpenAPI; this reads out what the pages show. */
 type Bag = Record<string, unknown>;
+
+export type Warning = Pick<Job["warnings"][number], "code" | "message" | "remedy">;
 
 export interface DatasetFindings {
   classes: string[];
@@ -18,6 +22,8 @@ export interface DatasetFindings {
   corruptExamples: [string, string][];
   duplicates: number | null;
   notes: string[];
+  /** What is probably wrong with it; an older report says nothing. */
+  warnings: Warning[];
   /** Null where the inspection counted no words. */
   text: TextFindings | null;
   /** Null where samples have no boxes. */
@@ -62,6 +68,7 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     corruptExamples: Object.entries((report.corrupt_examples ?? {}) as Record<string, string>),
     duplicates: number(report.duplicates_between_splits),
     notes: list(report.notes).map(String),
+    warnings: list(report.warnings).map(bag).map(({ code, message, remedy }) => ({ code: text(code), message: text(message), remedy: text(remedy) })),
     text: found,
     boxes: boxFindings(report),
   };

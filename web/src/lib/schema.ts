@@ -72,7 +72,7 @@ export function parse(asked: Ask, text: string): unknown {
   if (asked.kind === "number") return numeric(trimmed, false);
   if (asked.kind === "boolean") return trimmed === "true" || trimmed === "yes";
   if (asked.kind === "list") return trimmed.split(",").map((item) => scalar(item.trim()));
-  if (asked.kind === "json") return JSON.parse(trimmed);
+  if (asked.kind === "json") return asked.choices.includes(trimmed) ? trimmed : JSON.parse(trimmed);
   return trimmed;
 }
 

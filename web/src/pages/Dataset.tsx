@@ -9,6 +9,7 @@ import { Problem } from "../components/Problem";
 import { Readiness } from "../components/Status";
 import { TextCards, Twins } from "../components/TextCards";
 import { Tiles } from "../components/Tiles";
+import { Warnings } from "../components/Warnings";
 import { usePicture } from "../hooks/usePicture";
 import { usePoll } from "../hooks/usePoll";
 import { useTasks } from "../hooks/useTasks";
@@ -49,6 +50,7 @@ export function Dataset({ id }: { id: string }) {
         <Labels labels={data.labels} />
       </div>
       {data.error && <ErrorNote error={data.error} />}
+      {found && <Warnings job={found} />}
       {found && <Twins found={found} samples={samples} />}
       <Overview dataset={data} found={found} task={task} />
       {found && found.classes.length > 0 && <Classes found={found} task={task} sheet={data.thumbnails} />}

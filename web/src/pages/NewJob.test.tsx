@@ -139,3 +139,29 @@ test("a preset shows its values, chooses its recipe, and is sent as one word", a
   expect(sent).toContain('"preset": "paper"');
   expect(sent).not.toContain("240");
 });
+
+test("what mends a dataset's skew is asked for beside its warning, as a word or by class", async () => {
+  const skewed = { code: "classes_skewed", message: "cat has 900, dog 30.", remedy: "Weigh them.", details: {} };
+  const made = { status: "ready", labels: {}, created_at: "2026-01-31T12:00:00Z", size_bytes: 1, error: null, kind: "table", files: {}, digest: "0", thumbnails: null };
+  const properties = {
+    epochs: { type: "integer", default: 30 },
+    class_weights: { anyOf: [{ type: "string", enum: ["none", "balanced"] }, { type: "object" }], default: "none" },
+    sampling: { type: "string", enum: ["shuffled", "balanced"], default: "shuffled" },
+  };
+  Object.assign(answers, {
+    "/datasets": page([{ ...made, id: "dst_1", name: "pets", report: { classes: ["cat", "dog"], counts: {}, warnings: [skewed] } }]),
+    "/openapi.json": { components: { schemas: { DistillConfig: { properties } } } },
+  });
+  window.history.replaceState(null, "", "/ui/new?dataset=dst_1");
+  const { user } = form();
+  const group = await screen.findByRole("group", { name: /inspection warns/ });
+  expect(within(group).getByRole("alert").textContent).toContain("cat has 900");
+  const weights = within(group).getByLabelText("class weights");
+  await user.selectOptions(within(group).getByLabelText("sampling"), "balanced");
+  await user.type(weights, "balanced");
+  expect(document.body.textContent).toContain('"class_weights": "balanced"');
+  await user.clear(weights);
+  await user.type(weights, '{{"dog": 4}');
+  expect(document.body.textContent).toMatch(/"class_weights":\s*{\s*"dog": 4/);
+  expect(document.body.textContent).toContain('"sampling": "balanced"');
+});

@@ -15,6 +15,7 @@ import { SelectionChoice } from "../components/SelectionChoice";
 import { Snippets } from "../components/Snippets";
 import { StudentOptions } from "../components/StudentOptions";
 import { useSay } from "../components/Toasts";
+import { Warnings } from "../components/Warnings";
 import { useConfigSchema } from "../hooks/useConfigSchema";
 import { type Older, useOlder } from "../hooks/useOlder";
 import { usePoll } from "../hooks/usePoll";
@@ -23,6 +24,7 @@ import { build, byPreset, type Draft, EMPTY, FINISHED, fromJob, OWN_FIELDS, type
 import { title } from "../lib/jobs";
 import { words } from "../lib/format";
 import { once } from "../lib/once";
+import { datasetFindings } from "../lib/report";
 import type { Schema } from "../lib/schema";
 import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
 import { learns, stranger, unfit, withoutLabels } from "../lib/teaching";
@@ -30,6 +32,9 @@ import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
 const FIRST = ["preset", "layers", "epochs", "batch_size", "optimizer", "schedule", "learning_rate", "augmentation", "max_length", "text_features", "seed"];
+
+/** A warning of a dataset's inspection -> the settings that do something about it, which are then asked for beside it. */
+const MENDED_BY: Record<string, string[]> = { classes_skewed: ["class_weights", "sampling"] };
 
 interface Choices {
   catalogue: Catalogue;
@@ -174,7 +179,9 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
     void send(false);
   }
 
-  const rest = Object.keys(schemas.config).filter((name) => !FIRST.includes(name) && !OWN_FIELDS.includes(name));
+  const doubts = datasetFindings(datasets.find(({ id }) => id === draft.dataset)?.report ?? null)?.warnings ?? [];
+  const mending = doubts.flatMap(({ code }) => MENDED_BY[code] ?? []);
+  const rest = Object.keys(schemas.config).filter((name) => ![...FIRST, ...mending, ...OWN_FIELDS].includes(name));
   return (
     <div className="new-job-grid">
       <div>
@@ -200,6 +207,13 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         <form onSubmit={submit} id="new-job">
           <Card title={`${number + 4}. Training`}>
             <div className="fields">{FIRST.filter((name) => name !== "layers" || recipe?.needs_layers).map(setting)}</div>
+            {mending.length > 0 && (
+              <fieldset>
+                <legend>What the dataset&rsquo;s inspection warns of</legend>
+                <Warnings job={{ warnings: doubts }} />
+                <div className="fields">{mending.map(setting)}</div>
+              </fieldset>
+            )}
             {recipe?.needs_layers && <SelectionChoice selections={catalogue.selections} draft={draft} schemas={schemas} at={at} set={set} />}
             {Object.keys(schemas.recipe).length > 0 && (
               <fieldset>
