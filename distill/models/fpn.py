@@ -87,8 +87,7 @@ def maps_of(backbone: nn.Module, x: Tensor) -> list[Tensor]:
 
 def levels_of(name: str, in_channels: int, strides: range, more: Mapping[str, Any]) -> nn.Module:
     """timm's network as a list of maps, the finest first, of those strides that are in `strides`; all of its maps where
-    none is. `more`: options of its own. Raises `InvalidConfig` for a network that gives no
-    maps."""
+    none is. `more`: options of its own. Raises `InvalidConfig` for a network that gives no maps."""
     import timm  # here: names.py says why
 
     try:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill.data.plan import Plan, draws
 from distill.errors import InvalidConfig, RetortError
-from distill.modalities.images.large import LargeImages
+from distill.modalities.images.large import Key, LargeImages
 from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ class Seeing:
 
 @dataclass
 class Views:
-    """(epoch, sample) -> uint8 (c, h, w) for each of `wanted`, and the boxes' rows float32 (m, 6) in pixels of the
+    """A key -> uint8 (c, h, w) for each of `wanted`, and the boxes' rows float32 (m, 6) in pixels of the
     student's input (`distill.tasks.detect_objects.rows`), m the same for every sample. `pool`: the samples that a
     mosaic may take pieces of."""
 
@@ -65,19 +65,19 @@ class Views:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Any, ...] | RetortError:
+    def __getitem__(self, key: Key) -> tuple[Any, ...] | RetortError:
         # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
         try:
             return self._views(*key)
         except RetortError as error:
             return error
 
-    def _views(self, epoch: int, i: int) -> tuple[Any, ...]:
+    def _views(self, epoch: int, i: int, row: int) -> tuple[Any, ...]:
         if self.seeing.augmentation == "none":
             image, boxes = self.samples.pair(i)
             frame = whole((image.height, image.width))
             return (*(to_array(show(image, frame, how)) for how in self.wanted), self._exactly(boxes, frame))
-        numbers = self._of(epoch)[i].tolist()
+        numbers = self._of(epoch)[row].tolist()
         pictures, boxes = self._mosaic(i, numbers) if self.seeing.augmentation == "mosaic" else self._one(i, numbers)
         if self.seeing.augmentation != "crop_flip":
             from distill.tasks.detect_objects.colours import recoloured  # torchvision, which no other view needs

@@ -182,7 +182,7 @@ class _Reader:
 def read(members: Members) -> Reading:
     """Raises `InvalidDataset`."""
     pictures = Pictures(members)
-    reader = _Reader(members, pictures, read_lists(members.files, lambda file: content(members, file), "main"))
+    reader = _Reader(members, pictures, read_lists(members.files, lambda file: content(members, file), "", "main"))
     for file in xml_files(members.files):
         reader.read(file)
     if not reader.parts:

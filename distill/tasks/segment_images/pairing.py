@@ -157,11 +157,9 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
 
 def _lists(files: Sequence[File], read: Callable[[File], bytes]) -> tuple[Lists, list[str]]:
     """Split -> stems, of ImageSets/Segmentation or ImageSets itself, else of ImageSets/Main, with a note."""
-    if found := read_lists(files, read, "segmentation"):
-        return found, []
-    found = read_lists(files, read, "main")
-    note = "The splits are those of ImageSets/Main: there are no lists in ImageSets/Segmentation."
-    return found, [note] if found else []
+    if (lists := read_lists(files, read, "", "segmentation")) or not (lists := read_lists(files, read, "main")):
+        return lists, []
+    return lists, ["The splits are those of ImageSets/Main: there are no lists in ImageSets/Segmentation."]
 
 
 def _place(files: Iterable[File]) -> _Placed:
