@@ -193,8 +193,9 @@ class Retort:
     # Jobs
 
     def submit(self, *, idempotency_key: str | None = None, **body: Any) -> Job:
-        """POST /jobs: `dataset`, `student`, and where wanted `teacher`, `config`, `name`, `labels`, `priority`,
-        `compare_with`, `probe`, `max_attempts`. Sent again after a broken connection it still makes one job."""
+        """POST /jobs: `dataset`, `student`, and where wanted `teacher` (an id, or a list of them), `config`, `name`,
+        `labels`, `priority`, `compare_with`, `probe`, `max_attempts`. Sent again after a broken connection it still
+        makes one job."""
         job: Job = self._post("/jobs", body, {"Idempotency-Key": idempotency_key or uuid4().hex})
         return job
 
@@ -276,14 +277,15 @@ class Retort:
 
     # Results
 
-    def q_curve(self, job_id: str) -> QCurve:
-        curve: QCurve = self.get(f"{_job(job_id)}/q-curve")
+    def q_curve(self, job_id: str, teacher: int = 0) -> QCurve:
+        """The curve of the job's teacher; `teacher`: which of several, counted from 0."""
+        curve: QCurve = self.get(f"{_job(job_id)}/q-curve", teacher=teacher or None)
         return curve
 
-    def q_curve_as(self, job_id: str, form: str) -> bytes:
+    def q_curve_as(self, job_id: str, form: str, teacher: int = 0) -> bytes:
         """The curve as `csv`, `svg`, `png` or `json`."""
-        headers = {"Accept": MEDIA[form]}
-        return self._transport.request("GET", f"{_job(job_id)}/q-curve", headers=headers).content
+        headers, query = {"Accept": MEDIA[form]}, {"teacher": teacher} if teacher else {}
+        return self._transport.request("GET", f"{_job(job_id)}/q-curve", headers=headers, params=query).content
 
     def report(self, job_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"{_job(job_id)}/report", format="json")

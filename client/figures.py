@@ -30,8 +30,11 @@ def columns(job: Job) -> dict[str, Mapping[str, Any]]:
 
 
 def columns_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The networks of a result or a report, by their role: those that a recipe delivers beside the student last."""
-    return {name: result[name] for name in COLUMNS if result.get(name)} | dict(result.get("companions") or {})
+    """The networks of a result or a report, by their role: of several teachers each by its name, then their set; those
+    that a recipe delivers beside the student last."""
+    teachers = result.get("teachers") or []
+    each = {teacher["label"]: teacher for teacher in teachers} if len(teachers) > 1 else {}
+    return each | {name: result[name] for name in COLUMNS if result.get(name)} | dict(result.get("companions") or {})
 
 
 def rows(networks: Sequence[tuple[Job, Mapping[str, Any] | None]], tasks: list[Task]) -> list[tuple[str, list[str]]]:

@@ -56,6 +56,7 @@ class Job(TypedDict):
     resolved: dict[str, Any] | None
     student: Architecture
     teacher: str | None
+    teachers: list[str]
     dataset: str
     task: str | None
     compare_with: str | None
@@ -66,6 +67,7 @@ class Job(TypedDict):
     stop_reason: str | None
     progress: dict[str, Any] | None
     selection: dict[str, Any] | None
+    selections: list[dict[str, Any]]
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     queue_position: int | None

@@ -57,9 +57,10 @@ class Watch:
         self._draw(self._phase, 0.0, "")
 
     def _on_layers(self, data: dict[str, Any]) -> None:
-        self._layers = data["total_layers"]
+        self._layers, self._scored, self._most = data["total_layers"], 0, 0.0
+        of = f" of teacher {data['teacher'] + 1}" if "teacher" in data else ""
         reused = ", reused from an earlier job" if data.get("reused") else ""
-        self._say(f"Q curve: {self._layers} layers from {data['samples']} samples{reused}")
+        self._say(f"Q curve{of}: {self._layers} layers from {data['samples']} samples{reused}")
 
     def _on_layer_quality(self, data: dict[str, Any]) -> None:
         self._scored += 1

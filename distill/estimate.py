@@ -5,7 +5,7 @@ Every constant here that no formula gives is **our choice**, and is why the figu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -39,6 +39,12 @@ class NetworkCost:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> NetworkCost:
         return cls(**{name: int(data[name]) for name in ("parameters", "flops", "activation_bytes", "modules")})
+
+    @classmethod
+    def together(cls, costs: Iterable[NetworkCost]) -> NetworkCost | None:
+        """Of networks that see a sample one after the other; None of none."""
+        found = [(c.parameters, c.flops, c.activation_bytes, c.modules) for c in costs]
+        return cls(*map(sum, zip(*found, strict=True))) if found else None
 
 
 @dataclass(frozen=True, slots=True)

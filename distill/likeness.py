@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distill.types import Architecture, TrainedRun
+from distill.types import Architecture, DistillConfig, TrainedRun
 
 COMPARED = frozenset({
     "recipe", "recipe_parameters", "selection", "selection_parameters", "layers", "teacher_layers", "student_layers",
     "quality_samples", "quality_bootstrap", "text_features", "teacher_classes",
+    "teacher_weights",
 })  # fmt: skip
 """Settings of recipe and selection: they are what a comparison is made for."""
 EXECUTION = frozenset({
@@ -18,6 +19,8 @@ EXECUTION = frozenset({
     "quality_memory_bytes", "checkpoint_seconds",
 })  # fmt: skip
 """Settings that say how something is computed: they change a student by rounding at most."""
+EXPORTED = frozenset({"threshold"})
+"""Settings of what the exported student says: they change no weight and no figure."""
 ESSENTIAL = frozenset({"student", "steps"})
 """Where one of these differs nobody beats anybody."""
 _OF_THE_RECIPE = frozenset({"untied"})  # options that a run sets for its recipe, whatever was asked for
@@ -40,8 +43,9 @@ class Differing:
 
 def differences(ours: TrainedRun, theirs: TrainedRun) -> list[Differing]:
     """What the runs differ in: student, steps, first weights, teacher, fitted head, then the resolved
-    configurations' fields, but for `COMPARED` and `EXECUTION`. A setting that one side does not state counts as
-    null."""
+    configurations' fields, but for `COMPARED`, `EXECUTION` and `EXPORTED`. A setting that one side does not state has
+    its default there, since releases before it did what that default is; null where that is `auto`, or nothing is known
+    of it."""
     pairs: dict[str, tuple[Any, Any]] = {
         "student": (_student(ours.student), _student(theirs.student)),
         "steps": (ours.steps, theirs.steps),
@@ -80,5 +84,11 @@ def _student(given: Architecture) -> dict[str, Any]:
 
 def _settings(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = [*ours, *(name for name in theirs if name not in ours)]
-    kept = [name for name in names if name not in COMPARED | EXECUTION]
-    return {name: (ours.get(name), theirs.get(name)) for name in kept}
+    kept = [name for name in names if name not in COMPARED | EXECUTION | EXPORTED]
+    return {name: (_stated(ours, name), _stated(theirs, name)) for name in kept}
+
+
+def _stated(configuration: Mapping[str, Any], name: str) -> Any:
+    field = DistillConfig.model_fields.get(name)
+    unstated = None if field is None or field.is_required() or field.default == "auto" else field.get_default()
+    return configuration.get(name, unstated)

@@ -91,5 +91,14 @@ def recorded_classes(metadata: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names) if known else ()
 
 
+def recorded_task(metadata: Mapping[str, str]) -> str:
+    """The name of the task that the exporter wrote; empty for a header without, or with somebody else's."""
+    try:
+        name = json.loads(metadata.get("task", '""'))
+    except (ValueError, RecursionError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
 def _unreadable() -> InvalidTeacher:
     return InvalidTeacher("The file's header has a preprocessing that cannot be read.", _REMEDY)

@@ -65,7 +65,13 @@ def _warnings(report: Report) -> str:
 def _columns(report: Report) -> dict[str, Report]:
     own = {name: report[name] for name in ("teacher", "student", "comparison") if report[name]}
     beside: dict[str, Report] = report.get("companions", {})
-    return own | beside
+    return _members(report) | own | beside
+
+
+def _members(report: Report) -> dict[str, Report]:
+    """The teachers of a set one by one; the column `teacher` is of their mean logits."""
+    members = report.get("teachers", [])
+    return {each["label"]: each for each in members} if len(members) > 1 else {}
 
 
 def _table(report: Report) -> str:
@@ -158,13 +164,17 @@ def _ratio(teacher: int, student: int) -> str:
 
 
 def _layers(report: Report) -> str:
-    selection = report["selection"]
-    if not selection:
-        return ""
+    members = _members(report) or {"Teacher": report}
+    return "\n\n".join(_pairs(name, each) for name, each in members.items() if each["selection"])
+
+
+def _pairs(name: str, one: Report) -> str:
+    """Of one teacher: its part of the report, or the report."""
+    selection = one["selection"]
     pairs = zip(selection["teacher_layers"], selection["student_layers"], strict=True)
     lines = [f"* `{teacher}` -> `{student}`" for teacher, student in pairs]
-    read = ["", report["q_curve"]["reading"]] if report.get("q_curve") else []
-    return "\n".join([f"## Layers, by `{selection['rule']}`", "", "Teacher -> student:", "", *lines, *read])
+    read = ["", one["q_curve"]["reading"]] if one.get("q_curve") else []
+    return "\n".join([f"## Layers, by `{selection['rule']}`", "", f"{name} -> student:", "", *lines, *read])
 
 
 def _training(report: Report) -> str:

@@ -27,6 +27,8 @@ from distill.running.pairing import check_counts, check_student, choose, choose_
 from distill.running.scoring import score_teacher
 from distill.running.session import Session
 from distill.running.teacher_check import look_at_teacher
+from distill.running.teaching import Teaching
+from distill.tasks.teacher_set import weights_of
 from distill.train import train
 from distill.training import distributed
 from distill.training.loop import Outcome
@@ -46,7 +48,7 @@ def run(spec: RunSpec, folder: Path, control: Control) -> Events:
 
     Folders below `folder`: `artifacts` (an `artifact` event follows each finished file), `checkpoints`, `work`.
     Continues from `spec.resume_from`; a finished Q curve is taken from the checkpoint, from `folder` or from
-    `spec.reuse_curve`, if its digest says that it is the same.
+    `spec.reuse_curves`, if its digest says that it is the same.
     Under torchrun, inside `distill.training.distributed.group()`, every process calls `run`; the first alone scores,
     writes, evaluates and packages, and the others' events are copies to be ignored.
     Raises RetortError: UserError for what cannot work, Diverged, AtChance, OutOfMemoryHost, OutOfMemoryGpu.
@@ -104,25 +106,37 @@ def _layers(session: Session) -> Events:
         return
     check_counts(session)
     check_student(session)
-    groups = session.groups
+    for teaching in session.teachings:
+        yield from _chosen(session, teaching)
+        if teaching.pairs is None:  # handed over
+            return
+    found = session.pairs
+    assert found is not None
+    session.task.reasons["selection"] = found.reason
+
+
+def _chosen(session: Session, teaching: Teaching) -> Events:
+    """One teacher's Q curve and pairs; none after `control.handover`."""
+    groups = teaching.groups
     if isinstance(groups, str):
-        yield Event("log", {"level": "warning", "message": f"There is no Q curve: {groups}."})
-        session.pairs = choose_evenly(session, groups)
+        message = teaching.own(f"There is no Q curve: {groups}.")
+        yield Event("log", {"level": "warning", "message": message})
+        teaching.pairs = choose_evenly(session, teaching, groups)
     else:
-        yield Event("phase", {"phase": "scoring"})
-        curve = yield from score_teacher(session, groups)
+        if not teaching.position:
+            yield Event("phase", {"phase": "scoring"})
+        curve = yield from score_teacher(session, teaching, groups)
         if curve is None:
             return
-        session.pairs = choose(session, curve)
-        session.curve = session.pairs.marked(curve)
-    session.task.reasons["selection"] = session.pairs.reason
-    yield Event("selection", session.pairs.to_dict())
-    for name in high_norms(session.curve, session.pairs) if session.curve else ():
-        yield Event("log", {"level": "warning", "message": _HIGH.format(name)})
+        teaching.pairs = choose(session, teaching, curve)
+        teaching.curve = teaching.pairs.marked(curve)
+    yield Event("selection", teaching.pairs.to_dict() | teaching.whose)
+    for name in high_norms(teaching.curve, teaching.pairs) if teaching.curve else ():
+        yield Event("log", {"level": "warning", "message": teaching.own(_HIGH.format(name))})
 
 
 def _distil(session: Session) -> Generator[Event, None, Outcome]:
-    task, curve = session.task, session.curve
+    task = session.task
     yield Event("phase", {"phase": "distilling"})
     seed_everything(session.config.seed)  # scoring may have been skipped: the draws must not depend on it
     recipe, data = build_recipe(session), task.train_data()
@@ -132,7 +146,7 @@ def _distil(session: Session) -> Generator[Event, None, Outcome]:
     session.metrics = session.carry.get("metrics", [])
     # `metrics` grows as they come, so that every checkpoint carries those before it.
     carry = {
-        "curve": curve.to_dict() if curve else None,
+        "curves": [curve.to_dict() for curve in session.curves],
         "metrics": session.metrics,
         "warnings": session.warnings,
     }
@@ -182,6 +196,8 @@ def _test_metrics(session: Session) -> Events:
     values = {name: _plain(report["student"][name]) for name in figures if name in report["student"]}
     values |= session.task.metrics(values)
     beside = {name: report[name] for name in ("teacher", "comparison")} | report["companions"]
+    if len(report["teachers"]) > 1:
+        beside |= {f"teacher_{number}": each for number, each in enumerate(report["teachers"], 1)}
     for name, column in beside.items():
         shown = (primary, "knn", "linear_probe")  # a teacher of other classes has no figure of its own
         values |= {f"{name}_{figure}": _plain(column[figure]) for figure in shown if column and figure in column}
@@ -200,7 +216,7 @@ def _package(session: Session) -> Events:
     task = session.task
     task.student.module.cpu()
     context = replace(
-        task.context(task.student, session.report), curve=session.curve, metrics=session.metrics,
+        task.context(task.student, session.report), curves=tuple(session.curves), metrics=session.metrics,
         companions=tuple(companion_contexts(session)),
     )  # fmt: skip
     yield from export(context, session.folder / "artifacts")
@@ -218,6 +234,7 @@ def build_recipe(session: Session) -> Recipe:
         teacher_layers=pairs.teacher_names if pairs else (),
         student_shapes=tuple(layer.shape for layer in pairs.student) if pairs else (),
         teacher_shapes=tuple(layer.shape for layer in pairs.teacher) if pairs else (),
+        teacher_shares=shares(session),
         student_example=student.example(2, task.device),
         teacher_example=teacher.example(2, task.device) if teacher else None,
         view=task.view,
@@ -228,6 +245,13 @@ def build_recipe(session: Session) -> Recipe:
     return made
 
 
+def shares(session: Session) -> tuple[float, ...]:
+    """The weight of each pair's teacher; of one teacher 1 each."""
+    weights = weights_of(session.config.teacher_weights, len(session.teachings)) if session.teachings else ()
+    known = zip(session.teachings, weights, strict=True)
+    return tuple(weight for each, weight in known if each.pairs is not None for _ in each.pairs.teacher)
+
+
 def summary(report: dict[str, Any]) -> dict[str, Any]:
     """The `result` event: the report without the tables that grow with the classes; `report.json` has them."""
 
@@ -235,6 +259,7 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         return column and {key: value for key, value in column.items() if key not in ("per_class", "confusion")}
 
     columns: dict[str, Any] = {name: short(report[name]) for name in ("student", "teacher", "comparison")}
+    columns["teachers"] = [short(column) for column in report["teachers"]]
     columns["companions"] = {name: short(column) for name, column in report["companions"].items()}
     keys = (
         "schema", "title", "task", "metrics", "recipe", "verdict", "against_teacher", "selection", "training",

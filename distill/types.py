@@ -116,6 +116,11 @@ class DistillConfig(Model):
         "have them. A teacher of other classes, or without a classifier, serves recipes that read features alone.",
     )
 
+    teacher_weights: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=64)] | Auto = Field(
+        "auto",
+        description="Of several teachers: how much each counts, in their order, as shares of the sum. `auto`: equally.",
+    )
+
     quality_samples: int = Field(5000, ge=2, le=MOST, description="N: class-stratified samples for the Q curve.")
     pseudo_classes: Annotated[int, Field(ge=2, le=1000)] | Auto = Field(
         "auto",
@@ -212,6 +217,11 @@ class DistillConfig(Model):
     text_features: Literal["auto", "cls", "mean", "last", "tokens"] = Field(
         "auto",
         description="What of a text's token features counts for the Q curve and the feature losses.",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Auto = Field(
+        "auto",
+        description="Probability from which the exported student says that a picture has a class. `auto`: 0.5, as for "
+        "the report's F1.",
     )
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(
@@ -312,6 +322,7 @@ class TeacherInput(Model):
     )
     digest: str = Field(description="sha256 of the weights file, hex.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
+    label: str = Field("", description="What it is called, for people; empty: the teacher, or its number of several.")
 
 
 PIXEL_RANGE = (
@@ -374,6 +385,9 @@ class StartInput(Model):
     weights: str = Field(description="Path of a safetensors file.")
     preprocessing: TeacherPreprocessing | None = Field(None, description="As far as it was told at registration.")
     digest: str = Field("", description="sha256 of the file, hex.")
+    map: dict[str, str] | None = Field(
+        None, description="Prefix of the student's names -> of the file's: what goes where. None: as the family tells."
+    )
 
 
 class RunSpec(Model):
@@ -383,10 +397,23 @@ class RunSpec(Model):
     student: Architecture
     start: StartInput | None = Field(None, description="None: the student starts from random weights.")
     dataset: DatasetInput
-    teacher: TeacherInput | None = Field(None, description="None: train the student alone (`cross_entropy`).")
+    teacher: TeacherInput | tuple[TeacherInput, ...] | None = Field(
+        None, description="One, or a set that teaches together; None: train the student alone (`cross_entropy`)."
+    )
     comparison: ComparisonInput | None = None
     probe: DatasetInput | None = Field(
         None, description="A labelled dataset of the task that judges features where `dataset` has no label."
     )
-    reuse_curve: dict[str, Any] | None = Field(None, description="QCurve.to_dict() of an earlier run, by digest.")
+    reuse_curves: tuple[dict[str, Any], ...] = Field(
+        (), description="QCurve.to_dict() of earlier runs: each teacher takes that of its digest."
+    )
     resume_from: str | None = Field(None, description="Path of a checkpoint to continue from.")
+
+    @property
+    def teachers(self) -> tuple[TeacherInput, ...]:
+        """All of them, each with a label."""
+        given = self.teacher if isinstance(self.teacher, tuple) else (self.teacher,) if self.teacher else ()
+        names = ["the teacher"] if len(given) == 1 else [f"teacher {number}" for number in range(1, len(given) + 1)]
+        return tuple(
+            each.model_copy(update={"label": each.label or name}) for each, name in zip(given, names, strict=True)
+        )

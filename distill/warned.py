@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class RunWarning:
-    """`code`: stable, one warning of a kind in a run. `remedy`: what to change. `details`: JSON."""
+    """`code`: stable, one warning of a kind in a run, and of each of several teachers (`details["teacher"]`). `remedy`:
+    what to change. `details`: JSON."""
 
     code: str
     message: str
@@ -20,3 +21,10 @@ class RunWarning:
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
+
+
+def named(found: RunWarning, label: str) -> RunWarning:
+    """The warning with the name of the one among several teachers that it is of; unchanged without a name."""
+    if not label:
+        return found
+    return replace(found, message=f"{label}: {found.message}", details=found.details | {"teacher": label})

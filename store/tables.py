@@ -197,11 +197,23 @@ class JobEvent(Base):
     created_at: Mapped[datetime] = mapped_column(insert_default=db_now())
 
 
+class JobTeacher(Base):
+    """One of a job's several teachers, from 1: the first stands in the job's row, with its curve and selection."""
+
+    __tablename__ = "job_teachers"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    teacher_id: Mapped[str] = mapped_column(ForeignKey("teachers.id", ondelete="RESTRICT"), index=True)
+    curve: Mapped[Json | None]  # as the job's
+    selection: Mapped[Json | None]  # as the job's
+
+
 class CurvePoint(Base):
-    """One scored layer of a job's Q curve: distill.types.LayerQuality."""
+    """One scored layer of a job's Q curve: distill.types.LayerQuality. `teacher`: which of several it is of, from 0."""
 
     __tablename__ = "curve_points"
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    teacher: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=0, server_default="0")
     layer_index: Mapped[int] = mapped_column(primary_key=True)
     data: Mapped[Json]
 

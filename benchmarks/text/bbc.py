@@ -132,9 +132,8 @@ def study(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
             epochs = arguments.epochs if student == SMALL else max(1, arguments.epochs // 3)
             changes = config(arguments, seed=seed, epochs=epochs, **ARMS[arm])
             rows_of = changes.text_features if changes.text_features != "tokens" else "mean"
-            spec = RunSpec(
-                config=changes, student=STUDENTS[student], dataset=data, teacher=made, reuse_curve=curves.get(rows_of)
-            )
+            known = tuple(curve for name, curve in curves.items() if name == rows_of and curve)
+            spec = RunSpec(config=changes, student=STUDENTS[student], dataset=data, teacher=made, reuse_curves=known)
             name = f"{list(STUDENTS).index(student)}-{arm.replace(', ', '-')}-{seed}"
             outcome: dict[str, Any] = {"student_kind": student, "arm": arm, "seed": seed} | one(spec, folder / name)
             curves[rows_of] = outcome.get("curve") or curves.get(rows_of)

@@ -114,7 +114,7 @@ def study(arguments: argparse.Namespace, folder: Path, data: DatasetInput) -> li
             curve = next((o["curve"] for o in outcomes if o.get("curve") and o["seed"] == seed), None)
             spec = RunSpec(
                 config=config(arguments, seed=seed, **ARMS[arm]), student=student, dataset=data, teacher=made,
-                reuse_curve=curve,
+                reuse_curves=(curve,) if curve else (),
             )  # fmt: skip
             inside = folder / folder_of(arm, seed)
             outcome = {"arm": arm, "seed": seed} | one(spec, inside)

@@ -38,6 +38,13 @@ def with_student(body: dict[str, Any], name: str | None, options: dict[str, Any]
     return body | {"student": student | {"options": _section(student, "options") | options}}
 
 
+def with_teachers(body: dict[str, Any], teachers: tuple[str, ...]) -> dict[str, Any]:
+    """The body with one teacher by its id, or with several."""
+    if not teachers:
+        return body
+    return body | {"teacher": teachers[0] if len(teachers) == 1 else list(teachers)}
+
+
 def with_dataset(body: dict[str, Any], dataset: str | None) -> dict[str, Any]:
     """The body with a dataset by its id, or by the name of a set in the catalogue."""
     if dataset is None:
@@ -45,16 +52,18 @@ def with_dataset(body: dict[str, Any], dataset: str | None) -> dict[str, Any]:
     return body | {"dataset": dataset if dataset.startswith("dst_") else {"named": dataset}}
 
 
-def with_weights(body: dict[str, Any], start: str | None) -> dict[str, Any]:
-    """The body with a student that starts from a teacher or from a job's student, by its id. Raises
-    `click.UsageError` for a body without a student."""
+def with_weights(body: dict[str, Any], start: str | None, named: dict[str, str]) -> dict[str, Any]:
+    """The body with a student that starts from a teacher or from a job's student, by its id; `named`: the map of
+    names. Raises `click.UsageError` for a body without a student, and for a map without weights."""
     if start is None:
+        if named:
+            raise click.UsageError("--map says what of the weights goes where: name them with --weights.")
         return body
     if not body.get("student"):
         raise click.UsageError("--weights is for a student: name one with --student, or in --file.")
     student = body["student"] if isinstance(body["student"], dict) else {"name": body["student"]}
     weights = {"artifact": {"job_id": start}} if start.startswith("job_") else {"teacher": start}
-    return body | {"student": student | {"weights": weights}}
+    return body | {"student": student | {"weights": weights | ({"map": named} if named else {})}}
 
 
 def with_config(body: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:

@@ -35,11 +35,12 @@ def jobs() -> None:
 
 @jobs.command("submit")
 @click.option("--file", "-f", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The body as JSON.")
-@click.option("--teacher", "-t", help="Id of a teacher.")
+@click.option("--teacher", "-t", "teachers", multiple=True, help="Id of a teacher; of several that teach together.")
 @click.option("--dataset", "-d", help="Id of a dataset, or the name of a set in the catalogue.")
 @click.option("--student", "-s", help="Architecture, e.g. retort:resnet8.")
 @click.option("--option", "-o", "options", multiple=True, callback=typed_pairs, help="Student's argument, name=value.")
 @click.option("--weights", help="Id of a teacher, or of a finished job, that the student starts from.")
+@click.option("--map", "named", multiple=True, callback=pairs, help="Of --weights: the student's prefix=theirs.")
 @click.option("--recipe", "-r", help="Recipe; feature_only unless given.")
 @click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any field of config, name=value (JSON).")
 @click.option("--name", help="Your name for it.")
@@ -55,10 +56,12 @@ def submit(  # noqa: PLR0913 - click: one each option
     retort: Retort,
     /,
     file: Path | None,
+    teachers: tuple[str, ...],
     student: str | None,
     dataset: str | None,
     options: dict[str, Any],
     weights: str | None,
+    named: dict[str, str],
     recipe: str | None,
     config: dict[str, Any],
     dry_run: bool,
@@ -68,8 +71,8 @@ def submit(  # noqa: PLR0913 - click: one each option
     """Queue a job. Options go before what --file says; of config and of the student's arguments both count."""
     body = bodies.read(file)
     body |= {name: value for name, value in rest.items() if value not in (None, {})}
-    body = bodies.with_dataset(body, dataset)
-    body = bodies.with_weights(bodies.with_student(body, student, options), weights)
+    body = bodies.with_dataset(bodies.with_teachers(body, teachers), dataset)
+    body = bodies.with_weights(bodies.with_student(body, student, options), weights, named)
     body = bodies.with_config(body, config | ({"recipe": recipe} if recipe else {}))
     if dry_run:
         checked = retort.dry_run(**body)
@@ -81,16 +84,20 @@ def submit(  # noqa: PLR0913 - click: one each option
 @jobs.command("extend")
 @click.argument("job_id")
 @click.option("--epochs", type=click.IntRange(1), required=True, help="Of the new job.")
-@click.option("--teacher", "-t", help="Another teacher.")
+@click.option("--teacher", "-t", "teachers", multiple=True, help="Another teacher, or several.")
 @click.option("--dataset", "-d", help="Id of another dataset, or the name of a set in the catalogue.")
 @click.option("--set", "config", multiple=True, callback=typed_pairs, help="Any other field of config, name=value.")
 @click.option("--name", help="Your name for it.")
 @click.option("--watch", "-w", is_flag=True, help="Stay and show how it goes.")
 @command
-def extend(session: Session, retort: Retort, /, job_id: str, dataset: str | None, watch: bool, **rest: Any) -> None:
+def extend(
+    session: Session, retort: Retort, /, job_id: str, teachers: tuple[str, ...], dataset: str | None, watch: bool,
+    **rest: Any,
+) -> None:  # fmt: skip
     """A new job whose student goes on from a finished one's."""
     body = {name: value for name, value in rest.items() if value not in (None, {})}
-    _queued(session, retort, retort.extend(job_id, **bodies.with_dataset(body, dataset)), watch)
+    body = bodies.with_dataset(bodies.with_teachers(body, teachers), dataset)
+    _queued(session, retort, retort.extend(job_id, **body), watch)
 
 
 @jobs.command("list")

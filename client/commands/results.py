@@ -19,17 +19,18 @@ REPORTS = ("report.md", "report.json")
 @click.option(
     "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="A .svg, .png, .csv or .json file."
 )
+@click.option("--teacher", type=click.IntRange(0), default=0, help="Which of several teachers, counted from 0.")
 @command
-def q_curve(session: Session, retort: Retort, job_id: str, output: Path | None) -> None:
+def q_curve(session: Session, retort: Retort, job_id: str, output: Path | None, teacher: int) -> None:
     """The Q curve of a job, in the terminal or into a file."""
     if output is not None:
         form = output.suffix.removeprefix(".")
         if form not in MEDIA:
             raise click.BadParameter(f"{output.name} should end in one of {', '.join(MEDIA)}", param_hint="--output")
-        output.write_bytes(retort.q_curve_as(job_id, form))
+        output.write_bytes(retort.q_curve_as(job_id, form, teacher))
         session.console.print(f"wrote {output}")
         return
-    curve = retort.q_curve(job_id)
+    curve = retort.q_curve(job_id, teacher)
     session.show(curve, lambda: render.curve(curve))
     if not session.as_json:
         session.console.print(_caption(curve))

@@ -143,18 +143,19 @@ def _curve(request: Request) -> QCurve:
     _check_output(request.output)
     with TemporaryDirectory() as scratch:
         session = _session(request, Path(scratch))
-        groups = session.groups
+        teaching = session.teachings[0]
+        groups = teaching.groups
         if isinstance(groups, str):
             raise InvalidConfig(f"There is no Q curve: {groups}.", "Give a dataset with classes.")
-        layers = scored_layers(session, groups)
+        layers = scored_layers(teaching, groups)
         check_count(request.layers, len(layers), "teacher")  # before the long work
-        frame = frame_of(session, groups, layers, request.max_passes)
+        frame = frame_of(session, teaching, groups, layers, request.max_passes)
         earlier = _earlier(request.output / "q-curve.json", frame)
         if earlier is not None:
             click.echo("Reused: the curve of the same weights, data, sample and parameters is already there.")
             _show(earlier)
             return earlier
-        return _follow(frame, scores(session, groups, layers, request.max_passes))
+        return _follow(frame, scores(session, teaching, groups, layers, request.max_passes))
 
 
 def _session(request: Request, scratch: Path) -> Session:
@@ -181,7 +182,7 @@ def _session(request: Request, scratch: Path) -> Session:
         task.teacher = replace(task.teacher, preprocessing=task.teacher.preprocessing.at(request.image_size))
     session = Session(spec, scratch, Control(), task)
     if request.named:
-        session.teacher_layers = task.layers(session.teacher, list(request.named))
+        session.teachings[0].layers = task.layers(session.teacher, list(request.named))
     return session
 
 

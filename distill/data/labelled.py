@@ -84,7 +84,7 @@ class SplitColumns:
 
     def _flagged(self, row: Mapping[str, Any], number: int, table: str) -> str:
         for column, split in self.flags.items():
-            if (yes := _yes(row.get(column))) is None:
+            if (yes := yes_or_no(row.get(column))) is None:
                 shown = str(row.get(column))[:40]
                 what = f"row {number} of {table} has {shown!r} in column {column!r}, neither yes nor no"
                 refuse(what, "Write true or false there, or 1 or 0.", row=number, column=column)
@@ -100,7 +100,7 @@ def split_columns(columns: Sequence[str], first: Mapping[str, Any]) -> SplitColu
     if name := name or next(perhaps, None):
         return SplitColumns(name, {})
     flags = {column: FLAGS[name] for name in FLAGS if (column := find(columns, (name,)))}
-    flags = {column: split for column, split in flags.items() if _yes(first.get(column)) is not None}
+    flags = {column: split for column, split in flags.items() if yes_or_no(first.get(column)) is not None}
     return SplitColumns(None, flags) if flags else None
 
 
@@ -108,7 +108,8 @@ def _says_split(value: Any) -> bool:
     return isinstance(value, str) and meaning(value) is not None
 
 
-def _yes(value: Any) -> bool | None:
+def yes_or_no(value: Any) -> bool | None:
+    """What a cell of yes and no says (1, true, yes, t, y; 0, false, no, f, n); None where it says neither."""
     said = (label_of(value) or "").casefold()
     return True if said in _YES else False if said in _NO else None
 

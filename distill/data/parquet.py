@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +61,28 @@ def _check(meta: Any, name: str, limits: ParquetLimits) -> None:
 def class_names(schema: Any) -> dict[str, tuple[str, ...]]:
     """Column -> class names, of the columns for which the `datasets` library's metadata have a ClassLabel. Raises
     `InvalidDataset` for names that no class can have."""
+    return _named(schema, lambda feature: feature)
+
+
+def list_names(schema: Any) -> dict[str, tuple[str, ...]]:
+    """The same of columns of lists of a ClassLabel: `Sequence`, `List`, or a list of one feature."""
+    return _named(schema, _within)
+
+
+def _within(feature: Any) -> Any:
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    return feature.get("feature") if isinstance(feature, Mapping) else None
+
+
+def _named(schema: Any, of: Callable[[Any], Any]) -> dict[str, tuple[str, ...]]:
     text = (schema.metadata or {}).get(b"huggingface", b"")
     features: Any = {}
     with suppress(ValueError, KeyError, TypeError, RecursionError):
         features = json.loads(text)["info"]["features"]
     if not isinstance(features, Mapping):
         return {}
-    found = {column: _names(feature) for column, feature in features.items() if column in schema.names}
+    found = {column: _names(of(feature)) for column, feature in features.items() if column in schema.names}
     return {column: names for column, names in found.items() if names}
 
 

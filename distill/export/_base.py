@@ -37,10 +37,11 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    """A finished run. `preprocessing`: the modality's own; `delivery`: how the task hands its student over; `metrics`:
-    the `data` of the metrics events, in order; `tokens`: a language model's tokenizer; `native`: (height, width) of
-    test images that were resized as whole tensors; `name`: of the files; `companions`: the networks delivered beside
-    the student; `teacher`: the run's, as a network with `architecture` and `preprocessing`."""
+    """A finished run. `preprocessing`: the modality's own; `curves`: the teachers' Q curves, in their order;
+    `delivery`: how the task hands its student over; `metrics`: the `data` of the metrics events, in order; `tokens`: a
+    language model's tokenizer; `native`: (height, width) of test images that were resized as whole tensors; `name`: of
+    the files; `companions`: the networks delivered beside the student; `teacher`: the run's, as a network with
+    `architecture` and `preprocessing`."""
 
     student: nn.Module
     architecture: Architecture
@@ -48,7 +49,7 @@ class Context:
     preprocessing: Any
     report: dict[str, Any]
     delivery: Delivery
-    curve: QCurve | None = None
+    curves: tuple[QCurve, ...] = ()
     metrics: list[dict[str, Any]] = field(default_factory=list)
     tokens: Any = None
     native: tuple[int, int] | None = None
@@ -130,10 +131,14 @@ def share_in_words(share: dict[str, Any]) -> str:
 
 def probed(report: dict[str, Any]) -> str:
     """The model card's sentence on a teacher that has no accuracy of its own; empty for others."""
-    found = (report.get("teacher") or {}).get("linear_probe")
-    if not found:
-        return ""
-    return (
-        " Its teacher does not know these classes: a linear probe, a linear classifier of the teacher's features, "
-        f"reaches {share_in_words(found)}."
+    return "".join(
+        f" {_who(each, report)} does not know these classes: a linear probe, a linear classifier of the teacher's "
+        f"features, reaches {share_in_words(each['linear_probe'])}."
+        for each in report.get("teachers", [])
+        if each.get("linear_probe")
     )
+
+
+def _who(teacher: dict[str, Any], report: dict[str, Any]) -> str:
+    label = teacher["label"] if len(report["teachers"]) > 1 else "its teacher"
+    return f"{label[:1].upper()}{label[1:]}"

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from distill.curve import to_csv, to_png, to_svg
 from distill.export._base import Artifact, Context, Skipped, write_text
+from distill.types import QCurve
 
 
 def export(context: Context, folder: Path) -> list[Artifact]:
-    """`q-curve.json` is `QCurve.to_dict()`, with the chosen layers."""
-    curve = context.curve
-    if curve is None:
+    """`q-curve.json` is `QCurve.to_dict()`, with the chosen layers. Of further teachers `q-curve-2.json`, ..."""
+    if not context.curves:
         raise Skipped("this recipe scored no layers")
-    path = folder / "q-curve.png"
+    return [each for number, curve in enumerate(context.curves, 1) for each in _written(curve, number, folder)]
+
+
+def _written(curve: QCurve, number: int, folder: Path) -> Iterator[Artifact]:
+    name = "q-curve" if number == 1 else f"q-curve-{number}"
+    text = json.dumps(curve.to_dict(), indent=1, allow_nan=False)
+    yield write_text(folder, f"{name}.json", text, "application/json")
+    yield write_text(folder, f"{name}.csv", to_csv(curve), "text/csv")
+    yield write_text(folder, f"{name}.svg", to_svg(curve), "image/svg+xml")
+    path = folder / f"{name}.png"
     path.write_bytes(to_png(curve))
-    return [
-        write_text(folder, "q-curve.json", json.dumps(curve.to_dict(), indent=1, allow_nan=False), "application/json"),
-        write_text(folder, "q-curve.csv", to_csv(curve), "text/csv"),
-        write_text(folder, "q-curve.svg", to_svg(curve), "image/svg+xml"),
-        Artifact(path.name, path, "image/png"),
-    ]
+    yield Artifact(path.name, path, "image/png")
 
 
 ENTRY = export

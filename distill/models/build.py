@@ -18,7 +18,9 @@ from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
+from distill.models.vision import SIZED, vision
 from distill.types import Architecture
+from distill.vision_folder import FAMILIES
 
 MAX_PARAMETERS = 6_000_000_000
 """More is refused before anything is allocated; the largest network of the catalogue has 4.35e9 (EVA-02-E)."""
@@ -35,8 +37,8 @@ Size = int | tuple[int, int] | None
 
 def build(architecture: Architecture, num_classes: int, in_channels: int = 3, image_size: Size = None) -> nn.Module:
     """The network with random weights, in train mode, on the CPU: (n, in_channels, h, w) -> (n, num_classes), or what
-    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a timm network has no
-    classifier and gives (n, width); other libraries have no such form.
+    holds (n, num_classes, h', w') where the network answers for every pixel. With `num_classes` 0 a network of timm,
+    or a classifier of transformers, has no last layer and gives (n, width); other libraries have no such form.
 
     `image_size` (pixels, a side or (h, w)) matters to networks with fixed positions (ViT, Swin): it becomes their
     `img_size` unless the options say otherwise; others take any size. Auxiliary heads (GoogLeNet, Inception v3, FCN,
@@ -98,12 +100,15 @@ def size_option(architecture: Architecture) -> str | None:
         return "img_size" if config is not None and config.fixed_input_size else None
     if name.library == "torchvision" and name.name.startswith("vit_"):
         return "image_size"
+    if name.library == "transformers" and name.name in SIZED:
+        return "image_size"
     return None
 
 
 def headless(architecture: Architecture) -> bool:
     """Whether the library builds such networks without a classifier. Raises `UnknownName`."""
-    return resolve(architecture.name).library == "timm"
+    name = resolve(architecture.name)
+    return name.library == "timm" or (name.library == "transformers" and name.name in FAMILIES)
 
 
 def _check_counts(num_classes: int, in_channels: int, *, headless: bool) -> None:
@@ -191,11 +196,17 @@ def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, An
     return member.make(num_classes, in_channels, options.get("width", member.width))
 
 
+def _transformers(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    if name in FAMILIES:
+        return vision(name, num_classes, in_channels, options)
+    return segformer(num_classes, in_channels, options)
+
+
 _CONSTRUCTORS: dict[str, Callable[[str, int, int, dict[str, Any]], nn.Module]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "retort": _retort,
-    "transformers": lambda _, num_classes, in_channels, options: segformer(num_classes, in_channels, options),
+    "transformers": _transformers,
 }
 
 

@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from distill.layers.forward import tensors
 from distill.models.names import Name
 from distill.models.segformer import renaming
+from distill.models.vision import renamed
+from distill.vision_folder import FAMILIES
 
 _FILTERS = ("checkpoint_filter_fn", "checkpoint_filter_fn_classifier", "_filter_fn", "_filter_torchvision_pretrained")
 FAILURES = (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, AssertionError, ArithmeticError)
@@ -38,6 +40,8 @@ def load_by_library(name: Name, network: nn.Module, state: Mapping[str, Tensor])
 def _renamed(name: Name, network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if name.library == "timm":
         return _timm(name, network, state)
+    if name.library == "transformers" and name.name in FAMILIES:
+        return renamed(network, state)
     if name.library == "transformers":
         names = renaming(network)
         return {names(key): tensor for key, tensor in state.items()}

@@ -12,9 +12,12 @@ from typing import Literal
 
 from distill.errors import UnknownName
 from distill.models import segformer, small
+from distill.vision_folder import FAMILIES
 
 Library = Literal["timm", "torchvision", "retort", "transformers"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort", "transformers")
+SEARCHED: tuple[Library, ...] = ("timm", "torchvision", "retort")
+"""Libraries of names that are given without one."""
 FPN, FCOS = "fpn", "fcos"
 """`retort:fpn`, our network for masks (`distill.models.fpn`), and `retort:fcos`, our detector (`distill.models.fcos`).
 """
@@ -36,13 +39,14 @@ class Name:
 
 
 def resolve(text: str) -> Name:
-    """The architecture that `text` names, its library given (`timm:resnet34`) or found (`resnet34`).
+    """The architecture that `text` names, its library given (`timm:resnet34`) or found (`resnet34`). transformers'
+    names are those of whole families (`resnet`), and are known with their library alone.
 
     Raises `UnknownName` with near names. Prefixes that make timm fetch something (`hf-hub:`) are unknown names.
     """
     prefix, colon, rest = text.partition(":")
     for library in LIBRARIES:
-        if (not colon or prefix == library) and _has(library, rest if colon else text):
+        if (prefix == library if colon else library in SEARCHED) and _has(library, rest if colon else text):
             return Name(library, rest if colon else text)
     known = names() if colon else [name.partition(":")[2] for name in names()]
     raise UnknownName("architecture", text, known)
@@ -67,7 +71,7 @@ def _listed(library: Library) -> frozenset[str]:
         return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters() | {TORCHVISION_FCOS}
     if library == "retort":
         return frozenset({*small.FAMILY, *PYRAMIDS})
-    return frozenset({segformer.NAME} if segformer.available() else ())
+    return frozenset({segformer.NAME, *FAMILIES} if segformer.available() else ())
 
 
 @cache

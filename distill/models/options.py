@@ -11,6 +11,7 @@ from distill.errors import InvalidConfig, UnknownName
 from distill.models.names import FCOS, FPN, TORCHVISION_FCOS, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
+from distill.vision_folder import OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +131,56 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2")
 """Backbones of torchvision's FCOS."""
-OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
+_VISION: Mapping[str, Kind] = MappingProxyType(
     {
-        FPN: {"backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE},
-        FCOS: {
-            "backbone": Backbone(),
-            "width": Number(1, 1024),
-            "depth": Number(1, 8),
-            "finest": Choice((4, 8)),
-            "img_size": _SIZE,
-            "drop_path_rate": _RATE,
-        },
-        TORCHVISION_FCOS: {"backbone": Choice(RESNETS)},
+        "hidden_size": _WIDTH,
+        "num_hidden_layers": _DEPTH,
+        "num_attention_heads": Number(1, 128),
+        "intermediate_size": Number(1, 65536),
+        "mlp_ratio": _RATIO,
+        "image_size": _SIZE,
+        "patch_size": Number(1, 64),
+        "hidden_act": Choice(("gelu", "relu", "silu", "selu", "gelu_new", "quick_gelu", "gelu_pytorch_tanh")),
+        "hidden_dropout_prob": _RATE,
+        "attention_probs_dropout_prob": _RATE,
+        "drop_path_rate": _RATE,
+        "layer_norm_eps": Number(0, 0.1, whole=False),
+        "layerscale_value": Number(0, 10, whole=False),
+        "layer_scale_init_value": Number(0, 10, whole=False),
+        "qkv_bias": _FLAG,
+        "use_swiglu_ffn": _FLAG,
+        "use_mask_token": _FLAG,
+        "use_absolute_embeddings": _FLAG,
+        "embed_dim": _WIDTH,
+        "embedding_size": _WIDTH,
+        "hidden_sizes": _WIDTHS,
+        "depths": _DEPTHS,
+        "num_heads": _HEADS,
+        "window_size": Number(1, 64),
+        "layer_type": Choice(("basic", "bottleneck")),
+        "downsample_in_first_stage": _FLAG,
+        "downsample_in_bottleneck": _FLAG,
     }
 )
-"""The same for networks that have options of their own."""
+_PYRAMID: Mapping[str, Kind] = {
+    "backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE,
+}  # fmt: skip
+OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
+    {
+        f"retort:{FPN}": _PYRAMID,
+        f"retort:{FCOS}": {**_PYRAMID, "depth": Number(1, 8), "finest": Choice((4, 8))},
+        f"torchvision:{TORCHVISION_FCOS}": {"backbone": Choice(RESNETS)},
+    }
+    | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}
+)
+"""The same for networks that have options of their own, by their full names."""
 
 
 def allowed(name: Name) -> Mapping[str, Kind]:
     """The network's options and what each may be."""
-    if name.library in ("retort", "torchvision") and name.name in OWN:
-        return OWN[name.name]
-    if name.library == "torchvision" and is_dense(name):
+    if name.library == "torchvision" and is_dense(name) and str(name) not in OWN:
         return {}  # torchvision's take none of its classifiers' options
-    return ALLOWED[name.library]
+    return OWN.get(str(name), ALLOWED[name.library])
 
 
 def checked(name: Name, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from distill.models import segformer
 from distill.models.fpn import backbone_of
 from distill.models.names import PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
 from distill.models.small import FAMILY
+from distill.models.vision import seeing
 from distill.types import Architecture
+from distill.vision_folder import FAMILIES
 
 SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
@@ -123,7 +125,9 @@ def _retort(_: Name) -> Preprocessing:
     return Preprocessing((0.5,) * 3, (0.25,) * 3, (SMALL, SMALL))
 
 
-def _transformers(_: Name) -> Preprocessing:
+def _transformers(name: Name) -> Preprocessing:
+    if name.name in FAMILIES:
+        return seeing(name.name)
     return Preprocessing(segformer.MEAN, segformer.STD, (segformer.SIDE, segformer.SIDE))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from distill.errors import InvalidConfig
 from distill.models.blocks import blocks_for
+from distill.models.explicit_map import mapped
 
 SHOWN = 50  # names of a report
 _POSITIONS = "pos_embed"
@@ -44,22 +45,33 @@ class Start:
 
 
 @torch.no_grad()
-def start_from(network: nn.Module, source: nn.Module, label: str, heads: Collection[str] = ()) -> Start:
+def start_from(
+    network: nn.Module,
+    source: nn.Module,
+    label: str,
+    heads: Collection[str] = (),
+    named: Mapping[str, str] | None = None,
+) -> Start:
     """Copy into `network` what `source`, a network of the same class, has of it; `label` names the source for people.
 
     Of every list of blocks of one kind (a stage of a ResNet or ConvNeXt, a ViT's blocks) the network's block j is the
     source's `blocks_for`[j], both ends kept; of a single block the last that fits, else the first. Blocks beyond the
     source's stay as they are, and so do the tensors in `heads`, the classifier's. Tables of absolute positions of
-    another grid are resampled as timm does. Raises `InvalidConfig` for a source of another class, for tensors of other
-    shapes, by name, and where nothing could be taken."""
-    if type(network) is not type(source):
+    another grid are resampled as timm does. `named`: an explicit map in place of all that, of any two networks
+    (`distill.models.explicit_map`). Raises `InvalidConfig` for a source of another class without a map, for tensors of
+    other shapes, by name, and where nothing could be taken."""
+    if named is None and type(network) is not type(source):
         raise InvalidConfig(
             f"The student is a {type(network).__name__}, {label} a {type(source).__name__}: another architecture.",
-            "Start from weights of the student's own family, or leave weights out.",
+            "Start from weights of the student's own family, name what goes where (map), or leave weights out.",
             {"field": "student", "student": type(network).__name__, "weights": type(source).__name__},
         )
     ours, theirs = network.state_dict(), source.state_dict()
-    names = {name: there for name, there in _origins(network, source, ours, theirs).items() if name not in heads}
+    if named is None:
+        origins = _origins(network, source, ours, theirs)
+        names = {name: there for name, there in origins.items() if name not in heads}
+    else:
+        names = mapped(ours, theirs, named, heads)
     resampled = {name: _resampled(network, theirs[there], ours[name]) for name, there in names.items()}
     found = {name: tensor if tensor is not None else theirs[names[name]] for name, tensor in resampled.items()}
     _check(label, ours, found)

@@ -22,6 +22,10 @@ class Setup:
     `Layer.shape` after the `view`, which says what of a feature counts. Both are empty for recipes that use no
     features. `teacher` is None for `cross_entropy`. `answer`: how the task's outputs are taught. `indices`: positions
     of the training samples, as batches name them, for recipes that `needs_index`.
+
+    Of a set of teachers the pairs of the first come first, then those of the next, and so on; the student's layers are
+    there once for each. `teacher_shares`: one a pair, the weight of its teacher, which sum to 1 over the teachers; ()
+    stands for 1 each, as of one teacher.
     """
 
     student: nn.Module
@@ -36,11 +40,17 @@ class Setup:
     view: FeatureView = WHOLE
     answer: Answer = field(default_factory=ClassAnswer)
     indices: Sequence[int] = ()
+    teacher_shares: tuple[float, ...] = ()
 
     def only(self, pair: int) -> Setup:
         """With one pair of layers alone, counted from 0, or from -1 backwards."""
-        layers = ("student_layers", "teacher_layers", "student_shapes", "teacher_shapes")
+        layers = ("student_layers", "teacher_layers", "student_shapes", "teacher_shapes", "teacher_shares")
         return replace(self, **{name: getattr(self, name)[pair:][:1] for name in layers})
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of each pair, as a factor in a sum over pairs. Their own sum is the number of pairs of one teacher."""
+        return self.teacher_shares or (1.0,) * len(self.teacher_layers)
 
     def deepest(self) -> Setup:
         """With the last pair of layers alone."""
@@ -68,10 +78,15 @@ class Recipe(nn.Module):
     `features_alone`: values of parameters, any one of which switches that off. Both are literals, which
     `distill.recipes.reads_logits` reads without importing.
 
+    `several_teachers`: whether the recipe learns from a set of teachers (`distill.tasks.teacher_set`) as from one: it
+    weighs its terms over pairs by `Setup.shares`, and takes teacher and layers apart nowhere. A literal too.
+
     `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
     and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
     have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
-    with one class a sample. Tasks offer recipes by the last two.
+    with one class a sample. `one_class`: whether the recipe itself reads a row of logits as a choice of one among the
+    classes, by more than a distance of two rows that the answer may ask for class by class: where the right class
+    stands, or how the classes of a row compare. Tasks offer recipes by the last three.
 
     `needs_labels`: whether the recipe learns nothing from a sample without a label. Where only a part has labels it
     trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
@@ -87,10 +102,12 @@ class Recipe(nn.Module):
     reads_logits: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
     features_alone: ClassVar[dict[str, Any]] = {}
+    several_teachers: ClassVar[bool] = False
     needs_index: ClassVar[bool] = False
     compares_samples: ClassVar[bool] = False
     needs_maps: ClassVar[bool] = False
     sample_answers: ClassVar[bool] = False
+    one_class: ClassVar[bool] = False
     remembers: ClassVar[dict[str, int]] = {}
 
     def __init__(self, setup: Setup) -> None:

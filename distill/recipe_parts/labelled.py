@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from distill.recipe_parts.base import Setup
@@ -26,6 +27,7 @@ class LabelledFeatures(FeatureRecipe):
         super().__init__(setup)
         self.weight, self.cross_entropy_weight = weight, cross_entropy_weight
         shapes = zip(setup.student_shapes, setup.teacher_shapes, strict=True)
+        self.shares = setup.shares
         self.resolutions = [CommonResolution(Layout(s), Layout(t)) for s, t in shapes]
 
     def kept(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -36,6 +38,14 @@ class LabelledFeatures(FeatureRecipe):
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """Student features in pair order and the teacher's `kept` -> a scalar in fp32."""
         raise NotImplementedError
+
+    def sum_of(self, terms: Sequence[Tensor]) -> Tensor:
+        """The sum over pairs of the scalar terms, and of a set of teachers the weighted mean of their sums."""
+        return torch.stack([share * term for share, term in zip(self.shares, terms, strict=True)]).sum()
+
+    def mean_of(self, terms: Sequence[Tensor]) -> Tensor:
+        """The mean over pairs, and of a set of teachers the weighted mean of their means."""
+        return self.sum_of(terms) / sum(self.shares)
 
     def pooled(self, features: Sequence[Tensor], kept: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
         """Both sides of every pair at one resolution: (n, c_s, h, w) and (n, c_t, h, w), or tokens (n, t, c)."""

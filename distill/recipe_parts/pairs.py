@@ -5,6 +5,7 @@ Sections 2 and 4 of docs/methods.md.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -104,7 +105,8 @@ def channel_rows(canonical: Tensor, over_batch: bool = False) -> Tensor:
 
 
 class FeaturePairs(nn.Module):
-    """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted.
+    """L_feat = mean_i v_i * ( loss_i + extra_weight * extra_i ) over the k pairs; v_i = 1 unless weighted. Of a set of
+    teachers the weighted mean of theirs, each with its own k pairs.
 
     loss_i = loss(proj_i(pool(F_s,i)), pool(F_t,i)); `extra` names a second loss that joins the first, each with
     projectors of its own. `normalise`: divide each target by its root mean square over the batch, so that layers of
@@ -128,7 +130,8 @@ class FeaturePairs(nn.Module):
         self.normalise, self.extra_weight = normalise, extra_weight
         self.pairs = _pairs(setup, self.loss, grid)
         self.extra_pairs = _pairs(setup, self.extra_loss, grid) if self.extra_loss else nn.ModuleList()
-        self.weights = _weights(weights, len(self.pairs))
+        self.weights = _weights(weights, setup.shares)
+        self.count = sum(setup.shares)
 
     @property
     def element_wise(self) -> bool:
@@ -143,7 +146,7 @@ class FeaturePairs(nn.Module):
     def forward(self, features: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """Student features in pair order and the teacher's targets -> scalar L_feat."""
         terms = [self._term(i, feature, targets) for i, feature in enumerate(features)]
-        return torch.stack([v * term for v, term in zip(self.weights, terms, strict=True)]).mean()
+        return torch.stack([v * term for v, term in zip(self.weights, terms, strict=True)]).sum() / self.count
 
     def _term(self, i: int, feature: Tensor, targets: dict[str, Tensor]) -> Tensor:
         term = self._compare(self.loss, self.pairs[i], feature, targets[f"feature_{i}"])
@@ -171,13 +174,15 @@ def _pooled(prefix: str, pairs: nn.ModuleList, features: Sequence[Tensor]) -> di
     return {f"{prefix}_{i}": p.pool_teacher(f) for i, (p, f) in enumerate(zip(pairs, features, strict=True))}  # type: ignore[operator]
 
 
-def _weights(weights: Sequence[float] | None, pairs: int) -> tuple[float, ...]:
+def _weights(weights: Sequence[float] | None, shares: Sequence[float]) -> tuple[float, ...]:
+    """Of each pair, its teacher's share and the weight of its depth, which is one for all teachers of a set."""
     if weights is None:
-        return (1.0,) * pairs
+        return tuple(shares)
+    pairs = round(sum(shares))
     if len(weights) != pairs:
         raise InvalidConfig(
             f"layer_weights has {len(weights)} values for {pairs} pairs.",
             "Give one weight a pair, in depth order, or none.",
             {"layer_weights": len(weights), "pairs": pairs},
         )
-    return tuple(weights)
+    return tuple(share * weight for share, weight in zip(shares, itertools.cycle(weights), strict=False))

@@ -46,6 +46,11 @@ def _some_of(parameters: Mapping[str, Any]) -> str:
     return " or ".join(f"{key}: {str(value).lower()}" for key, value in parameters.items())
 
 
+def several_teachers(name: str) -> bool:
+    """Whether the recipe learns from a set of teachers as from one. Imports nothing. Raises `UnknownName`."""
+    return registry.flag(name, "several_teachers", default=False)
+
+
 def needs_labels(name: str) -> bool:
     """Whether the recipe learns nothing from samples without labels. Imports nothing. Raises `UnknownName`."""
     return registry.flag(name, "needs_labels", default=False)

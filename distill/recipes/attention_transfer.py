@@ -50,6 +50,7 @@ class AttentionTransfer(LabelledFeatures):
     """
 
     needs_maps: ClassVar[bool] = True
+    several_teachers: ClassVar[bool] = True
     term_name: ClassVar[str] = "attention"
 
     @validated(PARAMETERS)
@@ -78,7 +79,7 @@ class AttentionTransfer(LabelledFeatures):
 
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         pairs = self.pooled(features, kept)
-        return torch.stack([attention_gap(s, t, self.power) for s, t in pairs]).sum()
+        return self.sum_of([attention_gap(s, t, self.power) for s, t in pairs])
 
 
 def attention_gap(student: Tensor, teacher: Tensor, power: int = 2) -> Tensor:

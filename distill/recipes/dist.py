@@ -46,6 +46,7 @@ class DIST(Logit):
     """
 
     compares_samples: ClassVar[bool] = True
+    one_class: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

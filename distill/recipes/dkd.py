@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,8 @@ class DKD(Logit):
     the first step, whereas the authors raise them from 0 over 20 of 240 epochs: the schedule here warms up the learning
     rate instead; divergences come from log-probabilities, where the authors subtract 1000 from the right class's logit.
     """
+
+    one_class: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

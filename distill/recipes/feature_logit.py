@@ -41,6 +41,7 @@ class FeatureLogit(PairedFeatures):
     """
 
     features_alone: ClassVar[dict[str, Any]] = {"kl": False}
+    several_teachers: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

@@ -27,6 +27,7 @@ class FeatureOnly(DetachedHead):
     """
 
     reads_logits: ClassVar[bool] = False
+    several_teachers: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(  # noqa: PLR0913 - one each of the catalogue's parameters

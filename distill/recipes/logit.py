@@ -47,6 +47,7 @@ class Logit(Recipe):
     """
 
     needs_layers: ClassVar[bool] = False
+    several_teachers: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

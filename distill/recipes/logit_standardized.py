@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -36,6 +36,8 @@ class LogitStandardized(Logit):
     either network's logits change nothing. **Our choices**: T = 2 and weight 9, because z-scores differ far less than
     raw logits do; the cross-entropy sees the raw logits.
     """
+
+    one_class: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

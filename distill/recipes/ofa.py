@@ -60,6 +60,7 @@ class OFA(FeatureRecipe):
     """
 
     sample_answers: ClassVar[bool] = True
+    one_class: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

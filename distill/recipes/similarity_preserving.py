@@ -34,6 +34,7 @@ class SimilarityPreserving(LabelledFeatures):
     """
 
     compares_samples: ClassVar[bool] = True
+    several_teachers: ClassVar[bool] = True
     term_name: ClassVar[str] = "similarity"
 
     @validated(PARAMETERS)
@@ -42,7 +43,7 @@ class SimilarityPreserving(LabelledFeatures):
 
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         pooled = [r.student(f) for r, f in zip(self.resolutions, features, strict=True)]
-        return torch.stack([similarity_gap(s, t) for s, t in zip(pooled, kept, strict=True)]).mean()
+        return self.mean_of([similarity_gap(s, t) for s, t in zip(pooled, kept, strict=True)])
 
 
 def similarity_gap(student: Tensor, teacher: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ class VID(LabelledFeatures):
     """
 
     term_name: ClassVar[str] = "information"
+    several_teachers: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(
@@ -63,7 +64,7 @@ class VID(LabelledFeatures):
 
     def term(self, features: Sequence[Tensor], kept: Sequence[Tensor], targets: dict[str, Tensor]) -> Tensor:
         pairs = self.pooled(features, kept)
-        return torch.stack([gaussian(s, t) for gaussian, (s, t) in zip(self.gaussians, pairs, strict=True)]).sum()
+        return self.sum_of([gaussian(s, t) for gaussian, (s, t) in zip(self.gaussians, pairs, strict=True)])
 
 
 class Gaussian(nn.Module):

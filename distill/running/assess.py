@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from distill.curve import reading
 from distill.likeness import Differing, differences
 from distill.models.options import in_full
 from distill.report import SCHEMA, environment
-from distill.running.columns import Columns, assess, companion_columns, labelled, teacher_column
+from distill.running.columns import Columns, assess, companion_columns, curve_column, labelled, teacher_columns
 from distill.running.features import by_features
 from distill.running.session import Session
 from distill.tasks.base import Task
@@ -22,7 +21,7 @@ Report = dict[str, Any]
 
 def evaluate(session: Session, outcome: Outcome) -> Report:
     """The report. Reads the test set, once for each network."""
-    task, curve = session.task, session.curve
+    task, first = session.task, session.teachings[0] if session.teachings else None
     found = judged(session, outcome) if task.answer.taught else by_features(session, outcome)
     return {
         "schema": SCHEMA,
@@ -35,12 +34,13 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
         "recipe": task.config.recipe,
         "student": found.student,
         "teacher": found.teacher,
+        "teachers": found.teachers,
         "comparison": found.comparison,
         "companions": found.companions,
         "verdict": found.verdict,
         "against_teacher": found.against_teacher,
-        "selection": session.pairs.to_dict() if session.pairs else None,
-        "q_curve": {"digest": curve.digest, "reused": curve.reused, "reading": reading(curve)} if curve else None,
+        "selection": first.pairs.to_dict() if first and first.pairs else None,
+        "q_curve": curve_column(first.curve) if first and first.curve else None,
         "start": task.start.to_dict() if task.start else None,
         "training": _training(task, outcome),
         "seeds": [task.config.seed],
@@ -64,7 +64,7 @@ def evaluate(session: Session, outcome: Outcome) -> Report:
 def judged(session: Session, outcome: Outcome) -> Columns:
     """By the labels of the test set."""
     task, given = session.task, session.spec.comparison
-    taught, teacher = teacher_column(session)
+    taught, teacher, teachers = teacher_columns(session)
     found, student = assess(task, task.student, taught)
     compared, comparison = assess(task, task.comparison, taught) if task.comparison else (None, None)
     further = companion_columns(session, taught)
@@ -77,7 +77,8 @@ def judged(session: Session, outcome: Outcome) -> Columns:
     )
     against = None if taught is None else task.difference(found, taught).to_dict()
     beside = None if comparison is None or given is None else labelled(comparison, given)
-    return Columns(student, teacher, beside, further, said, against, _other_classes(teacher))
+    notes = [note for each in teachers for note in _other_classes(each, len(teachers))]
+    return Columns(student, teacher, teachers, beside, further, said, against, notes)
 
 
 def _differing(session: Session, outcome: Outcome, student: Report) -> list[Differing] | None:
@@ -128,16 +129,23 @@ def _dataset(task: Task) -> Report:
 
 def _digests(session: Session) -> dict[str, str]:
     """sha256: the dataset's contents, the teacher's file, the student's tensors (`checkpoint.digest` of the sorted
-    state dict), the key of the Q curve, and the weights that the student started from."""
+    state dict), the key of the Q curve, and the weights that the student started from. Of several teachers `teacher` is
+    of all their files and weights, and each file and each curve has its number."""
     task = session.task
     state = task.student.module.state_dict()
-    return {
+    found = {
         "dataset": task.dataset.digest,
         "teacher": task.teacher.digest if task.teacher else "",
         "student": checkpoint.digest({name: state[name] for name in sorted(state)}),
-        "q_curve": session.curve.digest if session.curve else "",
+        "q_curve": session.curves[0].digest if session.curves else "",
         "start": session.spec.start.digest if session.spec.start else "",
     }
+    for number, each in enumerate(session.teachings, 1) if len(session.teachings) > 1 else ():
+        found |= {
+            f"teacher_{number}": each.network.digest,
+            f"q_curve_{number}": each.curve.digest if each.curve else "",
+        }
+    return found
 
 
 def _notes(session: Session, outcome: Outcome) -> list[str]:
@@ -152,13 +160,12 @@ def _notes(session: Session, outcome: Outcome) -> list[str]:
     return notes
 
 
-def _other_classes(teacher: Report | None) -> list[str]:
-    """What stands in place of an accuracy that the teacher does not have."""
-    if teacher is None or "other_classes" not in teacher:
+def _other_classes(teacher: Report, of: int) -> list[str]:
+    """What stands in place of an accuracy that the teacher, one `of` so many, does not have."""
+    if "other_classes" not in teacher:
         return []
-    first = (
-        f"The teacher does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
-    )
+    who = "The teacher" if of == 1 else f"{teacher['label'][:1].upper()}{teacher['label'][1:]}"
+    first = f"{who} does not know the dataset's classes ({teacher['other_classes']}): its features alone were read."
     probe = teacher.get("probe")
     if probe is None:
         return [first]

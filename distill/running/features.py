@@ -9,7 +9,16 @@ from distill.layers.forward import forward
 from distill.layers.modes import evaluating
 from distill.recipe_parts.guarantee import depends
 from distill.report import in_per_cent
-from distill.running.columns import Columns, Report, column, deepest_layers, features_column, labelled
+from distill.running.columns import (
+    Columns,
+    Report,
+    column,
+    deepest_of,
+    deepest_student,
+    features_column,
+    labelled,
+    set_column,
+)
 from distill.running.session import Session
 from distill.training.cache import Teacher
 from distill.training.loop import Outcome
@@ -22,17 +31,18 @@ def by_features(session: Session, _outcome: Outcome) -> Columns:
     """Student and teacher by k-NN and linear probe of the deepest distilled layer's feature, on the probe set where the
     job names one; the student by the recipe's loss on the held-out pictures too."""
     task, given = session.task, session.spec.comparison
-    student_layer, teacher_layer = deepest_layers(session)
+    student_layer = deepest_student(session)
     student = column(task, task.student, task.worth(task.student, student_layer) | _held_out(session))
-    teacher = features_column(session)
+    teachers = [features_column(session, each) for each in session.teachings]
     beside = None
     if task.comparison is not None and given is not None:
         deepest = task.layers(task.comparison)[-1]
         beside = labelled(column(task, task.comparison, task.worth(task.comparison, deepest)), given)
     said: Report = {"beats": None, "alike": None, "difference": None, "differences": []}
-    text = _text(session, student, teacher)
-    notes = _notes(session, student, student_layer, teacher_layer)
-    return Columns(student, teacher, beside, {}, said | {"text": text}, None, notes)
+    text = _text(session, student, teachers)
+    notes = _notes(session, student, student_layer)
+    whole = teachers[0] if len(teachers) == 1 else set_column(session)
+    return Columns(student, whole, teachers, beside, {}, said | {"text": text}, None, notes)
 
 
 def _held_out(session: Session) -> Report:
@@ -47,7 +57,7 @@ def _held_out(session: Session) -> Report:
     return {"held_out_loss": {"value": found["loss"], "n": len(task.splits.test)}}
 
 
-def _text(session: Session, student: Report, teacher: Report) -> str:
+def _text(session: Session, student: Report, teachers: list[Report]) -> str:
     loss = student["held_out_loss"]
     held = f"The recipe's loss on {loss['n']:,} held-out pictures is {loss['value']:.4g}"
     probe = session.task.about_probe()
@@ -56,10 +66,11 @@ def _text(session: Session, student: Report, teacher: Report) -> str:
             "Nothing could be scored: the pictures have no labels, and the job names no probe (a small labelled "
             f"dataset). {held}."
         )
-    said = [
-        f"the 20 nearest neighbours {name} {in_per_cent(each['knn'])}" + _linear(each)
-        for name, each in (("of the student's features reach", student), ("of the teacher's", teacher))
+    named = [("of the student's features reach", student)]
+    named += [
+        (f"of the features of {each['label']}" if len(teachers) > 1 else "of the teacher's", each) for each in teachers
     ]
+    said = [f"the 20 nearest neighbours {name} {in_per_cent(each['knn'])}" + _linear(each) for name, each in named]
     return f"The pictures have no labels. On the probe set {probe['name']} {'; '.join(said)}. {held}."
 
 
@@ -67,17 +78,18 @@ def _linear(each: Report) -> str:
     return f", a linear probe {in_per_cent(each['linear_probe'])}" if "linear_probe" in each else ""
 
 
-def _notes(session: Session, student: Report, own: Layer, teachers: Layer) -> list[str]:
+def _notes(session: Session, student: Report, own: Layer) -> list[str]:
     notes = [
         "The pictures have no labels: the student is a backbone without a classifier, trained by the teacher's "
         "features alone, and the best one so far is that of the least loss on held-out pictures."
     ]
     probe = session.task.about_probe()
     if probe is not None:
+        deepest = [f"at {deepest_of(each).name} of {each.label or 'the teacher'}" for each in session.teachings]
         notes.append(
-            f"k-NN and linear probe read the feature at {own.name} of the student and at {teachers.name} of the "
-            f"teacher, averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} "
-            f"pictures, tested on {probe['test']:,}. No training step saw it."
+            f"k-NN and linear probe read the feature at {own.name} of the student and {' and '.join(deepest)}, "
+            f"averaged over its positions, on the probe set {probe['name']}: fitted on {probe['train']:,} pictures, "
+            f"tested on {probe['test']:,}. No training step saw it."
         )
         if "linear_probe" not in student:
             notes.append(f"There is no linear probe: {student['probe']['reason']}.")

@@ -8,6 +8,7 @@ from distill import selection
 from distill.errors import InvalidConfig
 from distill.running.pairs import Pairs
 from distill.running.session import Session
+from distill.running.teaching import Teaching
 from distill.selection import even_positions
 from distill.types import Layer, QCurve
 
@@ -15,8 +16,8 @@ from distill.types import Layer, QCurve
 def check_counts(session: Session) -> None:
     """Raise InvalidConfig where k layers cannot be found on either side, before any long work."""
     config, task = session.config, session.task
-    sides = (("teacher", session.teacher, config.teacher_layers), ("student", task.student, config.student_layers))
-    for side, network, named in sides:
+    teachers = [("teacher", each.network, config.teacher_layers) for each in session.teachings]
+    for side, network, named in [*teachers, ("student", task.student, config.student_layers)]:
         layers = task.layers(network, named)
         if len(layers) < config.layers:
             raise InvalidConfig(
@@ -38,29 +39,29 @@ def check_student(session: Session) -> None:
     recipe.check_student(student.module, [layer.name for layer in layers], student.example(2, session.task.device))
 
 
-def choose_evenly(session: Session, why: str) -> Pairs:
+def choose_evenly(session: Session, teaching: Teaching, why: str) -> Pairs:
     """Named teacher layers, else k at even depths: what remains without a Q curve, for the reason `why`."""
     named = session.config.teacher_layers
     if named is not None:
-        chosen = tuple(session.task.layers(session.teacher, named))
+        chosen = tuple(session.task.layers(teaching.network, named))
         return Pairs("explicit", chosen, _students(session, len(chosen)), "teacher_layers were named")
-    found = session.teacher_layers
+    found = teaching.layers
     chosen = tuple(found[i] for i in even_positions(len(found), session.config.layers))
     return Pairs("even", chosen, _students(session, len(chosen)), f"even depths, because there is no Q curve: {why}")
 
 
-def choose(session: Session, curve: QCurve) -> Pairs:
+def choose(session: Session, teaching: Teaching, curve: QCurve) -> Pairs:
     """Teacher layers by the configured rule or list, student layers at even depths or by list.
 
     Indices count within the Q curve where the layer is on it, else within the named list.
     """
     config = session.config
     if config.teacher_layers is not None:
-        chosen = _named(session, config.teacher_layers, curve)
+        chosen = _named(session, teaching, config.teacher_layers, curve)
         return Pairs("explicit", chosen, _students(session, len(chosen)), "teacher_layers were named")
     rule = config.selection
     scored = selection.choose(curve, rule, config.layers, config.selection_parameters)
-    layers = {layer.name: layer for layer in session.teacher_layers}
+    layers = {layer.name: layer for layer in teaching.layers}
     names = {layer.index: layer.name for layer in curve.layers}
     chosen = tuple(layers[names[index]] for index in scored.chosen)
     return Pairs(rule, chosen, _students(session, len(chosen)), f"{rule}: {selection.registry.summary(rule)}")
@@ -73,7 +74,7 @@ def _students(session: Session, count: int) -> tuple[Layer, ...]:
     return tuple(found) if named else selection.student_layers(found, count)
 
 
-def _named(session: Session, names: list[str], curve: QCurve) -> tuple[Layer, ...]:
+def _named(session: Session, teaching: Teaching, names: list[str], curve: QCurve) -> tuple[Layer, ...]:
     on_curve = {layer.name: layer.index for layer in curve.layers}
-    found = session.task.layers(session.teacher, names)
+    found = session.task.layers(teaching.network, names)
     return tuple(replace(layer, index=on_curve.get(layer.name, layer.index)) for layer in found)

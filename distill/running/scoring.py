@@ -11,6 +11,7 @@ from typing import Any
 
 from distill.quality import digest, score
 from distill.running.session import Session
+from distill.running.teaching import Teaching
 from distill.tasks.base import Groups
 from distill.training import distributed
 from distill.types import Event, Layer, LayerQuality, QCurve
@@ -19,41 +20,43 @@ FILE = "q-curve.json"
 MAX_PASSES = 8  # of the sample, before large layers are pooled
 
 
-def score_teacher(session: Session, groups: Groups) -> Generator[Event, None, QCurve | None]:
-    """Events: `layers`, then `layer_quality` for every layer. Returns the complete curve, or None after
-    `control.handover`. A curve with the same digest from the checkpoint, from the work folder or from the spec is
-    reused."""
-    folder = session.folder / "work"
-    layers = scored_layers(session, groups)
-    frame = frame_of(session, groups, layers)
-    reused = distributed.agree(lambda: _reusable(frame, session.carry.get("curve"), folder, session.spec.reuse_curve))
-    yield Event("layers", _frame_event(reused or frame))
+def score_teacher(session: Session, teaching: Teaching, groups: Groups) -> Generator[Event, None, QCurve | None]:
+    """Events: `layers`, then `layer_quality` for every layer. Returns
+    the complete curve, or None after `control.handover`. A curve with the same digest from the checkpoint, from the
+    work folder or from the spec is reused."""
+    path = _file(session.folder / "work", teaching)
+    layers = scored_layers(teaching, groups)
+    frame = frame_of(session, teaching, groups, layers)
+    reused = distributed.agree(lambda: _reusable(frame, session, path))
+    yield Event("layers", _frame_event(reused or frame) | teaching.whose)
     if reused is not None:
         for layer in reused.layers:
-            yield Event("layer_quality", layer.to_dict())
+            yield Event("layer_quality", layer.to_dict() | teaching.whose)
         return reused
     if distributed.rank() > 0:
         return distributed.agree(lambda: None)
     curve = frame
-    for layer in scores(session, groups, layers):
+    for layer in scores(session, teaching, groups, layers):
         curve = replace(curve, layers=(*curve.layers, layer))
-        yield Event("layer_quality", layer.to_dict())
+        yield Event("layer_quality", layer.to_dict() | teaching.whose)
         if session.control.handover:
             return distributed.agree(lambda: None)
-    _keep(folder, curve)
+    _keep(path, curve)
     return distributed.agree(lambda: curve)
 
 
-def scored_layers(session: Session, groups: Groups) -> list[Layer]:
+def scored_layers(teaching: Teaching, groups: Groups) -> list[Layer]:
     """The teacher's layers, with the shapes of the rows that are scored."""
-    return [replace(layer, shape=groups.view.shape(layer.shape)) for layer in session.teacher_layers]
+    return [replace(layer, shape=groups.view.shape(layer.shape)) for layer in teaching.layers]
 
 
-def frame_of(session: Session, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES) -> QCurve:
+def frame_of(
+    session: Session, teaching: Teaching, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES
+) -> QCurve:
     """The curve without its points. `digest`: sha256 of all that the points depend on."""
     more: dict[str, Any] = {"max_passes": max_passes} if max_passes != MAX_PASSES else {}
     more |= {"groups": groups.key} if groups.key else {}
-    teacher, config, train_size = session.teacher, session.config, len(session.task.splits.train)
+    teacher, config, train_size = teaching.network, session.config, len(session.task.splits.train)
     key = digest(
         f"{teacher.digest} {teacher.architecture.model_dump_json()}",
         session.task.dataset.digest,
@@ -73,12 +76,12 @@ def frame_of(session: Session, groups: Groups, layers: list[Layer], max_passes: 
 
 
 def scores(
-    session: Session, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES
+    session: Session, teaching: Teaching, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES
 ) -> Iterator[LayerQuality]:
     """The curve's points, in depth order."""
     config = session.config
     return score(
-        session.teacher.module,
+        teaching.network.module,
         layers,
         groups.batches,
         groups.labels,
@@ -96,11 +99,11 @@ def _frame_event(curve: QCurve) -> dict[str, Any]:
     return {key: getattr(curve, key) for key in keys}
 
 
-def _reusable(
-    frame: QCurve, carried: dict[str, Any] | None, folder: Path, given: dict[str, Any] | None
-) -> QCurve | None:
+def _reusable(frame: QCurve, session: Session, path: Path) -> QCurve | None:
     """The first complete curve with this digest. Only one from another run counts as `reused`."""
-    for data, reused in ((carried, False), (_kept(folder), False), (given, True)):
+    own = [*carried_curves(session.carry), _kept(path)]
+    given = session.spec.reuse_curves
+    for data, reused in (*((each, False) for each in own), *((each, True) for each in given)):
         with suppress(KeyError, TypeError):  # a curve of an older version: computed again
             curve = QCurve.from_dict(data) if data else None
             if curve and curve.complete and curve.digest == frame.digest:
@@ -108,15 +111,24 @@ def _reusable(
     return None
 
 
-def _kept(folder: Path) -> dict[str, Any] | None:
+def carried_curves(carry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The curves in a checkpoint; those of earlier releases hold one, or none."""
+    return carry["curves"] if "curves" in carry else [carry["curve"]] if carry.get("curve") else []
+
+
+def _file(folder: Path, teaching: Teaching) -> Path:
+    return folder / (FILE if not teaching.position else f"q-curve-{teaching.position + 1}.json")
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
     with suppress(OSError, ValueError):
-        data: dict[str, Any] = json.loads((folder / FILE).read_text())
+        data: dict[str, Any] = json.loads(path.read_text())
         return data
     return None
 
 
-def _keep(folder: Path, curve: QCurve) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / (FILE + ".part")
+def _keep(path: Path, curve: QCurve) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(curve.to_dict()))
-    part.replace(folder / FILE)
+    part.replace(path)

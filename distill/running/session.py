@@ -11,30 +11,29 @@ from distill import tasks
 from distill.control import Control
 from distill.recipe_parts.base import Recipe
 from distill.running.pairs import Pairs
-from distill.tasks.base import Groups, Task
+from distill.running.teaching import Teaching, joined_pairs, teachings
+from distill.tasks.base import Task
 from distill.tasks.inspection import task_of
 from distill.tasks.network import Network
 from distill.train import carried
 from distill.training import distributed
 from distill.training.head import fits
 from distill.training.loop import Outcome
-from distill.types import DistillConfig, Layer, QCurve, RunSpec
+from distill.types import DistillConfig, QCurve, RunSpec
 
 
 @dataclass
 class Session:
     """`task`: data and networks, opened. `carry`: what the checkpoint that the run continues from had to tell. Filled
-    by the phases: `curve`, `pairs`, `recipe`, `outcome`, `resolved` (configuration and reasons), `metrics` (the data of
-    its events, in order), `warnings` (likewise), `report`, `companions` (networks that the recipe delivers beside the
-    student, by name) and `notes` of the evaluation."""
+    by the phases: `teachings` (one a teacher, with its curve and pairs), `recipe`, `outcome`, `resolved` (configuration
+    and reasons), `metrics` (the data of its events, in order), `warnings` (likewise), `report`, `companions` (networks
+    that the recipe delivers beside the student, by name) and `notes` of the evaluation."""
 
     spec: RunSpec
     folder: Path
     control: Control
     task: Task
     carry: dict[str, Any] = field(default_factory=dict)
-    curve: QCurve | None = None
-    pairs: Pairs | None = None
     recipe: Recipe | None = None
     outcome: Outcome | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
@@ -58,18 +57,24 @@ class Session:
 
     @property
     def teacher(self) -> Network:
+        """The teacher, or the set of them as one."""
         assert self.task.teacher is not None  # phases that need one come only where there is one
         return self.task.teacher
 
     @cached_property
-    def groups(self) -> Groups | str:
-        """The rows of the Q curve, or why there is none."""
-        return self.task.groups(self.teacher)
+    def teachings(self) -> list[Teaching]:
+        """One for each teacher; [] without any."""
+        return teachings(self.task)
 
-    @cached_property
-    def teacher_layers(self) -> list[Layer]:
-        """Every layer of the teacher that could be distilled."""
-        return self.task.layers(self.teacher)
+    @property
+    def pairs(self) -> Pairs | None:
+        """The layers that are distilled, of a set of teachers as of one; None before they are chosen."""
+        return joined_pairs(self.teachings)
+
+    @property
+    def curves(self) -> list[QCurve]:
+        """The teachers' Q curves, in their order."""
+        return [each.curve for each in self.teachings if each.curve is not None]
 
     def leaving(self) -> bool:
         """Whether to hand over; several processes follow the first."""

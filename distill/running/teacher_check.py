@@ -13,7 +13,7 @@ from distill.tasks.network import Network
 from distill.tasks.teacher_answers import Answers, judged
 from distill.training import distributed
 from distill.types import Event
-from distill.warned import RunWarning
+from distill.warned import RunWarning, named
 
 
 def look_at_teacher(session: Session) -> list[Event]:
@@ -26,12 +26,13 @@ def look_at_teacher(session: Session) -> list[Event]:
         return []
     found: list[RunWarning] = list(task.cautions())
     events: list[Event] = []
-    if task.teacher is not None and task.recipe.needs_teacher and task.teacher_classes.same:
-        answers = answers_of(task, task.teacher)
+    for teaching in session.teachings if task.recipe.needs_teacher else ():
+        answers = answers_of(task, teaching.network) if teaching.match.same else None
         if answers is not None:
-            told = f"The teacher answers {answers.accuracy:.2%} of {len(answers.labels):,} held-out labels rightly."
+            right, of = f"{answers.accuracy:.2%}", f"{len(answers.labels):,} held-out labels"
+            told = teaching.own(f"The teacher answers {right} of {of} rightly.")
             events.append(Event("log", {"level": "info", "message": told}))
-            found += judged(answers, task.classes)
+            found += [named(each, teaching.label) for each in judged(answers, task.classes)]
     session.warnings += [each.to_dict() for each in found]
     for each in found:
         events += [Event("warning", each.to_dict()), Event("log", {"level": "warning", "message": str(each)})]

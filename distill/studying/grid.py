@@ -80,7 +80,7 @@ class Cell:
 
 def fingerprint(spec: RunSpec) -> str:
     """Changes with anything that changes a cell's numbers; the teacher counts by digest, not by path."""
-    facts = spec.model_dump(exclude={"reuse_curve": True, "resume_from": True, "teacher": {"weights"}})
+    facts = spec.model_dump(exclude={"reuse_curves": True, "resume_from": True, "teacher": {"weights"}})
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -155,7 +155,7 @@ def _finished(place: Path, spec: RunSpec) -> dict[str, Any] | None:
 
 def _run(spec: RunSpec, place: Path, curve_file: Path) -> dict[str, Any]:
     resume = _resumable(place, spec)
-    spec = spec.model_copy(update={"resume_from": resume, "reuse_curve": _curve(curve_file)})
+    spec = spec.model_copy(update={"resume_from": resume, "reuse_curves": _known(curve_file)})
     _write(place / "spec.json", {"fingerprint": fingerprint(spec)})
     frame: dict[str, Any] = {}
     layers: list[dict[str, Any]] = []
@@ -186,6 +186,11 @@ def _curve(path: Path) -> dict[str, Any] | None:
         data: dict[str, Any] = json.loads(path.read_text())
         return data
     return None
+
+
+def _known(path: Path) -> tuple[dict[str, Any], ...]:
+    curve = _curve(path)
+    return () if curve is None else (curve,)
 
 
 def _numbers(report: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.errors import UnknownName
+from distill.recorded import recorded_task
 from distill.tasks.spec import Container, Metric, TaskSpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "accepting",
     "container",
     "get",
+    "learnt_elsewhere",
     "names",
     "of_report",
     "of_result",
@@ -91,6 +93,13 @@ def of_report(report: Mapping[str, Any] | None) -> str:
         return str(report["task"])
     kind = report.get("kind", "")
     return next((each.name for each in specs() if each.older_kind == kind and "task" not in report), "")
+
+
+def learnt_elsewhere(metadata: Mapping[str, str], name: str) -> str:
+    """The title of the task that a network's header says it was trained for, where that is another one than `name`;
+    empty where it is not, or the header says nothing."""
+    told = recorded_task(metadata)
+    return spec(told).title if told in names() and told != name else ""
 
 
 def of_result(result: Mapping[str, Any]) -> str:

@@ -70,7 +70,8 @@ class Task(ABC):
     work: it sets the attributes below and raises `UnknownName`, `InvalidConfig`, `InvalidDataset`, `InvalidTeacher`.
     `run`: with every `auto` that the data decide still in it; `reasons`: why, by field. `classes`: names by number, ()
     where the task has none. `teacher_classes`: whether the teacher's logits mean them; where they do not, its features
-    alone are read, and it has no figures of its own. `start`: what the student took of the weights that the run
+    alone are read, and it has no figures of its own. `member_classes`: the same of each of a set's teachers; () of one
+    teacher. `start`: what the student took of the weights that the run
     names, once it is made; None: it starts as the task has it. Networks are on `device`. `intervals`: of which kind the
     figures' intervals are, for people.
     """
@@ -78,6 +79,7 @@ class Task(ABC):
     spec: ClassVar[TaskSpec]
     intervals: ClassVar[str] = "Wilson intervals"
     teacher_classes: ClassMatch = ClassMatch(True, "there is no teacher")
+    member_classes: tuple[ClassMatch, ...] = ()
     delivery: ClassVar[Delivery]
     answer: Answer
     run: RunSpec
@@ -121,6 +123,14 @@ class Task(ABC):
     @property
     def config(self) -> DistillConfig:
         return self.run.config
+
+    @property
+    def teachers(self) -> tuple[tuple[Network, ClassMatch], ...]:
+        """Every teacher with whether it knows the dataset's classes: of a set all, else the one; () without any."""
+        if self.teacher is None:
+            return ()
+        members = self.teacher.members or (self.teacher,)
+        return tuple(zip(members, self.member_classes or (self.teacher_classes,), strict=True))
 
     # -- training -----------------------------------------------------------------------------------------------------
 

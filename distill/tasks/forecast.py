@@ -6,7 +6,7 @@ checked by the specification alone, and are not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,9 @@ from distill import class_weights, recipes
 from distill.errors import UnknownName
 from distill.estimate import SampleWork
 from distill.recorded import recorded_classes
-from distill.tasks import part, spec
+from distill.tasks import learnt_elsewhere, part, spec
 from distill.tasks.spec import TaskSpec
-from distill.teacher_classes import match_classes, refusal
+from distill.teacher_classes import Known, match_set, refusal
 from distill.types import Architecture, DistillConfig
 from distill.warned import RunWarning
 
@@ -26,17 +26,22 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A job as its request and the inspections tell of it. `dataset`, `teacher`: their reports (`{}`: ready, but of a
-    release that kept none); `teacher` is None where there is no teacher. `needs_teacher`: whether the recipe learns
+    """A job as its request and the inspections tell of it. `dataset`, `teachers`: their reports (`{}`: ready, but of a
+    release that kept none), a teacher's with its `label`. `needs_teacher`: whether the recipe learns
     from one (without that a teacher is only where the student starts). `probe`: the report on the labelled dataset that
     judges features, None where none is named."""
 
     config: DistillConfig
     student: Architecture
     dataset: Report
-    teacher: Report | None = None
+    teachers: tuple[Report, ...] = ()
     needs_teacher: bool = True
     probe: Report | None = None
+
+    @property
+    def teacher(self) -> Report | None:
+        """The first, where one is all that a task takes; None where there is none."""
+        return next(iter(self.teachers), None)
 
     @property
     def classes(self) -> int | None:
@@ -85,7 +90,8 @@ class Forecast:
         return "No estimate is made for jobs of this task."
 
     def questions(self, parts: Parts) -> dict[str, Question]:
-        """What workers should count (`distill.tasks.networks.measure`), by role: `student`, `teacher`. The estimate
+        """What workers should count (`distill.tasks.networks.measure`), by role: `student`, `teacher`, and of
+        further teachers `teacher_2` and so on. The estimate
         needs every answer. Called only where nothing is `missing`."""
         return {}
 
@@ -143,16 +149,23 @@ def weight_misfits(parts: Parts) -> Iterator[Misfit]:
         yield Misfit("/config/class_weights", error.message, error.remedy, error.code, error.details)
 
 
-def class_misfits(parts: Parts, offered: Callable[[str], bool]) -> Iterator[Misfit]:
+def class_misfits(parts: Parts, of: TaskSpec) -> Iterator[Misfit]:
     """A recipe that reads logits wants a teacher of the dataset's classes. Numbers that no inspection told are not
-    compared. `offered`: whether the task has a recipe."""
-    teacher, ours = parts.teacher or {}, parts.classes
-    if parts.teacher is None or ours is None or parts.config.recipe not in recipes.names():
+    compared. `of`: the task."""
+    ours = parts.classes
+    if not parts.teachers or ours is None or parts.config.recipe not in recipes.names():
         return
-    names = teacher.get("classes") or recorded_classes(teacher.get("metadata") or {})
-    match = match_classes(teacher.get("num_classes"), names, ours, parts.class_names, parts.config.teacher_classes)
-    found = refusal(match, parts.config, offered)
+    known = [_known(teacher, of.name) for teacher in parts.teachers]
+    match, _ = match_set(known, ours, parts.class_names, parts.config.teacher_classes)
+    found = refusal(match, parts.config, of.offers)
     if found is not None:
-        details = {"teacher_classes": teacher.get("num_classes"), "dataset_classes": ours}
+        counts = [each.count for each in known]
+        details = {"teacher_classes": counts[0] if len(counts) == 1 else counts, "dataset_classes": ours}
         pointer = "/config/teacher_classes" if match.wrong else "/teacher"
         yield Misfit(pointer, found.message, found.remedy, "classes_differ", details)
+
+
+def _known(teacher: Report, task: str) -> Known:
+    metadata = teacher.get("metadata") or {}
+    names = teacher.get("classes") or recorded_classes(metadata)
+    return Known(teacher.get("label", ""), teacher.get("num_classes"), names, learnt_elsewhere(metadata, task))

@@ -9,7 +9,7 @@ from distill.estimate import SampleWork
 from distill.recorded import recorded_view
 from distill.tasks.forecast import Forecast, Parts, Question, Report, older
 from distill.told import assumed
-from distill.warned import RunWarning
+from distill.warned import RunWarning, named
 
 CACHED_SIDE = 96  # up to this side, images of one size are decoded once (`distill.modalities.images.samples`)
 
@@ -22,15 +22,16 @@ class ImageForecast(Forecast):
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         """Teachers that an earlier release inspected do not tell how they see."""
-        view = (parts.teacher or {}).get("preprocessing")
-        found = assumed(view, native_size(parts.dataset)) if view and parts.dataset else None
-        if found is not None:
-            yield found
+        for teacher in parts.teachers:
+            view = teacher.get("preprocessing")
+            found = assumed(view, native_size(parts.dataset)) if view and parts.dataset else None
+            if found is not None:
+                yield named(found, teacher.get("label", "") if len(parts.teachers) > 1 else "")
 
     def missing(self, parts: Parts) -> str:
         if parts.classes is None or not parts.dataset.get("counts"):
             return "The dataset's inspection has counted no samples."
-        known = parts.teacher is None or {"in_channels", "num_classes"} <= parts.teacher.keys()
+        known = all({"in_channels", "num_classes"} <= teacher.keys() for teacher in parts.teachers)
         return "" if known else older("teacher")
 
     def questions(self, parts: Parts) -> dict[str, Question]:
@@ -38,7 +39,10 @@ class ImageForecast(Forecast):
         native = native_size(parts.dataset)
         about = {"task": self.task, "architecture": parts.student.model_dump(mode="json"), "num_classes": parts.classes}
         asked = {"student": about | _input(channels_of(parts.dataset), parts.config.image_size, native)}
-        return asked if parts.teacher is None else asked | {"teacher": self._teacher(parts.teacher, native)}
+        return asked | {
+            "teacher" if number == 1 else f"teacher_{number}": self._teacher(teacher, native)
+            for number, teacher in enumerate(parts.teachers, 1)
+        }
 
     def _teacher(self, teacher: Report, native: list[int] | None) -> Question:
         about = {"task": self.task, "architecture": teacher["architecture"], "num_classes": teacher["num_classes"]}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from distill.anatomy import anatomy
+from distill.errors import InvalidTeacher
+from distill.models import CheckpointReport, check
 from distill.models import catalogue as networks
-from distill.models import check
+from distill.models.build import size_option, skeleton
 from distill.models.measure import measure as measured
+from distill.models.sizes import FORWARD_ERRORS, run_on_meta, unfit_size
+from distill.recorded_architecture import recorded_architecture
+from distill.safetensors_header import read_header
 from distill.tasks import accepting
 from distill.tasks.image_view import teacher_view
 from distill.tasks.networks import Sent
@@ -21,9 +27,42 @@ def catalogue_of(task: str) -> list[dict[str, Any]]:
 
 
 def examine(architecture: Architecture, sent: Sent) -> dict[str, Any]:
-    report = check(architecture, str(sent.path))
+    metadata = read_header(sent.path).metadata
+    try:
+        report = check(completed(architecture, metadata), str(sent.path))
+    except InvalidTeacher as error:
+        said = recorded_architecture(metadata)
+        if said is not None and said.name != architecture.name:
+            error.remedy = f"What was sent says that it is {said.name}: name that architecture. {error.remedy}"
+        raise
+    view = teacher_view(report, sent.preprocessing)
+    check_size(report, view)
     found = anatomy(report.architecture, report.num_classes, report.in_channels).to_dict()
-    return found | report.to_dict() | {"preprocessing": teacher_view(report, sent.preprocessing)}
+    return found | report.to_dict() | {"preprocessing": view}
+
+
+def check_size(report: CheckpointReport, view: Mapping[str, Any]) -> None:
+    """Raises `InvalidTeacher` for a network of one size alone that was told, or tells, that it sees another."""
+    if view["origin"] == "default" or size_option(report.architecture) is None:
+        return
+    size = (int(view["size"][0]), int(view["size"][1]))
+    network = skeleton(report.architecture, report.num_classes, report.in_channels).to("meta").eval()
+    try:
+        run_on_meta(network, report.in_channels, size)
+    except NotImplementedError:  # nothing is known without computing; the run will tell
+        return
+    except FORWARD_ERRORS as error:
+        found = unfit_size(report.architecture, size, error)
+        remedy = f"Tell its size at registration (preprocessing.input_size). {found.remedy}"
+        raise InvalidTeacher(found.message, remedy, found.details) from error
+
+
+def completed(architecture: Architecture, metadata: Mapping[str, str]) -> Architecture:
+    """With the options that the file itself tells of that very architecture, where they are left out."""
+    said = recorded_architecture(metadata)
+    if said is None or said.name != architecture.name:
+        return architecture
+    return architecture.model_copy(update={"options": said.options | architecture.options})
 
 
 def measure(question: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from distill.types import DatasetInput
 
 
 class Likeness(IntEnum):
-    """Whether files are a task's dataset, by their kind, names and columns; no content is read for it. `NO`: they
+    """Whether files are a task's dataset, by their kind, names, columns and the first rows of tables. `NO`: they
     cannot be. `MAYBE`: its reader could take them for one. `BESIDE`: they are laid out as this task's, and as another's
     too, which counts where none is named. `SURE`: they are laid out as only this task's are."""
 

@@ -16,7 +16,7 @@ from distill.types import Architecture
 class Network:
     """`preprocessing`: the modality's own, with `example(count)` and `one()`. `recipe` says how the network was
     trained, `digest` is its file's sha256 if it has one, `bytes` that file's size; `tokens`: a language model's
-    tokenizer."""
+    tokenizer; `label`: what it is called for people; `members`: of a set of networks (`distill.tasks.teacher_set`)."""
 
     module: nn.Module
     architecture: Architecture
@@ -25,6 +25,8 @@ class Network:
     digest: str = ""
     bytes: int | None = None
     tokens: Any = None
+    label: str = ""
+    members: tuple[Network, ...] = ()
 
     def example(self, count: int, device: torch.device) -> Any:
         """A batch of made-up inputs, which draw nothing from torch's global generator."""

@@ -17,6 +17,7 @@ from distill.optimisation import refusals
 from distill.parameters import check as check_parameters
 from distill.parameters import check_beside
 from distill.recipe_parts.base import Recipe
+from distill.several_teachers import unfit
 from distill.tasks import accepting
 from distill.tasks import spec as specification
 from distill.tasks.base import Splits
@@ -24,7 +25,7 @@ from distill.tasks.spec import TaskSpec
 from distill.teacher_classes import ClassMatch, refusal
 from distill.training import distributed, optimizers
 from distill.training.data import Order
-from distill.types import Architecture, DistillConfig, RunSpec
+from distill.types import DistillConfig, RunSpec
 from distill.unlabelled import NO_LABEL
 
 
@@ -39,7 +40,7 @@ def recipe_of(run: RunSpec) -> type[Recipe]:
     check_parameters(known, config.recipe_parameters)
     check_beside(known, config.recipe_parameters, config.model_dump())
     recipe: type[Recipe] = recipes.get(config.recipe)
-    if recipe.needs_teacher and run.teacher is None:
+    if recipe.needs_teacher and not run.teachers:
         raise InvalidConfig(
             f"The recipe {config.recipe} needs a teacher.", "Name a teacher, or use the recipe cross_entropy."
         )
@@ -76,10 +77,11 @@ def check_label_settings(config: DistillConfig, unlabelled: int, labelled: bool)
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
     """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for an augmentation
     or a recipe that the task does not offer; `UnknownName`."""
-    given = {"student": run.student, "teacher": run.teacher, "comparison": run.comparison, "start": run.start}
-    for noun, one in given.items():
-        named = one if isinstance(one, Architecture) or one is None else one.architecture
-        if named is None or spec.name in (answered := _answered(named.name)):
+    beside = (("comparison", run.comparison), ("start", run.start))
+    given = [("student", run.student), *(("teacher", each.architecture) for each in run.teachers)]
+    given += [(noun, one.architecture) for noun, one in beside if one is not None]
+    for noun, named in given:
+        if spec.name in (answered := _answered(named.name)):
             continue
         titles = " and ".join(specification(name).title for name in answered) or "no task"
         raise InvalidConfig(
@@ -88,6 +90,7 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             {"field": noun, "value": named.name, "task": spec.name},
         )
     check_optimisation(spec, run.config)
+    check_teachers(spec, run)
     if run.probe is not None and not spec.unlabelled:
         raise InvalidConfig(
             f"{spec.title}: every sample has a label, so that no probe is needed.",
@@ -102,6 +105,12 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             f"Use one of {', '.join(name for name in recipes.names() if spec.offers(name))}.",
             {"field": "recipe", "value": run.config.recipe, "task": spec.name},
         )
+
+
+def check_teachers(spec: TaskSpec, run: RunSpec) -> None:
+    """Raises `InvalidConfig` for teachers that the run cannot learn from together, by their number alone."""
+    for found in unfit(spec, run.config, [each.label for each in run.teachers]):
+        raise InvalidConfig(found.message, found.remedy, {"field": found.field})
 
 
 def _answered(name: str) -> tuple[str, ...]:

@@ -70,7 +70,8 @@ class TaskSpec:
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
     `needs_teacher`: whether every recipe wants a teacher to start from. `student_weights`: whether a job may name the
-    weights that its student starts from. `unlabelled`: whether samples may lack a label.
+    weights that its student starts from. `unlabelled`: whether samples may lack a label. `several_teachers`: whether a
+    job may name a set of teachers.
 
     `older_kind`: the `kind` in reports of releases that did not write `task` ("": reports without a `kind`); None:
     there are none of this task.
@@ -99,6 +100,7 @@ class TaskSpec:
     student_hint: str = ""
     older_kind: str | None = None
     unlabelled: bool = False
+    several_teachers: bool = False
 
     @property
     def primary(self) -> Metric:

@@ -35,6 +35,8 @@ class Mode:
         """Lay out an input's image tensors; everything else passes through."""
         if isinstance(value, Tensor):
             return value.contiguous(memory_format=self.memory_format) if value.dim() == 4 else value
+        if isinstance(value, tuple):  # of a set of teachers
+            return tuple(map(self.layout, value))
         return {key: self.layout(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     def __str__(self) -> str:

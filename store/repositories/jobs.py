@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import SQLColumnExpression, func, or_, select, update
@@ -12,15 +13,28 @@ from store.clock import db_now
 from store.repositories import events, rows, shares
 from store.repositories.page import newest_first
 from store.states import IllegalTransition, Status, check_request
-from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, JobEvent, LogLine, Metric
+from store.tables import (
+    Artifact,
+    Attempt,
+    CachedCurve,
+    Checkpoint,
+    CurvePoint,
+    Job,
+    JobEvent,
+    JobTeacher,
+    LogLine,
+    Metric,
+)
 
 
-def add(session: Session, job: Job) -> Job:
-    """Insert a queued job with its first event."""
+def add(session: Session, job: Job, further_teachers: Sequence[str] = ()) -> Job:
+    """Insert a queued job with its first event. `further_teachers`: those beside the one in its row."""
     # Nobody else knows the row yet, so its first event needs no lock to get its number.
     job.event_seq = 1
     session.add(job)
     session.flush()
+    for position, teacher_id in enumerate(further_teachers, 1):
+        session.add(JobTeacher(job_id=job.id, position=position, teacher_id=teacher_id))
     session.add(JobEvent(job_id=job.id, seq=1, kind="status", data={"status": "queued"}, attempt=0))
     session.flush()
     events.tell(session, job.tenant_id, job.id, "queued", 0)
@@ -116,10 +130,31 @@ def attempts(session: Session, job_id: str) -> list[Attempt]:
     return list(session.scalars(select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number)))
 
 
-def curve_points(session: Session, job_id: str) -> list[dict[str, Any]]:
-    """Scored layers in depth order, as `LayerQuality.to_dict` made them."""
-    query = select(CurvePoint.data).where(CurvePoint.job_id == job_id).order_by(CurvePoint.layer_index)
-    return list(session.scalars(query))
+def curve_points(session: Session, job_id: str, teacher: int = 0) -> list[dict[str, Any]]:
+    """Scored layers of one teacher in depth order, as `LayerQuality.to_dict` made them."""
+    of = select(CurvePoint.data).where(CurvePoint.job_id == job_id, CurvePoint.teacher == teacher)
+    return list(session.scalars(of.order_by(CurvePoint.layer_index)))
+
+
+def further_teachers(session: Session, job_ids: Sequence[str]) -> dict[str, list[JobTeacher]]:
+    """Of the jobs that have several teachers, those beside the first, in their order."""
+    found: dict[str, list[JobTeacher]] = {}
+    query = select(JobTeacher).where(JobTeacher.job_id.in_(job_ids)).order_by(JobTeacher.position)
+    for row in session.scalars(query):
+        found.setdefault(row.job_id, []).append(row)
+    return found
+
+
+def teacher_ids(session: Session, job: Job) -> list[str]:
+    """All of the job's teachers, in their order."""
+    first = [job.teacher_id] if job.teacher_id else []
+    return [*first, *(each.teacher_id for each in further_teachers(session, [job.id]).get(job.id, []))]
+
+
+def teachings(session: Session, job: Job) -> list[Job | JobTeacher]:
+    """What tells of each of the job's teachers its `teacher_id`, `curve` and `selection`: the job itself of the
+    first."""
+    return [job, *further_teachers(session, [job.id]).get(job.id, [])]
 
 
 def metrics(session: Session, job_id: str, split: str | None, after_step: int, limit: int) -> list[Metric]:

@@ -13,7 +13,7 @@ from distill.types import Event
 from store.clock import db_now
 from store.repositories import events, rows
 from store.repositories.leases import Lease, fenced
-from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, LogLine, Metric
+from store.tables import Artifact, Attempt, CachedCurve, Checkpoint, CurvePoint, Job, JobTeacher, LogLine, Metric
 
 
 def record(session: Session, lease: Lease, event: Event) -> None:
@@ -78,26 +78,40 @@ def _resolved(session: Session, lease: Lease, data: dict[str, Any]) -> None:
 
 
 def _layers(session: Session, lease: Lease, data: dict[str, Any]) -> None:
-    fenced(session, lease)
-    known = session.scalar(select(Job.curve).where(Job.id == lease.job_id))
-    if known != data:
-        fenced(session, lease, curve=data)
-        events.append(session, lease.job_id, "layers", data, lease.attempt)
+    _of_teacher(session, lease, "layers", "curve", data)
 
 
 def _layer_quality(session: Session, lease: Lease, data: dict[str, Any]) -> None:
     fenced(session, lease)
-    if session.get(CurvePoint, (lease.job_id, data["index"])) is None:
-        session.add(CurvePoint(job_id=lease.job_id, layer_index=data["index"], data=data))
+    teacher, point = _whose(data)
+    if session.get(CurvePoint, (lease.job_id, teacher, point["index"])) is None:
+        session.add(CurvePoint(job_id=lease.job_id, teacher=teacher, layer_index=point["index"], data=point))
         events.append(session, lease.job_id, "layer_quality", data, lease.attempt)
 
 
 def _selection(session: Session, lease: Lease, data: dict[str, Any]) -> None:
+    _of_teacher(session, lease, "selection", "selection", data)
+
+
+def _whose(data: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Which teacher of several an event is of, from 0, and the rest of it."""
+    return int(data.get("teacher", 0)), {name: value for name, value in data.items() if name != "teacher"}
+
+
+def _of_teacher(session: Session, lease: Lease, kind: str, column: str, data: dict[str, Any]) -> None:
+    """Write what an event says of one teacher: of the first into the job's row, of another beside it."""
     fenced(session, lease)
-    known = session.scalar(select(Job.selection).where(Job.id == lease.job_id))
-    if known != data:
-        fenced(session, lease, selection=data)
-        events.append(session, lease.job_id, "selection", data, lease.attempt)
+    teacher, told = _whose(data)
+    if teacher == 0:
+        if session.scalar(select(getattr(Job, column)).where(Job.id == lease.job_id)) == told:
+            return
+        fenced(session, lease, **{column: told})
+    else:
+        row = session.get_one(JobTeacher, (lease.job_id, teacher))
+        if getattr(row, column) == told:
+            return
+        setattr(row, column, told)
+    events.append(session, lease.job_id, kind, data, lease.attempt)
 
 
 def _metrics(session: Session, lease: Lease, data: dict[str, Any]) -> None:
@@ -122,11 +136,13 @@ def _log(session: Session, lease: Lease, data: dict[str, Any]) -> None:
 
 
 def _warning(session: Session, lease: Lease, data: dict[str, Any]) -> None:
-    """One of a code: a later attempt that says the same adds none."""
+    """One of a code, and of each of several teachers: a later attempt that says the same adds none."""
     fenced(session, lease)
     known = session.scalar(select(Job.warnings).where(Job.id == lease.job_id)) or {}
-    if known.get(data["code"]) != data:
-        fenced(session, lease, warnings=known | {data["code"]: data})
+    teacher = (data.get("details") or {}).get("teacher")
+    key = data["code"] if teacher is None else f"{data['code']} {teacher}"
+    if known.get(key) != data:
+        fenced(session, lease, warnings=known | {key: data})
         events.append(session, lease.job_id, "warning", data, lease.attempt)
 
 
@@ -179,8 +195,9 @@ def cache_curve(session: Session, tenant_id: str, curve: dict[str, Any]) -> None
 def forget_curves(session: Session, older_seconds: float) -> int:
     """Remove curves made so long ago that no job of their tenant has: they are only ever found by such a job's (of the
     same teacher and dataset, neither of which can go before its jobs). How many."""
-    digest = Job.curve["digest"].as_string()
-    named = select(Job.tenant_id, digest).where(digest.is_not(None))
+    digest, further = Job.curve["digest"].as_string(), JobTeacher.curve["digest"].as_string()
+    of_others = select(Job.tenant_id, further).join(JobTeacher, JobTeacher.job_id == Job.id)
+    named = select(Job.tenant_id, digest).where(digest.is_not(None)).union_all(of_others.where(further.is_not(None)))
     lost = tuple_(CachedCurve.tenant_id, CachedCurve.digest).not_in(named)
     gone = delete(CachedCurve).where(CachedCurve.created_at < db_now(-older_seconds), lost)
     return int(session.execute(gone, execution_options={"synchronize_session": False}).rowcount)  # type: ignore[attr-defined]

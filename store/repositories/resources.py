@@ -14,7 +14,7 @@ from store.repositories.leases import LeaseLost
 from store.repositories.page import newest_first
 from store.sources import stored
 from store.states import TERMINAL
-from store.tables import Dataset, Job, Teacher
+from store.tables import Dataset, Job, JobTeacher, Teacher
 
 Resource = TypeVar("Resource", Teacher, Dataset)
 
@@ -38,7 +38,8 @@ def jobs_using(session: Session, row: Teacher | Dataset) -> list[str]:
     column = Job.teacher_id if isinstance(row, Teacher) else Job.dataset_id
     beside = Job.start["teacher"].as_string() if isinstance(row, Teacher) else Job.probe_id
     to_come = and_(beside == row.id, Job.status.not_in(TERMINAL))
-    return list(session.scalars(select(Job.id).where(or_(column == row.id, to_come)).order_by(Job.id).limit(20)))
+    among = Job.id.in_(select(JobTeacher.job_id).where(JobTeacher.teacher_id == row.id))
+    return list(session.scalars(select(Job.id).where(or_(column == row.id, among, to_come)).order_by(Job.id).limit(20)))
 
 
 def object_keys(row: Teacher | Dataset) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +17,11 @@ FULL = Lane("database (lists)", 0, "database_unavailable", stalled_seconds=0.01)
 
 
 @pytest.fixture
-def full(client: TestClient) -> Iterator[TestClient]:
+def full(client: TestClient) -> TestClient:
     """The service while no list finds a place."""
     app: Any = client.app
     app.state.context = replace(app.state.context, lanes=Lanes(listing=FULL))
-    yield client
+    return client
 
 
 def paged(client: TestClient) -> list[str]:

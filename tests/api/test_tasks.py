@@ -155,7 +155,7 @@ VALUES: dict[str, Any] = {
     "augmentation": "crop_flip", "image_size": 32, "channels_last": True, "fit_head": True, "max_length": 64,
     "text_features": "cls", "teacher_classes": "same", "backbone_learning_rate": 1e-4,
     "pseudo_classes": 5, "mixup": 0.2, "cutmix": 0.5, "label_smoothing": 0.1,
-    "quality_background": True, "quality_roi_size": 3,
+    "quality_background": True, "quality_roi_size": 3, "threshold": 0.3, "teacher_weights": [1.0],
     "class_weights": "balanced", "sampling": "balanced", "layer_decay": 0.8, "drop_path": 0.1,
 }  # fmt: skip
 
@@ -200,8 +200,9 @@ def test_an_estimate_of_every_task(name: str, client: TestClient, driver: Driver
     with database.read() as session:
         teacher, dataset = session.get(Teacher, asked["teacher"]), session.get(Dataset, asked["dataset"])
         assert dataset is not None
+        assert teacher is not None
         config = DistillConfig.model_validate(asked["config"])
-        wanted = questions(Plan(Architecture(name=network(spec)), teacher, dataset), config)
+        wanted = questions(Plan(Architecture(name=network(spec)), (teacher,), dataset), config)
     assert {question["task"] for question in wanted.values()} <= {name}
     with database.write() as session:
         for question in wanted.values():

@@ -137,7 +137,7 @@ def test_named_sets_have_their_task(depths: str) -> None:
 
 def test_a_longer_prefix_takes_a_family_out_of_a_library(depths: str) -> None:
     assert tasks.accepting("torchvision:depth_resnet50") == (depths,)
-    assert tasks.accepting("torchvision:resnet50") == ("classify_images",)
+    assert tasks.accepting("torchvision:resnet50") == ("classify_images", "tag_images")
     assert tasks.accepting("nowhere:net") == ()
     assert (tasks.container("transformers:bert"), tasks.container("nowhere:net")) == ("folder", "weights")
 

@@ -101,3 +101,9 @@ def test_options_are_finite(value):
 def test_refused_counts(classes, channels):
     with pytest.raises(InvalidConfig):
         models.build(Architecture(name="retort:resnet8"), classes, channels)
+
+
+def test_families_of_transformers_are_known_with_their_library_alone() -> None:
+    assert str(resolve("transformers:resnet")) == "transformers:resnet"
+    with pytest.raises(UnknownName):
+        resolve("resnet")

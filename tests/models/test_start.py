@@ -118,3 +118,54 @@ def test_nothing_taken_is_an_error() -> None:
     network = nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(InvalidConfig, match="Nothing"):
         start_from(network, nn.Sequential(nn.Linear(2, 2)), "teacher", {"0.weight", "0.bias"})
+
+
+PLAIN = ("retort:resnet8", {"width": 4})
+OTHER = ("timm:resnet18", {"layers": [2, 1, 1, 1], "channels": [4, 8, 8, 8], "stem_width": 4})
+
+
+def test_a_map_takes_what_it_names_of_any_network() -> None:
+    network, source = made(*PLAIN), made(*OTHER, seed=1)
+    named = {
+        "stages.0.0.conv1": "layer1.1.conv1", "stages.0.0.norm1.": "layer1.1.bn1.",
+        "stages.0.0.conv2.weight": "layer1.1.conv2.weight",
+    }  # fmt: skip
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    found = start_from(network, source, "teacher tch_1", named=named)
+    ours, theirs = network.state_dict(), source.state_dict()
+    assert torch.equal(ours["stages.0.0.conv1.weight"], theirs["layer1.1.conv1.weight"])
+    assert torch.equal(ours["stages.0.0.conv2.weight"], theirs["layer1.1.conv2.weight"])
+    assert torch.equal(ours["stages.0.0.norm1.running_var"], theirs["layer1.1.bn1.running_var"])
+    assert set(found.taken) == {name for name in ours if name.startswith(("stages.0.0.conv", "stages.0.0.norm1"))}
+    assert set(found.made) == ours.keys() - set(found.taken)
+    assert len(found.left) == len(theirs) - len(found.taken)
+    assert all(torch.equal(ours[name], before[name]) for name in found.made)
+
+
+def test_the_longest_prefix_counts_and_heads_are_named_or_made_anew() -> None:
+    deep = ("retort:resnet14", {"width": 4})
+    heads = {"head.weight", "head.bias"}
+    network, source = made(*PLAIN), made(*deep, seed=1)
+    found = start_from(network, source, "it", heads, {"": "", "stages.0.0": "stages.0.1"})
+    assert torch.equal(under(network, "stages.0.0.")["conv1.weight"], under(source, "stages.0.1.")["conv1.weight"])
+    assert set(found.made) == heads
+    named = start_from(network, source, "it", heads, {"head": "head"})
+    assert set(named.taken) == heads
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"nowhere": "layer1"}, "nowhere"),
+        ({"stem": "nowhere"}, "nowhere"),
+        ({"stages.0.0.conv": "layer1.0.conv1"}, "stages.0.0.conv"),
+        ({"stages.0": "layer1"}, "stages.0"),
+        ({"stem.conv": "conv1"}, "stem.conv.weight"),
+        ({"stem.conv.weight": "layer1.0.bn1.weight"}, "stem.conv.weight"),
+        ({"stages": "bn1"}, "Nothing"),
+    ],
+)
+def test_a_map_that_fits_nothing_is_refused_by_name(named: dict[str, str], words: str) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        start_from(made(*PLAIN), made(*OTHER), "it", named=named)
+    assert words in caught.value.message

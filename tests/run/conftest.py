@@ -32,7 +32,7 @@ def config(**changes: Any) -> DistillConfig:
     return DistillConfig(**(base | {"device": "cpu", "precision": "fp32", "channels_last": False} | changes))
 
 
-def spec(teacher: TeacherInput | None = None, **changes: Any) -> RunSpec:
+def spec(teacher: TeacherInput | tuple[TeacherInput, ...] | None = None, **changes: Any) -> RunSpec:
     fields = {name: changes.pop(name) for name in list(changes) if name in RunSpec.model_fields}
     fields = {"student": STUDENT, "dataset": DIGITS, "teacher": teacher} | fields
     return RunSpec(config=config(**changes), **fields)

@@ -138,6 +138,7 @@ def test_training_table_has_every_value(folder: Path) -> None:
         ("timm:resnet18", 1, 32, {}),
         ("timm:vit_tiny_patch16_224", 3, 32, {"img_size": 32, "depth": 1}),
         ("torchvision:mobilenet_v2", 3, 32, {"width_mult": 0.25}),
+        ("transformers:convnext", 3, 32, {"hidden_sizes": [8, 8, 16], "depths": [1, 1, 1]}),
     ],
 )
 def test_model_card_snippet_runs_as_it_stands(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distill import tasks
-from distill.likeness import COMPARED, EXECUTION, Differing, alike, differences, shown
+from distill.likeness import COMPARED, EXECUTION, EXPORTED, Differing, alike, differences, shown
 from distill.models.options import in_full
 from distill.statistics import Difference
 from distill.types import Architecture, ComparisonInput, DistillConfig, TeacherInput, TrainedRun
@@ -58,9 +58,17 @@ def test_what_is_compared_and_how_it_was_computed_are_no_differences(field: str,
     assert differences(ran(), ran(**{field: value})) == []
 
 
+@pytest.mark.parametrize("name", ["class_weights", "sampling", "layer_decay", "optimizer", "mixup"])
+def test_a_run_of_a_release_without_a_setting_had_its_default(name: str) -> None:
+    earlier = ran()
+    earlier.configuration.pop(name)
+    assert differences(ran(), earlier) == []
+    assert [each.field for each in differences(ran(**{name: 0.5}), earlier)] == [name]
+
+
 def test_sets_of_fields_are_of_settings_that_there_are() -> None:
-    assert set(DistillConfig.model_fields) >= COMPARED | EXECUTION
-    assert not COMPARED & EXECUTION
+    assert set(DistillConfig.model_fields) >= COMPARED | EXECUTION | EXPORTED
+    assert not COMPARED & (EXECUTION | EXPORTED)
 
 
 def test_several_differences_are_all_named() -> None:

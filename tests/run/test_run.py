@@ -160,11 +160,11 @@ def test_a_curve_of_another_run_is_reused_by_digest(
     curve = QCurve.from_dict(frame | {"layers": layers, "chosen": [], "rule": ""})
     assert curve.complete
     monkeypatch.setattr("distill.running.scoring.score", _never)
-    again = go(spec(teacher, max_steps=2, reuse_curve=curve.to_dict()), tmp_path)
+    again = go(spec(teacher, max_steps=2, reuse_curves=(curve.to_dict(),)), tmp_path)
     assert next(event.data for event in again if event.kind == "layers")["reused"] is True
     assert [event.data for event in again if event.kind == "layer_quality"] == layers
     with pytest.raises(AssertionError, match="scored again"):
-        go(spec(teacher, max_steps=2, seed=1, reuse_curve=curve.to_dict()), tmp_path / "other")
+        go(spec(teacher, max_steps=2, seed=1, reuse_curves=(curve.to_dict(),)), tmp_path / "other")
 
 
 def _never(*_: object, **__: object) -> None:

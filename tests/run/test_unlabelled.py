@@ -52,7 +52,7 @@ def report_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-def given(teacher: TeacherInput, none: DatasetInput, **changes: Any) -> Any:
+def given(teacher: TeacherInput | tuple[TeacherInput, ...], none: DatasetInput, **changes: Any) -> Any:
     return spec(teacher, **{"dataset": none, "student": STUDENT} | SMALL | changes)
 
 
@@ -202,3 +202,23 @@ def test_pseudo_classes_find_clusters_and_follow_the_seed() -> None:
     found = pseudo_classes(rows, 3, seed=0)
     assert len({(a, b) for a, b in zip(found.tolist(), truth.tolist(), strict=True)}) == 3
     assert torch.equal(found, pseudo_classes(rows, 3, seed=0))
+
+
+def test_several_teachers_are_judged_one_by_one(
+    tmp_path: Path, teacher: TeacherInput, none: DatasetInput, probe: DatasetInput
+) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(Path(teacher.weights).read_bytes())
+    pair = (
+        teacher.model_copy(update={"label": "one"}),
+        teacher.model_copy(update={"label": "two", "weights": str(copy)}),
+    )
+    go(given(pair, none, probe=probe, epochs=1), tmp_path)
+    report = report_of(tmp_path)
+    one, two = report["teachers"]
+    assert (one["label"], two["label"]) == ("one", "two")
+    assert one["knn"] == two["knn"]
+    assert "knn" not in report["teacher"]
+    assert "of the features of two" in report["verdict"]["text"]
+    frames = [each["q_curve"]["digest"] for each in (one, two)]
+    assert frames[0] == frames[1]  # the same file: the second teacher's curve is the first's

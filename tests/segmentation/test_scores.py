@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 from torch import Tensor, nn
 
+from distill.bootstrap import REPLICATES, weights
 from distill.objectives.logits import soft_divergence
-from distill.tasks._images.bootstrap import REPLICATES, weights
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.evaluate import difference, figures, predict
 from distill.training.meter import Meter

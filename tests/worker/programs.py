@@ -179,10 +179,10 @@ def crash_once(t: Trainer) -> None:
 def curve(t: Trainer) -> None:
     t.say("phase", phase="scoring")
     frame = {"total_layers": 2, "samples": 4, "classes": 2, "train_size": 4, "seed": 0, "digest": "d" * 64}
-    t.say("layers", **frame, reused=t.spec["reuse_curve"] is not None)
+    t.say("layers", **frame, reused=bool(t.spec["reuse_curves"]))
     for index in range(2):
         t.say("layer_quality", index=index, name=f"layer{index}", quality=float(index))
-    t.artifact("student.safetensors", json.dumps(t.spec["reuse_curve"]))
+    t.artifact("student.safetensors", json.dumps(t.spec["reuse_curves"]))
     t.say("done")
 
 

@@ -219,3 +219,14 @@ def test_names_of_the_hub_never_become_paths(tmp_path: Path, server: Hub) -> Non
     assert hub.chosen(hostile | {"m-1.safetensors": {}}, REPOSITORY) == [hub.INDEX, "m-1.safetensors"]
     with pytest.raises(UrlRefused):
         hub.fetch(settings_for(tmp_path), REPOSITORY, REVISION, tmp_path / "source", ENDLESS, lambda: None)
+
+
+def test_the_configuration_of_a_network_that_is_built_by_it_is_taken_along(server: Hub, tmp_path: Path) -> None:
+    server.files = {hub.SINGLE: save(state()), "config.json": b"{}", "README.md": b"x"}
+    settings = allowed(server, tmp_path)
+    beside = ("config.json", "preprocessor_config.json")
+    found = hub.fetch(settings, REPOSITORY, REVISION, tmp_path / "with", ENDLESS, lambda: None, beside)
+    assert [file.filename for file in found] == [hub.SINGLE, "config.json"]
+    assert sorted(path.name for path in (tmp_path / "with").iterdir()) == ["config.json", hub.SINGLE]
+    alone = hub.fetch(settings, REPOSITORY, REVISION, tmp_path / "without", ENDLESS, lambda: None)
+    assert [file.filename for file in alone] == [hub.SINGLE]

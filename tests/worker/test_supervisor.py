@@ -6,10 +6,13 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from store.repositories import jobs, leases
+from store.repositories.tenants import DEFAULT_TENANT
+from store.tables import Teacher
 from tests.store.support import event_list, statuses
 from tests.worker.support import World, wait_until
 
@@ -223,13 +226,29 @@ def test_a_holder_that_slept_past_its_lease_fences_itself(world: World) -> None:
     assert supervisor.holdings == {}
 
 
-def test_a_curve_is_kept_and_offered_to_the_next_job(world: World) -> None:
+def ready_teacher(world: World, folder: Path) -> str:
+    """A row with an object, which no program here opens."""
+    (folder / "weights").write_bytes(b"weights")
+    info = world.objects.put("teachers/tch_1/weights.safetensors", folder / "weights")
+    row = Teacher(
+        id="tch_1", tenant_id=DEFAULT_TENANT, name="t", status="ready", object_key=info.key, sha256=info.sha256,
+        architecture={"name": "retort:resnet8", "options": {}}, size_bytes=info.size_bytes,
+        report={"num_classes": 2},
+    )  # fmt: skip
+    with world.database.write() as session:
+        session.add(row)
+    return row.id
+
+
+def test_a_curve_is_kept_and_offered_to_the_next_job(world: World, tmp_path: Path) -> None:
+    teacher = ready_teacher(world, tmp_path)
+    world.queue(teacher_id=teacher)
     assert world.run("curve") == "succeeded"
-    assert json.loads(world.artifact()) is None
+    assert json.loads(world.artifact()) == []
     first = world.job
-    world.queue(dataset_id=first.dataset_id)
+    world.queue(dataset_id=first.dataset_id, teacher_id=teacher)
     assert world.run("curve") == "succeeded"
-    offered = json.loads(world.artifact())
+    (offered,) = json.loads(world.artifact())
     assert [layer["name"] for layer in offered["layers"]] == ["layer0", "layer1"]
     assert offered["digest"] == "d" * 64
 

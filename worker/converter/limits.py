@@ -10,9 +10,10 @@ class ConverterLimits:
     """What a checkpoint may be at most, and what converting it may take.
 
     Bytes: `input_bytes` of the file as uploaded, `output_bytes` of all tensors together, `pickle_bytes` of one pickle,
-    `index_bytes` of a shard index, `memory_bytes` of the child beyond the file itself. Counts: `tensors`, `members` of
-    a container, `operations`, `depth` (open marks) and `memo` entries of a pickle, `name_length` in characters.
-    `ratio`: unpacked bytes per packed byte. Times in s; CPU and idle time grow with the file by `seconds_per_gib`.
+    `index_bytes` of a shard index, `config_bytes` of a configuration, `memory_bytes` of the child beyond the file
+    itself. Counts: `tensors`, `members` of a container, `operations`, `depth` (open marks) and `memo` entries of a
+    pickle, `name_length` in characters. `ratio`: unpacked bytes per packed byte. Times in s; CPU and idle time grow
+    with the file by `seconds_per_gib`.
     """
 
     input_bytes: int = 64 * 2**30
@@ -27,6 +28,7 @@ class ConverterLimits:
     depth: int = 100
     memo: int = 1_000_000
     index_bytes: int = 32 * 2**20
+    config_bytes: int = 4 * 2**20
     ratio: float = 20.0
     memory_bytes: int = 2 * 2**30
     cpu_seconds: int = 60

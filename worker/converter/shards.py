@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from distill.errors import InvalidTeacher
 from distill.safetensors_header import Header, parse_header
+from worker.converter.folder_config import is_read, told_by_folder
 from worker.converter.limits import ConverterLimits
 from worker.converter.refusal import SHARDS, refuse, shown
 from worker.converter.shard_index import parse_index
@@ -44,16 +46,19 @@ def convert_shards(path: Path, out: Path, limits: ConverterLimits) -> tuple[int,
     """
     try:
         with open_sources(path, limits) as sources:
-            files, index, notes = _sort(sources, limits)
+            files, index, left = _sort(sources, limits)
+            metadata = told_by_folder(sources, set(files), limits)
+            unread = [source.name for source in left if not (metadata and is_read(source))]
+            notes = (f"Left out: {', '.join(map(shown, unread))[:300]}.",) if unread else ()
             shards = [_Shard(name, source, _header(name, source, limits)) for name, source in files.items()]
             _check(shards, index, limits)
-            return _merge(shards, out), notes
+            return _merge(shards, out, metadata), notes
     except READ_ERRORS as error:
         refuse(f"one of its files is damaged ({type(error).__name__})", SHARDS)
 
 
-def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Source], Source | None, tuple[str, ...]]:
-    """(shards by plain name, index, notes): all of them in one folder of the upload."""
+def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Source], Source | None, list[Source]]:
+    """(shards by plain name, index, other files): shards and index in one folder of the upload."""
     ours = [s for s in sources if not _is_litter(s.name)]
     wanted = [s for s in ours if s.name.endswith((_INDEX, _SHARD))]
     if len({PurePosixPath(source.name).parent for source in wanted}) > 1:
@@ -62,9 +67,7 @@ def _sort(sources: list[Source], limits: ConverterLimits) -> tuple[dict[str, Sou
     indices = [s for s in wanted if s.name.endswith(_INDEX)]
     if not 0 < len(shards) <= limits.shards or len(indices) > 1:
         refuse(f"it holds {len(shards)} safetensors files and {len(indices)} indices", SHARDS)
-    left = [shown(source.name) for source in ours if source not in wanted]
-    notes = (f"Left out: {', '.join(left)[:300]}.",) if left else ()
-    return shards, indices[0] if indices else None, notes
+    return shards, indices[0] if indices else None, [source for source in ours if source not in wanted]
 
 
 def _is_litter(name: str) -> bool:
@@ -104,7 +107,7 @@ def _read(index: Source, limits: ConverterLimits) -> bytes:
         return file.read(min(index.bytes, limits.index_bytes + 1))
 
 
-def _merge(shards: list[_Shard], out: Path) -> int:
+def _merge(shards: list[_Shard], out: Path, metadata: Mapping[str, str]) -> int:
     """Write the shards' tensor bytes one after the other; those that keep the next one aligned first."""
     entries: dict[str, Entry] = {}
     bases: dict[str, int] = {}
@@ -116,7 +119,7 @@ def _merge(shards: list[_Shard], out: Path) -> int:
             begin = tensor.offset + shift
             entries[name] = (tensor.dtype, tensor.shape, begin, begin + tensor.bytes)
         end += shard.data_bytes
-    head = encode_header(entries)
+    head = encode_header(entries, metadata)
     with out.open("wb") as file:
         file.write(head)
         for shard in shards:  # in the upload's order: a compressed tar is read forwards only

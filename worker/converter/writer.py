@@ -11,9 +11,9 @@ Entry = tuple[str, tuple[int, ...], int, int]
 """dtype, shape, begin and end (bytes after the header)."""
 
 
-def encode_header(entries: Mapping[str, Entry]) -> bytes:
+def encode_header(entries: Mapping[str, Entry], metadata: Mapping[str, str] | None = None) -> bytes:
     """The file's first bytes: length, JSON, spaces up to a multiple of 8 so that the tensors are aligned."""
-    table: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    table: dict[str, object] = {"__metadata__": {"format": "pt", **(metadata or {})}}
     for name, (dtype, shape, begin, end) in entries.items():
         table[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()

@@ -12,6 +12,7 @@ from typing import Any
 from distill.safetensors_header import read_header
 from distill.tasks import container
 from distill.types import Architecture
+from distill.vision_folder import BY_CONFIGURATION, CONFIG, PREPROCESSOR
 from store.database import Database
 from store.objects import ObjectStore, StorageUnavailable
 from store.settings import Settings
@@ -37,7 +38,9 @@ def fetch(
     if row.source and "huggingface" in row.source:
         wanted = row.source["huggingface"]
         room = room_of(settings, database, row.tenant_id)
-        found = hub.fetch(settings, wanted["repo_id"], wanted["revision"], target, room, check)
+        name = Architecture.model_validate(row.architecture).name
+        beside = (CONFIG, PREPROCESSOR) if name in BY_CONFIGURATION else ()
+        found = hub.fetch(settings, wanted["repo_id"], wanted["revision"], target, room, check, beside)
         row.source = to_json(found, huggingface=wanted)
         return target
     if len(files) == 1:

@@ -10,7 +10,8 @@ FRAME = ("total_layers", "samples", "classes", "train_size", "seed", "digest")
 
 
 class CurveCollector:
-    """Feed it every event; `complete` is the curve (`QCurve.to_dict`) once its last layer was scored."""
+    """Feed it every event; `complete` is the curve (`QCurve.to_dict`) once its last layer was scored. Of several
+    teachers one curve comes after the other."""
 
     def __init__(self) -> None:
         self._frame: dict[str, Any] = {}
@@ -21,7 +22,8 @@ class CurveCollector:
         if event.kind == "layers":
             self._frame, self._layers = event.data, {}
         elif event.kind == "layer_quality" and self._frame:
-            self._layers[int(event.data["index"])] = event.data
+            point = {name: value for name, value in event.data.items() if name != "teacher"}
+            self._layers[int(event.data["index"])] = point
             return len(self._layers) == self._frame.get("total_layers") and not self._frame.get("reused")
         return False
 

@@ -8,7 +8,7 @@ validation, inspection.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ Check = Callable[[], None]
 
 
 def fetch(
-    settings: Settings, repository: str, revision: str, target: Path, room: Room, check: Check
-) -> list[SourceFile]:
-    """The checkpoint's files: a single one at `target`, several in a folder of that name.
+    settings: Settings, repository: str, revision: str, target: Path, room: Room, check: Check,
+    beside: Sequence[str] = (),
+) -> list[SourceFile]:  # fmt: skip
+    """The checkpoint's files: a single one at `target`, several in a folder of that name. `beside`: further files that
+    are taken where they are there beside safetensors, the configuration of a network that is built by it.
 
     Raises `InvalidTeacher` for a repository without a checkpoint, one that is too large, and bytes that are not what
     the repository says; `QuotaExceeded` as soon as it is known to be more than there is `room` for; `UrlRefused`;
@@ -38,6 +40,7 @@ def fetch(
     hub.check_allowed(settings)
     entries = _listed(settings, repository, revision, target.with_name("tree.json"), check)
     names = chosen(entries, repository)
+    names += [name for name in beside if name in entries and PICKLED not in names]
     listed = sum(int(entries[name].get("size") or 0) for name in names)
     room.check(listed)
     _check_size(listed, settings.max_upload_bytes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from distill.several_teachers import labels
 from distill.tasks import container, of_report
 from distill.types import (
     Architecture,
@@ -22,7 +24,7 @@ from distill.types import (
     TrainedRun,
 )
 from store.repositories import jobs
-from store.tables import Artifact, Checkpoint, Dataset, Job, Teacher
+from store.tables import Artifact, Checkpoint, Dataset, Job, JobTeacher, Teacher
 from worker.errors import InputGone
 from worker.transfer.fetching import Fetcher
 
@@ -42,13 +44,14 @@ CURVE_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The weights that the student starts from. `label`: what they are, for people."""
+    """The weights that the student starts from. `label`: what they are, for people; `named`: the map of names."""
 
     label: str
     architecture: dict[str, Any]
     object_key: str
     sha256: str
     preprocessing: TeacherPreprocessing | None = None
+    named: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,11 @@ class Inputs:
 
     job: Job
     dataset: Dataset
-    teacher: Teacher | None
+    teachers: tuple[Teacher, ...]
     compared: tuple[Job, Artifact] | None
     start: Started | None
     checkpoints: list[Checkpoint]
-    curve: dict[str, Any] | None
+    curves: list[dict[str, Any]]
     probe: Dataset | None = None
 
 
@@ -69,11 +72,11 @@ def read(session: Session, job_id: str) -> Inputs:
     """Raises `InputGone` for a teacher, dataset, probe or start of the student that is not (or no longer) ready."""
     job = session.get_one(Job, job_id)
     dataset = session.get(Dataset, job.dataset_id)
-    teacher = session.get(Teacher, job.teacher_id) if job.teacher_id else None
+    teachers = [session.get(Teacher, teacher_id) for teacher_id in jobs.teacher_ids(session, job)]
     probe = session.get(Dataset, job.probe_id) if job.probe_id else None
     needed = (
         ("dataset", dataset, True),
-        ("teacher", teacher, bool(job.teacher_id)),
+        *(("teacher", teacher, True) for teacher in teachers),
         ("probe", probe, bool(job.probe_id)),
     )
     for noun, row, wanted in needed:
@@ -83,8 +86,9 @@ def read(session: Session, job_id: str) -> Inputs:
             )
     assert dataset is not None
     compared = _compared(session, job)
-    start, curve = _start(session, job.start), known_curve(session, job)
-    return Inputs(job, dataset, teacher, compared, start, jobs.checkpoints(session, job.id), curve, probe)
+    start, curves = _start(session, job.start), known_curves(session, job)
+    there = tuple(teacher for teacher in teachers if teacher is not None)
+    return Inputs(job, dataset, there, compared, start, jobs.checkpoints(session, job.id), curves, probe)
 
 
 def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
@@ -94,10 +98,10 @@ def fetch_all(inputs: Inputs, fetcher: Fetcher) -> RunSpec:
         student=Architecture.model_validate(inputs.job.student),
         start=_start_input(inputs.start, fetcher),
         dataset=dataset_input(inputs.dataset, fetcher),
-        teacher=_teacher(inputs.teacher, fetcher),
+        teacher=_teachers(inputs.teachers, fetcher),
         comparison=_comparison(inputs, fetcher),
         probe=dataset_input(inputs.probe, fetcher, "probe") if inputs.probe is not None else None,
-        reuse_curve=inputs.curve,
+        reuse_curves=tuple(inputs.curves),
         resume_from=fetcher.checkpoint(inputs.checkpoints),
     )
 
@@ -113,40 +117,62 @@ def dataset_input(row: Dataset, fetcher: Fetcher, called: str = "dataset") -> Da
     return DatasetInput.model_validate(known | {"pixel_range": row.pixel_range})
 
 
-def known_curve(session: Session, job: Job) -> dict[str, Any] | None:
-    """A complete curve that probably is this job's: its own from an earlier attempt, or that of the same teacher and
-    dataset with the same settings."""
-    like = select(Job).where(
-        Job.tenant_id == job.tenant_id,
-        Job.teacher_id == job.teacher_id,
-        Job.dataset_id == job.dataset_id,
-        Job.curve.is_not(None),
-    )
-    for other in session.scalars(like.order_by(Job.id == job.id, Job.id.desc()).limit(20)):
-        same = all(other.config.get(name) == job.config.get(name) for name in CURVE_SETTINGS)
-        found = jobs.cached_curve(session, job.tenant_id, (other.curve or {}).get("digest", "")) if same else None
+def known_curves(session: Session, job: Job) -> list[dict[str, Any]]:
+    """Complete curves that probably are this job's, one a teacher at most: its own from an earlier attempt, or that of
+    the same teacher and dataset with the same settings."""
+    found = (_known_curve(session, job, teacher_id) for teacher_id in jobs.teacher_ids(session, job))
+    return [curve for curve in found if curve is not None]
+
+
+def _known_curve(session: Session, job: Job, teacher_id: str) -> dict[str, Any] | None:
+    for config, digest in _like(session, job, teacher_id):
+        same = all(config.get(name) == job.config.get(name) for name in CURVE_SETTINGS)
+        found = jobs.cached_curve(session, job.tenant_id, digest) if same else None
         if found is not None:
             return found
     return None
 
 
-def _teacher(row: Teacher | None, fetcher: Fetcher) -> TeacherInput | None:
-    if row is None:
-        return None
+def _like(session: Session, job: Job, teacher_id: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Configuration and digest of the curves of that teacher on the job's dataset, the newest first, its own last."""
+    on = (Job.tenant_id == job.tenant_id, Job.dataset_id == job.dataset_id)
+    order = (Job.id == job.id, Job.id.desc())
+    alone = select(Job.config, Job.curve).where(*on, Job.teacher_id == teacher_id, Job.curve.is_not(None))
+    beside = select(Job.config, JobTeacher.curve).join(JobTeacher, JobTeacher.job_id == Job.id)
+    beside = beside.where(*on, JobTeacher.teacher_id == teacher_id, JobTeacher.curve.is_not(None))
+    for query in (alone, beside):
+        for config, curve in session.execute(query.order_by(*order).limit(20)):
+            yield config, (curve or {}).get("digest", "")
+
+
+def _teachers(rows: Sequence[Teacher], fetcher: Fetcher) -> TeacherInput | tuple[TeacherInput, ...] | None:
+    """One stands alone, and is called nothing but the teacher."""
+    called = labels([(row.id, row.name) for row in rows]) if len(rows) > 1 else [""] * len(rows)
+    found = tuple(_teacher(row, label, i, fetcher) for i, (row, label) in enumerate(zip(rows, called, strict=True)))
+    return found if len(found) > 1 else next(iter(found), None)
+
+
+def _teacher(row: Teacher, label: str, position: int, fetcher: Fetcher) -> TeacherInput:
     architecture = Architecture.model_validate((row.report or {}).get("architecture") or row.architecture)
-    name = "teacher.zip" if container(architecture.name) == "folder" else "teacher.safetensors"
+    file = "teacher" if not position else f"teacher-{position + 1}"
+    name = f"{file}.zip" if container(architecture.name) == "folder" else f"{file}.safetensors"
     return TeacherInput(
         architecture=architecture,
         weights=str(fetcher.get(row.object_key, row.sha256, name)),
         num_classes=int((row.report or {})["num_classes"]),
         digest=row.sha256,
         preprocessing=_told(row),
+        label=label,
     )
 
 
 def _start(session: Session, reference: dict[str, Any] | None) -> Started | None:
     if reference is None:
         return None
+    return replace(_weights(session, reference), named=reference.get("map"))
+
+
+def _weights(session: Session, reference: dict[str, Any]) -> Started:
     if "teacher" in reference:
         return _teachers_weights(session.get(Teacher, reference["teacher"]), reference["teacher"])
     job_id = reference["artifact"]["job_id"]
@@ -178,6 +204,7 @@ def _start_input(found: Started | None, fetcher: Fetcher) -> StartInput | None:
         weights=str(fetcher.get(found.object_key, found.sha256, "start.safetensors")),
         preprocessing=found.preprocessing,
         digest=found.sha256,
+        map=found.named,
     )
 
 

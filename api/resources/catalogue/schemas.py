@@ -47,6 +47,9 @@ class RecipeOut(EntryOut):
         "it uses that part alone, and one without any it refuses.",
         examples=[False],
     )
+    several_teachers: bool = Field(
+        False, description="Whether it learns from several teachers together.", examples=[True]
+    )
     features_alone: dict[str, Any] = Field(
         description="Values of its parameters, any one of which makes it learn without the teacher's logits; empty: "
         "there is none, or it never reads them.",
@@ -123,6 +126,7 @@ class TaskOut(ResponseModel):
     per_class: str = Field(
         description="The metric that reports hold by class, as `per_class`; empty: none.", examples=["accuracy"]
     )
+    several_teachers: bool = Field(default=False, description="Whether a job may name several teachers.")
     unlabelled: bool = Field(default=False, description="Whether samples of its datasets may lack a label.")
     counted: str = Field(description="What the number `n` of each class there counts.", examples=["images", "pixels"])
     settings: list[str] = Field(

@@ -13,7 +13,6 @@ from api.http.openapi import documented
 from api.resources.curves import service
 from api.resources.curves.schemas import CurveOut
 from api.state.deps import ContextDep
-from store.tables import Job
 
 router = APIRouter(tags=["results"])
 MEDIA = {"json": "application/json", "csv": "text/csv", "svg": "image/svg+xml", "png": "image/png"}
@@ -35,18 +34,19 @@ async def get_job_q_curve(
     job_id: str,
     accept: Accept = None,
     format: Annotated[Literal["json", "csv", "svg", "png"] | None, Query(description="Instead of Accept.")] = None,
+    teacher: Annotated[int, Query(ge=0, le=63, description="Which of several teachers, counted from 0.")] = 0,
 ) -> CurveOut | Response:
-    """How much knowledge each of the teacher's layers holds. Fills layer by layer while the job is `scoring`; JSON,
-    CSV, or a picture of S, I, E and Q with the chosen layers."""
+    """How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by
+    layer while the job is `scoring`; JSON, CSV, or a picture of S, I, E and Q with the chosen layers."""
     media = MEDIA[format] if format else best(accept, list(MEDIA.values()))
 
-    def load() -> tuple[Job, list[dict[str, Any]]]:
+    def load() -> service.Scored:
         with context.database.read() as session:
-            return service.load(session, tenant, job_id)
+            return service.load(session, tenant, job_id, teacher)
 
-    job, points = await context.lanes.reading.run(load)
+    found = await context.lanes.reading.run(load)
     if media == MEDIA["json"]:
-        return service.shown(job, points)
+        return service.shown(found)
     headers = {"Vary": "Accept", "X-Content-Type-Options": "nosniff"}
-    picture = await run_in_threadpool(service.drawn, service.curve(job, points), media)
+    picture = await run_in_threadpool(service.drawn, service.curve(found), media)
     return Response(picture, media_type=media, headers=headers)

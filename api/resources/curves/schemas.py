@@ -58,6 +58,8 @@ class CurveOut(ResponseModel):
             "examples": [
                 {
                     "job_id": "job_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+                    "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+                    "position": 0,
                     "complete": False,
                     "total_layers": 18,
                     "samples": 1000,
@@ -75,6 +77,8 @@ class CurveOut(ResponseModel):
         },
     )
     job_id: str
+    teacher: str | None = Field(None, description="Whose curve it is.")
+    position: int = Field(0, description="Its place among the job's teachers, from 0.")
     complete: bool = Field(description="Whether every layer is scored.")
     total_layers: int | None = Field(description="null until scoring has begun.")
     samples: int | None

@@ -44,21 +44,20 @@ def workload(plan: Plan, config: DistillConfig, counted: dict[str, dict[str, Any
     """`counted`: what workers answered, by role."""
     spec, rules = of(plan.task)
     parts, counts = plan.parts(config), (plan.dataset.report or {})["counts"]
-    costs_ = {role: NetworkCost.of(cost) for role, cost in counted.items()}
+    teachers = [NetworkCost.of(cost) for role, cost in counted.items() if role != "student"]
     unlabelled = {} if recipes.needs_labels(config.recipe) else (plan.dataset.report or {}).get("without_label", {})
     there = {split: sum(counts[split]) + unlabelled.get(split, 0) for split in ("train", "test")}
     train, validation, test = estimate.split_sizes(there["train"], there["test"], config)
-    teacher = plan.teacher.size_bytes if plan.teacher else 0
     return Workload(
         config=config,
-        student=costs_["student"],
-        teacher=costs_.get("teacher"),
+        student=NetworkCost.of(counted["student"]),
+        teacher=NetworkCost.together(teachers),
         needs_layers=recipes.registry.flag(config.recipe, "needs_layers", default=True),
         train=train,
         validation=validation,
         test=test,
         sample=rules.work(parts, counted, test),
-        input_bytes=teacher + plan.dataset.size_bytes,
+        input_bytes=plan.input_bytes,
         classes=parts.classes or 0,
         fits_head="fit_head" in spec.settings,
         remembered=recipes.remembered(config.recipe, config.recipe_parameters),
@@ -95,13 +94,14 @@ def _as_many(used: Any, wanted: int) -> bool:
 
 
 def _same_teacher(run: history.Run, plan: Plan, work: Workload) -> bool:
-    """Of one architecture; where its name says the family alone, the very same file."""
-    if work.teacher is None or plan.teacher is None:
+    """Of one architecture, of several one by one; where its name says the family alone, the very same file."""
+    if work.teacher is None or not plan.teachers:
         return not run.result.get("teacher")
     if tasks.spec(plan.task).container == "folder":
-        return bool((run.result.get("digests") or {}).get("teacher") == plan.teacher.sha256)
-    theirs = (run.result.get("teacher") or {}).get("architecture")
-    return _name(theirs) == _name((plan.teacher.report or {}).get("architecture"))
+        return bool((run.result.get("digests") or {}).get("teacher") == plan.teachers[0].sha256)
+    theirs = run.result.get("teachers") or [run.result.get("teacher") or {}]  # earlier releases had one
+    ours = [(teacher.report or {}).get("architecture") for teacher in plan.teachers]
+    return [_name(each.get("architecture")) for each in theirs] == [_name(each) for each in ours]
 
 
 def _name(architecture: dict[str, Any] | None) -> str | None:

@@ -13,6 +13,7 @@ from api.resources.jobs.schemas import JobCreate, JobExtend
 from api.resources.teachers.service import MODELS
 from distill import presets
 from distill.types import DistillConfig
+from store.repositories import jobs
 from store.tables import Job
 
 _DEFAULTS = DistillConfig().model_dump(mode="json")
@@ -30,7 +31,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
     return parsed(
         JobCreate,
         {
-            "teacher": job.teacher_id,
+            "teacher": jobs.teacher_ids(session, job) or None,
             "dataset": job.dataset_id,
             "probe": job.probe_id if body.dataset is None else None,
             "student": job.student | {"weights": start},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from api.resources.datasets.service import task_of
 from api.resources.jobs import starting
@@ -11,20 +11,22 @@ from api.resources.jobs.findings import Findings
 from api.resources.jobs.schemas import JobCreate
 from distill import presets, recipes, tasks
 from distill.optimisation import Facts, refusals
+from distill.several_teachers import labels, unfit
 from distill.tasks import TaskSpec
 from distill.tasks.forecast import Parts, forecast
 from distill.types import Architecture, DistillConfig
 from store.tables import Dataset, Teacher
 
 
-def teacher_report(teacher: Teacher | None) -> dict[str, Any] | None:
-    """What the inspection found; an older one may not have said which architecture."""
-    return None if teacher is None else {"architecture": teacher.architecture} | (teacher.report or {})
-
-
-def parts(teacher: Teacher | None, student: Architecture, dataset: Dataset, config: DistillConfig) -> Parts:
+def parts(teachers: Sequence[Teacher], student: Architecture, dataset: Dataset, config: DistillConfig) -> Parts:
+    """What is known of a job. An older inspection may not have said which architecture a teacher is."""
     needs = needs_teacher(config.recipe) is not False
-    return Parts(config, student, dataset.report or {}, teacher_report(teacher), needs)
+    called = labels([(teacher.id, teacher.name) for teacher in teachers])
+    reports = tuple(
+        {"architecture": teacher.architecture} | (teacher.report or {}) | {"label": label}
+        for teacher, label in zip(teachers, called, strict=True)
+    )
+    return Parts(config, student, dataset.report or {}, reports, needs)
 
 
 def needs_teacher(recipe: str) -> bool | None:
@@ -33,7 +35,7 @@ def needs_teacher(recipe: str) -> bool | None:
 
 
 def check(
-    findings: Findings, teacher: Teacher | None, student: Architecture, dataset: Dataset, body: JobCreate,
+    findings: Findings, teachers: Sequence[Teacher], student: Architecture, dataset: Dataset, body: JobCreate,
     probe: Dataset | None = None,
 ) -> None:  # fmt: skip
     """Note what is of another task than the dataset."""
@@ -49,12 +51,12 @@ def check(
     _check_network(findings, "student", student.name, spec)
     starting.check_task(findings, body, spec)
     _check_probe(findings, probe, spec)
-    given = replace(parts(teacher, student, dataset, body.config), probe=None if probe is None else probe.report or {})
+    known = parts(teachers, student, dataset, body.config)
+    given = replace(known, probe=None if probe is None else probe.report or {})
     for each in forecast(spec.name).lacking(given):
         findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
-    if teacher is not None:
-        _check_teacher(findings, teacher, spec, parts(teacher, student, dataset, body.config))
-    elif spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:
+    _check_teachers(findings, teachers, spec, known)
+    if spec.needs_teacher and body.teacher is None and needs_teacher(body.config.recipe) is False:
         message = f"{spec.title}: every student starts from a teacher, and none is named."
         remedy = "Name a teacher; with a recipe that needs none, it is what the student starts from."
         findings.add("/teacher", message, remedy, "teacher_required")
@@ -121,15 +123,25 @@ def _check_network(findings: Findings, noun: str, architecture: str, spec: TaskS
     return False
 
 
-def _check_teacher(findings: Findings, teacher: Teacher, spec: TaskSpec, given: Parts) -> None:
-    name = Architecture.model_validate(teacher.architecture).name
-    if not _check_network(findings, "teacher", name, spec):
+def _check_teachers(findings: Findings, teachers: Sequence[Teacher], spec: TaskSpec, given: Parts) -> None:
+    called = [str(report["label"]) for report in given.teachers]
+    for found in unfit(spec, given.config, called) if teachers else ():
+        pointer = "/teacher" if found.field == "teacher" else f"/config/{found.field}"
+        findings.add(pointer, found.message, found.remedy, "invalid_config")
+    names = [Architecture.model_validate(teacher.architecture).name for teacher in teachers]
+    answering = [name for name in names if _check_network(findings, "teacher", name, spec)]
+    if not teachers or len(answering) < len(names):
         return
     misfits = list(forecast(spec.name).misfits(given))
     for each in misfits:
         findings.add(each.pointer, each.message, each.remedy, each.code, **each.details)
+    for teacher in teachers if not misfits else ():
+        _check_answers(findings, teacher, spec)
+
+
+def _check_answers(findings: Findings, teacher: Teacher, spec: TaskSpec) -> None:
     answers = (teacher.report or {}).get("tasks", [spec.name])
-    if spec.name not in answers and not misfits:
+    if spec.name not in answers:
         titles = " and ".join(tasks.spec(each).title for each in answers if each in tasks.names())
         message = f"The dataset is for {spec.title}; what the teacher's files hold is for {titles}."
         findings.add("/teacher", message, f"Use a teacher for {spec.title}.", "kinds_differ", task=spec.name)

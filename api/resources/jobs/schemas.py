@@ -34,21 +34,36 @@ class NamedReference(RequestModel):
     named: NamedSet
 
 
+TensorPrefix = Annotated[str, Field(max_length=300)]
+TensorMap = Annotated[
+    dict[TensorPrefix, TensorPrefix] | None,
+    Field(
+        max_length=1000,
+        description="Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a "
+        'whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.',
+        examples=[{"stem": "conv1", "stages.0": "layer1"}],
+    ),
+]
+
+
 class FromTeacher(RequestModel):
     """Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept."""
 
+    map: TensorMap = None
     teacher: str = Field(max_length=60, description="Id of a ready teacher.")
 
 
 class FromCheckpoint(RequestModel):
     """Weights of any registered checkpoint: teachers are what `POST /teachers` registers."""
 
+    map: TensorMap = None
     checkpoint: str = Field(max_length=60, description="Id of a ready teacher.")
 
 
 class FromArtifact(RequestModel):
     """Weights of a finished job's student."""
 
+    map: TensorMap = None
     artifact: ArtifactReference
 
 
@@ -65,12 +80,18 @@ class StudentCreate(Architecture):
     )
 
 
+TeacherId = Annotated[str, Field(max_length=60)]
+TeacherIds = TeacherId | Annotated[list[TeacherId], Field(min_length=1, max_length=8)]
+
+
 class JobCreate(RequestModel):
     """What to distil into what, on what, and how."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": CREATE_EXAMPLES})
-    teacher: Annotated[str, Field(max_length=60)] | None = Field(
-        None, description="Id of a ready teacher; null for recipes that need none (`cross_entropy`)."
+    teacher: TeacherIds | None = Field(
+        None,
+        description="Id of a ready teacher, or of several that teach together: each by its own layers, and by the "
+        "weighted mean of their logits; null for recipes that need none (`cross_entropy`).",
     )
     dataset: Annotated[str, Field(max_length=60)] | NamedReference = Field(
         description='Id of a ready dataset, or {"named": ...}.'
@@ -112,7 +133,7 @@ class JobExtend(RequestModel):
         "given.",
         examples=[{"recipe": "cross_entropy"}],
     )
-    teacher: Annotated[str, Field(max_length=60)] | None = None
+    teacher: TeacherIds | None = None
     dataset: Annotated[str, Field(max_length=60)] | NamedReference | None = None
     compare_with: Annotated[str, Field(max_length=60)] | None = None
     probe: Annotated[str, Field(max_length=60)] | None = None
@@ -146,6 +167,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "student": {"name": "retort:resnet8", "options": {"width": 8}},
     "student_weights": None,
     "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+    "teachers": ["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"],
     "dataset": "dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
     "task": "classify_images",
     "compare_with": None,
@@ -155,6 +177,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "stop_reason": None,
     "progress": {"fraction": 0.4, "step": 40, "total_steps": 100, "images_per_second": 900.0, "eta_seconds": 12.0},
     "selection": None,
+    "selections": [],
     "result": None,
     "warnings": [],
     "error": None,
@@ -199,9 +222,11 @@ class JobOut(ResponseModel):
     resolved: dict[str, Any] | None = Field(description="{config, reasons}: every `auto` replaced, and why so.")
     student: Architecture
     student_weights: dict[str, Any] | None = Field(
-        description="What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights."
+        description="What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was "
+        "given; null: no given weights."
     )
-    teacher: str | None
+    teacher: str | None = Field(description="The first, where there are several.")
+    teachers: list[str] = Field(default_factory=list, description="All of them, in their order.")
     dataset: str
     task: str | None = Field(description="The dataset's: GET /catalogue/tasks says what its figures are.")
     compare_with: str | None
@@ -213,7 +238,12 @@ class JobOut(ResponseModel):
     progress: dict[str, Any] | None = Field(
         description="{fraction, step, total_steps, images_per_second, eta_seconds} of the current phase."
     )
-    selection: dict[str, Any] | None = Field(description="{rule, chosen, teacher_layers, student_layers, reason}.")
+    selection: dict[str, Any] | None = Field(
+        description="{rule, chosen, teacher_layers, student_layers, reason}; of the first of several teachers."
+    )
+    selections: list[dict[str, Any]] = Field(
+        default_factory=list, description="The same of every teacher, in their order, once they are chosen."
+    )
     result: dict[str, Any] | None = Field(description="The report's summary.")
     warnings: list[JobWarning] = Field(
         description="What its run found to be probably wrong, before it trained: of teacher, classes, preprocessing."
@@ -258,8 +288,15 @@ class DryRun(ResponseModel):
     valid: bool = Field(True, examples=[True])
     config: DistillConfig = Field(description="With every default filled in.")
     student: Architecture
-    teacher: str | None = Field(examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
+    teacher: str | None = Field(
+        description="The first, where there are several.", examples=["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]
+    )
+    teachers: list[str] = Field(
+        default_factory=list,
+        description="All of them, in their order.",
+        examples=[["tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"]],
+    )
     dataset: str = Field(examples=["dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"])
     warnings: list[JobWarning] = Field(description="What its run would warn of, as far as inspections tell.")
-    input_bytes: int = Field(description="Bytes of teacher and dataset that a worker fetches.", examples=[87_000_000])
+    input_bytes: int = Field(description="Bytes of teachers and dataset that a worker fetches.", examples=[87_000_000])
     estimates: Estimates

@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring, starting
+from api.resources.jobs import estimating, measuring, starting, teaching
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -28,7 +28,7 @@ from store.ids import new_id
 from store.repositories import idempotency, jobs, shares
 from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
-from store.tables import Dataset, Job
+from store.tables import Dataset, Job, JobTeacher
 
 READABLE = ("q-curve", "metrics", "events", "logs", "attempts", "checkpoints", "artifacts")
 
@@ -84,7 +84,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
-            job = jobs.add(session, row)
+            job = jobs.add(session, row, teaching.named(body)[1:])
         if key:
             idempotency.answer(session, tenant, key, 202, job.id)
         answer = shown(session, context.settings, job)
@@ -110,15 +110,16 @@ async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, 
 
 def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found: dict[str, Any]) -> DryRun:
     with context.database.read() as session:
-        teacher = plan.teacher.size_bytes if plan.teacher else 0
+        ids = teaching.named(body)
         return DryRun(
             valid=True,
             config=body.config,
             student=plan.student,
-            teacher=body.teacher,
+            teacher=next(iter(ids), None),
+            teachers=ids,
             dataset=dataset,
             warnings=_cautions(plan, body.config),
-            input_bytes=teacher + plan.dataset.size_bytes,
+            input_bytes=plan.input_bytes,
             estimates=estimating.estimates(session, plan, body.config, found),
         )
 
@@ -140,7 +141,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
         start=starting.reference(body),
-        teacher_id=body.teacher,
+        teacher_id=next(iter(teaching.named(body)), None),
         dataset_id=plan.dataset.id,
         compare_with=body.compare_with,
         probe_id=body.probe,
@@ -241,18 +242,19 @@ def _remove(context: Context, job_id: str, keys: list[str]) -> None:
 
 
 def shown(session: Session, settings: Settings, job: Job) -> JobOut:
-    task = datasets.tasks_of(session, {job.dataset_id})[job.dataset_id]
-    return _shown(job, task, jobs.queue_position(session, job, settings.max_running_jobs))
+    return shown_all(session, settings, [job])[0]
 
 
 def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list[JobOut]:
     """`shown` of each, with the same few queries for all."""
     places = shares.positions(session, rows, settings.max_running_jobs)
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
-    return [_shown(job, found[job.dataset_id], places.get(job.id)) for job in rows]
+    further = jobs.further_teachers(session, [job.id for job in rows])
+    return [_shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id)) for job in rows]
 
 
-def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
+def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None) -> JobOut:
+    first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
         name=job.name,
@@ -266,6 +268,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         student=Architecture.model_validate(job.student),
         student_weights=job.start,
         teacher=job.teacher_id,
+        teachers=[*first, *(each.teacher_id for each in further)],
         dataset=job.dataset_id,
         task=task or None,
         compare_with=job.compare_with,
@@ -276,6 +279,7 @@ def _shown(job: Job, task: str, queue_position: int | None) -> JobOut:
         stop_reason=job.stop_reason,
         progress=job.progress,
         selection=job.selection,
+        selections=[each for each in (job.selection, *(one.selection for one in further)) if each is not None],
         result=job.result,
         warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,

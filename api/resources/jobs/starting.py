@@ -8,7 +8,14 @@ from sqlalchemy.orm import Session
 
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
-from api.resources.jobs.schemas import FromArtifact, JobCreate, StudentCreate, StudentWeights
+from api.resources.jobs.schemas import (
+    FromArtifact,
+    FromCheckpoint,
+    FromTeacher,
+    JobCreate,
+    StudentCreate,
+    StudentWeights,
+)
 from api.resources.teachers.service import MODELS
 from distill.tasks import TaskSpec
 from distill.types import Architecture
@@ -23,17 +30,18 @@ def weights_of(body: JobCreate) -> StudentWeights | None:
 
 
 def reference(body: JobCreate) -> dict[str, Any] | None:
-    """As the job's row keeps it: {"teacher": id} or {"artifact": {"job_id", "name"}}."""
+    """As the job's row keeps it: {"teacher": id} or {"artifact": {"job_id", "name"}}, and `map` where there is one."""
     given = weights_of(body)
     if given is None:
         return None
+    named = {} if given.map is None else {"map": given.map}
     if isinstance(given, FromArtifact):
-        return given.model_dump(mode="json")
-    return {"teacher": _registered(given)}
+        return {"artifact": given.artifact.model_dump(mode="json")} | named
+    return {"teacher": _registered(given)} | named
 
 
-def _registered(given: Any) -> str:
-    return next(iter(given.model_dump().values()))  # type: ignore[no-any-return]
+def _registered(given: FromTeacher | FromCheckpoint) -> str:
+    return given.teacher if isinstance(given, FromTeacher) else given.checkpoint
 
 
 def check(session: Session, tenant: str, findings: Findings, body: JobCreate, student: Architecture) -> None:
@@ -49,9 +57,12 @@ def check(session: Session, tenant: str, findings: Findings, body: JobCreate, st
         source = _of_job(session, tenant, findings, given)
     else:
         source = _of_teacher(session, tenant, findings, _registered(given))
-    if source is not None and _library(source) != _library(student):
+    if given.map == {}:
+        findings.add(f"{POINTER}/map", "The map names nothing.", "Name what goes where, or leave map out.")
+    if source is not None and given.map is None and _library(source) != _library(student):
         message = f"The student {student.name} cannot start from weights of {source.name}: another architecture."
-        findings.add(POINTER, message, "Name weights of the student's own family.", "invalid_config")
+        remedy = "Name weights of the student's own family, or say by a map what goes where."
+        findings.add(POINTER, message, remedy, "invalid_config")
 
 
 def check_task(findings: Findings, body: JobCreate, spec: TaskSpec) -> None:

@@ -8,14 +8,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from api.resources.datasets.service import task_of
-from api.resources.jobs import fitting, starting
+from api.resources.jobs import fitting, starting, teaching
 from api.resources.jobs.findings import Findings
 from api.resources.jobs.referring import ready
 from api.resources.jobs.schemas import JobCreate
 from api.services import architectures, optimizers
 from distill import parameters, presets, recipes, selection
 from distill.optimisation import Facts
-from distill.recorded import recorded_view
 from distill.tasks.forecast import Parts
 from distill.types import Architecture, DistillConfig
 from store.repositories import jobs, system
@@ -27,16 +26,21 @@ class Plan:
     """A request that holds together, with its names resolved."""
 
     student: Architecture
-    teacher: Teacher | None
+    teachers: tuple[Teacher, ...]
     dataset: Dataset
 
     @property
     def task(self) -> str:
         return task_of(self.dataset)
 
+    @property
+    def input_bytes(self) -> int:
+        """Of teachers and dataset."""
+        return sum(teacher.size_bytes for teacher in self.teachers) + self.dataset.size_bytes
+
     def parts(self, config: DistillConfig) -> Parts:
         """As a task's forecast sees them."""
-        return fitting.parts(self.teacher, self.student, self.dataset, config)
+        return fitting.parts(self.teachers, self.student, self.dataset, config)
 
 
 def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Plan:
@@ -46,17 +50,17 @@ def check(session: Session, tenant: str, body: JobCreate, dataset_id: str) -> Pl
     facts = _optimizer(session, findings, body.config)
     student = _student(session, findings, body)
     starting.check(session, tenant, findings, body, student)
-    teacher = _teacher(session, tenant, findings, body)
+    teachers = teaching.check(session, tenant, findings, body)
     dataset = ready(session, tenant, findings, "/dataset", Dataset, dataset_id)
     if dataset is not None:
         probe = ready(session, tenant, findings, "/probe", Dataset, body.probe) if body.probe is not None else None
-        fitting.check(findings, teacher, student, dataset, body, probe)
+        fitting.check(findings, teachers, student, dataset, body, probe)
         fitting.check_optimisation(findings, body.config, dataset, facts)
     if body.compare_with is not None:
         _check_comparison(session, tenant, findings, body.compare_with, dataset_id)
     findings.raise_if_any()
     assert dataset is not None
-    return Plan(student, teacher, dataset)
+    return Plan(student, tuple(teachers), dataset)
 
 
 def _optimizer(session: Session, findings: Findings, config: DistillConfig) -> Facts | None:
@@ -119,26 +123,6 @@ def _check_networks(session: Session, findings: Findings, known: dict[str, Any],
         if known.get(option, {}).get("x-registry") == "architectures" and isinstance(value, str):
             with findings.at(f"/student/options/{option}"):
                 architectures.resolved(session, Architecture(name=f"timm:{value.removeprefix('timm:')}"))
-
-
-def _teacher(session: Session, tenant: str, findings: Findings, body: JobCreate) -> Teacher | None:
-    if body.teacher is None:
-        if fitting.needs_teacher(body.config.recipe):
-            message = f"The recipe {body.config.recipe!r} needs a teacher."
-            findings.add("/teacher", message, "Name a teacher, or use cross_entropy.", "teacher_required")
-        return None
-    row = ready(session, tenant, findings, "/teacher", Teacher, body.teacher)
-    if row is not None:
-        _check_recorded(findings, row.report or {})
-    return row
-
-
-def _check_recorded(findings: Findings, report: dict[str, Any]) -> None:
-    """Check the preprocessing that the teacher's header records: releases before this check registered teachers with
-    values that no run can use."""
-    if "in_channels" in report:
-        with findings.at("/teacher"):
-            recorded_view(report.get("metadata", {}), report["in_channels"])
 
 
 def _check_comparison(session: Session, tenant: str, findings: Findings, job_id: str, dataset_id: str) -> None:

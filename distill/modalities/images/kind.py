@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from distill.data.limits import Limits
 from distill.data.split_names import TEST, TRAIN, UNLABELLED
 from distill.errors import InvalidDataset
+from distill.modalities.images.labelling import Labelling
 from distill.modalities.images.sources import Joined, Nothing, Source
 from distill.modalities.images.tree import Layout
 from distill.types import DatasetInput
@@ -37,7 +38,7 @@ class Opened:
     notes: tuple[str, ...] = field(default=())
 
 
-Opener = Callable[[DatasetInput, Limits, Path | None], Opened]
+Opener = Callable[[DatasetInput, Limits, Path | None, Labelling], Opened]
 
 
 def without_labels(images: Source) -> Items:

@@ -1,10 +1,10 @@
-"""Batches for training and evaluation: one crop for student and teacher, each in its normalisation and size."""
+"""Batches for training and evaluation: one crop for student and teachers, each in its normalisation and size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from distill.modalities.images.large import LargeImages, Views
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.modalities.images.samples import Samples
+from distill.modalities.images.together import Seeing, gathered, members_of
 
 Augmentation = Literal["none", "crop_flip", "randaugment"]
 AUGMENTATIONS: tuple[Augmentation, ...] = ("none", "crop_flip", "randaugment")
@@ -23,14 +24,15 @@ AUGMENTATIONS: tuple[Augmentation, ...] = ("none", "crop_flip", "randaugment")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`index` (n): positions in the loader's samples; `labels` (n); `student`, `teacher` (n, c, h, w) float32, the same
-    tensor where both want the same, `teacher` None where there is none. On the loader's device; `host_index` is
-    `index` on the CPU, so that looking something up there needs no synchronisation."""
+    """`index` (n): positions in the loader's samples; `labels` (n); `student`, `teacher` (n, c, h, w) float32, or a
+    tuple of them for a set of networks, the same tensor where several want the same, `teacher` None where there is
+    none. On the loader's device; `host_index` is `index` on the CPU, so that looking something up there needs no
+    synchronisation."""
 
     index: Tensor
     labels: Tensor
-    student: Tensor
-    teacher: Tensor | None
+    student: Any
+    teacher: Any
     host_index: Tensor
 
 
@@ -52,8 +54,8 @@ class Loader:
         samples: Samples,
         indices: Tensor | Sequence[int],
         batch_size: int,
-        student: Preprocessing,
-        teacher: Preprocessing | None = None,
+        student: Seeing,
+        teacher: Seeing | None = None,
         augmentation: str = "none",
         seed: int = 0,
         shuffle: bool = True,
@@ -72,15 +74,15 @@ class Loader:
         self._plan = Plan(len(self.indices), batch_size, seed, shuffle, drop_last, rank, world, drawn, before)
         _check(self._plan, augmentation)
         self._student, self._teacher = student, teacher
-        self._normalise = {
-            wanted: Normaliser(wanted, self.device, channels_last) for wanted in (student, teacher) if wanted
-        }
+        seers = dict.fromkeys([*members_of(student), *members_of(teacher)])
+        self._normalise = {wanted: Normaliser(wanted, self.device, channels_last) for wanted in seers}
         self._labels = samples.labels.to(self.device)
         self._numbers: tuple[int, Tensor] | None = None
         self._home = _home(samples, augmentation, self.device)
         self._cached = samples.cached(self._home)
-        wanted = (student,) if teacher is None or _same_view(student, teacher) else (student, teacher)
-        self._large = LargeImages(Views(samples, wanted, augmentation, seed), workers) if self._cached is None else None
+        self._wanted, self._view = _views(seers)
+        views = Views(samples, self._wanted, augmentation, seed)
+        self._large = LargeImages(views, workers) if self._cached is None else None
 
     @property
     def batches_per_epoch(self) -> int:
@@ -111,7 +113,7 @@ class Loader:
             if self.augmentation == "randaugment":
                 pixels = self._randaugment(pixels, numbers)
         else:
-            pixels = evaluated(pixels, self._student.size, self._student.crop)
+            pixels = evaluated(pixels, self._wanted[0].size, self._wanted[0].crop)
         return self._batch(host, (self._to(pixels, self.device),))
 
     def _from_large(self, large: LargeImages, epoch: int, batches: list[Tensor], rows: list[Tensor]) -> Iterator[Batch]:
@@ -120,13 +122,10 @@ class Loader:
 
     def _batch(self, host: Tensor, views: tuple[Tensor, ...]) -> Batch:
         index = self._to(host, self.device)
-        student = self._normalise[self._student](views[0])
-        if self._teacher is None:
-            teacher = None
-        elif self._teacher == self._student:
-            teacher = student
-        else:
-            teacher = self._normalise[self._teacher](views[-1])
+        whole = len(views) == 1  # small pictures are one tensor, which each normalisation resizes
+        seen = {how: norm(views[0 if whole else self._view[how]]) for how, norm in self._normalise.items()}
+        student = gathered(self._student, seen)
+        teacher = None if self._teacher is None else gathered(self._teacher, seen)
         return Batch(index, self._labels.index_select(0, index), student, teacher, host)
 
     def _draws(self, epoch: int) -> Tensor:
@@ -156,12 +155,18 @@ def _home(samples: Samples, augmentation: str, device: torch.device) -> torch.de
     return device if pixels.numel() <= free / 4 else host
 
 
-def _same_view(student: Preprocessing, teacher: Preprocessing) -> bool:
-    return (student.size, student.channels, student.interpolation) == (
-        teacher.size,
-        teacher.channels,
-        teacher.interpolation,
-    )
+def _views(seers: Collection[Preprocessing]) -> tuple[tuple[Preprocessing, ...], dict[Preprocessing, int]]:
+    """The views that are made of a picture, the student's first, and which of them each network normalises: those of
+    one size, channels and interpolation share one."""
+    wanted: dict[tuple[object, ...], Preprocessing] = {}
+    for how in seers:
+        wanted.setdefault(_of_view(how), how)
+    places = list(wanted)
+    return tuple(wanted.values()), {how: places.index(_of_view(how)) for how in seers}
+
+
+def _of_view(how: Preprocessing) -> tuple[object, ...]:
+    return how.size, how.channels, how.interpolation
 
 
 def _check(plan: Plan, augmentation: str) -> None:

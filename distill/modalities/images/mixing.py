@@ -4,7 +4,7 @@ size."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from distill.modalities.images.loader import Batch, Loader
+from distill.modalities.images.together import all_of, each
 
 _MIX = 3  # beside the purposes of `distill.data.plan`
 Size = tuple[int, int]
@@ -46,19 +47,18 @@ class Mixing:
 
     def __call__(self, batch: Batch, epoch: int, number: int) -> Batch:
         """The batch with mixed inputs, and labels (n, C) in fp32: of each class its share of the picture."""
-        student, teacher = batch.student, batch.teacher
-        mix = self.draw(epoch, number, _size(student), _size(student if teacher is None else teacher))
-        mixed = self._mixed(student, mix)
-        if teacher is not None:
-            teacher = mixed if teacher is student else self._mixed(teacher, mix)
-        return replace(batch, student=mixed, teacher=teacher, labels=self._labels(batch.labels, mix))
+        views = all_of(batch.student, batch.teacher)
+        mix = self.draw(epoch, number, *map(_size, views))
+        mixed = {id(view): self._mixed(view, mix) for view in views}
+        student, teacher = (each(seen, lambda view: mixed[id(view)]) for seen in (batch.student, batch.teacher))
+        return replace(batch, student=student, teacher=teacher, labels=self._labels(batch.labels, mix))
 
-    def draw(self, epoch: int, number: int, student: Size, teacher: Size) -> Mix:
+    def draw(self, epoch: int, number: int, *sizes: Size) -> Mix:
         """Of batch `number` of an epoch; for views of these sizes."""
         generator = np.random.default_rng([self.seed, epoch, number, _MIX])
         cut, x, y = generator.random(3)
         if self.cutmix and (not self.mixup or cut < 0.5):
-            return _box(float(generator.beta(self.cutmix, self.cutmix)), x, y, _grid(student, teacher))
+            return _box(float(generator.beta(self.cutmix, self.cutmix)), x, y, _grid(sizes))
         return Mix(float(generator.beta(self.mixup, self.mixup)))
 
     @cached_property
@@ -117,15 +117,16 @@ def _size(pictures: Any) -> Size:
     return int(height), int(width)
 
 
-def _grid(one: Size, other: Size) -> Size:
-    """Cells that a box's edges lie between: those that both views have in common, where they have at least 8 a side,
-    else the smaller view's pixels, to which the other's edges are rounded (**our choice**)."""
-    return _cells(one[0], other[0]), _cells(one[1], other[1])
+def _grid(sizes: Sequence[Size]) -> Size:
+    """Cells that a box's edges lie between: those that all views have in common, where they have at least 8 a side,
+    else the smallest view's pixels, to which the others' edges are rounded (**our choice**)."""
+    heights, widths = zip(*sizes, strict=True)
+    return _cells(heights), _cells(widths)
 
 
-def _cells(one: int, other: int) -> int:
-    common = math.gcd(one, other)
-    return common if common >= 8 else min(one, other)
+def _cells(sides: Sequence[int]) -> int:
+    common = math.gcd(*sides)
+    return common if common >= 8 else min(sides)
 
 
 def _box(share: float, x: float, y: float, grid: Size) -> Mix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from distill.modalities.images.depth import PixelRange, mark, range_notes
 from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.kinds import get as kind
+from distill.modalities.images.labelling import ONE_CLASS
 from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened, peak
 from distill.types import DatasetInput
 from distill.unlabelled import NO_LABEL
@@ -83,21 +84,11 @@ class Raw:
 def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> Raw:
     """Open, look at every image, leave unreadable ones out (within `limits.corrupt_fraction`), hold out a test split
     where there is none (20 %, stratified, seed 0). Raises `InvalidDataset`; then nothing is left behind."""
-    found: Opened = kind(dataset.kind)(dataset, limits, scratch)
+    found: Opened = kind(dataset.kind)(dataset, limits, scratch, ONE_CLASS)
     check_together(found.classes)
-    for items in found.splits.values():
-        items.images.scale(dataset.pixel_range)
-    scans = {name: _Scan(items, limits) for name, items in found.splits.items()}
-    corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
-    total = sum(len(items.labels) for items in found.splits.values())
-    _check_corrupt(corrupt, total, limits)
-    splits = {name: scan.split() for name, scan in scans.items()}
-    notes = [
-        *found.notes,
-        *_corrupt_notes(corrupt, scans, found.classes),
-        *_unlabelled_notes(splits),
-        *range_notes(scans, dataset.pixel_range, total),
-    ]
+    seen = looked_at(found.splits, dataset.pixel_range, limits, found.classes)
+    splits = seen.splits
+    notes = [*found.notes, *seen.corrupt_notes, *_unlabelled_notes(splits), *seen.range_notes]
     if "test" not in splits:
         splits = _hold_out(splits["train"])
         among = "stratified by class" if found.classes else "of images without labels"
@@ -112,8 +103,38 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         splits["test"],
         digest(found.classes, splits, dataset.pixel_range),
         tuple(notes),
+        seen.corrupt,
+        seen.verified,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What looking at every image of some splits found: the readable ones, and as in `Raw` `corrupt` and `verified`;
+    with notes on both, and on the range of 16-bit images."""
+
+    splits: dict[str, Split]
+    corrupt: dict[str, str]
+    verified: int
+    corrupt_notes: tuple[str, ...]
+    range_notes: tuple[str, ...]
+
+
+def looked_at(items: Mapping[str, Items], between: PixelRange | None, limits: Limits, called: Sequence[str]) -> Seen:
+    """Look at every image. `called`: what the number of a label is called, for notes. Raises `InvalidDataset` for more
+    unreadable ones than `limits` allow."""
+    for part in items.values():
+        part.images.scale(between)
+    scans = {name: _Scan(part, limits) for name, part in items.items()}
+    corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
+    total = sum(len(part.labels) for part in items.values())
+    _check_corrupt(corrupt, total, limits)
+    return Seen(
+        {name: scan.split() for name, scan in scans.items()},
         corrupt,
         sum(scan.verified for scan in scans.values()),
+        tuple(_corrupt_notes(corrupt, scans, called)),
+        tuple(range_notes(scans, between, total)),
     )
 
 
@@ -237,7 +258,7 @@ def _check_corrupt(corrupt: dict[str, str], total: int, limits: Limits) -> None:
     )
 
 
-def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes: tuple[str, ...]) -> list[str]:
+def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes: Sequence[str]) -> list[str]:
     """How many images were left out, the first of them, and how many each class lost of how many."""
     if not corrupt:
         return []
@@ -251,7 +272,7 @@ def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes:
     return [f"{len(corrupt)} unreadable images were left out: {names} ({', '.join(lost[:5])}{more})."]
 
 
-def _of_class(label: int, classes: tuple[str, ...]) -> str:
+def _of_class(label: int, classes: Sequence[str]) -> str:
     return "without a label" if label == NO_LABEL else f"of class {classes[label]!r}"
 
 

@@ -15,7 +15,7 @@ from distill.modalities.images.sheet import Sheet, contact_sheet
 from distill.types import DatasetInput
 from distill.warned import RunWarning
 
-_VERIFY_PIXELS = 20_000_000_000
+VERIFY_PIXELS = 20_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ def inspect(
 ) -> DatasetReport:
     """Open and look at every image, decoding up to 2e10 pixels a split; where `sheet` names a file, write a contact
     sheet (PNG or WebP) there. Raises `InvalidDataset`, `UnknownName`."""
-    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
-    found = report(raw)
+    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, VERIFY_PIXELS)), scratch)
+    found = describe(raw)
     return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
 
 
-def report(raw: Raw) -> DatasetReport:
+def describe(raw: Raw) -> DatasetReport:
     """Describe an opened dataset."""
     sizes = np.concatenate([raw.train.sizes, raw.test.sizes])
     gray = np.concatenate([raw.train.gray, raw.test.gray])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from distill.modalities.images.opening import Raw
@@ -30,7 +32,12 @@ def contact_sheet(raw: Raw, path: Path) -> Sheet:
     """Write a row for each of the first 50 classes, with its first 8 training images, 64 pixels a side, in the format
     that the path's suffix names (WebP: a hundred KB where PNG takes a megabyte)."""
     shown = [*range(min(CLASSES, len(raw.classes))), *([NO_LABEL] if raw.train.unlabelled else [])]
-    rows = [np.flatnonzero(raw.train.labels == label)[:COLUMNS] for label in shown]
+    return sheet_of(raw, [np.flatnonzero(raw.train.labels == label) for label in shown], path)
+
+
+def sheet_of(raw: Raw, rows: Sequence[NDArray[np.int64]], path: Path) -> Sheet:
+    """The same of any rows of training images, of each the first 8."""
+    rows = [row[:COLUMNS] for row in rows]
     sheet = Image.new("RGB", (COLUMNS * TILE, len(rows) * TILE), "white")
     for y, row in enumerate(rows):
         for x, i in enumerate(row):

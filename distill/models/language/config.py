@@ -15,12 +15,12 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from distill.data.labelled import bad_name
 from distill.errors import InvalidTeacher
+from distill.model_config import check_keys
 from distill.models.language.families import FAMILIES, Family
-from distill.models.language.folder import CONFIG, Folder, refuse
+from distill.models.language.folder import CONFIG, Folder
+from distill.models.language.folder import REMEDY as FOLDER_REMEDY
+from distill.vision_folder import FAMILIES as PICTURES
 
-CODE = ("trust_remote_code", "auto_map", "custom_pipelines", "custom_generate")
-"""Keys that would have code of the folder run; a configuration that has one is refused, whatever its value."""
-QUANTISED = ("quantization_config", "compression_config")
 DROPPED = frozenset(
     {"torch_dtype", "dtype", "transformers_version", "use_cache", "output_hidden_states", "output_attentions"}
     | {"return_dict", "pruned_heads", "problem_type", "gradient_checkpointing", "attn_implementation", "torchscript"}
@@ -38,13 +38,13 @@ REMEDY = "Send the config.json that `model.save_pretrained` wrote."
 def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
     """The configuration of a family on the list. Raises `InvalidTeacher` for keys that name code or quantisation,
     for other families, and for sizes beyond any real model."""
-    _check_keys(data)  # before anything recurses into it
+    check_keys(data, FOLDER_REMEDY)  # before anything recurses into it
     data = copy.deepcopy(dict(data))
     model_type = data.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InvalidTeacher(
             f"config.json says model_type {str(model_type)[:100]!r}, which is not read.",
-            f"Use a model of one of these families: {', '.join(FAMILIES)}.",
+            _remedy(str(model_type)),
             {"model_type": str(model_type)[:100], "known": list(FAMILIES)},
         )
     kept = {key: value for key, value in data.items() if key not in DROPPED and not key.startswith("_")}
@@ -57,6 +57,12 @@ def read_config(data: Mapping[str, Any]) -> PreTrainedConfig:
         raise InvalidTeacher(f"config.json cannot be used: {str(error)[:200]}", REMEDY) from error
     config.use_cache = False  # training and scoring never continue a sequence; generation asks for it
     return config
+
+
+def _remedy(model_type: str) -> str:
+    if model_type in PICTURES:
+        return f"It is a network of pictures: register it as transformers:{model_type}."
+    return f"Use a model of one of these families: {', '.join(FAMILIES)}."
 
 
 def plain(config: PreTrainedConfig) -> dict[str, Any]:
@@ -72,21 +78,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) < 100
     return value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _check_keys(data: Any, depth: int = 0) -> None:
-    if depth > 8:
-        refuse("config.json is nested too deeply")
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            if key in CODE:
-                refuse(f"config.json has {key!r}: code of a model is never run", key=key)
-            if key in QUANTISED:
-                refuse("its weights are quantised; send them in float32, float16 or bfloat16", key=key)
-            _check_keys(value, depth + 1)
-    elif isinstance(data, list):
-        for value in data:
-            _check_keys(value, depth + 1)
 
 
 def _check_sizes(config: PreTrainedConfig) -> None:

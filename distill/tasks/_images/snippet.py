@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from distill.export import Context
 from distill.models.names import resolve
+from distill.models.vision import configured, named
 
 _PREPARE = '''
 def prepare(path):
@@ -35,7 +36,7 @@ model.eval()
 {prepare}
 
 with torch.inference_mode():
-    print(classes[model(prepare("image.png")).argmax(1).item()])
+    print(classes[model(prepare("image.png")){logits}.argmax(1).item()])
 """
 
 _BACKBONE = """import numpy as np
@@ -51,7 +52,7 @@ model.eval()
 {prepare}
 
 with torch.inference_mode():
-    print(model(prepare("image.png")).shape)
+    print(model(prepare("image.png")){logits}.shape)
 """
 
 _OUR_BACKBONE = """from distill.student import load_student
@@ -76,7 +77,10 @@ def snippet(context: Context) -> str:
     if how.pixel_range is not None or name.library == "retort" or (name.library == "torchvision" and how.channels != 3):
         return _OURS if context.classes else _OUR_BACKBONE
     keywords = {"num_classes": len(context.classes)} | dict(context.architecture.options)
-    if name.library == "timm":
+    logits = ""
+    if name.library == "transformers":
+        imports, call, logits = *_transformers(context, name.name), ".logits"
+    elif name.library == "timm":
         keywords |= {"in_chans": how.channels} if how.channels != 3 else {}
         imports, call = "import timm", f'timm.create_model("{name.name}", {_arguments(keywords)})'
     else:
@@ -85,8 +89,18 @@ def snippet(context: Context) -> str:
         call = f'torchvision.models.get_model("{name.name}", weights=None, {_arguments(keywords)})'
     classes = ascii(list(context.classes))
     if not context.classes:
-        return _BACKBONE.format(imports=imports, build=call, prepare=_prepare(context).strip())
-    return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=_prepare(context).strip())
+        return _BACKBONE.format(imports=imports, build=call, prepare=_prepare(context).strip(), logits=logits)
+    prepared = _prepare(context).strip()
+    return _PLAIN.format(imports=imports, classes=classes, build=call, prepare=prepared, logits=logits)
+
+
+def _transformers(context: Context, family: str) -> tuple[str, str]:
+    """The import, and the call that builds the network."""
+    configuration, network = named(family)
+    channels, options = context.preprocessing.channels, context.architecture.options
+    arguments = _arguments(configured(family, len(context.classes), channels, options))
+    imports = f"from transformers import {', '.join(sorted((configuration, network)))}"
+    return imports, f"{network}({configuration}({arguments}))"
 
 
 def _arguments(keywords: Mapping[str, object]) -> str:

@@ -27,9 +27,11 @@ from distill.models import (
 from distill.models.drop_path import built, rate_of
 from distill.models.sizes import FORWARD_ERRORS, unfit_size
 from distill.recorded import recorded_classes, recorded_recipe
+from distill.tasks import learnt_elsewhere
 from distill.tasks.base import Split, Task
 from distill.tasks.image_view import NOTHING, recorded, teacher_view
 from distill.tasks.network import Network
+from distill.tasks.opened_teacher import OpenedTeacher, told_preprocessing
 from distill.tasks.opening import (
     check_classes,
     check_networks,
@@ -40,12 +42,13 @@ from distill.tasks.opening import (
     splits_of,
     told_classes,
 )
-from distill.teacher_classes import match_classes
+from distill.tasks.teacher_set import joined, weights_of
+from distill.teacher_classes import Known, match_classes, match_set
 from distill.told import assumed, told_view
 from distill.training.data import Order, Source, TrainData
 from distill.training.rng import seed_everything
-from distill.types import Architecture, RunSpec, TeacherPreprocessing
-from distill.warned import RunWarning
+from distill.types import Architecture, RunSpec, TeacherInput, TeacherPreprocessing
+from distill.warned import RunWarning, named
 
 
 class ImageTask(Task):
@@ -57,8 +60,7 @@ class ImageTask(Task):
     """
 
     outputs: int
-    _assumed: RunWarning | None = None
-    _in_header: bool = False  # whether the file of the teacher itself tells how it sees pictures
+    _assumed: tuple[RunWarning, ...] = ()
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         check_networks(self.spec, run)
@@ -78,8 +80,6 @@ class ImageTask(Task):
         for network in (self.teacher, self.comparison):
             if network is not None:
                 network.module.to(self.device)
-        if self.teacher is not None:
-            self.reasons["teacher_preprocessing"] = self._told()
 
     @abstractmethod
     def open(self, scratch: Path) -> None:
@@ -105,12 +105,15 @@ class ImageTask(Task):
     def warnings(self) -> list[str]:
         """Networks that were trained here know how they saw 16-bit grey."""
         own = self.run.dataset.pixel_range
-        networks = {"teacher": self.teacher, "comparison": self.comparison}
+        networks = [(_the(network.label), network) for network, _ in self.teachers]
+        if self.comparison is not None:
+            networks.append(("the comparison", self.comparison))
         return [
-            f"The {name} was trained on images whose pixel_range was {_words(network.preprocessing.pixel_range)}; this "
-            f"dataset's is {_words(own)}. If both hold 16-bit images, the {name} sees other brightnesses than it knows."
-            for name, network in networks.items()
-            if network is not None and network.recipe and network.preprocessing.pixel_range != own
+            f"{name[:1].upper()}{name[1:]} was trained on images whose pixel_range was "
+            f"{_words(network.preprocessing.pixel_range)}; this dataset's is {_words(own)}. If both hold 16-bit "
+            f"images, {name} sees other brightnesses than it knows."
+            for name, network in networks
+            if network.recipe and network.preprocessing.pixel_range != own
         ]
 
     @property
@@ -174,10 +177,11 @@ class ImageTask(Task):
         if given is None or source is None:
             return {}
         names = recorded_classes(source.metadata)
-        match = match_classes(source.num_classes, names, self.outputs, self.classes)
+        learnt = learnt_elsewhere(source.metadata, self.spec.name)
+        match = match_classes(source.num_classes, names, self.outputs, self.classes, learnt=learnt)
         heads = set() if match.same else classifier(network.architecture, network.preprocessing.channels)
         module = load(source.architecture, given.weights, source.num_classes or None)
-        self.start = start_from(network.module, module, given.label, heads)
+        self.start = start_from(network.module, module, given.label, heads, given.map)
         return {"weights": self.start.told()}
 
     @torch.no_grad()
@@ -193,37 +197,45 @@ class ImageTask(Task):
             raise unfit_size(network.architecture, size, error) from error
 
     def _teacher(self) -> Network | None:
-        given = self.run.teacher
-        if given is None:
+        """The teacher, or the set of them as one. Raises `InvalidTeacher`, and `InvalidConfig` for classes that the
+        recipe cannot use."""
+        given = self.run.teachers
+        if not given:
             return None
-        report = check(given.architecture, given.weights, given.num_classes or None)
-        names, classes = recorded_classes(report.metadata), self.config.teacher_classes
-        match = match_classes(report.num_classes, names, self.outputs, self.classes, classes)
+        opened = [self._opened(each) for each in given]
+        known = [each.known for each in opened]
+        match, each_match = match_set(known, self.outputs, self.classes, self.config.teacher_classes)
         self.teacher_classes = check_classes(self.spec, self.config, match)
+        self.member_classes = each_match
         self.reasons |= told_classes(self.spec, match)
+        self._assumed = tuple(each.assumed for each in opened if each.assumed is not None)
+        told = [each.told if len(given) == 1 else f"{each.known.label}: {each.told}" for each in opened]
+        self.reasons["teacher_preprocessing"] = "; ".join(told)
+        weights = weights_of(self.config.teacher_weights, len(given))
+        return joined([each.network for each in opened], weights)
+
+    def _opened(self, given: TeacherInput) -> OpenedTeacher:
+        try:
+            report = check(given.architecture, given.weights, given.num_classes or None)
+        except InvalidTeacher as error:
+            if len(self.run.teachers) == 1:
+                raise
+            message = f"{given.label}: {error.message}"
+            raise InvalidTeacher(message, error.remedy, error.details) from error
         view = teacher_view(report, given.preprocessing)
-        self._assumed = assumed(view, self.dataset.native_size)
-        self._in_header = view["origin"] == "header"
         how = self._seeing(report, given.preprocessing)
-        found = replace(self._network(report, given.weights, how), digest=given.digest)
+        found = replace(self._network(report, given.weights, how), digest=given.digest, label=given.label)
         if given.preprocessing is not None:
             self._check_runs(found)
-        return found
-
-    def _told(self) -> str:
-        """How the teacher sees pictures, and who said so."""
-        assert self.run.teacher is not None
-        assert self.teacher is not None
-        given, how = self.run.teacher.preprocessing, self.teacher.preprocessing
-        said = (
-            f"told at registration: {', '.join(given.told())}" if given and given.told() else "not told at registration"
-        )
-        said += ", the rest by the header of its file" if self._in_header else ""
-        words = f"mean {list(how.mean)}, std {list(how.std)}, {how.size[0]} x {how.size[1]}, {how.channel_order}"
-        return f"{words}; {said}" + (f". {self._assumed}" if self._assumed else "")
+        warned = assumed(view, self.dataset.native_size)
+        if warned is not None and len(self.run.teachers) > 1:
+            warned = named(warned, given.label)
+        learnt = learnt_elsewhere(report.metadata, self.spec.name)
+        known = Known(given.label, report.num_classes, recorded_classes(report.metadata), learnt)
+        return OpenedTeacher(found, known, warned, told_preprocessing(given, how, view, warned))
 
     def cautions(self) -> list[RunWarning]:
-        return [] if self._assumed is None else [self._assumed]
+        return list(self._assumed)
 
     def _comparison(self) -> Network | None:
         given = self.run.comparison
@@ -256,6 +268,10 @@ class ImageTask(Task):
         module = load(report.architecture, weights, report.num_classes or None)
         recipe = recorded_recipe(report.metadata)
         return Network(module, report.architecture, how, recipe, bytes=Path(weights).stat().st_size)
+
+
+def _the(label: str) -> str:
+    return label or "the teacher"
 
 
 def _words(between: tuple[int, int] | None) -> str:

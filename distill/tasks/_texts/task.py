@@ -39,6 +39,7 @@ from distill.tasks.opening import (
     check_classes,
     check_optimisation,
     check_start,
+    check_teachers,
     device_of,
     recipe_of,
     share_of,
@@ -68,11 +69,13 @@ class TextTask(RowTask):
         config = run.config
         check_start(self.spec, run)
         check_optimisation(self.spec, run.config)
+        check_teachers(self.spec, run)
         self.recipe = recipe_of(run)
         self.device, why = device_of(config)
         self.dataset = self._opened(run)
         self.classes = self.dataset.classes
-        if run.teacher is None:
+        given = next(iter(run.teachers), None)
+        if given is None:
             raise InvalidConfig(
                 "A language model is trained from a model folder: its tokenizer and its family are the student's.",
                 "Name a teacher; with cross_entropy it may be a base model without a classification head.",
@@ -81,15 +84,13 @@ class TextTask(RowTask):
         self.run, self.reasons = run, {}
         self.reasons |= self.weigh()
         seed_everything(config.seed)  # a base model's head is drawn at random
-        folder = open_folder(run.teacher.weights, scratch)
+        folder = open_folder(given.weights, scratch)
         module, headed = load(folder, self.kind, self.classes)
         self.run = _in_its_precision(run, module)
         tokens = Tokens.load(folder, module.config)
         how, why_how = self._preprocessing(config, module, tokens)
         self.reasons |= why_how
-        teacher = Network(
-            module, _named(run, module), how, digest=run.teacher.digest, bytes=folder.bytes, tokens=tokens
-        )
+        teacher = Network(module, _named(run, module), how, digest=given.digest, bytes=folder.bytes, tokens=tokens)
         self.teacher = self._checked(teacher, headed, class_names(folder) if self.kind == "classify" else ())
         self._source = teacher
         self.comparison = self._comparison(how, tokens, scratch)

@@ -1,6 +1,7 @@
 """One class a picture."""
 
 from distill.tasks.spec import Metric, TaskSpec
+from distill.vision_folder import FAMILIES
 
 SPEC = TaskSpec(
     name="classify_images",
@@ -20,7 +21,7 @@ SPEC = TaskSpec(
         Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
-    architectures=("timm:", "torchvision:", "retort:"),
+    architectures=("timm:", "torchvision:", "retort:", *(f"transformers:{family}" for family in FAMILIES)),
     per_class="accuracy",
     settings=frozenset(
         {
@@ -30,6 +31,7 @@ SPEC = TaskSpec(
             "fit_head",
             "label_smoothing",
             "teacher_classes",
+            "teacher_weights",
             "backbone_learning_rate",
             "mixup",
             "cutmix",
@@ -48,5 +50,6 @@ SPEC = TaskSpec(
     ),
     student_weights=True,
     unlabelled=True,
+    several_teachers=True,
     older_kind="",
 )

@@ -19,7 +19,7 @@ PROBE_BESIDE_LABELS = (
 
 class Classifiers(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         yield from super().cautions(parts)

@@ -37,6 +37,7 @@ from distill.tasks.opening import check_label_settings, check_labels, share_of
 from distill.tasks.probe_set import ProbeSet
 from distill.tasks.pseudo_classes import DEFAULT, pseudo_classes
 from distill.tasks.spec import Metric
+from distill.tasks.teacher_set import weights_of
 from distill.tasks.weighing import drawn, in_the_fit, skew_warnings, weighed
 from distill.training.data import Order, Source, TrainData
 from distill.types import Layer
@@ -190,7 +191,9 @@ class ClassifyImages(RowTask, ImageTask):
         return None if self.answer.taught else DEFAULT
 
     def decided(self) -> dict[str, Any]:
-        return super().decided() | {"pseudo_classes": self.clusters}
+        several = len(self.teachers) > 1
+        weights = list(weights_of(self.config.teacher_weights, len(self.teachers))) if several else None
+        return super().decided() | {"pseudo_classes": self.clusters, "teacher_weights": weights}
 
     def undeliverable(self, network: Network) -> str | None:
         if self.teacher_classes.same:

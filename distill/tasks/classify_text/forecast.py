@@ -13,7 +13,7 @@ from distill.warned import RunWarning
 
 class Classifiers(TextForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
     def cautions(self, parts: Parts) -> Iterator[RunWarning]:
         return skew_cautions(parts, SPEC.samples)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from distill.answers import logits_of
+from distill.bootstrap import REPLICATES
 from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
 from distill.models.points import Points
-from distill.tasks._images.bootstrap import REPLICATES
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP
 from distill.tasks.detect_objects.evaluate import SURE

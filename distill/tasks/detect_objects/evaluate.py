@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from distill.answers import Answer
+from distill.bootstrap import differing, entry
 from distill.layers.forward import forward
 from distill.statistics import Difference
-from distill.tasks._images.bootstrap import entry, gap, percentiles
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
@@ -72,8 +72,8 @@ def figures(found: Found, classes: Sequence[str], teacher: Found | None = None) 
     precision, n = found.precision, len(found)
     table = drawn(precision, replicates(precision))
     result: dict[str, Any] = {
-        "ap": entry(precision.ap, n, percentiles(overall(table))),
-        "ap50": entry(precision.ap50, n, percentiles(overall(table[:, HALF]))),
+        "ap": entry(precision.ap, n, overall(table)),
+        "ap50": entry(precision.ap50, n, overall(table[:, HALF])),
         "ap75": precision.ap75,
         "ar": precision.recall,
         "loss": found.loss,
@@ -85,7 +85,7 @@ def figures(found: Found, classes: Sequence[str], teacher: Found | None = None) 
     if teacher is not None:
         same = evaluated([as_truth(one) for one in teacher.said], found.said, len(classes))
         values = overall(drawn(same, replicates(same)))
-        result["agreement"] = entry(same.ap, n, percentiles(values))
+        result["agreement"] = entry(same.ap, n, values)
     return result
 
 
@@ -94,7 +94,7 @@ def _of_class(found: Precision, number: int, table: Tensor) -> dict[str, Any]:
     if not objects:
         return {"value": None, "n": 0}
     values = overall(table[:, :, number : number + 1])
-    return entry(found.of_class(number), len(found.objects), percentiles(values)) | {"n": objects}
+    return entry(found.of_class(number), len(found.objects), values) | {"n": objects}
 
 
 def as_truth(said: Detections) -> Boxes:
@@ -110,4 +110,4 @@ def difference(first: Found, second: Found) -> Difference:
     both = first.precision, second.precision
     times = replicates(*both)
     ours, theirs = (overall(drawn(each, times)) for each in both)
-    return gap(both[0].ap - both[1].ap, len(first), percentiles(ours - theirs))
+    return differing(both[0].ap - both[1].ap, len(first), ours - theirs)

@@ -11,7 +11,7 @@ from distill.tasks.image_forecast import ImageForecast
 
 class Detectors(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
 
 ENTRY = Detectors(SPEC.name)

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from distill.tasks._images.bootstrap import REPLICATES, weights
+from distill.bootstrap import REPLICATES, weights
 from distill.tasks.detect_objects.matching import average_precision
 from distill.tasks.detect_objects.precision import Precision, Ranked
 
@@ -26,7 +26,7 @@ def replicates(*found: Precision) -> int:
 def drawn(found: Precision, times: int) -> Tensor:
     """(times, 10, C): AP by bootstrap sample of the images, threshold of IoU and class, NaN of a sample without an
     object of the class. Samples are the same for all networks on the same images."""
-    return weighted_table(found, weights(len(found.objects))[:times])
+    return weighted_table(found, weights(len(found.objects))[:times].double())
 
 
 def overall(table: Tensor) -> Tensor:

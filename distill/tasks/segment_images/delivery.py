@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.answers import logits_of
+from distill.bootstrap import REPLICATES
 from distill.export import Artifact, Context, Graph, class_section, share_in_words
-from distill.tasks._images.bootstrap import REPLICATES
 from distill.tasks._images.delivery import PictureDelivery
 from distill.tasks.segment_images.examples import Example, draw
 from distill.tasks.segment_images.legend import Colour

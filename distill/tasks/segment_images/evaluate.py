@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.answers import logits_of
+from distill.bootstrap import paired_difference, share
 from distill.layers.forward import forward
 from distill.statistics import Difference
-from distill.tasks._images.bootstrap import paired_difference, share
 from distill.tasks.segment_images.answer import confusion, pixels
 from distill.tasks.segment_images.scores import intersection_over_union, mean_iou
 from distill.training.data import Source

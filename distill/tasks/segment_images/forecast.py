@@ -11,7 +11,7 @@ from distill.tasks.segment_images import SPEC
 
 class Segmenters(ImageForecast):
     def misfits(self, parts: Parts) -> Iterator[Misfit]:
-        return class_misfits(parts, SPEC.offers)
+        return class_misfits(parts, SPEC)
 
     def lacking(self, parts: Parts) -> Iterator[Misfit]:
         return weight_misfits(parts)

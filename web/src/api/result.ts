@@ -133,7 +133,8 @@ function differing(verdict: Bag | null): Differing[] {
 export function readResult(job: Pick<Job, "result">): Result | null {
   const found = bag(job.result);
   if (found === null) return null;
-  const own = ["teacher", "student", "comparison"].map((name) => column(name, found[name]));
+  const each = Array.isArray(found.teachers) && found.teachers.length > 1 ? found.teachers.map((one) => column(string(bag(one)?.label), one)) : [];
+  const own = [...each, ...["teacher", "student", "comparison"].map((name) => column(name, found[name]))];
   const beside = Object.entries(bag(found.companions) ?? {}).map(([name, value]) => column(name, value));
   const columns = [...own, ...beside].filter((each) => each !== null);
   if (columns.length === 0) return null;

@@ -440,8 +440,8 @@ export interface paths {
         };
         /**
          * Q curve of a job
-         * @description How much knowledge each of the teacher's layers holds. Fills layer by layer while the job is `scoring`; JSON,
-         *     CSV, or a picture of S, I, E and Q with the chosen layers.
+         * @description How much knowledge each of the teacher's layers holds; of several teachers each has a curve. Fills layer by
+         *     layer while the job is `scoring`; JSON, CSV, or a picture of S, I, E and Q with the chosen layers.
          */
         get: operations["get_job_q_curve"];
         put?: never;
@@ -1422,11 +1422,13 @@ export interface components {
          *           "standard_error": null
          *         }
          *       ],
+         *       "position": 0,
          *       "reading": null,
          *       "reused": false,
          *       "rule": "",
          *       "samples": 1000,
          *       "seed": 0,
+         *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
          *       "total_layers": 18,
          *       "train_size": 54000
          *     }
@@ -1434,6 +1436,17 @@ export interface components {
         CurveOut: {
             /** Job Id */
             job_id: string;
+            /**
+             * Teacher
+             * @description Whose curve it is.
+             */
+            teacher?: string | null;
+            /**
+             * Position
+             * @description Its place among the job's teachers, from 0.
+             * @default 0
+             */
+            position: number;
             /**
              * Complete
              * @description Whether every layer is scored.
@@ -1787,6 +1800,12 @@ export interface components {
              */
             teacher_classes: "auto" | "same" | "other";
             /**
+             * Teacher Weights
+             * @description Of several teachers: how much each counts, in their order, as shares of the sum. `auto`: equally.
+             * @default auto
+             */
+            teacher_weights: number[] | "auto";
+            /**
              * Quality Samples
              * @description N: class-stratified samples for the Q curve.
              * @default 5000
@@ -1985,6 +2004,12 @@ export interface components {
              */
             text_features: "auto" | "cls" | "mean" | "last" | "tokens";
             /**
+             * Threshold
+             * @description Probability from which the exported student says that a picture has a class. `auto`: 0.5, as for the report's F1.
+             * @default auto
+             */
+            threshold: number | "auto";
+            /**
              * Validation Fraction
              * @default 0.1
              */
@@ -2066,9 +2091,18 @@ export interface components {
             student: components["schemas"]["Architecture"];
             /**
              * Teacher
+             * @description The first, where there are several.
              * @example tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
              */
             teacher: string | null;
+            /**
+             * Teachers
+             * @description All of them, in their order.
+             * @example [
+             *       "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+             *     ]
+             */
+            teachers?: string[];
             /**
              * Dataset
              * @example dst_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES
@@ -2081,7 +2115,7 @@ export interface components {
             warnings: components["schemas"]["JobWarning"][];
             /**
              * Input Bytes
-             * @description Bytes of teacher and dataset that a worker fetches.
+             * @description Bytes of teachers and dataset that a worker fetches.
              * @example 87000000
              */
             input_bytes: number;
@@ -2226,6 +2260,17 @@ export interface components {
          * @description Weights of a finished job's student.
          */
         FromArtifact: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             artifact: components["schemas"]["ArtifactReference"];
         };
         /**
@@ -2233,6 +2278,17 @@ export interface components {
          * @description Weights of any registered checkpoint: teachers are what `POST /teachers` registers.
          */
         FromCheckpoint: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             /**
              * Checkpoint
              * @description Id of a ready teacher.
@@ -2244,6 +2300,17 @@ export interface components {
          * @description Weights of a teacher. Where it is deeper than the student, every n-th block, both ends kept.
          */
         FromTeacher: {
+            /**
+             * Map
+             * @description Prefixes of the student's tensors -> prefixes of the weights' tensors, each ending at a dot or a whole name: what goes where, of any two networks. "" stands for all. Null: of one family by its blocks.
+             * @example {
+             *       "stages.0": "layer1",
+             *       "stem": "conv1"
+             *     }
+             */
+            map?: {
+                [key: string]: string;
+            } | null;
             /**
              * Teacher
              * @description Id of a ready teacher.
@@ -2305,9 +2372,9 @@ export interface components {
         JobCreate: {
             /**
              * Teacher
-             * @description Id of a ready teacher; null for recipes that need none (`cross_entropy`).
+             * @description Id of a ready teacher, or of several that teach together: each by its own layers, and by the weighted mean of their logits; null for recipes that need none (`cross_entropy`).
              */
-            teacher?: string | null;
+            teacher?: string | string[] | null;
             /**
              * Dataset
              * @description Id of a ready dataset, or {"named": ...}.
@@ -2385,7 +2452,7 @@ export interface components {
                 [key: string]: unknown;
             };
             /** Teacher */
-            teacher?: string | null;
+            teacher?: string | string[] | null;
             /** Dataset */
             dataset?: string | components["schemas"]["NamedReference"] | null;
             /** Compare With */
@@ -2458,8 +2525,10 @@ export interface components {
          *         "student_layers": null,
          *         "teacher_classes": "auto",
          *         "teacher_layers": null,
+         *         "teacher_weights": "auto",
          *         "test_limit": null,
          *         "text_features": "auto",
+         *         "threshold": "auto",
          *         "train_limit": null,
          *         "validation_fraction": 0.1,
          *         "warmup_fraction": "auto",
@@ -2497,6 +2566,7 @@ export interface components {
          *       "resolved": null,
          *       "result": null,
          *       "selection": null,
+         *       "selections": [],
          *       "started_at": "2026-01-31T12:00:01Z",
          *       "status": "running",
          *       "stop_reason": null,
@@ -2509,6 +2579,9 @@ export interface components {
          *       "student_weights": null,
          *       "task": "classify_images",
          *       "teacher": "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES",
+         *       "teachers": [
+         *         "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
+         *       ],
          *       "warnings": []
          *     }
          */
@@ -2546,13 +2619,21 @@ export interface components {
             student: components["schemas"]["Architecture"];
             /**
              * Student Weights
-             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}; null: no given weights.
+             * @description What the student starts from: {teacher} or {artifact: {job_id, name}}, and `map` where one was given; null: no given weights.
              */
             student_weights: {
                 [key: string]: unknown;
             } | null;
-            /** Teacher */
+            /**
+             * Teacher
+             * @description The first, where there are several.
+             */
             teacher: string | null;
+            /**
+             * Teachers
+             * @description All of them, in their order.
+             */
+            teachers?: string[];
             /** Dataset */
             dataset: string;
             /**
@@ -2587,11 +2668,18 @@ export interface components {
             } | null;
             /**
              * Selection
-             * @description {rule, chosen, teacher_layers, student_layers, reason}.
+             * @description {rule, chosen, teacher_layers, student_layers, reason}; of the first of several teachers.
              */
             selection: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Selections
+             * @description The same of every teacher, in their order, once they are chosen.
+             */
+            selections?: {
+                [key: string]: unknown;
+            }[];
             /**
              * Result
              * @description The report's summary.
@@ -3244,6 +3332,13 @@ export interface components {
              */
             needs_labels: boolean;
             /**
+             * Several Teachers
+             * @description Whether it learns from several teachers together.
+             * @default false
+             * @example true
+             */
+            several_teachers: boolean;
+            /**
              * Features Alone
              * @description Values of its parameters, any one of which makes it learn without the teacher's logits; empty: there is none, or it never reads them.
              * @example {
@@ -3525,6 +3620,12 @@ export interface components {
              * @example accuracy
              */
             per_class: string;
+            /**
+             * Several Teachers
+             * @description Whether a job may name several teachers.
+             * @default false
+             */
+            several_teachers: boolean;
             /**
              * Unlabelled
              * @description Whether samples of its datasets may lack a label.
@@ -8530,6 +8631,8 @@ export interface operations {
             query?: {
                 /** @description Instead of Accept. */
                 format?: ("json" | "csv" | "svg" | "png") | null;
+                /** @description Which of several teachers, counted from 0. */
+                teacher?: number;
             };
             header?: {
                 /** @description Media types that the client takes, RFC 9110. */

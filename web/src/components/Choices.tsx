@@ -115,6 +115,44 @@ export function TeacherChoice({ teachers, wanted, base, ...choice }: TeacherChoi
   );
 }
 
+interface FurtherProps {
+  teachers: Teacher[];
+  wanted: Task[] | null;
+  /** The one that is chosen already. */
+  first: string;
+  chosen: string[];
+  onChoose: (ids: string[]) => void;
+}
+
+/** Teachers that teach together with the one that is chosen: each by its own layers, and by the mean of their logits. */
+export function FurtherTeachers({ teachers, wanted, first, chosen, onChoose }: FurtherProps) {
+  const tasks = useTasks();
+  const named = new Map(teachers.map((each) => [each.id, each.name || each.id]));
+  const left = teachers.filter((each) => each.status === "ready" && each.id !== first && !chosen.includes(each.id) && (!wanted || ofTeacher(tasks, each).some((task) => wanted.includes(task))));
+  return (
+    <div className="fields-stack">
+      {chosen.map((id) => (
+        <div key={id} className="row">
+          <span>and {named.get(id) ?? id}</span>
+          <button type="button" className="button small" aria-label={`Without ${named.get(id) ?? id}`} onClick={() => onChoose(chosen.filter((each) => each !== id))}>
+            Take away
+          </button>
+        </div>
+      ))}
+      {left.length > 0 && (
+        <select aria-label="Another teacher" value="" onChange={(event) => onChoose([...chosen, event.target.value])}>
+          <option value="">Add another teacher that teaches with it</option>
+          {left.map((teacher) => (
+            <option key={teacher.id} value={teacher.id}>
+              {teacher.name || teacher.id} ({teacherWords(teacher)})
+            </option>
+          ))}
+        </select>
+      )}
+    </div>
+  );
+}
+
 interface StartProps {
   teachers: Teacher[];
   jobs: Job[];

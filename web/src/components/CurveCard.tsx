@@ -2,14 +2,14 @@ import { useRef, useState } from "react";
 
 import { text } from "../api/client";
 import { loadCurve } from "../api/curve";
-import type { Curve, CurvePoint, Job } from "../api/types";
+import { type Curve, type CurvePoint, isActive, type Job } from "../api/types";
 import { QCurve } from "../charts/QCurve";
 import { saveSvg, savePng } from "../charts/exporting";
 import { usePoll } from "../hooks/usePoll";
 import { save } from "../lib/download";
 import { count, figure } from "../lib/format";
 import { title } from "../lib/jobs";
-import type { History } from "../live/history";
+import { type History, ofTeacher, restored } from "../live/history";
 import type { Kept } from "../hooks/useKeptCurve";
 import { Card, Heads, Loading, Wide } from "./Layout";
 import { Problem } from "./Problem";
@@ -19,23 +19,42 @@ import { useTry } from "./Toasts";
 interface Props {
   job: Job;
   history: History;
+  /** Which of several teachers the curve is of, and what each is called. */
+  place?: number;
   /** Whether the curve of an ended job is still being asked for, where its events do not tell it. */
   kept?: Kept;
 }
 
+/** The Q curves of a job's teachers: of one alone its card, of several one after the other. */
+export function CurveCards({ job, history, names, kept }: Omit<Props, "place"> & { names: Map<string, string> }) {
+  const teachers = job.teachers ?? [];
+  if (teachers.length < 2) return <CurveCard job={job} history={history} kept={kept} />;
+  return teachers.map((id, place) => <FurtherCurve key={id} job={job} history={history} place={place} title={`Q curve of ${names.get(id) ?? id}`} kept={kept} />);
+}
+
+/** The curve of one of several teachers; an ended job's outlives its events. */
+function FurtherCurve({ job, history, place, title: heading, kept }: Props & { place: number; title: string }) {
+  const told = ofTeacher(history, place);
+  const missing = place > 0 && !isActive(job.status) && told.layers.length === 0;
+  const { data } = usePoll(`kept curve ${job.id} ${place} ${missing}`, () => (missing ? loadCurve(job.id, place).catch(() => null) : Promise.resolve(null)));
+  const own = { selection: (job.selections?.[place] ?? null) as Job["selection"] };
+  return <CurveCard job={job} history={missing ? restored(told, own, data ?? null) : told} place={place} heading={heading} kept={place === 0 ? kept : undefined} />;
+}
+
 /** The Q curve as it fills, what it says in words, and its ways out. */
-export function CurveCard({ job, history, kept }: Props) {
+export function CurveCard({ job, history, place = 0, heading = "Q curve", kept }: Props & { heading?: string }) {
   const box = useRef<HTMLDivElement>(null);
   const [asTable, setAsTable] = useState(false);
   const attempt = useTry();
   const { layers, frame, selection } = history;
   const complete = frame !== null && layers.length === frame.total_layers;
   // The reading is the service's own words; it has none before the last layer.
-  const { data: curve } = usePoll(`curve ${job.id} ${complete} ${selection?.rule}`, () =>
-    complete ? loadCurve(job.id) : Promise.resolve(null),
+  const { data: curve } = usePoll(`curve ${job.id} ${place} ${complete} ${selection?.rule}`, () =>
+    complete ? loadCurve(job.id, place) : Promise.resolve(null),
   );
-  const name = `q-curve-${job.id}`;
-  const exportCsv = (): Promise<unknown> => attempt(async () => save(await text(`/jobs/${job.id}/q-curve`, "text/csv"), `${name}.csv`, "text/csv"));
+  const name = place > 0 ? `q-curve-${place + 1}-${job.id}` : `q-curve-${job.id}`;
+  const where = `/jobs/${job.id}/q-curve${place > 0 ? `?teacher=${place}` : ""}`;
+  const exportCsv = (): Promise<unknown> => attempt(async () => save(await text(where, "text/csv"), `${name}.csv`, "text/csv"));
   const chosen = selection?.chosen ?? [];
   const exports = layers.length > 0 && (
     <>
@@ -58,7 +77,7 @@ export function CurveCard({ job, history, kept }: Props) {
     </>
   );
   return (
-    <Card title="Q curve" aside={exports}>
+    <Card title={heading} aside={exports}>
       <p className="muted curve-note">{note(job, history)}</p>
       <div ref={box}>
         {layers.length === 0 && kept?.problem ? (

@@ -8,9 +8,10 @@ import { Facts } from "./Layout";
 import { Problem } from "./Problem";
 
 async function load(job: Job) {
-  const teacher = job.teacher ? unwrap(api.GET("/teachers/{teacher_id}", { params: { path: { teacher_id: job.teacher } } })) : null;
+  const ids = job.teachers ?? (job.teacher ? [job.teacher] : []);
+  const teachers = Promise.all(ids.map((id) => unwrap(api.GET("/teachers/{teacher_id}", { params: { path: { teacher_id: id } } }))));
   const dataset = unwrap(api.GET("/datasets/{dataset_id}", { params: { path: { dataset_id: job.dataset } } }));
-  return { teacher: await teacher, dataset: await dataset };
+  return { teachers: await teachers, dataset: await dataset };
 }
 
 /** What went in, by digest: enough to say whether two jobs saw the same. */
@@ -20,19 +21,20 @@ export function Inputs({ job, names }: { job: Job; names: Map<string, string> })
   return (
     <div className="columns">
       <section>
-        <h3>Teacher</h3>
+        <h3>{(data?.teachers.length ?? 0) > 1 ? "Teachers" : "Teacher"}</h3>
         {job.teacher === null && <p className="muted">None: this recipe trains the student alone.</p>}
-        {data?.teacher && (
+        {data?.teachers.map((teacher) => (
           <Facts
+            key={teacher.id}
             facts={[
-              ["Name", <Link to={`/teachers/${data.teacher.id}`}>{data.teacher.name || data.teacher.id}</Link>],
-              ["Architecture", <code>{data.teacher.architecture.name}</code>],
-              ["Options", options(data.teacher.architecture.options)],
-              ["Size", bytes(data.teacher.size_bytes)],
-              ["sha256", <Digest value={data.teacher.sha256} of="the teacher" />],
+              ["Name", <Link to={`/teachers/${teacher.id}`}>{teacher.name || teacher.id}</Link>],
+              ["Architecture", <code>{teacher.architecture.name}</code>],
+              ["Options", options(teacher.architecture.options)],
+              ["Size", bytes(teacher.size_bytes)],
+              ["sha256", <Digest value={teacher.sha256} of="the teacher" />],
             ]}
           />
-        )}
+        ))}
       </section>
       <section>
         <h3>Dataset</h3>

@@ -53,3 +53,10 @@ test("a dataset of masks counts its images once and every class's apart", () => 
   expect([found.shares, found.unlabelled]).toEqual([[0.25, 0.75], 0.1]);
   expect(datasetFindings({ classes: ["a"], counts: { train: [3] } })!.byClass).toEqual([{ split: "train", counts: [3] }]);
 });
+
+test("a dataset of lists of labels tells how many an image has", () => {
+  const labels_per_image = { train: { mean: 1.5, most: 2, none: 1, doubled: 0 } };
+  const found = datasetFindings({ classes: ["sky", "road"], counts: { train: [5] }, images_with: { train: [4, 3] }, labels_per_image })!;
+  expect(found.byClass).toEqual([{ split: "train", counts: [4, 3] }]);
+  expect(found.labels).toEqual([{ split: "train", mean: 1.5, most: 2, none: 1 }]);
+});

@@ -7,12 +7,16 @@ export interface Draft {
   name: string;
   labels: string;
   teacher: string;
+  /** Ids of teachers that teach together with that one. */
+  further: string[];
   /** A dataset's id, or `named:` and a catalogue name. */
   dataset: string;
   student: string;
   options: string;
   /** What the student starts from: `teacher:` or `job:` and an id; empty: random weights, or what its options say. */
   start: string;
+  /** What of the weights goes where, `student.prefix=weights.prefix` each; empty: as the family tells. */
+  map: string;
   compareWith: string;
   /** A labelled dataset that judges features, for one without labels; empty: none. */
   probe: string;
@@ -28,10 +32,12 @@ export const EMPTY: Draft = {
   name: "",
   labels: "",
   teacher: "",
+  further: [],
   dataset: "",
   student: "",
   options: "",
   start: "",
+  map: "",
   compareWith: "",
   probe: "",
   priority: "",
@@ -70,7 +76,7 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   if (Object.keys(selection).length > 0) config.selection_parameters = selection;
   const options = pairs(draft.options);
   const body: Record<string, unknown> = {
-    ...(takesTeacher && draft.teacher ? { teacher: draft.teacher } : {}),
+    ...(takesTeacher && draft.teacher ? { teacher: draft.further.length > 0 ? [draft.teacher, ...draft.further] : draft.teacher } : {}),
     dataset: draft.dataset.startsWith(NAMED) ? { named: draft.dataset.slice(NAMED.length) } : draft.dataset,
     student: studentOf(draft, options),
     config,
@@ -84,10 +90,20 @@ export function build(draft: Draft, schemas: Schemas, takesTeacher: boolean): Bu
   return { body: body as unknown as JobCreate, errors };
 }
 
-function studentOf({ student, start }: Draft, options: object): unknown {
+function studentOf({ student, start, map }: Draft, options: object): unknown {
   if (Object.keys(options).length === 0 && start === "") return student;
-  return { name: student, ...(Object.keys(options).length > 0 ? { options } : {}), ...(start ? { weights: weightsOf(start) } : {}) };
+  const named = prefixes(map);
+  const weights = start ? { ...weightsOf(start), ...(Object.keys(named).length > 0 ? { map: named } : {}) } : undefined;
+  return { name: student, ...(Object.keys(options).length > 0 ? { options } : {}), ...(weights ? { weights } : {}) };
 }
+
+/** "stem=conv1, stages.0=layer1", or one a line -> { stem: "conv1", "stages.0": "layer1" }. */
+export function prefixes(text: string): Record<string, string> {
+  const typed = text.split(/[,\n]/).map((pair) => pair.split("=").map((side) => side.trim()));
+  return Object.fromEntries(typed.filter((sides) => sides.length === 2) as [string, string][]);
+}
+
+const prefixesText = (map: unknown): string => Object.entries((map ?? {}) as Record<string, string>).map((pair) => pair.join("=")).join("\n");
 
 const weightsOf = (start: string): object => (start.startsWith(FINISHED) ? { artifact: { job_id: start.slice(FINISHED.length) } } : { teacher: start.slice(REGISTERED.length) });
 
@@ -173,10 +189,12 @@ export function fromJob(job: Job, schema: Record<string, Schema>): Draft {
     name: job.name ? `${job.name} (copy)` : "",
     labels: formatLabels(job.labels),
     teacher: job.teacher ?? "",
+    further: (job.teachers ?? []).slice(1),
     dataset: job.dataset,
     student: job.student.name,
     options: pairsText(job.student.options ?? {}),
     start: startOf(job.student_weights),
+    map: prefixesText((job.student_weights as { map?: unknown } | null)?.map),
     compareWith: job.compare_with ?? "",
     probe: job.probe ?? "",
     priority: job.priority ? String(job.priority) : "",

@@ -68,6 +68,9 @@ describe("the new-job form", () => {
       config: { recipe: "feature_only", epochs: 5 },
       labels: { team: "vision", try: "3" },
     });
+    const mapped = build({ ...draft, start: "teacher:tch_s", map: "stem=conv1\nstages.0=layer1" }, schemas, true).body.student;
+    expect(mapped).toMatchObject({ weights: { teacher: "tch_s", map: { stem: "conv1", "stages.0": "layer1" } } });
+    expect(build({ ...draft, further: ["tch_b"] }, schemas, true).body.teacher).toEqual([draft.teacher, "tch_b"]);
     expect(build(draft, schemas, false).body).not.toHaveProperty("teacher");
   });
 

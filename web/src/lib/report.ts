@@ -16,6 +16,8 @@ export interface DatasetFindings {
   unlabelled: number | null;
   /** Images without a label, by split; empty where every sample has one. */
   without: { split: string; images: number }[];
+  /** How many labels images have, by split, where one may have several: the mean, the most, and how many have none. */
+  labels: { split: string; mean: number; most: number; none: number }[];
   sizes: string;
   modes: string;
   corrupt: number;
@@ -62,6 +64,7 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     shares: list(bag(report.pixel_shares).train).map(Number),
     unlabelled: number(bag(report.unlabelled).train),
     without: Object.entries(bag(report.without_label)).map(([split, images]) => ({ split, images: Number(images) })).filter(({ images }) => images > 0),
+    labels: Object.entries(bag(report.labels_per_image)).map(([split, each]) => ({ split, mean: Number(bag(each).mean), most: Number(bag(each).most), none: Number(bag(each).none) })),
     sizes: sizes(list(report.heights).map(Number), list(report.widths).map(Number)),
     modes: Object.entries((report.modes ?? {}) as Record<string, number>).filter(([, n]) => n > 0).map(([mode, n]) => `${n.toLocaleString("en-GB")} ${mode}`).join(", "),
     corrupt: number(report.corrupt) ?? 0,

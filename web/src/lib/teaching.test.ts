@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import type { Dataset, Recipe, Teacher } from "../api/types";
-import { learns, stranger, unfit, withoutLabels } from "./teaching";
+import type { Dataset, Recipe, Task, Teacher } from "../api/types";
+import { apart, learns, stranger, unfit, withoutLabels } from "./teaching";
 
 const teacher = (id: string, num_classes: number) => ({ id, report: { num_classes, in_channels: 3 } }) as unknown as Teacher;
 const TEACHERS = [teacher("imagenet", 1000), teacher("backbone", 0), teacher("own", 10)];
@@ -29,4 +29,14 @@ test("a dataset without labels has no classes for a teacher's logits", () => {
   const talks = { id: "talks", report: { classes: [] } } as unknown as (typeof DATASETS)[number];
   expect([withoutLabels({ dataset: "none" }, [none]), withoutLabels({ dataset: "talks" }, [talks])]).toEqual([true, false]);
   expect(stranger({ teacher: "imagenet", dataset: "none", config: {} }, TEACHERS, [none])).toContain("no labels");
+});
+
+test("several teachers want a recipe and a task that take them", () => {
+  const takes = { ...recipe("logit", true), several_teachers: true } as Recipe;
+  const task = (several_teachers: boolean) => [{ several_teachers }] as unknown as Task[];
+  expect(apart(recipe("simkd", false), null, [])).toBe("");
+  expect(apart(recipe("simkd", false), null, ["b"])).toMatch(/one teacher/);
+  expect([apart(takes, task(true), ["b"]), apart(takes, null, ["b"])]).toEqual(["", ""]);
+  expect(apart(takes, task(false), ["b"])).toMatch(/one teacher/);
+  expect(stranger({ teacher: "own", further: ["imagenet"], dataset: "ten", config: {} }, TEACHERS, DATASETS)).toMatch(/of imagenet, it tells 1000/);
 });

@@ -1,12 +1,19 @@
 /** Which recipes can learn from a teacher, as far as the numbers of classes tell. The service compares their names too. */
-import type { Dataset, Recipe, Teacher } from "../api/types";
+import type { Dataset, Recipe, Task, Teacher } from "../api/types";
 import type { Draft } from "./draft";
 import { words } from "./format";
 import { datasetFindings, teacherFindings } from "./report";
 
-/** Why the chosen teacher's logits do not answer the chosen dataset; empty where they may, or where nobody can tell yet. */
-export function stranger(draft: Pick<Draft, "teacher" | "dataset" | "config">, teachers: Teacher[], datasets: Dataset[]): string {
-  const teacher = teachers.find(({ id }) => id === draft.teacher);
+/** Why the chosen teachers' logits do not answer the chosen dataset; empty where they may, or where nobody can tell yet. */
+export function stranger(draft: Pick<Draft, "teacher" | "dataset" | "config"> & Partial<Pick<Draft, "further">>, teachers: Teacher[], datasets: Dataset[]): string {
+  const ids = [draft.teacher, ...(draft.further ?? [])];
+  const reasons = ids.map((id) => [id, strange(id, draft, teachers, datasets)] as const).filter(([, why]) => why !== "");
+  const [id, why] = reasons[0] ?? ["", ""];
+  return ids.length > 1 && why ? `of ${teachers.find((each) => each.id === id)?.name || id}, ${why}` : why;
+}
+
+function strange(of: string, draft: Pick<Draft, "dataset" | "config">, teachers: Teacher[], datasets: Dataset[]): string {
+  const teacher = teachers.find(({ id }) => id === of);
   const found = teacherFindings(teacher?.report ?? null);
   const ours = datasets.find(({ id }) => id === draft.dataset)?.report?.classes;
   const count = Array.isArray(ours) ? ours.length : ours;
@@ -22,6 +29,13 @@ export function withoutLabels(draft: Pick<Draft, "dataset">, datasets: Dataset[]
   const report = datasets.find(({ id }) => id === draft.dataset)?.report ?? null;
   const found = datasetFindings(report);
   return found !== null && found.classes.length === 0 && found.without.length > 0;
+}
+
+/** What keeps the chosen teachers from teaching together; empty where nothing does. */
+export function apart(recipe: Recipe | undefined, tasks: Task[] | null, further: string[]): string {
+  if (further.length === 0 || !recipe) return "";
+  if (!recipe.several_teachers) return `${words(recipe.name)} learns from one teacher: take the others away, or choose another recipe.`;
+  return tasks?.length && !tasks.some((task) => task.several_teachers) ? "Students of this dataset learn from one teacher: take the others away." : "";
 }
 
 /** Whether the recipe has a way to learn from such a teacher. */

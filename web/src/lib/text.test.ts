@@ -57,18 +57,18 @@ describe("what a job is for", () => {
     expect(names(tasksOf(of({ dataset: "dst_t", teacher: "tch_i" })))).toEqual(["classify_text"]);
     expect(names(tasksOf(of({ dataset: "dst_n", teacher: "tch_t" })))).toEqual(["classify_text"]);
     expect(names(tasksOf(of({ teacher: "tch_o" })))).toEqual(["classify_text", "generate_text"]); // its report says nothing
-    expect(names(tasksOf(of({ student: "retort:resnet8" })))).toEqual(["classify_images"]);
+    expect(names(tasksOf(of({ student: "retort:resnet8" })))).toEqual(["classify_images", "tag_images"]);
     expect(tasksOf(of({ student: "nowhere:net" }))).toBeNull();
   });
 
   test("what does not fit is said where it stands", () => {
     expect(misfits(of({ dataset: "dst_t", teacher: "tch_i", student: "retort:resnet8" }), "logit", true)).toEqual(
       new Map([
-        ["/teacher", "This teacher is for Image classification, but the dataset is for Text classification."],
-        ["/student", "This student is for Image classification, but the dataset is for Text classification: choose transformers:auto."],
+        ["/teacher", "This teacher is for Image classification or Multi-label image classification, but the dataset is for Text classification."],
+        ["/student", "This student is for Image classification or Multi-label image classification, but the dataset is for Text classification: choose transformers:auto."],
       ]),
     );
-    expect(misfits(of({ teacher: "tch_i", student: "transformers:auto" }), "logit", true).get("/student")).toMatch(/but the teacher is for Image classification: choose timm:…, torchvision:…, retort:…\.$/);
+    expect(misfits(of({ teacher: "tch_i", student: "transformers:auto" }), "logit", true).get("/student")).toMatch(/but the teacher is for Image classification or Multi-label image classification: choose timm:…, torchvision:…, retort:…/);
     expect(misfits(of({ dataset: "dst_i", teacher: "tch_t" }), "logit", false).size).toBe(0); // no teacher is sent
     expect(misfits(of({ dataset: "dst_t", teacher: "tch_t", student: "transformers:auto" }), "logit", true).size).toBe(0);
     const [only] = TASKS.filter(({ name }) => name === "classify_text").map((task) => ({ ...task, recipes: ["cross_entropy"] }));
@@ -116,7 +116,7 @@ describe("what a job is for", () => {
   test("a longer prefix takes a family out of a library", () => {
     const masks = { ...task("classify_images"), name: "masks", architectures: ["torchvision:masking_"] };
     expect(accepting([...TASKS, masks], "torchvision:masking_resnet50")).toEqual([masks]);
-    expect(accepting([...TASKS, masks], "torchvision:resnet50")).toEqual([task("classify_images")]);
+    expect(accepting([...TASKS, masks], "torchvision:resnet50")).toEqual([task("classify_images"), task("tag_images")]);
   });
 });
 

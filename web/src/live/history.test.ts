@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import type { JobEvent } from "../api/types";
 import { event, layer } from "../testing/samples";
-import { add, emptyHistory, type History } from "./history";
+import { add, emptyHistory, type History, ofTeacher } from "./history";
 
 const fold = (...events: JobEvent[]): History => {
   const history = emptyHistory();
@@ -50,4 +50,21 @@ test("a hundred thousand metrics are folded without copying", () => {
   const history = emptyHistory();
   for (let seq = 1; seq <= 100_000; seq += 1) add(history, { seq, kind: "metrics", data: { step: seq, split: "train", values: { loss: 1 / seq } }, attempt: 1, created_at: "2026-01-31T12:00:00Z" });
   expect(history.metrics.get("train")?.step).toHaveLength(100_000);
+});
+
+test("each of several teachers has its own curve and layers", () => {
+  const pairs = (name: string) => ({ rule: "top_q", chosen: [0], teacher_layers: [name], student_layers: ["s"], reason: "" });
+  const history = fold(
+    event(1, "layers", { total_layers: 2, teacher: 0 }),
+    event(2, "layer_quality", { ...layer(0, 2), teacher: 0 }),
+    event(3, "selection", { ...pairs("first"), teacher: 0 }),
+    event(4, "layers", { total_layers: 5, teacher: 1 }),
+    event(5, "layer_quality", { ...layer(0, 5), teacher: 1 }),
+    event(6, "layer_quality", { ...layer(1, 5), teacher: 1 }),
+    event(7, "selection", { ...pairs("second"), teacher: 1 }),
+  );
+  const told = [0, 1, 2].map((place) => ofTeacher(history, place));
+  expect(told.map(({ layers }) => layers.length)).toEqual([1, 2, 0]);
+  expect(told.map(({ frame }) => frame?.total_layers)).toEqual([2, 5, undefined]);
+  expect(told.map(({ selection }) => selection?.teacher_layers[0])).toEqual(["first", "second", undefined]);
 });

@@ -24,22 +24,28 @@ export interface Selection {
   reason: string;
 }
 
+/** What is told of one teacher. */
+export interface Taught {
+  frame: Frame | null;
+  layers: CurvePoint[];
+  selection: Selection | null;
+}
+
 /** One split's metrics as columns, in step order. */
 export interface Columns {
   step: number[];
   values: Map<string, (number | null)[]>;
 }
 
-export interface History {
+export interface History extends Taught {
   lastSeq: number;
   /** Its beginning is no longer kept (RETORT_KEEP_HISTORY_DAYS): of an ended job then only the last event is there. */
   trimmed: boolean;
   lastEventAt: string | null;
   status: string | null;
   phases: PhaseSpan[];
-  frame: Frame | null;
-  layers: CurvePoint[];
-  selection: Selection | null;
+  /** Of several teachers those beside the first, by their place; the first's is the history's own. */
+  further: Map<number, Taught>;
   metrics: Map<string, Columns>;
   /** Step at which an attempt after the first went on: the first metrics it wrote. */
   attemptStarts: { attempt: number; step: number; split: string }[];
@@ -58,6 +64,7 @@ export function emptyHistory(): History {
     frame: null,
     layers: [],
     selection: null,
+    further: new Map(),
     metrics: new Map(),
     attemptStarts: [],
     checkpoints: 0,
@@ -89,17 +96,31 @@ function frameOf(curve: Curve | null): Frame | null {
   return { total_layers: curve.total_layers, samples: curve.samples ?? undefined, classes: curve.classes ?? undefined, reused: curve.reused };
 }
 
+/** The history with the curve and the layers of one of several teachers in the place of the first's. */
+export function ofTeacher(history: History, place: number): History {
+  return place === 0 ? history : { ...history, ...(history.further.get(place) ?? { frame: null, layers: [], selection: null }) };
+}
+
+/** Where what an event says of a teacher belongs; each event of it makes a new object, so that what shows it is drawn again. */
+function taught(history: History, event: JobEvent): Taught {
+  const place = Number(event.data.teacher ?? 0);
+  if (place === 0) return history;
+  const found = { ...(history.further.get(place) ?? { frame: null, layers: [], selection: null }) };
+  history.further.set(place, found);
+  return found;
+}
+
 type Rule = (history: History, event: JobEvent) => void;
 
 const RULES: Record<string, Rule> = {
   status: onStatus,
   phase: onPhase,
   layers: (history, event) => {
-    history.frame = event.data as unknown as Frame;
+    taught(history, event).frame = event.data as unknown as Frame;
   },
   layer_quality: onLayer,
   selection: (history, event) => {
-    history.selection = event.data as unknown as Selection;
+    taught(history, event).selection = event.data as unknown as Selection;
   },
   metrics: onMetrics,
   checkpoint: (history) => {
@@ -136,8 +157,9 @@ function onPhase(history: History, event: JobEvent): void {
 
 function onLayer(history: History, event: JobEvent): void {
   const point = event.data as unknown as CurvePoint;
-  const others = history.layers.filter((layer) => layer.index !== point.index);
-  history.layers = [...others, point].sort((a, b) => a.index - b.index);
+  const whose = taught(history, event);
+  const others = whose.layers.filter((layer) => layer.index !== point.index);
+  whose.layers = [...others, point].sort((a, b) => a.index - b.index);
 }
 
 function onMetrics(history: History, event: JobEvent): void {

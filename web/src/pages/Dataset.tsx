@@ -127,6 +127,11 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
           ))}
         </tbody>
       </table>
+      {found.labels.length > 0 && (
+        <p className="muted small">
+          A {sampleOf(task)} counts in each of its classes. Labels of one: {found.labels.map(({ split, mean, most, none }) => `${split} ${mean.toFixed(2)} on average, at most ${most}; ${count(none)} have none`).join(", ")}.
+        </p>
+      )}
       {found.without.length > 0 && (
         <p className="muted small">Without a label: {found.without.map(({ split, images }) => `${count(images)} ${split} images`).join(", ")}.</p>
       )}

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { api, unwrap } from "../api/client";
 import { readResult } from "../api/result";
 import { isActive, type Job as JobData } from "../api/types";
-import { CurveCard, unscored } from "../components/CurveCard";
+import { CurveCards, unscored } from "../components/CurveCard";
 import { FailureCard } from "../components/FailureCard";
 import { JobActions } from "../components/JobActions";
 import { JobDetails } from "../components/JobDetails";
@@ -76,7 +76,7 @@ export function Job({ id }: { id: string }) {
       {result && <ResultCard job={job} result={result} />}
       {result && job.finished_at && <TestedCard job={job} />}
       <Vitals job={job} live={live} />
-      {scores && <CurveCard job={job} history={history} kept={kept} />}
+      {scores && <CurveCards job={job} history={history} names={names} kept={kept} />}
       <TrainingCharts job={job} history={history} version={live.version} />
       <Card className="flush">
         <JobDetails job={job} names={names} history={history} />
@@ -95,7 +95,13 @@ function Headline({ job, names }: { job: JobData; names: Map<string, string> }) 
         {job.teacher && (
           <>
             {" "}
-            from <Link to={`/teachers/${job.teacher}`}>{names.get(job.teacher) ?? job.teacher}</Link>
+            from{" "}
+            {(job.teachers ?? [job.teacher]).map((id, at) => (
+              <span key={id}>
+                {at > 0 && " and "}
+                <Link to={`/teachers/${id}`}>{names.get(id) ?? id}</Link>
+              </span>
+            ))}
           </>
         )}{" "}
         into <b>{bare(job.student.name)}</b>

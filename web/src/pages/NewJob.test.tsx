@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Toasts } from "../components/Toasts";
 import { Absolute } from "../testing/absolute";
 import { job } from "../testing/samples";
+import { show } from "../testing/tasks";
 import { NewJob } from "./NewJob";
 
 const page = (items: object[], next_cursor: string | null = null) => ({ items, next_cursor });
@@ -138,6 +139,27 @@ test("a preset shows its values, chooses its recipe, and is sent as one word", a
   const sent = document.body.textContent ?? "";
   expect(sent).toContain('"preset": "paper"');
   expect(sent).not.toContain("240");
+});
+
+test("another teacher is added where the recipe takes several, and taken away again", async () => {
+  const made = { status: "ready", labels: {}, created_at: "2026-01-31T12:00:00Z", size_bytes: 1, error: null, report: null };
+  const teacher = (id: string) => ({ ...made, id, name: `teacher ${id}`, architecture: { name: "timm:resnet34", options: {} }, sha256: "0", source: null });
+  Object.assign(answers, {
+    "/catalogue": { ...CATALOGUE, recipes: [{ ...recipe, name: "feature_only", needs_teacher: true, several_teachers: true }] },
+    "/teachers": page([teacher("tch_1"), teacher("tch_2")]),
+  });
+  window.history.replaceState(null, "", "/ui/new?teacher=tch_1");
+  const user = userEvent.setup();
+  show(
+    <Toasts>
+      <NewJob />
+    </Toasts>,
+  );
+  await user.selectOptions(await screen.findByLabelText("Another teacher"), "tch_2");
+  expect(await screen.findByText("and teacher tch_2")).toBeTruthy();
+  expect(screen.queryByLabelText("Another teacher")).toBeNull();
+  await user.click(screen.getByRole("button", { name: "Without teacher tch_2" }));
+  expect(screen.queryByText("and teacher tch_2")).toBeNull();
 });
 
 test("what mends a dataset's skew is asked for beside its warning, as a word or by class", async () => {

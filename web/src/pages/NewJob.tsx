@@ -5,7 +5,7 @@ import { asProblem, type ProblemError } from "../api/problem";
 import type { Catalogue, Dataset, DryRun, Job, Task, Teacher } from "../api/types";
 import { ArchitecturePicker } from "../components/ArchitecturePicker";
 import { CheckedCard } from "../components/CheckedCard";
-import { DatasetChoice, RecipeChoice, StartChoice, TeacherChoice, Unlisted } from "../components/Choices";
+import { DatasetChoice, FurtherTeachers, RecipeChoice, StartChoice, TeacherChoice, Unlisted } from "../components/Choices";
 import { Card, Loading, Page } from "../components/Layout";
 import { MoreButton } from "../components/MoreButton";
 import { Problem } from "../components/Problem";
@@ -27,7 +27,7 @@ import { once } from "../lib/once";
 import { datasetFindings } from "../lib/report";
 import type { Schema } from "../lib/schema";
 import { chosenTasks, isFolder, misfits, offers, settingsFor, takesWeights, tasksOf } from "../lib/tasks";
-import { learns, stranger, unfit, withoutLabels } from "../lib/teaching";
+import { apart, learns, stranger, unfit, withoutLabels } from "../lib/teaching";
 import { navigate, usePlace } from "../router";
 
 /** Settings asked for at once; the others wait under "More settings". */
@@ -131,7 +131,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
   const built = useMemo(() => build(draft, schemas, takesTeacher), [draft, schemas, takesTeacher]);
   const body = built.body;
   const why = takesTeacher && needsTeacher ? stranger(draft, teachers, datasets) : "";
-  const unlearnt = unfit(recipe, draft.recipeParameters, why);
+  const unlearnt = unfit(recipe, draft.recipeParameters, why) || apart(recipe, about, takesTeacher ? draft.further : []);
   const errors = new Map([...built.errors, ...misfits(found, draft.recipe, takesTeacher), ...(unlearnt ? [["/config/recipe", unlearnt] as const] : [])]);
   const registries = { losses: namesOf(catalogue.losses), optimizers: namesOf(catalogue.optimizers), presets: namesOf(catalogue.presets) };
   const complete = draft.dataset !== "" && draft.student !== "" && (!takesTeacher || draft.teacher !== "") && errors.size === 0;
@@ -190,7 +190,10 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
-            <TeacherChoice teachers={choices.teachers} wanted={found.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher })} reload={reload} />
+            <TeacherChoice teachers={choices.teachers} wanted={found.dataset} base={!needsTeacher} chosen={draft.teacher} error={at("/teacher")} onChoose={(teacher) => set({ teacher, further: draft.further.filter((id) => id !== teacher) })} reload={reload} />
+            {draft.teacher && (draft.further.length > 0 || (recipe?.several_teachers && (!about || about.some((task) => task.several_teachers)))) && (
+              <FurtherTeachers teachers={teachers} wanted={found.dataset ?? found.teacher} first={draft.teacher} chosen={draft.further} onChoose={(further) => set({ further })} />
+            )}
           </Card>
         )}
         <Card title={`${number + 2}. Dataset`}>
@@ -202,6 +205,13 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
             <StudentOptions architecture={draft.student} value={draft.options} error={at("/student/options")} onChange={(given) => set({ options: given })} />
           </div>
           {takesWeights(about) && <StartChoice teachers={teachers} jobs={jobs} chosen={draft.start} error={at("/student/weights")} onChoose={(start) => set({ start })} />}
+          {takesWeights(about) && draft.start && (
+            <label className="field">
+              <span>What goes where</span>
+              <textarea rows={1} value={draft.map} placeholder="stem=conv1, stages.0=layer1" onChange={(event) => set({ map: event.target.value })} />
+              <span className="help">Only for weights of another architecture: the student&rsquo;s names and those of the weights, as far as a dot. Left empty, blocks of one family are taken.</span>
+            </label>
+          )}
           <StudentNote tasks={about} architectures={catalogue.architectures} />
         </Card>
         <form onSubmit={submit} id="new-job">

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from distill.data.columns import LABELS, PATHS, SPLITS, find, found
 from distill.data.labelled import (
     Columns,
     check_role,
-    class_names,
-    class_notes,
     held_out,
-    label_numbers,
     row_limits,
     samples,
     split_notes,
@@ -28,6 +25,7 @@ from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
+from distill.modalities.images.labelling import ONE_CLASS, Labelling, Numbered
 from distill.modalities.images.named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.tree import Layout
@@ -60,7 +58,13 @@ class Listed:
     notes: list[str]
 
 
-def listed(members: Members, limits: Limits, role: str = "all", classes: Sequence[str] | None = None) -> Listed:
+def listed(
+    members: Members,
+    limits: Limits,
+    role: str = "all",
+    classes: Sequence[str] | None = None,
+    labelling: Labelling = ONE_CLASS,
+) -> Listed:
     """The layout that tables describe.
 
     Looked at: tables in the root (below one folder around everything), in a folder there that has no images, or in one
@@ -69,13 +73,14 @@ def listed(members: Members, limits: Limits, role: str = "all", classes: Sequenc
     the training archive's, where it is the test split. Raises `InvalidDataset` by row for paths that are not there.
     """
     files = NamedFiles(members.files)
-    tables = [_opened(table, members, files, limits) for table in _tables(members.files)]
+    tables = [_opened(table, members, files, limits, labelling) for table in _tables(members.files)]
     chosen = _chosen(tables, role)
     notes = [f"The table {table.name!r} was not used: {table.why}." for table in tables if table.why]
     notes += [f"Not used: the table {table.name!r}." for table in tables if table.columns and table not in chosen]
     if not chosen:
         return Listed(None, notes)
-    return Listed(_layout(_Rows(files, role, limits).read(chosen), chosen, limits, classes, notes), [])
+    rows = _Rows(files, role, limits, labelling).read(chosen)
+    return Listed(_layout(rows, chosen, classes, notes), [])
 
 
 def _tables(files: Iterable[File]) -> list[Table]:
@@ -95,13 +100,14 @@ def _tables(files: Iterable[File]) -> list[Table]:
     return found
 
 
-def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits) -> Table:
+def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits, labelling: Labelling) -> Table:
     """Read the header and first row, and find the column that names images by what the archive has."""
     form = form_of(start(members, table.file, HEAD_BYTES))
     if form != "csv" and table.file.parts[-1].lower().endswith(".json") and form == "jsonl":
         return table  # an object of settings, as many archives have them; rows are an array
     stream = io.BytesIO(content(members, table.file))
-    rows = read_rows(stream, form, row_limits(limits, _PATH_BYTES), table.name)
+    caps = replace(row_limits(limits, _PATH_BYTES), nested=labelling.nested)
+    rows = labelling.rows(read_rows(stream, form, caps, table.name), table.name)
     try:
         first = next(rows, None)
     except InvalidDataset:
@@ -160,6 +166,7 @@ class _Rows:
     files: NamedFiles
     role: str
     limits: Limits
+    labelling: Labelling
     found: dict[str, list[tuple[File, str]]] = field(default_factory=dict)
     unlabelled: list[File] = field(default_factory=list)
     disregarded: int = 0
@@ -205,20 +212,15 @@ class _Rows:
         return file
 
     def left_out(self) -> list[str]:
-        """What a report says of images that no row names, and of those that rows name with several classes."""
-        labels: dict[int, set[str]] = {file.position: set() for file in self.unlabelled}
-        for file, label in chain.from_iterable(self.found.values()):
-            labels.setdefault(file.position, set()).add(label)
-        several = sum(len(names) > 1 for names in labels.values())
-        unnamed = self.files.count - len(labels)
-        notes = [f"{unnamed} images that no table names were left out."] if unnamed > 0 else []
-        return notes + ([f"{several} images are named with several classes, once in each."] if several else [])
+        """What a report says of images that no row names."""
+        named = {file.position for file in self.unlabelled}
+        named |= {file.position for file, _ in chain.from_iterable(self.found.values())}
+        unnamed = self.files.count - len(named)
+        return [f"{unnamed} images that no table names were left out."] if unnamed > 0 else []
 
 
-def _layout(
-    rows: _Rows, tables: Sequence[Table], limits: Limits, classes: Sequence[str] | None, notes: Sequence[str]
-) -> Layout:
-    found = rows.found
+def _layout(rows: _Rows, tables: Sequence[Table], classes: Sequence[str] | None, notes: Sequence[str]) -> Layout:
+    found, several = rows.labelling.together(rows.found)
     if not found and rows.unlabelled:
         classes = ()
     elif TRAIN not in found:
@@ -226,18 +228,27 @@ def _layout(
             "its tables have no rows of the training split", "Write train in the split column of the rows to train on."
         )
     used = {name: split for name, split in held_out(found).items() if name in found}
-    known = tuple(classes) if classes is not None else class_names((label for _, label in found[TRAIN]), limits)
-    splits = {split: _labelled(found[name], known, split) for name, split in used.items()}
+    labels = {split: [label for _, label in found[name]] for name, split in used.items()}
+    numbered = _numbered(rows, labels, classes)
+    splits = {
+        split: [(file, int(number)) for (file, _), number in zip(found[name], numbered.numbers[split], strict=True)]
+        for name, split in used.items()
+    }
     if rows.unlabelled:
         splits[UNLABELLED] = [(file, NO_LABEL) for file in sorted(rows.unlabelled, key=lambda file: file.parts)]
     counts = {name: len(files) for name, files in found.items()} | {PREDICTION: rows.counts[PREDICTION]}
     said = [f"The classes of {rows.disregarded:,} rows that are called unlabelled were not read."]
     notes = [*(said if rows.disregarded else ()), *notes]
     unused = dict.fromkeys(column for table in tables if table.columns for column in table.columns.unused)
-    said = [*split_notes(counts), *rows.left_out(), *unused_notes(list(unused)), *class_notes(known), *notes]
-    return Layout(known, splits, ("Classes were read from the archive's table, not from its folders.", *said))
+    more = (*numbered.notes, *numbered.after)
+    said = [*split_notes(counts), *rows.left_out(), *several, *unused_notes(list(unused)), *more, *notes]
+    return Layout(
+        numbered.classes, splits, ("Classes were read from the archive's table, not from its folders.", *said)
+    )
 
 
-def _labelled(rows: list[tuple[File, str]], classes: Sequence[str], split: str) -> list[tuple[File, int]]:
-    numbers = label_numbers([label for _, label in rows], classes, split)
-    return [(file, int(number)) for (file, _), number in zip(rows, numbers, strict=True)]
+def _numbered(rows: _Rows, labels: Mapping[str, Sequence[str]], classes: Sequence[str] | None) -> Numbered:
+    """`classes`: where they are known already; () where no row has one."""
+    if classes is None:
+        return rows.labelling.numbered(labels, rows.limits)
+    return rows.labelling.numbered_as(tuple(classes), labels)

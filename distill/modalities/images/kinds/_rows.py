@@ -8,20 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from distill.data.labelled import (
-    check_role,
-    class_names,
-    class_notes,
-    held_out,
-    in_order,
-    label_numbers,
-    split_notes,
-    unused_notes,
-)
+from distill.data.labelled import check_role, held_out, split_notes, unused_notes
 from distill.data.limits import Limits
 from distill.data.row_checks import refuse
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED
 from distill.modalities.images.kind import Items, Opened, joined, without_labels
+from distill.modalities.images.labelling import Labelling
 from distill.modalities.images.sources import Picked, SpanImages
 
 Part = tuple[Picked, list[str | None]]
@@ -69,7 +61,7 @@ class ImageRows:
         return Picked(self.images, np.array(rows, np.int64)), [self.labels[i] for i in rows]
 
 
-def opened(files: Mapping[str, ImageRows], limits: Limits) -> Opened:
+def opened(files: Mapping[str, ImageRows], limits: Limits, labelling: Labelling) -> Opened:
     """Files by role as splits: a whole one divided by what its rows say, a part as it is."""
     found: dict[str, list[Part]] = {}
     for file in files.values():
@@ -80,10 +72,12 @@ def opened(files: Mapping[str, ImageRows], limits: Limits) -> Opened:
     if TRAIN not in labelled:
         return _without_classes(labelled, unlabelled, _notes(files))
     names = next(iter(files.values())).names
-    classes, notes = in_order(class_names(_known(labelled[TRAIN]), limits), names)
-    splits = {split: _numbered(part, classes, split) for split, part in labelled.items()}
+    for split, part in labelled.items():
+        _check_known(part, split)
+    numbered = labelling.numbered({split: list(_known(part)) for split, part in labelled.items()}, limits, names)
+    splits = {split: Items(images, numbered.numbers[split]) for split, (images, _) in labelled.items()}
     splits[TRAIN] = joined([splits[TRAIN], unlabelled])
-    return Opened(classes, splits, (*notes, *_notes(files), *class_notes(classes)))
+    return Opened(numbered.classes, splits, (*numbered.notes, *_notes(files), *numbered.after))
 
 
 def _without_classes(labelled: Mapping[str, Part], unlabelled: Items, notes: Sequence[str]) -> Opened:
@@ -100,7 +94,8 @@ def _without_classes(labelled: Mapping[str, Part], unlabelled: Items, notes: Seq
     return Opened((), {TRAIN: unlabelled} | held, tuple(notes))
 
 
-def _numbered(part: Part, classes: Sequence[str], split: str) -> Items:
+def _check_known(part: Part, split: str) -> None:
+    """Raise `InvalidDataset` for a row without a label."""
     images, labels = part
     for i, label in enumerate(labels):
         if label is None:
@@ -110,7 +105,6 @@ def _numbered(part: Part, classes: Sequence[str], split: str) -> Items:
                 "it.",
                 row=images.name(i),
             )
-    return Items(images, label_numbers(list(_known(part)), classes, split))
 
 
 def _known(part: Part) -> Iterable[str]:

@@ -13,28 +13,41 @@ from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, members_of
 from distill.modalities.images.kind import Opened, from_layouts
 from distill.modalities.images.kinds._listed import listed
+from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.sources import Source
 from distill.modalities.images.tree import Layout, arrange, flat
 from distill.types import DatasetInput
 
 
-def open_archive(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
+def open_archive(
+    dataset: DatasetInput, limits: Limits, scratch: Path | None, labelling: Labelling = ONE_CLASS
+) -> Opened:
     """Open without extracting; the file's first bytes tell its format, not its name. A table that names images and
     classes counts before class folders."""
     layouts: dict[str, tuple[Layout, Callable[[list[int]], Source]]] = {}
     for role, path in sorted(paths_of(dataset, unlabelled=True).items(), key=lambda item: item[0] == "test"):
         members = members_of(path, limits, scratch)
         classes = layouts["train"][0].classes if role == "test" else None
-        layouts[role] = (_layout(members, limits, role, classes), members.source)
+        layouts[role] = (_layout(members, limits, role, labelling, classes), members.source)
     return from_layouts(layouts)
 
 
-def _layout(members: Members, limits: Limits, role: str, classes: tuple[str, ...] | None) -> Layout:
+def _layout(
+    members: Members, limits: Limits, role: str, labelling: Labelling, classes: tuple[str, ...] | None
+) -> Layout:
     if role == UNLABELLED:
         return flat(members.files)
-    found = listed(members, limits, role, classes)
+    found = listed(members, limits, role, classes, labelling)
     if found.layout is not None:
         return found.layout
+    if not labelling.in_folders:
+        raise InvalidDataset(
+            "The archive has no table that names its images and their labels.",
+            " ".join(
+                [*found.notes, "Add one with the columns file_name and labels, or one column of 0 and 1 a class."]
+            ),
+            {},
+        )
     try:
         layout = arrange(members.files, members.folders, limits)
     except InvalidDataset as error:

@@ -9,11 +9,12 @@ from distill.data.limits import Limits
 from distill.data.split_names import UNLABELLED
 from distill.modalities.images.archives.members import FolderMembers
 from distill.modalities.images.kind import Opened, from_layouts
+from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.tree import arrange, flat
 from distill.types import DatasetInput
 
 
-def open_folder(dataset: DatasetInput, limits: Limits, _: Path | None) -> Opened:
+def open_folder(dataset: DatasetInput, limits: Limits, _: Path | None, __: Labelling = ONE_CLASS) -> Opened:
     """Read in place."""
     layouts = {}
     for role, root in paths_of(dataset, unlabelled=True).items():

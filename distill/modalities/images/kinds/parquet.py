@@ -10,25 +10,16 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from distill.data.columns import EMBEDDED, LABELS, find
+from distill.data.columns import EMBEDDED, find
 from distill.data.files import paths_of
-from distill.data.labelled import SplitColumns, named_label, split_columns, unused_columns
+from distill.data.labelled import SplitColumns, split_columns, unused_columns
 from distill.data.limits import Limits
-from distill.data.parquet import (
-    UNNAMED,
-    ParquetLimits,
-    bytes_of,
-    class_names,
-    is_bytes,
-    is_label,
-    is_string,
-    named,
-    parquet_file,
-)
+from distill.data.parquet import ParquetLimits, bytes_of, is_bytes, is_string, parquet_file
 from distill.data.split_names import split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
+from distill.modalities.images.labelling import ONE_CLASS, Cells, Labelling
 from distill.modalities.images.pack import Pack
 from distill.types import DatasetInput
 
@@ -45,13 +36,16 @@ DECODE = (
 )
 
 
-def open_parquet(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
+def open_parquet(
+    dataset: DatasetInput, limits: Limits, scratch: Path | None, labelling: Labelling = ONE_CLASS
+) -> Opened:
     """Files by role; a role's path may be a folder of shards, read in name order, whose names may say splits. A split
     column divides a file that is the whole. Class names come from the schema's `huggingface` metadata, else they are
     what the label column holds. Numbers mean what the names of their own file say: files may number the same classes
     differently, and the first one's order holds."""
+    paths = paths_of(dataset, unlabelled=True)
     return opened(
-        {role: _read(path, role, limits, scratch) for role, path in paths_of(dataset, unlabelled=True).items()}, limits
+        {role: _read(path, role, limits, scratch, labelling) for role, path in paths.items()}, limits, labelling
     )
 
 
@@ -61,20 +55,18 @@ def _refuse(what: str, remedy: str = REMEDY, **details: object) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """Which columns of a file are read, and what the numbers of its labels are called; `label` is None where
-    no row has one. `struct`: the image column's
-    type where it is one; `whole`: the split that the file's own name says."""
+    """Which columns of a file are read; `label` is None where no row has one. `struct`: the image column's type where
+    it is one; `whole`: the split that the file's own name says."""
 
     image: str
     struct: Any
-    label: str | None
-    names: tuple[str, ...] | None
+    label: Cells | None
     split: SplitColumns | None
     whole: str | None
     unused: tuple[str, ...]
 
 
-def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageRows:
+def _read(path: Path, role: str, limits: Limits, scratch: Path | None, labelling: Labelling) -> ImageRows:
     shards = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not shards:
         _refuse("the folder holds no *.parquet files", "Name a parquet file, or a folder of them.")
@@ -82,17 +74,19 @@ def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageR
     by_name = path.is_dir() and role == "all" and all(split_of(shard.stem) for shard in shards)
     with Pack(scratch) as pack:
         for shard in shards:
-            _shard(shard, split_of(shard.stem) if by_name else None, found, pack, limits)
+            _shard(shard, split_of(shard.stem) if by_name else None, found, pack, limits, labelling)
             _check_ratio(pack, shards, limits)
         found.images = pack.finish()
     return found
 
 
-def _shard(path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits) -> None:
+def _shard(
+    path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: Limits, labelling: Labelling = ONE_CLASS
+) -> None:
     caps = ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)
     with parquet_file(path, caps) as file:
-        schema = _schema(file, whole)
-        found.names, found.unused = found.names or schema.names, schema.unused
+        schema = _schema(file, whole, labelling)
+        found.names, found.unused = found.names or (schema.label.names if schema.label else None), schema.unused
         first = 0  # rows count within their own file
         for batch in file.iter_batches(batch_size=_ROWS, columns=_wanted(schema)):
             _take(batch, schema, first, found, pack, path.name, limits)
@@ -100,29 +94,27 @@ def _shard(path: Path, whole: str | None, found: ImageRows, pack: Pack, limits: 
             first += len(batch)
 
 
-def _schema(file: Any, whole: str | None) -> _Schema:
+def _schema(file: Any, whole: str | None, labelling: Labelling) -> _Schema:
     arrow = file.schema_arrow
     columns: list[str] = list(arrow.names)
     image = find(columns, EMBEDDED) or _binary(arrow) or _missing("image", columns)
-    label = find([column for column in columns if column != image], LABELS)
     _check_image(arrow.field(image).type, image)
-    if label is not None:
-        _check_label(arrow.field(label).type, label)
-    kind = arrow.field(image).type
-    split = None if whole else split_columns(columns, _first_row(file, columns, (image, label)))
-    unused = unused_columns(columns, (image, label), split)
+    first = _first_row(file, columns, image)
+    label = labelling.cells(arrow, [column for column in columns if column != image], first)
+    kind, read = arrow.field(image).type, (image, *(label.columns if label else ()))
+    split = None if whole else split_columns(columns, {name: first[name] for name in first if name not in read})
+    unused = unused_columns(columns, read, split)
     if label is None and unused:  # one of them may hold the classes
         _missing("label", columns)
     struct = kind if pa.types.is_struct(kind) else None
-    names = None if label is None else class_names(arrow).get(label)
-    return _Schema(image, struct, label, names, split, whole, unused)
+    return _Schema(image, struct, label, split, whole, unused)
 
 
 def _wanted(schema: _Schema) -> list[str]:
     split = (schema.split.name, *schema.split.flags) if schema.split else ()
     fields = [schema.struct.field(i).name for i in range(schema.struct.num_fields)] if schema.struct else []
     images = [f"{schema.image}.{field}" for field in fields if field in ("bytes", "path")] or [schema.image]
-    return [*images, *(column for column in (schema.label, *split) if column)]
+    return [*images, *(schema.label.columns if schema.label else ()), *(column for column in split if column)]
 
 
 def _binary(arrow: Any) -> str | None:
@@ -137,11 +129,9 @@ def _missing(wanted: str, columns: Sequence[str]) -> NoReturn:
     _refuse(f"it has no column {wanted!r} (its columns: {', '.join(columns[:10])})", remedy, columns=list(columns)[:50])
 
 
-def _first_row(file: Any, columns: Sequence[str], known: Sequence[str | None]) -> Mapping[str, Any]:
-    """The first row's plain values beside image and label."""
-    plain = [
-        name for name in columns if name not in known and not pa.types.is_nested(file.schema_arrow.field(name).type)
-    ]
+def _first_row(file: Any, columns: Sequence[str], image: str) -> Mapping[str, Any]:
+    """The first row's plain values beside its image."""
+    plain = [name for name in columns if name != image and not pa.types.is_nested(file.schema_arrow.field(name).type)]
     batch = next(file.iter_batches(batch_size=1, columns=plain), None) if plain else None
     rows = batch.to_pylist() if batch is not None else []
     return rows[0] if rows else {}
@@ -154,13 +144,6 @@ def _check_image(image: Any, name: str) -> None:
         _refuse(what, DECODE if is_string(image) else EMBED if pa.types.is_struct(image) else REMEDY)
 
 
-def _check_label(label: Any, name: str) -> None:
-    if not is_label(label) and not pa.types.is_null(label):
-        several = "; several classes a row are not learnt" if pa.types.is_nested(label) else ""
-        what = f"column {name!r} is {label}, neither integer nor text{several}"
-        _refuse(what, f"Write one class a row in column {name!r}, as a number or as text.")
-
-
 def _take(batch: Any, schema: _Schema, first: int, found: ImageRows, pack: Pack, file: str, limits: Limits) -> None:
     images = batch.column(schema.image)
     contents = images.field("bytes") if schema.struct else images
@@ -170,18 +153,10 @@ def _take(batch: Any, schema: _Schema, first: int, found: ImageRows, pack: Pack,
         split = schema.whole or (schema.split.read(row, number, file) if schema.split else None)
         if not found.keeps(split):
             continue
-        label = _label(row, schema, number, file)
+        label = schema.label.read(row, number, file) if schema.label else None
         name = f"row {number}" if found.role == "all" and not schema.whole else f"{file} row {number}"
         pack.add(_content(contents[i], paths and paths[i], number, file, limits), name)
         found.add(label, split, number, file)
-
-
-def _label(row: Mapping[str, Any], schema: _Schema, number: int, file: str) -> str | None:
-    """The class that a row says, None where it says none: an empty cell, or the -1 of a ClassLabel."""
-    value = row[schema.label] if schema.label else None
-    if schema.names is not None and value == UNNAMED:
-        return None
-    return named_label(named(value, schema.names, file, number) if schema.names else value, number, file)
 
 
 def _plain_rows(batch: Any, schema: _Schema) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
@@ -17,23 +18,26 @@ from distill.data.row_checks import Row, refuse
 from distill.data.tables import rows_of
 from distill.modalities.images.kind import Opened
 from distill.modalities.images.kinds._rows import ImageRows, opened
+from distill.modalities.images.labelling import ONE_CLASS, Labelling
 from distill.modalities.images.pack import Pack
 from distill.types import DatasetInput
 
 _PREFIX = "data:image/"
 
 
-def open_table(dataset: DatasetInput, limits: Limits, scratch: Path | None) -> Opened:
+def open_table(dataset: DatasetInput, limits: Limits, scratch: Path | None, labelling: Labelling = ONE_CLASS) -> Opened:
     """Files by role; a split column divides a file that is the whole. Images are decoded from base64 (a data URL's
     prefix may stand before it) into memory, or one file under `scratch`."""
+    paths = paths_of(dataset, unlabelled=True)
     return opened(
-        {role: _read(path, role, limits, scratch) for role, path in paths_of(dataset, unlabelled=True).items()}, limits
+        {role: _read(path, role, limits, scratch, labelling) for role, path in paths.items()}, limits, labelling
     )
 
 
-def _read(path: Path, role: str, limits: Limits, scratch: Path | None) -> ImageRows:
+def _read(path: Path, role: str, limits: Limits, scratch: Path | None, labelling: Labelling) -> ImageRows:
     found, name = ImageRows(role), "the file"
-    rows = rows_of(path, row_limits(limits, limits.file_bytes * 4 // 3 + 100), name)
+    caps = replace(row_limits(limits, limits.file_bytes * 4 // 3 + 100), nested=labelling.nested)
+    rows = labelling.rows(rows_of(path, caps, name), name)
     first = next(rows, None)
     if first is None:
         refuse("it has no rows")

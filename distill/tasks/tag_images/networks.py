@@ -1,0 +1,12 @@
+"""The networks of image classification, with a logit a class."""
+
+from __future__ import annotations
+
+from distill.tasks.image_networks import catalogue_of, examine, measure
+from distill.tasks.tag_images import SPEC
+
+__all__ = ["catalogue", "examine", "measure"]
+
+
+def catalogue() -> list[dict[str, str]]:
+    return catalogue_of(SPEC.name)

@@ -1,0 +1,132 @@
+"""What a Hugging Face folder of a picture network says of it, as the header of one file of ours says it. Torch-free.
+
+`config.json` gives the architecture with its options and the names of the classes, `preprocessor_config.json` how it
+sees pictures. Nothing in them is run: a family is known by its `model_type`, its numbers by an allow-list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from distill.errors import InvalidTeacher
+from distill.model_config import check_keys
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+FAMILIES = ("vit", "swin", "convnext", "resnet", "dinov2")
+"""`model_type` of the families that are read, each `transformers:<family>` here."""
+BY_CONFIGURATION = frozenset(f"transformers:{family}" for family in FAMILIES)
+"""Their names."""
+_ATTENTION = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "qkv_bias")
+_TRANSFORMER = ("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size", *_ATTENTION)
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "vit": (*_TRANSFORMER, "intermediate_size"),
+    "dinov2": (*_TRANSFORMER, "mlp_ratio", "layerscale_value", "drop_path_rate", "use_swiglu_ffn", "use_mask_token"),
+    "swin": (
+        "embed_dim", "depths", "num_heads", "window_size", "mlp_ratio", "drop_path_rate", "use_absolute_embeddings",
+        "image_size", "patch_size", *_ATTENTION,
+    ),
+    "convnext": (
+        "hidden_sizes", "depths", "patch_size", "hidden_act", "layer_norm_eps", "layer_scale_init_value",
+        "drop_path_rate",
+    ),
+    "resnet": (
+        "embedding_size", "hidden_sizes", "depths", "layer_type", "hidden_act", "downsample_in_first_stage",
+        "downsample_in_bottleneck",
+    ),
+}  # fmt: skip
+"""Family -> the fields of its configuration that make the network: its options here."""
+_RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+_NUMBERED = "LABEL_"
+_REMEDY = "Save the folder anew with `model.save_pretrained` and `processor.save_pretrained`."
+
+
+def is_known(config: Mapping[str, Any]) -> bool:
+    """Whether it is the configuration of a family of `FAMILIES`."""
+    return config.get("model_type") in FAMILIES
+
+
+def header_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata as `distill.tasks._images.delivery` writes them: `architecture`, `classes` where the configuration names
+    them and `preprocessing` where the other file tells it; {} for another family. Raises `InvalidTeacher` for values
+    that are not what they must be."""
+    if not is_known(config):
+        return {}
+    check_keys(config, _REMEDY)
+    try:
+        return _header(config, preprocessor)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        message = f"The model folder was refused: its configuration cannot be read ({type(error).__name__}: {error})."
+        raise InvalidTeacher(message[:300], _REMEDY) from error
+
+
+def _header(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> dict[str, str]:
+    family = config["model_type"]
+    options = {name: config[name] for name in OPTIONS[family] if config.get(name) is not None}
+    found: dict[str, Any] = {"architecture": {"name": f"transformers:{family}", "options": options}}
+    if names := _classes(config):
+        found["classes"] = names
+    if how := _seeing(preprocessor, int(config.get("num_channels", 3))):
+        found["preprocessing"] = how
+    return {name: json.dumps(value) for name, value in found.items()}
+
+
+def _classes(config: Mapping[str, Any]) -> list[str]:
+    """By number; [] where they are numbers themselves, or only transformers' own names for numbers."""
+    names = {int(number): str(name) for number, name in (config.get("id2label") or {}).items()}
+    if sorted(names) != list(range(len(names))) or all(name.startswith(_NUMBERED) for name in names.values()):
+        return []
+    return [names[number] for number in range(len(names))]
+
+
+def _seeing(given: Mapping[str, Any], channels: int) -> dict[str, Any] | None:
+    """The fields of a `Preprocessing`: the crop's size where the centre is cropped, of the share of the resized side
+    that it keeps."""
+    if not given:
+        return None
+    resized = _side(given.get("size"))
+    size = _sides(given.get("crop_size")) if given.get("do_center_crop") else _sides(given.get("size"))
+    if size is None or resized is None:
+        return None
+    crop = min(size) / resized if given.get("do_center_crop") else _share(given, resized)
+    normal = given.get("do_normalize", True)
+    mean, std = (
+        _values(given.get(name), channels) if normal else [plain] * channels for name, plain in _NORMAL.items()
+    )
+    return {
+        "mean": mean, "std": std, "size": list(size), "channels": channels, "crop": min(1.0, crop),
+        "interpolation": _RESAMPLING.get(given.get("resample", 2), "bilinear"),
+    }  # fmt: skip
+
+
+def _share(given: Mapping[str, Any], side: int) -> float:
+    """What ConvNeXt's processor keeps: all of pictures of 384 pixels and more."""
+    return 1.0 if side >= _UNCROPPED else float(given.get("crop_pct") or 1.0)
+
+
+_UNCROPPED = 384
+_NORMAL = {"image_mean": 0.0, "image_std": 1.0}
+"""What normalises nothing."""
+
+
+def _values(given: Any, channels: int) -> list[float]:
+    values = [float(value) for value in (given if isinstance(given, list) else [given])]
+    return values * channels if len(values) == 1 else values
+
+
+def _sides(given: Any) -> tuple[int, int] | None:
+    """(height, width) of transformers' three ways to say a size."""
+    if isinstance(given, int):
+        return given, given
+    if isinstance(given, list) and len(given) == 2:
+        return int(given[0]), int(given[1])
+    if not isinstance(given, Mapping):
+        return None
+    side = given.get("shortest_edge")
+    return (int(side), int(side)) if side else (int(given["height"]), int(given["width"]))
+
+
+def _side(given: Any) -> int | None:
+    found = _sides(given)
+    return None if found is None else min(found)
