@@ -29,6 +29,7 @@ SPEC = TaskSpec(
             "image_size",
             "channels_last",
             "fit_head",
+            "label_smoothing",
             "teacher_classes",
             "teacher_weights",
             "backbone_learning_rate",
