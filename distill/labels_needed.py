@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from distill import recipes
 from distill.teacher_classes import Refusal
 from distill.types import DistillConfig
-from distill.vision_folder import FAMILIES
+from distill.vision_folder import NAMES
 
 
 def refusal(recipe: str, offered: Callable[[str], bool]) -> Refusal | None:
@@ -51,7 +51,7 @@ def of_settings(config: DistillConfig, unlabelled: int, labelled: bool) -> Itera
         yield name, Refusal(message, f"Leave {name} out.")
 
 
-HEADLESS = ("timm:", *(f"transformers:{family}" for family in FAMILIES))
+HEADLESS = ("timm:", *NAMES)
 """How the names of networks begin that are built without a classifier too."""
 
 

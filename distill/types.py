@@ -135,6 +135,13 @@ class DistillConfig(Model):
         description="Bootstrap replicates for standard errors, at least 2; 0: none.",
     )  # fmt: skip
 
+    quality_roi_size: int = Field(
+        1, ge=1, le=7, description="Of boxes: a side of the grid of cells that a box is read as from a layer's map."
+    )
+    quality_background: bool = Field(
+        False, description="Of boxes: score boxes of background too, as a further class that layers tell apart."
+    )
+
     epochs: int = Field(50, ge=1, le=100_000)
     max_steps: int | None = Field(
         None, ge=1, le=MOST, description="Stop after this many optimiser steps, if fewer than epochs."
@@ -200,7 +207,9 @@ class DistillConfig(Model):
         0.0, ge=0, le=100,
         description="Alpha of CutMix, pastes a part of another picture; 0: none. With mixup: half of the batches.",
     )  # fmt: skip
-    augmentation: Literal["none", "crop_flip", "randaugment"] = Field("none")
+    augmentation: Literal["none", "crop_flip", "crop_flip_colour", "mosaic", "randaugment"] = Field(
+        "none", description="What training pictures are shown as; each task offers some (`augmentations` of a task)."
+    )
     image_size: Annotated[int, Field(ge=1, le=8192)] | Auto = Field(
         "auto", description="Side in pixels that the student sees."
     )

@@ -16,8 +16,9 @@ from distill.model_config import check_keys
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 FAMILIES = ("vit", "swin", "convnext", "resnet", "dinov2")
 """`model_type` of the families that are read, each `transformers:<family>` here."""
-BY_CONFIGURATION = frozenset(f"transformers:{family}" for family in FAMILIES)
-"""Their names."""
+NAMES = tuple(f"transformers:{family}" for family in FAMILIES)
+"""Their names here."""
+BY_CONFIGURATION = frozenset(NAMES)
 _ATTENTION = ("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "qkv_bias")
 _TRANSFORMER = ("hidden_size", "num_hidden_layers", "num_attention_heads", "image_size", "patch_size", *_ATTENTION)
 OPTIONS: Mapping[str, tuple[str, ...]] = {

@@ -9,5 +9,5 @@ export default defineConfig({
   plugins: [react()],
   build: { target: "es2022", assetsInlineLimit: 0, sourcemap: false },
   server: { proxy: Object.fromEntries(paths.map((path) => [path, { target: service, changeOrigin: true }])) },
-  test: { environment: "jsdom", setupFiles: ["src/testing/setup.ts"], css: false },
+  test: { environment: "jsdom", setupFiles: ["src/testing/setup.ts"], css: false, testTimeout: 60_000 },
 });

@@ -31,9 +31,10 @@ class Answer(ABC):
     """How the answers of one task are read, taught and counted.
 
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
-    student is kept; `higher_is_better`: its direction. `maps`: whether networks give a map of logits a class, (n, C, h,
-    w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `class_weights` (C,): how
-    much each class counts in `loss`; None: alike. All methods leave the model's device alone: no transfer, no
+    student is kept; `higher_is_better`: its direction. `counts_in_training`: whether the figures are worth their time
+    on training batches too, and not on held-out samples alone. `maps`: whether networks give a map of logits a class,
+    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `class_weights`
+    (C,): how much each class counts in `loss`; None: alike. All methods leave the model's device alone: no transfer, no
     synchronisation, unless they say so.
     """
 
@@ -42,6 +43,7 @@ class Answer(ABC):
     loss_name: ClassVar[str] = "cross_entropy"
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    counts_in_training: ClassVar[bool] = True
     maps: ClassVar[bool] = False
     taught: ClassVar[bool] = True
 

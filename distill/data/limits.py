@@ -9,16 +9,19 @@ from dataclasses import dataclass
 class Limits:
     """Caps; a dataset beyond one of them is refused with `InvalidDataset`.
 
-    `ratio`: unpacked / packed bytes, of the whole archive and of each member above `ratio_free_bytes` (photographs
-    compress by less than 2). `corrupt_fraction`: share of unreadable images up to which they are left out and named in
-    the notes; beyond it the dataset is refused. `verify_pixels`: how many pixels are decoded in search of truncated
-    images; beyond it only headers are checked. `cache_bytes`: how much RAM decoded small images may take a split.
+    `file_bytes` is for each file, `json_bytes` for those that end on `.json`: one may hold the boxes of all images
+    (COCO's have 450 MB). `ratio`: unpacked / packed bytes, of the whole archive and of each member above
+    `ratio_free_bytes` (photographs compress by less than 2). `corrupt_fraction`: share of unreadable images up to which
+    they are left out and named in the notes; beyond it the dataset is refused. `verify_pixels`: how many pixels are
+    decoded in search of truncated images; beyond it only headers are checked. `cache_bytes`: how much RAM decoded small
+    images may take a split.
     """
 
     members: int = 3_000_000
     path_length: int = 1024
     path_depth: int = 32
     file_bytes: int = 64 * 2**20
+    json_bytes: int = 2**30
     total_bytes: int = 512 * 2**30
     ratio: float = 200.0
     ratio_free_bytes: int = 2**20

@@ -58,8 +58,9 @@ class Gate:
         shown = ascii(name[:200])
         if not parts:
             refuse(f"the file name {shown} is empty", member=shown)
-        if size > self.limits.file_bytes:
-            refuse(f"{shown} has {size:,} bytes, more than {self.limits.file_bytes:,}", member=shown, bytes=size)
+        most = self.limits.json_bytes if parts[-1].lower().endswith(".json") else self.limits.file_bytes
+        if size > most:
+            refuse(f"{shown} has {size:,} bytes, more than {most:,}", member=shown, bytes=size)
         if packed is not None and size > self.limits.ratio_free_bytes and size > self.limits.ratio * max(packed, 1):
             refuse(f"{shown} unpacks to more than {self.limits.ratio:g} times its size", member=shown)
         self._fresh(parts, shown)

@@ -29,6 +29,16 @@ def _share(count: int, fraction: float) -> int:
     return min(count - 1, max(1, round(count * fraction)))
 
 
+def rarest(counts: NDArray[np.int64]) -> Indices:
+    """(n, C) how much of each class each sample has -> (n,) strata: the class that the fewest samples have, C for a
+    sample of none (**our choice**: a sample has many classes, and a split that holds the rare ones holds the common
+    ones too)."""
+    there = counts > 0
+    found = np.where(there, there.sum(0), np.iinfo(np.int64).max).argmin(1)
+    strata: Indices = np.where(there.any(1), found, counts.shape[1]).astype(np.int64)
+    return strata
+
+
 def sample(labels: Indices, n: int, seed: int) -> Indices:
     """At most `n` indices, ascending: the same number of every class, all of a class that has fewer
     (docs/methods.md, section 1). The number is the largest for which the sum stays within `n`, so fewer than `n` come

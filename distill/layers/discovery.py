@@ -35,6 +35,7 @@ def discover(model: nn.Module, example_input: Any, names: Iterable[str] | None =
     * Networks of blocks: `stem` (what enters the first block), every `block` (residual, dense, inception, transformer),
       `activation`s between and after the blocks, and in a convolutional network the `pooled` feature that enters the
       classifier: after the last block or, where activations follow that, if pooling comes after the last of them.
+    * Networks that say so of themselves (`last_layer`: our detectors): nothing after that module.
     * Plain networks: every `activation`, and the `flatten`ed feature that enters the first fully connected layer.
 
     Numbering of docs/methods.md: ResNet-34 0 stem, 1-16 blocks, 17 pooled; VGG-19 0-15, 16 flatten, 17-18;
@@ -49,7 +50,8 @@ def discover(model: nn.Module, example_input: Any, names: Iterable[str] | None =
         resolve(model, wanted)
         found = _named(trace(model, example_input), wanted)
     else:
-        found = _generalised(trace(model, example_input), model)
+        root = trace(model, example_input)
+        found = _up_to(_told_last(root, model), _generalised(root, model))
     if not found:
         raise LayersNotFound("No layer that ends in a non-linearity or joins feature maps was found.", NAME_THEM)
     return [
@@ -91,6 +93,20 @@ def _generalised(root: Call, model: nn.Module) -> list[Found]:
         elif _headless(model):
             found += _leaving(root, blocks[-1])
     return found
+
+
+def _told_last(root: Call, model: nn.Module) -> Call | None:
+    """A network of ours may say of itself, as `last_layer`, after which module its head begins."""
+    name = getattr(model, "last_layer", None)
+    return next((call for call in root.descendants() if call.name == name), None)
+
+
+def _up_to(last: Call | None, found: list[Found]) -> list[Found]:
+    """The layers up to the told last one, which is one of them."""
+    if last is None:
+        return found
+    before = [layer for layer in found if layer.time < last.end and layer.name != last.name]
+    return [*before, Found(last.end, last.name, "block", last.shape or ())]
 
 
 def _headless(model: nn.Module) -> bool:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from distill.errors import InvalidConfig
 from distill.models import small
 from distill.models.fpn import backbone_of
-from distill.models.names import FPN, Name, is_dense, resolve
+from distill.models.names import FCOS, PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
 from distill.models.options import checked
 from distill.models.segformer import segformer
 from distill.models.vision import SIZED, vision
@@ -92,7 +92,7 @@ def size_option(architecture: Architecture) -> str | None:
     """The option that holds the input's side where parameters depend on it, of the network or of the backbone under a
     pyramid; else None."""
     name = resolve(architecture.name)
-    if name.library == "timm" or name.name == FPN:
+    if name.library == "timm" or name.name in PYRAMIDS:
         import timm  # here: names.py says why
 
         timms = name.name if name.library == "timm" else backbone_of(architecture.options)
@@ -164,22 +164,34 @@ def _timm(name: str, num_classes: int, in_channels: int, options: dict[str, Any]
 
 
 def _torchvision(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    network = _fcos(num_classes, options) if name == TORCHVISION_FCOS else _plain(name, num_classes, options)
+    if in_channels != 3:
+        _replace_stem(network, in_channels)
+    return network
+
+
+def _plain(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     import torchvision.models
 
     if is_dense(Name("torchvision", name)):
         options = {"weights_backbone": None, **options}  # else torchvision downloads ImageNet's for it
     options = _WITH_AUXILIARY.get(name, {}) | options
     network: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **options)
-    if in_channels != 3:
-        _replace_stem(network, in_channels)
     return network
 
 
-def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
-    if name == FPN:
-        from distill.models.fpn import fpn  # timm, which the others do without
+def _fcos(num_classes: int, options: dict[str, Any]) -> nn.Module:
+    from distill.models.torchvision_fcos import torchvision_fcos
 
-        return fpn(num_classes, in_channels, options)
+    return torchvision_fcos(num_classes, options)
+
+
+def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
+    if name in PYRAMIDS:
+        from distill.models.fcos import fcos  # timm, which the others do without
+        from distill.models.fpn import fpn
+
+        return (fcos if name == FCOS else fpn)(num_classes, in_channels, options)
     member = small.FAMILY[name]
     return member.make(num_classes, in_channels, options.get("width", member.width))
 

@@ -21,6 +21,9 @@ from distill.models.small import ConvNormAct
 BACKBONE, WIDTH = "resnet18", 64
 FINEST = 4
 """Stride of the finest level that is used, where the backbone has one so fine."""
+NO_END = 2**31
+OF_BACKBONE = ("img_size", "drop_path_rate")
+"""Options that are handed on to the backbone."""
 
 
 class Decoder(nn.Module):
@@ -53,13 +56,9 @@ class FPN(nn.Module):
         self.backbone = backbone
         self.decoder = Decoder(backbone.feature_info.channels(), width)  # type: ignore[operator, union-attr]
         self.head = nn.Conv2d(width, num_classes, 1)
-        self.channels_at_the_end = backbone.output_fmt == "NHWC"  # as Swin's levels are: (n, h, w, c)
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = self.backbone(x)
-        if self.channels_at_the_end:
-            levels = [level.permute(0, 3, 1, 2) for level in levels]
-        logits = self.head(self.decoder(levels))
+        logits = self.head(self.decoder(maps_of(self.backbone, x)))
         return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
@@ -72,24 +71,39 @@ def fpn(num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Modul
     """`options`: `backbone` (a timm name, default resnet18), `width` (channels of the decoder, default 64), `img_size`
     (the input's side, for backbones with fixed positions), `drop_path_rate` (the backbone's). Raises `InvalidConfig`
     for a backbone that gives no feature maps."""
+    more = {key: options[key] for key in OF_BACKBONE if key in options}
+    backbone = levels_of(backbone_of(options), in_channels, range(FINEST, NO_END), more)
+    return FPN(backbone, num_classes, options.get("width", WIDTH))
+
+
+def maps_of(backbone: nn.Module, x: Tensor) -> list[Tensor]:
+    """The levels (n, c, h, w) that timm's network gives of a batch. Swin's are (n, h, w, c) and say so; some networks
+    say nothing (MobileNetV3's), and theirs are (n, c, h, w)."""
+    levels: list[Tensor] = backbone(x)
+    if getattr(backbone, "output_fmt", "NCHW") == "NHWC":
+        return [level.permute(0, 3, 1, 2) for level in levels]
+    return levels
+
+
+def levels_of(name: str, in_channels: int, strides: range, more: Mapping[str, Any]) -> nn.Module:
+    """timm's network as a list of maps, the finest first, of those strides that are in `strides`; all of its maps where
+    none is. `more`: options of its own. Raises `InvalidConfig` for a network that gives no maps."""
     import timm  # here: names.py says why
 
-    name = backbone_of(options)
-    sized = {key: options[key] for key in ("img_size", "drop_path_rate") if key in options}
     try:
-        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **sized)
-        strides = backbone.feature_info.reduction()
-        levels = [i for i, stride in enumerate(strides) if stride >= FINEST]
-        if levels and len(levels) < len(strides):
+        backbone = timm.create_model(name, pretrained=False, features_only=True, in_chans=in_channels, **more)
+        found = backbone.feature_info.reduction()
+        levels = [i for i, stride in enumerate(found) if stride in strides]
+        if levels and len(levels) < len(found):
             backbone = timm.create_model(
-                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels, **sized
+                name, pretrained=False, features_only=True, in_chans=in_channels, out_indices=levels, **more
             )
     except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
-        if isinstance(error, TypeError) and sized:
+        if isinstance(error, TypeError) and more:
             raise  # a network of any input size takes none: it is built without
         raise InvalidConfig(
             f"The backbone timm:{name} gives no feature maps: {str(error)[:200]}",
             "Choose a convolutional network, a Swin or a plain vision transformer.",
             {"option": "backbone", "value": name},
         ) from error
-    return FPN(backbone, num_classes, options.get("width", WIDTH))
+    return backbone  # type: ignore[no-any-return]

@@ -18,8 +18,13 @@ Library = Literal["timm", "torchvision", "retort", "transformers"]
 LIBRARIES: tuple[Library, ...] = ("timm", "torchvision", "retort", "transformers")
 SEARCHED: tuple[Library, ...] = ("timm", "torchvision", "retort")
 """Libraries of names that are given without one."""
-FPN = "fpn"
-"""`retort:fpn`, our network for masks (`distill.models.fpn`)."""
+FPN, FCOS = "fpn", "fcos"
+"""`retort:fpn`, our network for masks (`distill.models.fpn`), and `retort:fcos`, our detector (`distill.models.fcos`).
+"""
+TORCHVISION_FCOS = "fcos_resnet50_fpn"
+"""The one of torchvision's detectors that is known here."""
+PYRAMIDS = frozenset({FPN, FCOS})
+"""Those of ours whose option `backbone` is a timm network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,9 @@ def _listed(library: Library) -> frozenset[str]:
     if library == "torchvision":
         import torchvision.models
 
-        return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters()
+        return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters() | {TORCHVISION_FCOS}
     if library == "retort":
-        return frozenset({*small.FAMILY, FPN})
+        return frozenset({*small.FAMILY, *PYRAMIDS})
     return frozenset({segformer.NAME, *FAMILIES} if segformer.available() else ())
 
 
@@ -85,10 +90,11 @@ def _tagged() -> frozenset[str]:
 
 
 def is_dense(name: Name) -> bool:
-    """Whether the network answers for every pixel: (n, c, h, w) -> logits (n, C, h', w')."""
+    """Whether the network answers for every place of the image, and so looks at it whole: (n, c, h, w) -> logits
+    (n, C, h', w') of every pixel, or rows (n, P, C + 8) of every point of a detector."""
     if name.library == "torchvision":
-        return name.name in _segmenters()
-    return name.name == {"retort": FPN, "transformers": segformer.NAME}.get(name.library)
+        return name.name in _segmenters() or name.name == TORCHVISION_FCOS
+    return name.name in PYRAMIDS if name.library == "retort" else name.name == segformer.NAME
 
 
 @cache
@@ -101,7 +107,7 @@ def catalogue() -> list[dict[str, str]]:
     """`{"name": "timm:resnet34", "library": "timm", "family": "resnet"}` for every network of images there is.
 
     The family is the library's own module. Instantiates nothing: a few milliseconds after the libraries' import.
-    torchvision's detection, video and quantised models are left out: no task here takes them.
+    torchvision's video and quantised models are left out, and its detectors but FCOS: no task here takes them.
     """
     return [{"name": name, "library": name.partition(":")[0], "family": family(name)} for name in names()]
 
@@ -109,7 +115,7 @@ def catalogue() -> list[dict[str, str]]:
 def family(text: str) -> str:
     """The module in the architecture's library that defines it, e.g. `vision_transformer`."""
     name = resolve(text)
-    if name.library == "transformers" or name.name == FPN:
+    if name.library == "transformers" or name.name in PYRAMIDS:
         return name.name
     if name.library == "retort":
         return small.FAMILY[name.name].family

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
-from distill.models.names import FPN, Library, Name, is_dense, resolve
+from distill.models.names import FCOS, FPN, TORCHVISION_FCOS, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 from distill.vision_folder import OPTIONS
@@ -129,6 +129,8 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2")
+"""Backbones of torchvision's FCOS."""
 _VISION: Mapping[str, Kind] = MappingProxyType(
     {
         "hidden_size": _WIDTH,
@@ -164,7 +166,11 @@ _PYRAMID: Mapping[str, Kind] = {
     "backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE,
 }  # fmt: skip
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
-    {f"retort:{FPN}": _PYRAMID}
+    {
+        f"retort:{FPN}": _PYRAMID,
+        f"retort:{FCOS}": {**_PYRAMID, "depth": Number(1, 8), "finest": Choice((4, 8))},
+        f"torchvision:{TORCHVISION_FCOS}": {"backbone": Choice(RESNETS)},
+    }
     | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}
 )
 """The same for networks that have options of their own, by their full names."""
@@ -172,7 +178,7 @@ OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
 
 def allowed(name: Name) -> Mapping[str, Kind]:
     """The network's options and what each may be."""
-    if name.library == "torchvision" and is_dense(name):
+    if name.library == "torchvision" and is_dense(name) and str(name) not in OWN:
         return {}  # torchvision's take none of its classifiers' options
     return OWN.get(str(name), ALLOWED[name.library])
 

@@ -8,7 +8,7 @@ from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
 from distill.models import segformer
 from distill.models.fpn import backbone_of
-from distill.models.names import FPN, Name, is_dense, resolve
+from distill.models.names import PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.models.vision import seeing
 from distill.types import Architecture
@@ -17,7 +17,9 @@ from distill.vision_folder import FAMILIES
 SMALL = 32
 """Side in pixels of the small-image networks where neither user nor dataset says one."""
 DENSE = 256
-"""The same of `retort:fpn`."""
+"""The same of `retort:fpn` and `retort:fcos`."""
+DETECTOR = 800
+"""The same of torchvision's FCOS, which was trained on pictures whose shorter side has 800 pixels."""
 
 
 def preprocessing(
@@ -26,8 +28,8 @@ def preprocessing(
     native_size: int | tuple[int, int] | None = None,
     channels: int = 3,
 ) -> Preprocessing:
-    """The network's preprocessing: timm's pretrained configuration (of `retort:fpn`, its backbone's mean and std),
-    torchvision's weights, ours.
+    """The network's preprocessing: timm's pretrained configuration (of `retort:fpn` and `retort:fcos`, the mean and std
+    of their backbone), torchvision's weights, ours.
 
     Size: `image_size`, else the options' own, else for small-image networks (`retort:`) and networks that answer for
     every pixel the dataset's `native_size` (at least what the network's pooling needs), and where that is None, and for
@@ -36,7 +38,7 @@ def preprocessing(
     the mean of the three means and stds for each (**our choice**).
     """
     name = resolve(architecture.name)
-    base = _fpn(architecture) if name.name == FPN else _BASES[name.library](name)
+    base = _pyramid(architecture) if name.name in PYRAMIDS else _BASES[name.library](name)
     size = _size(architecture, name, base, image_size, native_size)
     mean, std = _channels(base.mean, channels), _channels(base.std, channels)
     return Preprocessing(mean, std, size, base.interpolation, channels, base.crop)
@@ -98,6 +100,8 @@ _NORMALISE_THEMSELVES = frozenset({"googlenet", "inception_v3"})
 def _torchvision(name: Name) -> Preprocessing:
     import torchvision.models
 
+    if name.name == TORCHVISION_FCOS:  # its weights' transform resizes nothing: the network itself does
+        return Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (DETECTOR, DETECTOR))
     transform = torchvision.models.get_model_weights(name.name).DEFAULT.transforms()
     resized = transform.resize_size[0]
     side = resized if is_dense(name) else transform.crop_size[0]  # masks are not cropped
@@ -109,8 +113,9 @@ def _torchvision(name: Name) -> Preprocessing:
     )
 
 
-def _fpn(architecture: Architecture) -> Preprocessing:
-    """The backbone's mean and std, with which its trained weights want to see images; resized as masks allow."""
+def _pyramid(architecture: Architecture) -> Preprocessing:
+    """The backbone's mean and std, with which its trained weights want to see images; resized as masks and boxes
+    allow."""
     base = _timm(Name("timm", backbone_of(architecture.options)))
     return Preprocessing(base.mean, base.std, (DENSE, DENSE))
 

@@ -17,11 +17,12 @@ class FeatureLoss(nn.Module):
     bool, False for rows to leave out. Returns a scalar in fp32 (fp64 where either is fp64), also under autocast.
     `needs_projector`: the loss compares element by element, so a recipe first projects the student to the teacher's
     width and keeps the spatial resolution; the others take any widths. `by_channel`: a row is one channel of one sample
-    with its positions as columns, instead of one sample.
+    with its positions as columns, instead of one sample; `over_batch`: of all samples, one after the other.
     """
 
     needs_projector: ClassVar[bool] = False
     by_channel: ClassVar[bool] = False
+    over_batch: ClassVar[bool] = False
 
     def forward(self, student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
         self._check(student, teacher, mask)

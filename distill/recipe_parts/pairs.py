@@ -23,7 +23,8 @@ class Pair(nn.Module):
     """Makes one student and one teacher feature comparable: one row a sample in each of two matrices.
 
     For `mse` both are pooled to their common resolution and the student is projected to the teacher's channels; for
-    losses without a projector each becomes `grid_rows`. A loss `by_channel` gets one row a channel of a sample.
+    losses without a projector each becomes `grid_rows`. A loss `by_channel` gets one row a channel of a sample,
+    or of all samples.
     """
 
     def __init__(self, student: tuple[int, ...], teacher: tuple[int, ...], loss: FeatureLoss, grid: int) -> None:
@@ -32,7 +33,8 @@ class Pair(nn.Module):
         self.common = CommonResolution(self.student, self.teacher)
         check_positions(loss, self.common)
         project = loss.needs_projector
-        self.project, self.by_channel, self.grid = project, loss.by_channel, grid
+        self.project, self.grid = project, grid
+        self.by_channel, self.over_batch = loss.by_channel, loss.over_batch
         self.same_width = project and self.student.channels == self.teacher.channels
         self.projector = self._projector() if project else nn.Identity()
 
@@ -59,7 +61,9 @@ class Pair(nn.Module):
             return grid_rows(self.student.canonise(student), self.grid), target
         pooled, target = self.common.match(self.common.student(student), target)
         projected = self.projector(pooled)
-        return (channel_rows(projected), channel_rows(target)) if self.by_channel else rows(projected, target)
+        if self.by_channel:
+            return channel_rows(projected, self.over_batch), channel_rows(target, self.over_batch)
+        return rows(projected, target)
 
 
 def check_positions(loss: FeatureLoss, common: CommonResolution) -> None:
@@ -79,7 +83,7 @@ def compared_rows(loss: FeatureLoss, student: Tensor, target: Tensor, grid: int)
     """A projected student feature and its target, of one shape where the loss needs a projector, as the matrices that
     the loss compares."""
     if loss.by_channel:
-        return channel_rows(student), channel_rows(target)
+        return channel_rows(student, loss.over_batch), channel_rows(target, loss.over_batch)
     if loss.needs_projector:
         return student.flatten(1), target.flatten(1)
     return grid_rows(student, grid), grid_rows(target, grid)
@@ -93,9 +97,11 @@ def rows(student: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return student.flatten(1), target.flatten(1)
 
 
-def channel_rows(canonical: Tensor) -> Tensor:
-    """(n, c, h, w) or tokens (n, t, c) -> (n c, positions): one row a channel of a sample."""
-    return (canonical.flatten(2) if canonical.dim() == 4 else canonical.movedim(-1, 1)).flatten(0, 1)
+def channel_rows(canonical: Tensor, over_batch: bool = False) -> Tensor:
+    """(n, c, h, w) or tokens (n, t, c) -> (n c, positions): one row a channel of a sample; `over_batch`: (c, n
+    positions), one row a channel."""
+    maps = canonical.flatten(2) if canonical.dim() == 4 else canonical.movedim(-1, 1)
+    return maps.movedim(0, 1).flatten(1) if over_batch else maps.flatten(0, 1)
 
 
 class FeaturePairs(nn.Module):

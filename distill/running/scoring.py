@@ -54,7 +54,8 @@ def frame_of(
     session: Session, teaching: Teaching, groups: Groups, layers: list[Layer], max_passes: int = MAX_PASSES
 ) -> QCurve:
     """The curve without its points. `digest`: sha256 of all that the points depend on."""
-    more = {"max_passes": max_passes} if max_passes != MAX_PASSES else {}
+    more: dict[str, Any] = {"max_passes": max_passes} if max_passes != MAX_PASSES else {}
+    more |= {"groups": groups.key} if groups.key else {}
     teacher, config, train_size = teaching.network, session.config, len(session.task.splits.train)
     key = digest(
         f"{teacher.digest} {teacher.architecture.model_dump_json()}",

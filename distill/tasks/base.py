@@ -50,7 +50,8 @@ class Groups:
 
     `sample`: positions in the dataset's training samples, in the order of the batches; `labels` (m,): the group of each
     row, int64; `groups`: how many there are; `batches`: called once a forward pass, gives the network's inputs, or
-    `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are.
+    `distill.quality.Marked`; `view`: how a feature becomes the rows; `grouping`: what the groups are; `key`: what else
+    the rows depend on, which tells curves apart.
     """
 
     sample: Tensor
@@ -59,6 +60,7 @@ class Groups:
     batches: Callable[[], Iterable[Any]]
     view: FeatureView = WHOLE
     grouping: Grouping = "labels"
+    key: str = ""
 
 
 class Task(ABC):

@@ -22,11 +22,13 @@ from distill.types import DatasetInput
 
 class Likeness(IntEnum):
     """Whether files are a task's dataset, by their kind, names, columns and the first rows of tables. `NO`: they
-    cannot be. `MAYBE`: its reader could take them for one. `SURE`: they are laid out as only this task's are."""
+    cannot be. `MAYBE`: its reader could take them for one. `BESIDE`: they are laid out as this task's, and as another's
+    too, which counts where none is named. `SURE`: they are laid out as only this task's are."""
 
     NO = 0
     MAYBE = 1
-    SURE = 2
+    BESIDE = 2
+    SURE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def _task_of(dataset: DatasetInput) -> str:
     best = max(like.values())
     found = [name for name, likeness in like.items() if likeness == best and best > Likeness.NO]
     if dataset.task:
-        if dataset.task not in found:
+        own = like.get(dataset.task, Likeness.NO)
+        if own == Likeness.NO or (own < Likeness.BESIDE and best == Likeness.SURE):
             raise _of_another(dataset, found if best == Likeness.SURE else [])
         return dataset.task
     if len(found) != 1:

@@ -75,8 +75,8 @@ def check_label_settings(config: DistillConfig, unlabelled: int, labelled: bool)
 
 
 def check_networks(spec: TaskSpec, run: RunSpec) -> None:
-    """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for a recipe that the task
-    does not offer; `UnknownName`."""
+    """Raises `InvalidConfig` for a network that answers another task, by its name alone, and for an augmentation
+    or a recipe that the task does not offer; `UnknownName`."""
     beside = (("comparison", run.comparison), ("start", run.start))
     given = [("student", run.student), *(("teacher", each.architecture) for each in run.teachers)]
     given += [(noun, one.architecture) for noun, one in beside if one is not None]
@@ -97,6 +97,8 @@ def check_networks(spec: TaskSpec, run: RunSpec) -> None:
             "Leave the probe out.",
             {"field": "probe", "task": spec.name},
         )
+    if unfit := spec.refuses_augmentation(run.config.augmentation):
+        raise unfit
     if run.config.recipe in recipes.names() and not spec.offers(run.config.recipe):
         raise InvalidConfig(
             f"{spec.title} does not offer the recipe {run.config.recipe}.",
@@ -123,11 +125,19 @@ def device_of(config: DistillConfig) -> tuple[torch.device, str]:
     return resolve_device(config.device)
 
 
-def splits_of(config: DistillConfig, train: Tensor, test: Tensor, *, labelled: bool = False) -> Splits:
-    """Validation is held out of the training samples; limits take the same number of every stratum. `train`, `test`:
+def splits_of(
+    config: DistillConfig, train: Tensor, test: Tensor, *, labelled: bool = False, validation: Tensor | None = None
+) -> Splits:
+    """Validation is held out of the training samples, unless the dataset says which they are: `validation`, positions
+    among them; limits take the same number of every stratum. `train`, `test`:
     the stratum of each sample of the dataset's splits, int64; `NO_LABEL` of a sample without a label. Of those none is
     held out where others have labels, a limit takes as large a share as of the others (**our choice**), and `labelled`
     leaves them out."""
+    if validation is not None and len(validation):
+        places = torch.arange(len(train))
+        others = places[~torch.isin(places, validation)]
+        used = others[_limited(train[others], config.train_limit, config.seed)]
+        return Splits(used, validation, _limited(test, config.test_limit, 0))
     kept = _limited(train, config.train_limit, config.seed)
     known = kept[train[kept] != NO_LABEL]
     judged = known if len(known) else kept

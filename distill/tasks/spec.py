@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from distill.errors import InvalidConfig
+
 Modality = Literal["images", "texts"]
 Unit = Literal["share", "nats", "ratio", "per_second", "number"]
 """`share`: in [0, 1], shown as per cent; `nats`: a mean cross-entropy; `ratio`: a positive number without unit;
@@ -63,7 +65,7 @@ class TaskSpec:
     `per_class`: what the values by class that a report holds under `per_class` are called; empty: there are none.
     `counted`: what the number `n` beside each of them counts; empty: `samples`.
     `settings`: fields of `DistillConfig` that not every task has and this one has. `recipes`: those that it offers;
-    empty: all.
+    empty: all. `augmentations`: values of the setting `augmentation` that it offers, where it has that setting.
 
     `architectures`: prefixes of the names of networks that answer this task (see `distill.tasks.accepting`).
     `container`: how its networks are kept. `student`: the architecture that a form suggests; empty: none.
@@ -88,6 +90,7 @@ class TaskSpec:
     counted: str = ""
     settings: frozenset[str] = frozenset()
     recipes: tuple[str, ...] = ()
+    augmentations: tuple[str, ...] = ("none", "crop_flip", "randaugment")
     container: Container = "weights"
     student: str = ""
     needs_teacher: bool = False
@@ -109,6 +112,16 @@ class TaskSpec:
 
     def offers(self, recipe: str) -> bool:
         return not self.recipes or recipe in self.recipes
+
+    def refuses_augmentation(self, name: str) -> InvalidConfig | None:
+        """The refusal of an augmentation that the task does not offer; None for one that it does."""
+        if "augmentation" not in self.settings or name in self.augmentations:
+            return None
+        return InvalidConfig(
+            f"{self.title} does not offer the augmentation {name}.",
+            f"Use one of {', '.join(self.augmentations)}.",
+            {"field": "augmentation", "value": name, "task": self.name},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of `GET /catalogue/tasks`."""

@@ -73,7 +73,8 @@ class Loop:
         self.step = self.epoch = self.batch = 0  # optimiser steps done; position of the next batch
         self.best: dict[str, Any] | None = None
         self.validated: dict[str, Any] = {"step": -1, "value": None, "values": {}}
-        self.guard, self.meter, self.speed = Guard(), Meter(self.answer), Speed()
+        self.guard, self.speed = Guard(), Speed()
+        self.meter = Meter(self.answer, self.answer.counts_in_training)
         self.images, self.seconds = 0, 0.0  # samples seen by this process; time
         self.share: int | Tensor = 0  # predictions of this process in the last step
         self.stopping = self.leaving = False

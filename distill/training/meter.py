@@ -19,11 +19,12 @@ METRICS_SECONDS = 10.0
 class Meter:
     """Means of named scalar losses over a window of batches, each weighted by its predictions, and the task's figures.
 
-    The answer says what a batch weighs, what it adds to the figures, and what the sums amount to.
+    The answer says what a batch weighs, what it adds to the figures, and what the sums amount to. `figures`: whether
+    they are counted; the losses always are.
     """
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, answer: Answer, figures: bool = True) -> None:
+        self.answer, self.figures = answer, figures
         self._losses: dict[str, Tensor] = {}
         self._figures: dict[str, Tensor] = {}
         self._count: int | Tensor = 0
@@ -35,7 +36,7 @@ class Meter:
         size, labelled = self.answer.weight(labels), self.answer.loss_weight(labels)
         for name, value in parts.items():
             if name == "outputs":
-                for figure, total in self.answer.figures(value, labels).items():
+                for figure, total in (self.answer.figures(value, labels) if self.figures else {}).items():
                     _add(self._figures, figure, total)
             elif value.dim() == 0:
                 _add(self._losses, name, value.detach().double() * (labelled if self._of_labels(name) else size))
@@ -67,7 +68,7 @@ class Meter:
         self._losses, self._figures, self._count, self._labelled = {}, {}, 0, 0
         if number == 0:
             return {}
-        return means | self.answer.values(found, number)
+        return means | (self.answer.values(found, number) if self.figures else {})
 
 
 def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:

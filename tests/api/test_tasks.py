@@ -71,6 +71,7 @@ def test_the_catalogue_is_the_specifications(client: TestClient) -> None:
     assert [task["name"] for task in listed] == list(NAMES)
     for task, spec in zip(listed, tasks.specs(), strict=True):
         assert task == spec.to_dict() | {"architectures": [*spec.architectures], "recipes": [*spec.recipes],
+                                         "augmentations": [*spec.augmentations],
                                          "files": [*spec.files]}  # fmt: skip
     assert client.get("/catalogue").json()["tasks"] == listed
 
@@ -97,9 +98,19 @@ def test_networks_of_other_tasks_are_refused_by_name(name: str, client: TestClie
         assert other.title in found.text
 
 
+def others_augmentations() -> list[tuple[str, str]]:
+    every = sorted({name for spec in tasks.specs() for name in spec.augmentations})
+    having = [spec for spec in tasks.specs() if "augmentation" in spec.settings]
+    return [(spec.name, each) for spec in having for each in every if each not in spec.augmentations]
+
+
 @pytest.mark.usefixtures("known")
-def test_an_augmentation_that_masks_cannot_follow_is_refused_before_work(client: TestClient, driver: Driver) -> None:
-    asked = body(driver, tasks.spec("segment_images"), augmentation="randaugment")
+@pytest.mark.parametrize(("name", "augmentation"), others_augmentations())
+def test_an_augmentation_that_a_task_does_not_offer_is_refused_before_work(
+    name: str, augmentation: str, client: TestClient, driver: Driver
+) -> None:
+    """Masks and boxes would stay where they were."""
+    asked = body(driver, tasks.spec(name), augmentation=augmentation)
     answer = client.post("/jobs", json=asked)
     assert pointers(problem(answer, 422, "invalid_config")) == {"/config/augmentation"}
 
@@ -143,7 +154,8 @@ def other_settings() -> list[tuple[str, str]]:
 VALUES: dict[str, Any] = {
     "augmentation": "crop_flip", "image_size": 32, "channels_last": True, "fit_head": True, "max_length": 64,
     "text_features": "cls", "teacher_classes": "same", "backbone_learning_rate": 1e-4,
-    "pseudo_classes": 5, "mixup": 0.2, "cutmix": 0.5, "threshold": 0.3, "teacher_weights": [1.0],
+    "pseudo_classes": 5, "mixup": 0.2, "cutmix": 0.5, "label_smoothing": 0.1,
+    "quality_background": True, "quality_roi_size": 3, "threshold": 0.3, "teacher_weights": [1.0],
     "class_weights": "balanced", "sampling": "balanced", "layer_decay": 0.8, "drop_path": 0.1,
 }  # fmt: skip
 

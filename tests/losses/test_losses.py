@@ -28,6 +28,9 @@ def _naive(name: str, student: Tensor, teacher: Tensor) -> float:
         return float(((student - teacher) ** 2).mean())
     if name == "channel_wise":
         return float(np.mean([_divergence(s, t) for s, t in zip(student.tolist(), teacher.tolist(), strict=True)]))
+    if name == "pearson":
+        pairs = zip(student.double().numpy(), teacher.double().numpy(), strict=True)
+        return float(np.mean([((_standardised(s) - _standardised(t)) ** 2).mean() / 2 for s, t in pairs]))
     if name in RELATIONAL:
         return RELATIONAL[name](student.double().tolist(), teacher.double().tolist())
     A, B = _normalised(student), _normalised(teacher)
@@ -38,6 +41,10 @@ def _naive(name: str, student: Tensor, teacher: Tensor) -> float:
     if name == "gram":
         return float(((K - L) ** 2).sum())
     return float(1 - (K * L).sum() / (np.linalg.norm(K) * np.linalg.norm(L)))
+
+
+def _standardised(row: np.ndarray) -> np.ndarray:
+    return (row - row.mean()) / (row.std(ddof=1) + 1e-6)
 
 
 def _divergence(student: list[float], teacher: list[float]) -> float:

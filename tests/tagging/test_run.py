@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from distill import recipes
 from distill.errors import InvalidConfig
 from distill.safetensors_header import read_header
+from distill.student import load_student
 from distill.tasks.forecast import Parts, forecast
 from distill.tasks.spec import TaskSpec
 from distill.tasks.tag_images import SPEC
 from distill.tasks.tag_images.task import TagImages
 from distill.training.data import Order
 from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
-from tests.tagging.shapes import CLASSES, archive
+from tests.tagging.shapes import CLASSES, archive, png
 from tests.tasks.house import go
 
 STUDENT = Architecture(name="retort:resnet8", options={"width": 4})
@@ -120,3 +123,17 @@ def test_a_teacher_of_one_class_a_picture_teaches_by_its_features(dataset: Datas
     asked = config.model_copy(update={"recipe": "logit"})
     parts = Parts(asked, STUDENT, {"classes": list(CLASSES)}, teachers=(report,))
     assert [each.pointer for each in forecast(SPEC.name).misfits(parts)] == ["/teacher"]
+
+
+def test_a_network_of_transformers_tags_pictures(dataset: DatasetInput, tmp_path: Path) -> None:
+    """A ViT by its configuration, from training to the file that is loaded again."""
+    options = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+        "image_size": 12, "patch_size": 4,
+    }  # fmt: skip
+    student = Architecture(name="transformers:vit", options=options)
+    config = DistillConfig(recipe="cross_entropy", device="cpu", epochs=1, precision="fp32", batch_size=16)
+    assert go(RunSpec(config=config, student=student, dataset=dataset), tmp_path)[-1].kind == "done"
+    with Image.open(io.BytesIO(png(1, (True, False, True)))) as image:
+        (told,) = load_student(tmp_path / "artifacts/student.safetensors").predict([image])
+    assert set(told.scores) == set(CLASSES)

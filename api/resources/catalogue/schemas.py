@@ -136,6 +136,11 @@ class TaskOut(ResponseModel):
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )
     recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
+    augmentations: list[str] = Field(
+        default_factory=list,
+        description="Values of the setting `augmentation` that it offers, where it has that setting.",
+        examples=[["none", "crop_flip"]],
+    )
     container: Container = Field(
         description="How its networks are kept: one safetensors file, or a model folder in a zip.", examples=["weights"]
     )

@@ -47,6 +47,7 @@ def check(
     spec = tasks.spec(task)
     _check_settings(findings, body.config, spec)
     _check_recipe(findings, body.config.recipe, spec)
+    _check_augmentation(findings, body.config.augmentation, spec)
     _check_network(findings, "student", student.name, spec)
     starting.check_task(findings, body, spec)
     _check_probe(findings, probe, spec)
@@ -103,6 +104,11 @@ def _check_recipe(findings: Findings, recipe: str, spec: TaskSpec) -> None:
     if recipe in recipes.names() and not spec.offers(recipe):
         message = f"{spec.title} does not offer the recipe {recipe!r}."
         findings.add("/config/recipe", message, f"Use one of {', '.join(spec.recipes)}.", "invalid_config")
+
+
+def _check_augmentation(findings: Findings, name: str, spec: TaskSpec) -> None:
+    if found := spec.refuses_augmentation(name):
+        findings.add("/config/augmentation", found.message, found.remedy, "invalid_config", task=spec.name)
 
 
 def _check_network(findings: Findings, noun: str, architecture: str, spec: TaskSpec) -> bool:

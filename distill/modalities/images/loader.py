@@ -56,7 +56,7 @@ class Loader:
         batch_size: int,
         student: Seeing,
         teacher: Seeing | None = None,
-        augmentation: Augmentation = "none",
+        augmentation: str = "none",
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool = True,
@@ -144,7 +144,7 @@ class Loader:
         return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _home(samples: Samples, augmentation: Augmentation, device: torch.device) -> torch.device:
+def _home(samples: Samples, augmentation: str, device: torch.device) -> torch.device:
     """Where the decoded pixels lie: on the accelerator if they take at most a quarter of its free memory. RandAugment's
     many small operations are slower there than on the CPU."""
     host = torch.device("cpu")

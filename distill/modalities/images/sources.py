@@ -63,6 +63,10 @@ class Source(ABC):
     def content(self, i: int) -> bytes:
         """What identifies the image: its encoded bytes, or its pixels with their shape."""
 
+    def start(self, i: int, count: int) -> bytes:
+        """The first bytes of `content`, at most `count`. Raises `UnreadableImage`."""
+        return self.content(i)[:count]
+
     @abstractmethod
     def image(self, i: int) -> Image.Image:
         """Decoded, mode L or RGB. Raises `UnreadableImage`, and `InvalidDataset` for a decompression bomb."""
@@ -151,8 +155,12 @@ class FileImages(Encoded):
         return self.paths[i]
 
     def content(self, i: int) -> bytes:
+        return self.start(i, -1)
+
+    def start(self, i: int, count: int) -> bytes:
         try:
-            return (self.root / self.paths[i]).read_bytes()
+            with (self.root / self.paths[i]).open("rb") as file:
+                return file.read(count)
         except OSError as error:
             raise UnreadableImage(str(error)) from error
 
@@ -176,7 +184,10 @@ class SpanImages(Encoded):
         return self.names[i]
 
     def content(self, i: int) -> bytes:
-        start, size = int(self.offsets[i]), int(self.sizes[i])
+        return self.start(i, int(self.sizes[i]))
+
+    def start(self, i: int, count: int) -> bytes:
+        start, size = int(self.offsets[i]), min(count, int(self.sizes[i]))
         if isinstance(self.data, bytes):
             return self.data[start : start + size]
         if self._file is None:
@@ -202,11 +213,15 @@ class ZipImages(Encoded):
         return self.members[i]
 
     def content(self, i: int) -> bytes:
+        return self.start(i, -1)
+
+    def start(self, i: int, count: int) -> bytes:
         if self._zip is None:
             self._zip = zipfile.ZipFile(self.path)
         try:
             # Never more than the size that the member loop has admitted: zipfile stops there and checks the CRC.
-            return self._zip.read(self.members[i])
+            with self._zip.open(self.members[i]) as file:
+                return file.read(count)
         except Exception as error:
             raise UnreadableImage(f"{type(error).__name__}: {error}"[:200]) from error
 
@@ -248,6 +263,9 @@ class Picked(Source):
 
     def content(self, i: int) -> bytes:
         return self.source.content(int(self.indices[i]))
+
+    def start(self, i: int, count: int) -> bytes:
+        return self.source.start(int(self.indices[i]), count)
 
     def image(self, i: int) -> Image.Image:
         return self.source.image(int(self.indices[i]))

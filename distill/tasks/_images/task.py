@@ -54,8 +54,9 @@ from distill.warned import RunWarning, named
 class ImageTask(Task):
     """Pictures in; a subclass says what is answered.
 
-    `data` opens the dataset, of which this class reads `native_size`, `channels`, `digest`, `name` and `notes`;
-    `outputs` is how many the networks have.
+    `data` opens the dataset, of which this class reads `native_size`, `channels`, `digest`, `name` and `notes`, and,
+    where there is one, `validation`: positions of the training samples that its files hold out. `outputs` is how many
+    the networks have.
     """
 
     outputs: int
@@ -71,7 +72,10 @@ class ImageTask(Task):
         self.teacher = self._teacher()
         self.comparison = self._comparison()
         strata = self.strata("train"), self.strata("test")
-        self.splits = splits_of(run.config, *strata, labelled=self.recipe.needs_labels)
+        self.splits = splits_of(
+            run.config, *strata, labelled=self.recipe.needs_labels,
+            validation=getattr(self.dataset, "validation", None),
+        )  # fmt: skip
         self.reasons |= self.weigh()
         for network in (self.teacher, self.comparison):
             if network is not None:

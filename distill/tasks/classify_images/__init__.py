@@ -1,7 +1,7 @@
 """One class a picture."""
 
 from distill.tasks.spec import Metric, TaskSpec
-from distill.vision_folder import FAMILIES
+from distill.vision_folder import NAMES
 
 SPEC = TaskSpec(
     name="classify_images",
@@ -21,7 +21,7 @@ SPEC = TaskSpec(
         Metric("held_out_loss", "feature loss on held-out images", "number", higher_is_better=False),
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
-    architectures=("timm:", "torchvision:", "retort:", *(f"transformers:{family}" for family in FAMILIES)),
+    architectures=("timm:", "torchvision:", "retort:", *NAMES),
     per_class="accuracy",
     settings=frozenset(
         {
@@ -29,6 +29,7 @@ SPEC = TaskSpec(
             "image_size",
             "channels_last",
             "fit_head",
+            "label_smoothing",
             "teacher_classes",
             "teacher_weights",
             "backbone_learning_rate",

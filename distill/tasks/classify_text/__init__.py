@@ -22,7 +22,16 @@ SPEC = TaskSpec(
     architectures=("transformers:",),
     per_class="accuracy",
     settings=frozenset(
-        {"max_length", "text_features", "fit_head", "teacher_classes", "class_weights", "sampling", "layer_decay"}
+        {
+            "max_length",
+            "text_features",
+            "fit_head",
+            "label_smoothing",
+            "teacher_classes",
+            "class_weights",
+            "sampling",
+            "layer_decay",
+        }
     ),
     container="folder",
     student="transformers:auto",

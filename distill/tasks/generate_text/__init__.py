@@ -26,7 +26,7 @@ SPEC = TaskSpec(
         ),
     ),
     architectures=("transformers:",),
-    settings=frozenset({"max_length", "text_features", "layer_decay"}),
+    settings=frozenset({"max_length", "text_features", "label_smoothing", "layer_decay"}),
     container="folder",
     student="transformers:auto",
     needs_teacher=True,

@@ -2,9 +2,6 @@
 
 from distill.tasks.spec import Metric, TaskSpec
 
-AUGMENTATIONS = ("none", "crop_flip")
-"""What a mask can follow: RandAugment would bend and move the image alone."""
-
 SPEC = TaskSpec(
     name="segment_images",
     title="Semantic segmentation",
@@ -32,6 +29,7 @@ SPEC = TaskSpec(
             "augmentation",
             "image_size",
             "channels_last",
+            "label_smoothing",
             "teacher_classes",
             "backbone_learning_rate",
             "class_weights",
@@ -55,6 +53,7 @@ SPEC = TaskSpec(
         "similarity_preserving",
         "vid",
     ),
+    augmentations=("none", "crop_flip"),  # what a mask can follow: RandAugment would bend and move the image alone
     student="retort:fpn",
     files=(
         "a zip, tar, tar.gz or folder with `images/` beside `masks/` of the same names, also below `train/`, `val/`, "

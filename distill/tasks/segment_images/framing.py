@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from distill.modalities.images.canvas import blank
 from distill.modalities.images.crops import Box
 from distill.modalities.images.large import RESAMPLING
 from distill.modalities.images.preprocessing import Preprocessing
@@ -61,9 +62,7 @@ def show(image: Image.Image, frame: Frame, how: Preprocessing) -> NDArray[np.uin
     if (height, width) != image.size[::-1] or frame.box != whole(image.size[::-1]).box:
         image = image.resize((width, height), RESAMPLING[how.interpolation], box=frame.box)
     if (height, width) != how.size:
-        mean = [max(0, round(255 * value)) for value in how.rgb_mean]
-        colour = tuple(mean) if image.mode == "RGB" and len(mean) == 3 else round(sum(mean) / len(mean))
-        canvas = Image.new(image.mode, how.size[::-1], colour)
+        canvas = blank(image.mode, how)
         canvas.paste(image, (left, top))
         image = canvas
     if frame.mirrored:

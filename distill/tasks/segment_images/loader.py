@@ -15,7 +15,7 @@ from distill.modalities.images.large import Key, LargeImages
 from distill.modalities.images.loader import Batch
 from distill.modalities.images.normalise import Normaliser
 from distill.modalities.images.preprocessing import Preprocessing
-from distill.tasks.segment_images import AUGMENTATIONS
+from distill.tasks.segment_images import SPEC
 from distill.tasks.segment_images.framing import Frame, drawn, show, show_mask, whole
 from distill.tasks.segment_images.samples import Samples
 
@@ -83,7 +83,8 @@ class MaskLoader:
         self, samples: Samples, indices: Tensor | Sequence[int], plan: Plan, seeing: Seeing,
         device: torch.device | str = "cpu", workers: int = 0,
     ) -> None:  # fmt: skip
-        check_augmentation(seeing.augmentation)
+        if unfit := SPEC.refuses_augmentation(seeing.augmentation):
+            raise unfit
         self.indices = torch.as_tensor(indices, dtype=torch.int64).cpu()
         self.device, self._plan, self._seeing = torch.device(device), plan, seeing
         if not self.batches_per_epoch:
@@ -115,13 +116,3 @@ class MaskLoader:
 
     def _to(self, tensor: Tensor) -> Tensor:
         return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
-
-
-def check_augmentation(name: str) -> None:
-    """Raise `InvalidConfig` for what moves or bends images without their masks."""
-    if name not in AUGMENTATIONS:
-        raise InvalidConfig(
-            f"The augmentation {name} would move the images and not their masks.",
-            f"Use one of {', '.join(AUGMENTATIONS)}.",
-            {"field": "augmentation", "value": name},
-        )

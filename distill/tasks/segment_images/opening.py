@@ -84,7 +84,7 @@ class Raw:
 def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> Raw:
     """Open, look at every pair, leave out what cannot be read, masks of another size than their image (both together
     within `limits.corrupt_fraction`) and images without a labelled pixel, hold out a test split where there is none
-    (20 %, seed 0, stratified by `strata`). Everything left out is named in the notes.
+    (20 %, seed 0, stratified by `stratify.rarest`). Everything left out is named in the notes.
 
     Every mask is decoded, in every run: its values are checked, its pixels counted. Raises `InvalidDataset`.
     """
@@ -111,14 +111,6 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         _merged(scan.corrupt for scan in scans.values()), _merged(scan.other_size for scan in scans.values()),
         found.unmasked, sum(scan.verified for scan in scans.values()),
     )  # fmt: skip
-
-
-def strata(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, C) pixels by class -> (n,) for stratified splits: the class of each image that the fewest images have (**our
-    choice**: an image has many classes, and a split that holds the rare ones holds the common ones too)."""
-    images = (pixels > 0).sum(0)
-    rarest: NDArray[np.int64] = np.where(pixels > 0, images, np.iinfo(np.int64).max).argmin(1).astype(np.int64)
-    return rarest
 
 
 def digest(legend: Legend, splits: dict[str, Split], between: PixelRange | None = None) -> str:
@@ -338,7 +330,7 @@ def _nowhere(legend: Legend, splits: dict[str, Split]) -> list[str]:
 
 
 def _hold_out(train: Split) -> dict[str, Split]:
-    kept, held_out = stratify.split(strata(train.pixels), HOLD_OUT, HOLD_OUT_SEED)
+    kept, held_out = stratify.split(stratify.rarest(train.pixels), HOLD_OUT, HOLD_OUT_SEED)
     if not len(held_out):
         refuse("they leave no image for a test split", "Send more images, or some of them as a test split.")
     return {"train": train.pick(kept), "test": train.pick(held_out)}

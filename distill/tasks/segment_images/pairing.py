@@ -7,16 +7,16 @@ with the lists of `ImageSets`, Cityscapes' `leftImg8bit` beside `gtFine`, CamVid
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from distill.data.labelled import held_out
 from distill.data.members import Parts
-from distill.data.split_names import MEDICAL, TEST, TRAIN, UNLABELLED, VALIDATION, split_of
+from distill.data.split_names import MEDICAL, split_of
 from distill.errors import InvalidDataset
 from distill.modalities.images.paths import File, is_junk
+from distill.modalities.images.split_lists import HELD_OUT_FIRST, Lists, read_lists
 
 IMAGES = frozenset({"images", "image", "imgs", "img", "jpegimages", "leftimg8bit"})
 MASKS = frozenset({
@@ -31,9 +31,7 @@ REMEDY = (
     "dataset is divided; VOC's, Cityscapes', CamVid's, nnU-Net's and Roboflow's layouts are read too."
 )
 ROBOFLOW = "_classes.csv"
-_HELD_OUT_FIRST = (TEST, VALIDATION, TRAIN, UNLABELLED)
 Key = tuple[str, ...]
-Lists = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
     no name has one."""
     by_stem = {key[-1]: (image, placed.masks.get((split, key))) for (split, key), image in placed.images.items()}
     used, found, absent, twice = set[str](), dict[str, list[tuple[File, File | None]]](), list[str](), list[str]()
-    for split in sorted(lists, key=_HELD_OUT_FIRST.index):
+    for split in sorted(lists, key=HELD_OUT_FIRST.index):
         stems = dict.fromkeys(name if name in by_stem else PurePosixPath(name).stem for name in lists[split])
         absent += [stem for stem in stems if stem not in by_stem]
         twice += [stem for stem in stems if stem in used]
@@ -158,28 +156,10 @@ def _by_list(placed: _Placed, lists: Lists) -> tuple[dict[str, list[tuple[File, 
 
 
 def _lists(files: Sequence[File], read: Callable[[File], bytes]) -> tuple[Lists, list[str]]:
-    """Split -> stems, of ImageSets/Segmentation or ImageSets itself, else of ImageSets/Main, with a note; `trainval` is
-    the training split where there is no `train`."""
-    there, notes = _list_files(files, "", "segmentation"), list[str]()
-    if not there and (there := _list_files(files, "main")):
-        notes = ["The splits are those of ImageSets/Main: there are no lists in ImageSets/Segmentation."]
-    found = {split: read(file).decode("utf-8-sig", "replace").splitlines() for split, file in there.items()}
-    names = {split: [line.split()[0] for line in lines if line.strip()] for split, lines in found.items()}
-    return {split: [unicodedata.normalize("NFC", name) for name in each] for split, each in names.items()}, notes
-
-
-def _list_files(files: Iterable[File], *folders: str) -> dict[str, File]:
-    """Split -> its list, in one of these folders of ImageSets; "": in itself."""
-    there: dict[str, File] = {}
-    wanted = [["imagesets", folder] if folder else ["imagesets"] for folder in folders]
-    for file in files:
-        above = [folder.lower() for folder in file.parts[:-1]]
-        name = PurePosixPath(file.parts[-1].lower())
-        if any(above[-len(path) :] == path for path in wanted) and name.suffix == ".txt" and file.position >= 0:
-            split = "train" if name.stem == "trainval" else split_of(name.stem)
-            if split and (name.stem != "trainval" or split not in there):
-                there[split] = file
-    return there
+    """Split -> stems, of ImageSets/Segmentation or ImageSets itself, else of ImageSets/Main, with a note."""
+    if (lists := read_lists(files, read, "", "segmentation")) or not (lists := read_lists(files, read, "main")):
+        return lists, []
+    return lists, ["The splits are those of ImageSets/Main: there are no lists in ImageSets/Segmentation."]
 
 
 def _place(files: Iterable[File]) -> _Placed:

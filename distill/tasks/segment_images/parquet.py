@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distill.data.columns import found as found_columns
 from distill.data.labelled import (
     SplitColumns,
     check_role,
@@ -24,8 +23,9 @@ from distill.data.labelled import (
     unused_notes,
 )
 from distill.data.limits import Limits
-from distill.data.parquet import ParquetLimits, bytes_of, is_bytes, parquet_file
+from distill.data.parquet import ParquetLimits, parquet_file
 from distill.data.split_names import TRAIN, UNLABELLED
+from distill.modalities.images.embedded import cells, check_ratio, column, content, leaves, shards
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Picked, Source
 from distill.tasks.segment_images.legend import refuse
@@ -54,8 +54,8 @@ class _Columns:
 def has_masks(path: Path) -> bool:
     """Whether the files have a column of images and one of masks. False for what cannot be read."""
     with suppress(OSError, ValueError, pa.ArrowException, IndexError):
-        schema = pq.read_schema(_shards(path)[0])
-        return _column(schema, IMAGE) is not None and _column(schema, MASK) is not None
+        schema = pq.read_schema(shards(path)[0])
+        return column(schema, IMAGE) is not None and column(schema, MASK) is not None
     return False
 
 
@@ -68,9 +68,9 @@ def open_parquet(
     for role, path in paths.items():
         splits, unused = list[str](), dict[str, None]()
         with Pack(scratch) as images, Pack(scratch) as masks:
-            for shard in _shards(path):
+            for shard in shards(path):
                 unused |= dict.fromkeys(_read(shard, role, splits, images, masks, limits))
-                _check_ratio(images.total_bytes + masks.total_bytes, path, limits)
+                check_ratio(images.total_bytes + masks.total_bytes, shards(path), limits, refuse)
             sources = (images.finish(), masks.finish())
         notes += unused_notes(tuple(unused))
         if role == "all":
@@ -89,16 +89,6 @@ def _divided(sources: Sources, splits: Sequence[str]) -> dict[str, Sources]:
     return {split: (Picked(images, those), Picked(masks, those)) for split, those in rows.items()}
 
 
-def _shards(path: Path) -> list[Path]:
-    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-
-
-def _column(schema: Any, wanted: tuple[str, ...]) -> str | None:
-    """The first of the names whose column holds encoded bytes."""
-    names = found_columns(schema.names, wanted)
-    return next((name for name in names if is_bytes(bytes_of(schema.field(name).type))), None)
-
-
 def _read(shard: Path, role: str, splits: list[str], images: Pack, masks: Pack, limits: Limits) -> tuple[str, ...]:
     """Add a file's rows; gives the columns that nothing was read from."""
     with parquet_file(shard, ParquetLimits(limits.members, limits.row_group_bytes, limits.total_bytes)) as file:
@@ -109,14 +99,14 @@ def _read(shard: Path, role: str, splits: list[str], images: Pack, masks: Pack, 
             splits.append(split)
             if split == UNLABELLED:
                 continue
-            images.add(_content(image, "image", number, limits), f"row {len(images)}")
-            masks.add(_content(mask, "mask", number, limits), f"the mask of row {len(masks)}")
+            images.add(content(image, "image", number, limits, refuse, EMBED), f"row {len(images)}")
+            masks.add(content(mask, "mask", number, limits, refuse, EMBED), f"the mask of row {len(masks)}")
         return columns.unused
 
 
 def _columns(file: Any) -> _Columns:
     schema = file.schema_arrow
-    image, mask = _column(schema, IMAGE), _column(schema, MASK)
+    image, mask = column(schema, IMAGE), column(schema, MASK)
     if image is None or mask is None:
         what = f"the parquet file needs columns `image` and `annotation` or `mask` (its columns: {schema.names[:10]})"
         refuse(what, "Name the column of encoded images `image`, that of encoded masks `mask`.")
@@ -133,42 +123,9 @@ def _rows(file: Any, columns: _Columns) -> Iterator[tuple[Any, Any, dict[str, An
     """Each row's image and mask, as (bytes, path), and its split columns."""
     said = [name for name in (columns.split.name, *columns.split.flags) if name] if columns.split else []
     schema = file.schema_arrow
-    leaves = [leaf for name in (columns.image, columns.mask) for leaf in _leaves(name, schema.field(name).type)]
-    for batch in file.iter_batches(batch_size=_ROWS, columns=[*leaves, *said]):
+    wanted = [leaf for name in (columns.image, columns.mask) for leaf in leaves(name, schema.field(name).type)]
+    for batch in file.iter_batches(batch_size=_ROWS, columns=[*wanted, *said]):
         values = {name: batch.column(name).to_pylist() for name in said}
-        pairs = zip(_cells(batch.column(columns.image)), _cells(batch.column(columns.mask)), strict=True)
+        pairs = zip(cells(batch.column(columns.image)), cells(batch.column(columns.mask)), strict=True)
         for i, (image, mask) in enumerate(pairs):
             yield image, mask, {name: values[name][i] for name in said}
-
-
-def _leaves(name: str, kind: Any) -> list[str]:
-    if not pa.types.is_struct(kind):
-        return [name]
-    return [f"{name}.{field}" for field in ("bytes", "path") if kind.get_field_index(field) >= 0]
-
-
-def _cells(column: Any) -> list[tuple[bytes | None, str | None]]:
-    """(bytes, path) of each row."""
-    if not pa.types.is_struct(column.type):
-        return [(data, None) for data in column.to_pylist()]
-    return [((row or {}).get("bytes"), (row or {}).get("path")) for row in column.to_pylist()]
-
-
-def _content(cell: tuple[bytes | None, str | None], what: str, row: int, limits: Limits) -> bytes:
-    data, path = cell
-    if data is None and path:
-        refuse(f"row {row} has only the path {path[:200]!r} of its {what}, no bytes", EMBED, row=row)
-    if data is None:
-        refuse(f"row {row} has no {what}", f"Remove the rows without {what} and write the file again.", row=row)
-    if len(data) > limits.file_bytes:
-        refuse(f"the {what} of row {row} has {len(data):,} bytes", "Scale it down.", row=row)
-    return data
-
-
-def _check_ratio(total: int, path: Path, limits: Limits) -> None:
-    """Dictionary encoding writes an image once however many rows have it."""
-    on_disk = sum(shard.stat().st_size for shard in _shards(path))
-    if total > limits.ratio_free_bytes and total > limits.ratio * on_disk:
-        refuse(
-            f"its images have more than {limits.ratio:g} times its size", "Write each image once.", ratio=limits.ratio
-        )

@@ -13,7 +13,6 @@ of other classes: such regions are left out, of every layer, and counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,7 @@ from torch import Tensor
 from distill.data import stratify
 from distill.layers import FeatureView
 from distill.recipe_parts.layout import Layout
-
-Size = tuple[int, int]
+from distill.tasks._images.maps import Size, as_map, grid_of
 
 
 class RegionView(FeatureView):
@@ -57,29 +55,6 @@ def _of_one(feature: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
     share = F.adaptive_avg_pool2d((mask == classes[:, None, None]).float(), size).flatten(1)
     weights = share / share.sum(1, keepdim=True)
     return (weights @ feature.float().flatten(1).T).to(feature.dtype)
-
-
-def as_map(feature: Tensor, size: Size) -> Tensor:
-    """(n, c, h', w') of any feature: tokens in reading order become the grid whose shape is the input's; what stands
-    before them (class tokens) is left out."""
-    layout = Layout(tuple(feature.shape[1:]))
-    if layout.is_map:
-        return layout.as_map(feature)
-    tokens = layout.as_tokens(feature)
-    height, width = grid_of(tokens.shape[1], size)
-    placed = tokens[:, tokens.shape[1] - height * width :].movedim(-1, 1)
-    return placed.reshape(*placed.shape[:2], height, width)
-
-
-def grid_of(tokens: int, size: Size) -> Size:
-    """(h', w') of the largest grid of at most so many tokens that is shaped as the input."""
-    height, width = size
-    rows = max(1, isqrt(tokens * height // width))
-    for candidate in range(rows + 1, 0, -1):
-        columns = round(candidate * width / height)
-        if 0 < candidate * columns <= tokens:
-            return candidate, columns
-    return 1, tokens
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from distill.data.limits import DEFAULT, Limits
+from distill.data.stratify import rarest
 from distill.errors import InvalidDataset
 from distill.modalities.images.sources import UnreadableImage
 from distill.tasks.segment_images.legend import Colour
-from distill.tasks.segment_images.opening import Raw, Split, open_raw, strata
+from distill.tasks.segment_images.opening import Raw, Split, open_raw
 from distill.types import DatasetInput
 
 
@@ -25,7 +26,7 @@ class Samples:
 
     def __init__(self, split: Split) -> None:
         self.split = split
-        self.strata: Tensor = torch.from_numpy(strata(split.pixels))
+        self.strata: Tensor = torch.from_numpy(rarest(split.pixels))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"split": replace(self.split, digests=[]), "strata": None}  # loader processes need neither

@@ -23,13 +23,12 @@ from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery
 from distill.tasks.segment_images.evaluate import Masks, difference, figures, predict
 from distill.tasks.segment_images.examples import IMAGES, Example
-from distill.tasks.segment_images.loader import MaskLoader, Seeing, check_augmentation
+from distill.tasks.segment_images.loader import MaskLoader, Seeing
 from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
 from distill.tasks.segment_images.samples import Samples, open_dataset
 from distill.tasks.segment_images.student import Segmenter, load_segmenter
 from distill.tasks.weighing import weighed
 from distill.training.data import Order, Source
-from distill.types import RunSpec
 
 EVALUATION_BATCH = 8
 """Images of one size that are evaluated at once; of different sizes one by one."""
@@ -43,10 +42,6 @@ class SegmentImages(ImageTask):
     delivery = MaskDelivery(SPEC.name, SPEC.primary.name)
     regions: Regions | None = None
     checked_samples = 32
-
-    def __init__(self, run: RunSpec, scratch: Path) -> None:
-        check_augmentation(run.config.augmentation)
-        super().__init__(run, scratch)
 
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)

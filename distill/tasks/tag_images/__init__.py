@@ -2,6 +2,7 @@
 
 from distill import recipes
 from distill.tasks.spec import Metric, TaskSpec
+from distill.vision_folder import NAMES
 
 SPEC = TaskSpec(
     name="tag_images",
@@ -20,7 +21,7 @@ SPEC = TaskSpec(
         Metric("loss", "loss", "nats", higher_is_better=False),
     ),
     loss="binary_cross_entropy",
-    architectures=("timm:", "torchvision:", "retort:"),
+    architectures=("timm:", "torchvision:", "retort:", *NAMES),
     per_class="average precision",
     counted="images that have it",
     settings=frozenset(

@@ -1830,6 +1830,18 @@ export interface components {
              */
             quality_bootstrap: number;
             /**
+             * Quality Roi Size
+             * @description Of boxes: a side of the grid of cells that a box is read as from a layer's map.
+             * @default 1
+             */
+            quality_roi_size: number;
+            /**
+             * Quality Background
+             * @description Of boxes: score boxes of background too, as a further class that layers tell apart.
+             * @default false
+             */
+            quality_background: boolean;
+            /**
              * Epochs
              * @default 50
              */
@@ -1967,10 +1979,11 @@ export interface components {
             cutmix: number;
             /**
              * Augmentation
+             * @description What training pictures are shown as; each task offers some (`augmentations` of a task).
              * @default none
              * @enum {string}
              */
-            augmentation: "none" | "crop_flip" | "randaugment";
+            augmentation: "none" | "crop_flip" | "crop_flip_colour" | "mosaic" | "randaugment";
             /**
              * Image Size
              * @description Side in pixels that the student sees.
@@ -2498,8 +2511,10 @@ export interface components {
          *         "precision": "auto",
          *         "preset": null,
          *         "pseudo_classes": "auto",
+         *         "quality_background": false,
          *         "quality_bootstrap": 0,
          *         "quality_memory_bytes": 2147483648,
+         *         "quality_roi_size": 1,
          *         "quality_samples": 5000,
          *         "recipe": "feature_only",
          *         "recipe_parameters": {},
@@ -3646,6 +3661,15 @@ export interface components {
              * @example []
              */
             recipes: string[];
+            /**
+             * Augmentations
+             * @description Values of the setting `augmentation` that it offers, where it has that setting.
+             * @example [
+             *       "none",
+             *       "crop_flip"
+             *     ]
+             */
+            augmentations?: string[];
             /**
              * Container
              * @description How its networks are kept: one safetensors file, or a model folder in a zip.

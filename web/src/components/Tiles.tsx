@@ -2,8 +2,8 @@ import type { Dataset } from "../api/types";
 
 type Sheet = NonNullable<Dataset["thumbnails"]>;
 
-/** Tiles are drawn at two thirds of their size, so that they stay sharp on dense screens. */
-const SIDE = 42;
+/** Pixels at which the largest tiles are drawn: four must fit into a row. */
+const MOST = 96;
 
 interface Props {
   sheet: Sheet;
@@ -18,17 +18,18 @@ interface Props {
 export function Tiles({ sheet, picture, row, name, images }: Props) {
   if (row >= sheet.rows) return null;
   const shown = Math.min(sheet.columns, images);
+  const side = Math.min(MOST, Math.floor((2 * sheet.tile) / 3)); // so that tiles stay sharp on dense screens
   return (
     <span
       className="tiles"
       role="img"
       aria-label={`${shown} training images of ${name}`}
       style={{
-        width: shown * SIDE,
-        height: SIDE,
+        width: shown * side,
+        height: side,
         backgroundImage: `url("${picture}")`,
-        backgroundSize: `${sheet.columns * SIDE}px ${sheet.rows * SIDE}px`,
-        backgroundPosition: `0 ${-row * SIDE}px`,
+        backgroundSize: `${sheet.columns * side}px ${sheet.rows * side}px`,
+        backgroundPosition: `0 ${-row * side}px`,
       }}
     />
   );

@@ -28,6 +28,15 @@ export interface DatasetFindings {
   warnings: Warning[];
   /** Null where the inspection counted no words. */
   text: TextFindings | null;
+  /** Null where samples have no boxes. */
+  boxes: BoxFindings | null;
+}
+
+export interface BoxFindings {
+  byClass: { split: string; counts: number[] }[];
+  /** By split: boxes; small, medium and large ones; ignored ones; images without a box; the most of an image. */
+  splits: { split: string; amounts: number[] }[];
+  faults: { what: string; amount: number; examples: string[] }[];
 }
 
 export interface TextFindings {
@@ -64,7 +73,36 @@ export function datasetFindings(report: Bag | null): DatasetFindings | null {
     notes: list(report.notes).map(String),
     warnings: list(report.warnings).map(bag).map(({ code, message, remedy }) => ({ code: text(code), message: text(message), remedy: text(remedy) })),
     text: found,
+    boxes: boxFindings(report),
   };
+}
+
+/** Kinds of faults in the order in which boxes are looked at. */
+const FAULTS: Record<string, string> = {
+  not_finite: "boxes with a number that is none were left out",
+  other_unit: "boxes in another unit than the others were left out",
+  inverted: "boxes with x2 left of x1 or y2 above y1 were left out",
+  outside: "boxes outside of their image were left out",
+  empty: "boxes without area were left out",
+  clipped: "boxes ended beyond their image and were clipped",
+  doubled: "boxes have the class and the corners of another one",
+};
+
+function boxFindings(report: Bag): BoxFindings | null {
+  if (!report.boxes) return null;
+  const byClass = bySplit(report.boxes);
+  const of = (name: string, split: string): number => number(bag(report[name])[split]) ?? 0;
+  const splits = byClass.map(({ split, counts }) => {
+    const areas = bag(bag(report.areas)[split]);
+    const sizes = ["small", "medium", "large"].map((name) => number(areas[name]) ?? 0);
+    return { split, amounts: [total(counts), ...sizes, of("ignored", split), of("background", split), of("most", split)] };
+  });
+  const faults = Object.entries(bag(report.faults)).map(([kind, amount]) => ({
+    what: FAULTS[kind] ?? kind,
+    amount: Number(amount),
+    examples: list(bag(report.fault_examples)[kind]).map(String),
+  }));
+  return { byClass, splits, faults: faults.filter(({ amount }) => amount > 0) };
 }
 
 const bySplit = (value: unknown): { split: string; counts: number[] }[] => Object.entries(bag(value)).map(([split, each]) => ({ split, counts: list(each).map(Number) }));

@@ -75,7 +75,13 @@ export const offers = (task: Task, recipe: string): boolean => task.recipes.leng
 /** The settings that a job of these tasks has: those that every task has, and theirs. Null: all. */
 export function settingsFor(config: Record<string, Schema>, all: Task[], tasks: Task[] | null): Record<string, Schema> {
   const own = (name: string): boolean => !all.some(({ settings }) => settings.includes(name)) || (tasks ?? all).some(({ settings }) => settings.includes(name));
-  return Object.fromEntries(Object.entries(config).filter(([name]) => own(name)));
+  return Object.fromEntries(Object.entries(config).filter(([name]) => own(name)).map(([name, schema]) => [name, name === "augmentation" && tasks ? offered(schema, tasks) : schema]));
+}
+
+/** The schema of `augmentation` with the values that one of the tasks offers. */
+function offered(schema: Schema, tasks: Task[]): Schema {
+  const names = new Set(tasks.flatMap(({ augmentations }) => augmentations ?? []));
+  return schema.enum && names.size > 0 ? { ...schema, enum: schema.enum.filter((value) => names.has(String(value))) } : schema;
 }
 
 /** A figure in its metric's unit. */

@@ -75,6 +75,15 @@ describe("what a job is for", () => {
     expect([...misfits({ dataset: [only!], teacher: null, student: null }, "logit", false).keys()]).toEqual(["/config/recipe"]);
   });
 
+  test("an augmentation is chosen from those that the task offers", () => {
+    const config = { augmentation: { type: "string", enum: ["none", "crop_flip", "mosaic", "randaugment"] } };
+    const choices = (...names: string[]): unknown => settingsFor(config, TASKS, names.map((name) => task(name))).augmentation!.enum;
+    expect(choices("segment_images")).toEqual(["none", "crop_flip"]);
+    expect(choices("classify_images", "segment_images")).toEqual(["none", "crop_flip", "randaugment"]);
+    expect(choices("detect_objects")).toEqual(["none", "crop_flip", "mosaic"]);
+    expect(settingsFor(config, TASKS, null).augmentation!.enum).toHaveLength(4);
+  });
+
   test("settings of other tasks are neither asked for nor sent", () => {
     const config = { epochs: { type: "integer" }, augmentation: { type: "string" }, max_length: { type: "integer" } };
     const [images, texts] = [[task("classify_images")], [task("classify_text")]];

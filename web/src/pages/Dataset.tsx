@@ -1,5 +1,6 @@
 import { api, unwrap } from "../api/client";
 import type { Dataset as DatasetData, Task } from "../api/types";
+import { BoxCard } from "../components/BoxCard";
 import { DeleteButton } from "../components/DeleteButton";
 import { ErrorNote } from "../components/ErrorNote";
 import { Digest } from "../components/Inputs";
@@ -53,6 +54,7 @@ export function Dataset({ id }: { id: string }) {
       {found && <Twins found={found} samples={samples} />}
       <Overview dataset={data} found={found} task={task} />
       {found && found.classes.length > 0 && <Classes found={found} task={task} sheet={data.thumbnails} />}
+      {found?.boxes && <BoxCard boxes={found.boxes} />}
       {found?.text && <TextCards text={found.text} />}
       {found && <Concerns found={found} />}
     </Page>
@@ -92,15 +94,16 @@ const DRAWN = 200;
 function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; sheet: DatasetData["thumbnails"] }) {
   const picture = usePicture(sheet?.href ?? null);
   const train = found.byClass.find(({ split }) => split === "train")?.counts ?? [];
-  const most = Math.max(1, ...found.byClass.flatMap(({ counts }) => counts));
+  const amounts = found.boxes?.byClass ?? found.byClass;
+  const most = Math.max(1, ...amounts.flatMap(({ counts }) => counts));
   return (
-    <Card title={`${capital(samplesOf(task))} by class`} aside={found.byClass.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
+    <Card title={found.boxes ? "Boxes by class" : `${capital(samplesOf(task))} by class`} aside={amounts.map(({ split }, at) => <span key={split} className={`key series-${at}`}>{split}</span>)}>
       <table className="bars">
         <thead className="visually-hidden">
           <tr>
             <th scope="col">Class</th>
             {sheet && <th scope="col">Examples</th>}
-            {found.byClass.map(({ split }) => (
+            {amounts.map(({ split }) => (
               <th key={split} scope="col">
                 {split}
               </th>
@@ -113,7 +116,7 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
             <tr key={name}>
               <th scope="row">{name}</th>
               {sheet && <td className="examples">{picture && <Tiles sheet={sheet} picture={picture} row={at} name={name} images={train[at] ?? 0} />}</td>}
-              {found.byClass.map(({ split, counts }, which) => (
+              {amounts.map(({ split, counts }, which) => (
                 <td key={split} className="amounts">
                   <span className={`amount series-${which}`} style={{ width: `${(72 * (counts[at] ?? 0)) / most}%` }} aria-hidden="true" />
                   {count(counts[at])}

@@ -1,4 +1,4 @@
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach } from "vitest";
 
 // What jsdom lacks and the page needs. Tests that run in node have no window and need none of it.
@@ -7,6 +7,9 @@ class NoResize {
   unobserve(): void {}
   disconnect(): void {}
 }
+
+// A component may take so long on a machine that is busy; what never comes is still an error.
+configure({ asyncUtilTimeout: 20_000 });
 
 if (typeof window !== "undefined") {
   globalThis.ResizeObserver ??= NoResize as unknown as typeof ResizeObserver;

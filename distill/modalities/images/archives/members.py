@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -40,8 +40,17 @@ def members_of(path: Path, limits: Limits, scratch: Path | None) -> Members:
 
 def content(members: Members, file: File) -> bytes:
     """A file's bytes. Raises `InvalidDataset`."""
+    return _read(file, lambda: members.source([file.position]).content(0))
+
+
+def start(members: Members, file: File, count: int) -> bytes:
+    """A file's first bytes, at most `count`. Raises `InvalidDataset`."""
+    return _read(file, lambda: members.source([file.position]).start(0, count))
+
+
+def _read(file: File, read: Callable[[], bytes]) -> bytes:
     try:
-        return members.source([file.position]).content(0)
+        return read()
     except UnreadableImage as error:
         refuse(f"{'/'.join(file.parts)} cannot be read ({error})", member="/".join(file.parts))
 

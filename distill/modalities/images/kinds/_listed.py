@@ -24,9 +24,9 @@ from distill.data.row_checks import Row, refuse
 from distill.data.rows import HEAD_BYTES, form_of, read_rows
 from distill.data.split_names import PREDICTION, TEST, TRAIN, UNLABELLED, split_of
 from distill.errors import InvalidDataset
-from distill.modalities.images.archives.members import Members, content
-from distill.modalities.images.kinds._named_files import Ambiguous, NamedFiles
+from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.labelling import ONE_CLASS, Labelling, Numbered
+from distill.modalities.images.named_files import Ambiguous, NamedFiles
 from distill.modalities.images.paths import File, is_junk
 from distill.modalities.images.tree import Layout
 from distill.unlabelled import NO_LABEL
@@ -102,10 +102,10 @@ def _tables(files: Iterable[File]) -> list[Table]:
 
 def _opened(table: Table, members: Members, files: NamedFiles, limits: Limits, labelling: Labelling) -> Table:
     """Read the header and first row, and find the column that names images by what the archive has."""
-    stream = io.BytesIO(content(members, table.file))
-    form = form_of(stream.getbuffer()[:HEAD_BYTES].tobytes())
+    form = form_of(start(members, table.file, HEAD_BYTES))
     if form != "csv" and table.file.parts[-1].lower().endswith(".json") and form == "jsonl":
         return table  # an object of settings, as many archives have them; rows are an array
+    stream = io.BytesIO(content(members, table.file))
     caps = replace(row_limits(limits, _PATH_BYTES), nested=labelling.nested)
     rows = labelling.rows(read_rows(stream, form, caps, table.name), table.name)
     try:

@@ -1,0 +1,1 @@
+"""Object detection, studied through the HTTP API."""

@@ -1,0 +1,102 @@
+"""How a detector is handed over: header, model card, graph, pictures with boxes, predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill.answers import logits_of
+from distill.bootstrap import REPLICATES
+from distill.export import Artifact, Context, Graph, class_section, share_in_words, write_text
+from distill.models.points import Points
+from distill.tasks._images.delivery import PictureDelivery
+from distill.tasks.detect_objects.detections import LEAST_SCORE, MOST, OVERLAP
+from distill.tasks.detect_objects.evaluate import SURE
+from distill.tasks.detect_objects.examples import Example, draw
+
+EXAMPLES, PREDICTIONS = "examples.webp", "predictions.json"
+_USE = """from distill.student import load_student
+
+student = load_student("student.safetensors")
+for box in student.predict("image.png").above(0.3):
+    print(box.label, box.score, box.corners)
+"""
+
+
+class Flat(nn.Module):
+    """(n, c, h, w) -> (n, P, 4 + C): of all points x1 y1 x2 y2 in pixels of the input, and a score a class."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        points = Points.of(logits_of(self.network(image)))
+        return torch.cat([points.boxes, points.scores()], -1)
+
+
+@dataclass(frozen=True)
+class BoxContext(Context):
+    """`shown`: makes the test images that are drawn; `said`: makes what the student says of all test images, as COCO's
+    files have it, None where it was not evaluated."""
+
+    shown: Callable[[], Sequence[Example]] = tuple
+    said: Callable[[], dict[str, Any] | None] = lambda: None
+
+
+class BoxDelivery(PictureDelivery):
+    def card(self, context: Context) -> str:
+        report, how = context.report, context.preprocessing
+        student = report["student"]
+        name, recipe = context.architecture.name, report["recipe"]
+        return f"""# {name}, {recipe}
+
+A detector of {student["parameters"]:,} parameters for {len(context.classes)} classes, trained by Retort with the recipe
+`{recipe}` on {report["dataset"]["name"]}. Test AP (IoU .50:.95) {share_in_words(student["ap"])}, AP50
+{share_in_words(student["ap50"])}; intervals by bootstrap over images.
+{report["verdict"]["text"]}
+
+## Use
+
+```python
+{_USE}```
+
+Input: {how.channels} channels, {how.size[0]} x {how.size[1]} pixels: the picture resized ({how.interpolation}) as large
+as fits, in the upper left, the rest of the mean colour; values / 255, less mean {list(how.mean)}, divided by std
+{list(how.std)}. Boxes of a score below
+{LEAST_SCORE} do not count; of boxes of one class that overlap by an IoU above {OVERLAP} the best stays, at most {MOST}
+an image; they are given in pixels of the picture. `student.json` has the same, machine-readable; so has the header of
+`student.safetensors`. `student.onnx`, where there is one, has the output `detections` (n, points, 4 + classes): of
+every point x1 y1 x2 y2 in pixels of the input and a score for each class, before boxes that overlap are removed.
+`predictions.json` has the boxes of the test images as COCO's files have them. `report.md` compares the student with
+its teacher and says how it was trained.
+
+{class_section(context)}"""
+
+    def graph(self, context: Context) -> Graph:
+        how = context.preprocessing
+        return Graph(Flat(context.student), torch.zeros(2, how.channels, *how.size), "image", "detections")
+
+    def examples(self, context: Context, folder: Path) -> list[Artifact]:
+        assert isinstance(context, BoxContext)
+        path = folder / EXAMPLES
+        draw(context.shown(), context.classes, path)
+        written = [Artifact(EXAMPLES, path, "image/webp")]
+        said = context.said()
+        if said is not None:
+            written.append(write_text(folder, PREDICTIONS, json.dumps(said) + "\n", "application/json"))
+        return written
+
+    def sections(self, report: dict[str, Any]) -> list[str]:
+        return [
+            "AP, AP50, AP75, AP by size and AR are COCO's, by pycocotools, in pixels of the images themselves; small "
+            "is an area below 32 x 32 pixels, large one from 96 x 96 on. Their 95 % intervals are bootstrap "
+            f"percentiles over images (up to {REPLICATES:,} samples). A class without an object is left out of the "
+            f"mean. Agreement takes the teacher's boxes of a score of at least {SURE} for objects."
+        ]

@@ -1,0 +1,12 @@
+"""Detectors: one file of weights each."""
+
+from __future__ import annotations
+
+from distill.tasks.detect_objects import SPEC
+from distill.tasks.image_networks import catalogue_of, examine, measure
+
+__all__ = ["catalogue", "examine", "measure"]
+
+
+def catalogue() -> list[dict[str, str]]:
+    return catalogue_of(SPEC.name)

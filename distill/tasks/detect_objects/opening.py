@@ -1,0 +1,261 @@
+"""From a `DatasetInput` to splits whose images and boxes have been looked at. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distill.data import stratify
+from distill.data.labelled import check_together, class_notes
+from distill.data.limits import DEFAULT, Limits
+from distill.data.split_names import TEST, TRAIN, VALIDATION
+from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
+from distill.modalities.images.depth import PixelRange, mark, range_notes
+from distill.modalities.images.sources import Joined, Picked, Source, UnreadableImage, finished, opened, peak
+from distill.tasks.detect_objects.boxes import Boxes, joined
+from distill.tasks.detect_objects.kinds import open_boxes
+from distill.tasks.detect_objects.settling import Faults, Settled, settle
+from distill.tasks.detect_objects.written import LeftOut, Part, Reading, Written, refuse, some
+from distill.types import DatasetInput
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Readable images: (height, width) (n, 2), whether each is grey (n), sha256 of each, and their boxes."""
+
+    images: Source
+    objects: Settled
+    sizes: NDArray[np.int64]
+    gray: NDArray[np.bool_]
+    digests: list[bytes]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def boxes(self, i: int) -> Boxes:
+        """Of image i, in its pixels."""
+        return self.objects.of(i)
+
+    def learnable(self, classes: int) -> NDArray[np.int64]:
+        """(n, C): boxes of each class that each image has, ignored ones left out."""
+        return self.objects.counts(classes, ~self.objects.boxes.ignored)
+
+    def pick(self, indices: NDArray[np.int64]) -> Split:
+        """Some of the images, in the order of `indices`."""
+        return Split(
+            Picked(self.images, indices), self.objects.pick(indices), self.sizes[indices], self.gray[indices],
+            [self.digests[i] for i in indices],
+        )  # fmt: skip
+
+    def followed_by(self, other: Split) -> Split:
+        """The images of both."""
+        starts = np.concatenate([self.objects.starts, self.objects.starts[-1] + other.objects.starts[1:]])
+        return Split(
+            Joined(self.images, other.images),
+            Settled(joined([self.objects.boxes, other.objects.boxes]), starts),
+            np.concatenate([self.sizes, other.sizes]), np.concatenate([self.gray, other.gray]),
+            [*self.digests, *other.digests],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An opened dataset without torch. `validation`: None where the dataset names none beside a test split. `corrupt`:
+    image -> why it was left out; `faults`: what was the matter with boxes, of which there were `boxes` in the files;
+    `verified`: how many images were decoded and not only had their headers read."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None
+    test: Split
+    digest: str
+    notes: tuple[str, ...]
+    corrupt: dict[str, str]
+    faults: Faults
+    boxes: int
+    verified: int
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By name, those that there are."""
+        named = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+
+def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | None = None) -> Raw:
+    """Open, look at every image and box, leave out what cannot be used (see `Faults` and `LeftOut`: named in the notes,
+    refused where it is too much), hold out a test split where there is none (20 %, seed 0, stratified by
+    `stratify.rarest` of the boxes).
+
+    Raises `InvalidDataset`.
+    """
+    found = open_boxes(dataset, limits, scratch)
+    check_together(found.classes)
+    _check_classes(found.classes, limits)
+    for part in found.parts.values():
+        part.images.scale(dataset.pixel_range)
+    scans = {name: _Scan(part, limits) for name, part in found.parts.items()}
+    images = sum(len(part.images) for part in found.parts.values())
+    left_out = [*found.left_out, *_of_images(scans, images)]
+    notes = [*found.notes, *(note for each in left_out for note in each.note(limits.corrupt_fraction))]
+    splits, faults, said = _settled(found, scans)
+    boxes = sum(len(part.written) for part in found.parts.values())
+    notes += [*said, *(note for each in faults.values() for note in each.left_out(boxes).note(limits.corrupt_fraction))]
+    notes += range_notes(scans, dataset.pixel_range, images)
+    _check_boxes(splits, found.classes)
+    if TEST not in splits:
+        splits |= _hold_out(splits[TRAIN], len(found.classes))
+        notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by rarest class, seed {HOLD_OUT_SEED}.")
+    notes += [*_backgrounds(splits), *_nowhere(splits, found.classes), *class_notes(found.classes)]
+    return Raw(
+        dataset.name, found.classes, splits[TRAIN], splits.get(VALIDATION), splits[TEST],
+        digest(found.classes, splits, dataset.pixel_range), tuple(notes),
+        reduce(lambda a, b: a | b, (scan.corrupt for scan in scans.values())), faults, boxes,
+        sum(scan.verified for scan in scans.values()),
+    )  # fmt: skip
+
+
+def digest(classes: tuple[str, ...], splits: Mapping[str, Split], between: PixelRange | None = None) -> str:
+    """sha256, hex, over class names and, per split in order, every image's content and boxes; and the range in which
+    16-bit grey is read, where one was given."""
+    whole = hashlib.sha256(b"retort boxes 1\n" + json.dumps(classes).encode())
+    whole.update(mark(between))
+    for name in sorted(splits):
+        split, boxes = splits[name], splits[name].objects.boxes
+        whole.update(f"\n{name} {len(split)}\n".encode())
+        whole.update(b"".join(split.digests))
+        whole.update(split.objects.starts.astype("<i8").tobytes() + boxes.classes.astype("<i8").tobytes())
+        whole.update(boxes.corners.astype("<f4").tobytes() + boxes.areas.astype("<f4").tobytes())
+        whole.update(boxes.ignored.tobytes() + boxes.crowd.tobytes())
+    return whole.hexdigest()
+
+
+@dataclass
+class _Scan:
+    """One pass over a split's images. `other_size`: images of another size than their annotations state."""
+
+    part: Part
+    limits: Limits
+    good: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    gray: list[bool] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    corrupt: dict[str, str] = field(default_factory=dict)
+    other_size: list[str] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)  # of 16-bit images
+    verified: int = 0
+
+    def __post_init__(self) -> None:
+        self._budget = self.limits.verify_pixels
+        for i in range(len(self.part.images)):
+            try:
+                self._one(i)
+            except UnreadableImage as error:
+                self.corrupt[self.part.images.name(i)] = str(error)
+
+    def _one(self, i: int) -> None:
+        name, data = self.part.images.name(i), self.part.images.content(i)
+        image, head = opened(data, name, self.limits.pixels)
+        if self._budget > 0:
+            self._budget -= head.height * head.width
+            if (brightest := peak(image)) is not None:
+                self.peaks.append(brightest)
+            finished(image)
+            self.verified += 1
+        stated = tuple(self.part.written.sizes[i].tolist())
+        if all(stated) and stated != (head.height, head.width):
+            self.other_size.append(f"{name} ({head.width} x {head.height}, stated {stated[1]} x {stated[0]})")
+        self.good.append(i)
+        self.sizes.append((head.height, head.width))
+        self.gray.append(head.gray)
+        self.digests.append(hashlib.sha256(data).digest())
+
+    @property
+    def written(self) -> Written:
+        """The boxes of the images that can be read, which are numbered anew."""
+        whole = self.part.written
+        place = np.full(len(whole.sizes), -1, np.int64)
+        place[self.good] = np.arange(len(self.good))
+        kept = place[whole.image] >= 0
+        return Written(
+            place[whole.image[kept]], whole.corners[kept], whole.labels[kept], whole.ignored[kept], whole.crowd[kept],
+            whole.areas[kept], whole.sizes[self.good],
+        )  # fmt: skip
+
+    def split(self, objects: Settled) -> Split:
+        images = Picked(self.part.images, np.array(self.good, np.int64))
+        return Split(images, objects, self.shapes, np.array(self.gray, np.bool_), self.digests)
+
+    @property
+    def shapes(self) -> NDArray[np.int64]:
+        return np.array(self.sizes, np.int64).reshape(-1, 2)
+
+    def name(self, i: int) -> str:
+        return self.part.images.name(self.good[i])
+
+
+def _settled(found: Reading, scans: Mapping[str, _Scan]) -> tuple[dict[str, Split], Faults, list[str]]:
+    settled, faults, notes = settle([(scan.written, scan.shapes, scan.name) for scan in scans.values()], found.form)
+    splits = {name: scan.split(each) for (name, scan), each in zip(scans.items(), settled, strict=True)}
+    return splits, faults, notes
+
+
+def _of_images(scans: Mapping[str, _Scan], images: int) -> list[LeftOut]:
+    corrupt = [f"{name} ({why})" for scan in scans.values() for name, why in scan.corrupt.items()]
+    other = [name for scan in scans.values() for name in scan.other_size]
+    return [
+        LeftOut.of("images cannot be read and were left out", corrupt, images, "Replace or remove them."),
+        LeftOut.of(
+            "images have another size than their annotations state; boxes were read as they stand", other, images
+        ),
+    ]
+
+
+def _check_classes(classes: tuple[str, ...], limits: Limits) -> None:
+    if not classes:
+        refuse("there is no class", "Send images with boxes, each with its class.")
+    if len(classes) > limits.classes:
+        refuse(f"there are {len(classes):,} classes, more than {limits.classes:,}", "Is the column of classes right?")
+
+
+def _check_boxes(splits: Mapping[str, Split], classes: tuple[str, ...]) -> None:
+    """Raise `InvalidDataset` for a split without a box to learn or to be judged by."""
+    for name, split in splits.items():
+        if not split.learnable(len(classes)).sum():
+            remedy = "Send images with boxes" + (", or leave this split out." if name != TRAIN else ".")
+            refuse(f"the {len(split):,} images of the split {name!r} have no box that counts", remedy, split=name)
+
+
+def _hold_out(train: Split, classes: int) -> dict[str, Split]:
+    kept, held_out = stratify.split(stratify.rarest(train.learnable(classes)), HOLD_OUT, HOLD_OUT_SEED)
+    if not len(held_out) or not train.pick(held_out).learnable(classes).sum():
+        refuse("they leave no image with boxes for a test split", "Send more images, or some of them as a test split.")
+    return {TRAIN: train.pick(kept), TEST: train.pick(held_out)}
+
+
+def _backgrounds(splits: Mapping[str, Split]) -> list[str]:
+    counts = {name: int((np.diff(split.objects.starts) == 0).sum()) for name, split in splits.items()}
+    shown = ", ".join(f"{count:,} in {name}" for name, count in counts.items() if count)
+    return [f"Images without a box are kept as background: {shown}."] if shown else []
+
+
+def _nowhere(splits: Mapping[str, Split], classes: tuple[str, ...]) -> list[str]:
+    """Classes of which a split has no box that counts."""
+    missing = {
+        name: [classes[i] for i in np.flatnonzero(splits[name].learnable(len(classes)).sum(0) == 0)]
+        for name in (TRAIN, TEST)
+    }
+    ends = {TRAIN: "cannot be learnt", TEST: "left out of the mean AP"}
+    return [
+        f"No {name} image has a box of {len(names)} of {len(classes)} classes ({ends[name]}): {some(names)}."
+        for name, names in missing.items()
+        if names
+    ]

@@ -1,0 +1,231 @@
+"""Object detection as a run drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from distill import recipes
+from distill.answers import logits_of
+from distill.data.plan import Plan
+from distill.export import Context
+from distill.layers.forward import forward
+from distill.layers.modes import evaluating
+from distill.quality import Marked
+from distill.statistics import Difference
+from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks.base import Groups, Report, Split
+from distill.tasks.detect_objects import SPEC
+from distill.tasks.detect_objects.answer import BoxAnswer, other_points
+from distill.tasks.detect_objects.boxes import Boxes
+from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
+from distill.tasks.detect_objects.detections import Detections
+from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
+from distill.tasks.detect_objects.examples import IMAGES, Example
+from distill.tasks.detect_objects.framing import whole
+from distill.tasks.detect_objects.loader import BoxLoader, Seeing
+from distill.tasks.detect_objects.precision import evaluated
+from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
+from distill.tasks.detect_objects.samples import Samples, open_dataset
+from distill.tasks.detect_objects.seeing import placed
+from distill.tasks.detect_objects.student import Detector, load_detector
+from distill.tasks.network import Network
+from distill.tasks.opening import share_of
+from distill.training.data import Order, Source
+from distill.types import RunSpec
+
+EVALUATION_BATCH = 8
+
+
+class DetectObjects(ImageTask):
+    """A class and a box for each object. Training and validation compare at the student's input size, the test in
+    pixels of each image."""
+
+    spec = SPEC
+    intervals = "bootstrap intervals over images"
+    delivery = BoxDelivery(SPEC.name, SPEC.primary.name)
+    checked_samples = 32
+
+    def __init__(self, run: RunSpec, scratch: Path) -> None:
+        self._about: Report = {}
+        self._said: tuple[Detections, ...] | None = None
+        super().__init__(run, scratch)
+
+    def open(self, scratch: Path) -> None:
+        self.dataset = open_dataset(self.run.dataset, scratch=scratch)
+        self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
+        self.answer = BoxAnswer()
+
+    def strata(self, split: Split) -> Tensor:
+        found: Tensor = getattr(self.dataset, split).strata
+        return found
+
+    def make_student(self) -> tuple[Network, dict[str, str]]:
+        """Raises `InvalidConfig` too where logits are compared and the teacher has other points."""
+        network, reasons = super().make_student()
+        reads = recipes.reads_logits(self.config.recipe, self.config.recipe_parameters)
+        if self.teacher is not None and self.recipe.needs_teacher and reads:
+            ours, theirs = (tuple(rows_of(each).shape[1:]) for each in (network, self.teacher))
+            if ours != theirs:
+                raise other_points(ours, theirs)
+        return network, reasons
+
+    def loader(self, indices: Tensor, order: Order) -> Source:
+        data: Samples = self.dataset.train
+        plan = Plan(
+            len(indices), share_of(order), self.config.seed, order.shuffle, order.drop_last, order.rank, order.world
+        )
+        teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
+        augmentation = self.config.augmentation if order.augment else "none"
+        seeing = Seeing(self.student.preprocessing, teacher, augmentation)
+        return BoxLoader(data, indices, plan, seeing, order.device, workers_of(data))
+
+    def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
+        samples: Samples = getattr(self.dataset, split)
+        plan = Plan(len(indices), EVALUATION_BATCH, 0, shuffle=False, drop_last=False)
+        return BoxLoader(samples, indices, plan, Seeing(network.preprocessing), self.device, workers_of(samples))
+
+    # -- scoring ------------------------------------------------------------------------------------------------------
+
+    def groups(self, network: Network) -> Groups | str:
+        """One row an object: see `distill.tasks.detect_objects.rois`."""
+        size, train, data = network.preprocessing.size, self.splits.train, self.dataset.train
+        boxes = [data.boxes(position) for position in train.tolist()]
+        native = data.split.sizes[train.numpy()]
+        levels, config = Levels.of(rows_of(network)), self.config
+        shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
+        found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
+        if len(np.unique(found.labels)) < 2:
+            return "fewer than two classes have an object as large as a cell of the teacher's finest level"
+        if config.quality_background:
+            found = with_background(found, boxes, shown, size, config.seed)
+        classes, labels = np.unique(found.labels, return_inverse=True)
+        sample = train[torch.from_numpy(found.images)]
+        corners = _padded(found.corners, 0.0)
+        kept = _padded([np.ones(len(one), np.bool_) for one in found.corners], False)
+        shapes = [(layer.name, layer.shape) for layer in self.layers(network)]
+        areas = areas_of(np.concatenate(found.corners))
+        self._about = {
+            "boxes": len(labels), "boxes_left_out": found.left_out,
+            "boxes_below_a_cell": below_a_cell(areas, shapes, levels, size),
+        }  # fmt: skip
+        source = self.plain_loader("train", sample, network)
+        row = {position: i for i, position in enumerate(sample.tolist())}
+
+        def batches() -> Iterator[Marked]:
+            for batch in source.epoch(0):
+                rows = [row[position] for position in batch.host_index.tolist()]
+                marks = {"corners": corners[rows], "kept": kept[rows]}
+                yield Marked(batch.student, {name: value.to(self.device) for name, value in marks.items()})
+
+        view = RoIView(size, levels, config.quality_roi_size)
+        key = f"{config.quality_roi_size} {config.quality_background}"
+        return Groups(sample, torch.from_numpy(labels), len(classes), batches, view, key=key)
+
+    def about_data(self) -> Report:
+        return self._about
+
+    # -- evaluation ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _truth(self) -> list[Boxes]:
+        return [self.dataset.test.boxes(position) for position in self.splits.test.tolist()]
+
+    def predict(self, network: Network) -> Found:
+        sizes = self.dataset.test.split.sizes
+
+        def place(position: int, found: Detections) -> Detections:
+            return placed(found, network.preprocessing.size, _size(sizes[position]))
+
+        said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
+        if network is self.student:
+            self._said = said
+        return Found(said, evaluated(self._truth, said, len(self.classes)), loss, took)
+
+    def figures(self, network: Network, found: Found, teacher: Any | None) -> Report:
+        return figures(found, self.classes, teacher)
+
+    def difference(self, first: Found, second: Found) -> Difference:
+        return difference(first, second)
+
+    @property
+    def native(self) -> tuple[int, int] | None:
+        return None
+
+    def context(self, network: Network, report: Report) -> Context:
+        plain = super().context(network, report)
+        given = {each.name: getattr(plain, each.name) for each in fields(plain)}
+        return BoxContext(**given, shown=self._shown, said=self._predictions)
+
+    def _shown(self) -> list[Example]:
+        """Test images at even distances, with their objects, what a teacher of the same classes says, and what the
+        student does."""
+        test: Samples = self.dataset.test
+        places = np.linspace(0, len(self.splits.test) - 1, min(IMAGES, len(self.splits.test))).round().astype(int)
+        networks = {"teacher": self.teacher if self.teacher_classes.same else None, "student": self.student}
+        detectors = {name: self._detector(network) for name, network in networks.items() if network is not None}
+        pairs = [test.pair(int(self.splits.test[place])) for place in places]
+        return [
+            Example(image, {"truth": as_said(truth)} | {name: d.detect(image) for name, d in detectors.items()})
+            for image, truth in pairs
+        ]
+
+    def _detector(self, network: Network) -> Detector:
+        """The network as it answers one picture after another, on the CPU."""
+        return Detector(network.module.cpu().eval(), network.architecture, self.classes, network.preprocessing)
+
+    def _predictions(self) -> dict[str, Any] | None:
+        """What the student says of the test images, as a COCO file with scores."""
+        if self._said is None:
+            return None
+        test: Samples = self.dataset.test
+        images, annotations = [], list[dict[str, Any]]()
+        for number, (position, said) in enumerate(zip(self.splits.test.tolist(), self._said, strict=True), start=1):
+            height, width = (int(side) for side in test.split.sizes[position])
+            images.append({"id": number, "file_name": test.name(position), "height": height, "width": width})
+            annotations += said.to_coco(number)
+        categories = [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
+        return {"images": images, "categories": categories, "annotations": annotations}
+
+    @staticmethod
+    def load_student(path: Path) -> Any:
+        return load_detector(path)
+
+
+@torch.no_grad()
+def rows_of(network: Network) -> Tensor:
+    """What the network gives of a made-up input: (1, P, C + 8)."""
+    device = next(network.module.parameters()).device
+    with evaluating(network.module):
+        return logits_of(forward(network.module, network.example(1, device)))
+
+
+def as_said(boxes: Boxes) -> Detections:
+    """Objects as if a network were sure of them; ignored ones are left out."""
+    known = ~boxes.ignored
+    corners, classes = (torch.from_numpy(np.array(each[known])) for each in (boxes.corners, boxes.classes))
+    return Detections(corners, torch.ones(len(classes)), classes)
+
+
+def _size(native: NDArray[np.int64]) -> tuple[int, int]:
+    return int(native[0]), int(native[1])
+
+
+def _padded(rows: Sequence[NDArray[Any]], filling: Any) -> Tensor:
+    """Arrays (m_i, ...) -> (n, m, ...), m the most."""
+    most = max(map(len, rows))
+    wide = np.full((len(rows), most, *rows[0].shape[1:]), filling, rows[0].dtype)
+    for i, one in enumerate(rows):
+        wide[i, : len(one)] = one
+    return torch.from_numpy(wide)
+
+
+ENTRY = DetectObjects

@@ -1,0 +1,79 @@
+"""A detector from its dataset to its files, beyond what every task is tried with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill import tasks
+from distill.errors import InvalidConfig
+from distill.tasks.detect_objects.detections import Detections
+from distill.tasks.detect_objects.precision import evaluated
+from distill.types import Architecture
+from tests.detection.made_up import CLASSES, picture
+from tests.tasks.house import House, go
+from tests.tasks.tiny.detect_objects import make
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    torch.set_num_threads(1)
+    return make(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture(scope="module")
+def artifacts(house: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    spec = house.spec(recipe="feature_only", quality_background=True, quality_roi_size=2, quality_samples=40)
+    assert go(spec, folder)[-1].kind == "done"
+    return folder / "artifacts"
+
+
+def test_the_predictions_have_the_reports_precision(artifacts: Path) -> None:
+    """COCO's file of the test images, evaluated anew against what was made up."""
+    told = json.loads((artifacts / "predictions.json").read_text())
+    report = json.loads((artifacts / "report.json").read_text())
+    assert tuple(each["name"] for each in told["categories"]) == CLASSES  # in the order of the dataset's ids
+    truth, said = [], []
+    for image in told["images"]:
+        truth.append(picture(int(Path(image["file_name"]).stem))[1])
+        rows = [each for each in told["annotations"] if each["image_id"] == image["id"]]
+        corners = torch.tensor([each["bbox"] for each in rows]).reshape(-1, 4)
+        corners = torch.cat([corners[:, :2], corners[:, :2] + corners[:, 2:]], 1)
+        scores = torch.tensor([each["score"] for each in rows])
+        said.append(Detections(corners, scores, torch.tensor([each["category_id"] - 1 for each in rows]).long()))
+    found = evaluated(truth, said, len(CLASSES))
+    assert found.ap == pytest.approx(report["student"]["ap"]["value"], abs=1e-6)
+    assert report["teacher"]["ap50"]["value"] > 0.05  # it has learnt something
+    assert set(report["student"]["per_class"]) == set(CLASSES)
+
+
+def test_the_curve_tells_objects_from_background(artifacts: Path) -> None:
+    curve, report = (json.loads((artifacts / name).read_text()) for name in ("q-curve.json", "report.json"))
+    assert curve["classes"] == len(CLASSES) + 1
+    assert curve["samples"] == report["dataset"]["boxes"]
+    shapes = {layer["name"]: layer["shape"] for layer in curve["layers"]}
+    assert shapes["pyramid"] == [16 * 2 * 2]
+    assert report["dataset"]["boxes_left_out"] == 0
+    assert report["dataset"]["boxes_below_a_cell"]["backbone.stages_3.0"] > 0
+
+
+def test_a_curve_of_other_rows_is_another_curve(house: House, artifacts: Path, tmp_path: Path) -> None:
+    """A finished curve is not taken for one of another grid of cells."""
+    given = json.loads((artifacts / "q-curve.json").read_text())
+    spec = house.spec(recipe="feature_only", quality_background=True, quality_samples=40, max_steps=1)
+    events = go(spec.model_copy(update={"reuse_curve": given}), tmp_path)
+    told = next(event.data for event in events if event.kind == "layers")
+    assert (told["reused"], told["digest"] == given["digest"]) == (False, False)
+
+
+def test_a_student_of_other_points_is_refused_before_any_work(house: House, tmp_path: Path) -> None:
+    finer = Architecture(name="retort:fcos", options={"backbone": "test_byobnet", "width": 8, "depth": 1, "finest": 4})
+    spec = house.spec(recipe="logit").model_copy(update={"student": finer})
+    with pytest.raises(InvalidConfig, match="same points"):
+        _ = tasks.get("detect_objects")(spec, tmp_path).student
+    alone = house.spec(recipe="feature_only").model_copy(update={"student": finer})
+    assert tasks.get("detect_objects")(alone, tmp_path).student.architecture == finer
