@@ -142,10 +142,10 @@ def refusal(match: ClassMatch, config: DistillConfig, offered: Callable[[str], b
         return None
     if match.unlabelled:
         return Refusal(
-            f"The recipe {config.recipe} reads logits, and no sample of the dataset has a label: there are no classes that "
-            "they could mean.",
-            f"Use a recipe that reads features alone ({', '.join(recipes.without_labels(offered))}), or register a dataset "
-            "with labels.",
+            f"The recipe {config.recipe} reads logits, and no sample of the dataset has a label: there are no classes "
+            "that they could mean.",
+            f"Use a recipe that reads features alone ({', '.join(recipes.without_labels(offered))}), or register a "
+            "dataset with labels.",
         )
     others = ", ".join(recipes.reading_features(offered))
     if match.unlike:
