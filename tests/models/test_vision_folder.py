@@ -85,7 +85,7 @@ def test_a_folder_becomes_one_file_that_says_all(tmp_path: Path, family: str, he
     report = examine(
         Architecture(name=f"transformers:{family}"), Sent(weights, tmp_path / "unpacked", tmp_path / "zip")
     )
-    assert report["tasks"] == ["classify_images"]
+    assert report["tasks"] == ["classify_images", "tag_images"]
     assert report["num_classes"] == (3 if head else 0)
     assert recorded_classes(report["metadata"]) == tuple(CLASSES.values())
     how = recorded_view(report["metadata"], 3)

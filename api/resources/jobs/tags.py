@@ -14,7 +14,16 @@ from api.resources.jobs.schemas import JobOut
 
 HEARTBEAT = frozenset({"heartbeat_at"})
 #: A field that is new counts for `If-Match` until it is named here.
-RUNNING = HEARTBEAT | {"phase", "progress", "resolved", "selection", "result", "warnings", "queue_position"}
+RUNNING = HEARTBEAT | {
+    "phase",
+    "progress",
+    "resolved",
+    "selection",
+    "selections",
+    "result",
+    "warnings",
+    "queue_position",
+}
 
 
 def tag_of(job: JobOut) -> str:
