@@ -286,6 +286,16 @@ def test_an_area_that_no_float_holds_is_read(tmp_path: Path) -> None:
     assert open_raw(archive(tmp_path, changed(coco(scenes()), TRAIN, huge_coco("area")))).boxes > 1
 
 
+def test_a_refusal_does_not_say_that_something_was_left_out(tmp_path: Path) -> None:
+    def shrink(data: Any) -> None:
+        for each in data["annotations"]:
+            each["bbox"] = [side / 100 for side in each["bbox"]]
+
+    found = refused(tmp_path, changed(coco(scenes()), TRAIN, shrink))
+    assert "were left out" not in found.message
+    assert "another unit" in found.message
+
+
 def test_long_names_are_cut_in_a_refusal(tmp_path: Path) -> None:
     """A refusal is read by people and kept with the dataset."""
 

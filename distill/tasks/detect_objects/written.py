@@ -22,6 +22,8 @@ SHOWN = 20
 """Examples by name that a report has of each thing that is the matter."""
 NAME_LENGTH, MESSAGE_LENGTH = 120, 1000
 """Characters of a name, and of all that is the matter, that messages and reports show."""
+LEFT_OUT = " and were left out"
+"""How a note ends; a refusal leaves nothing out."""
 Corners = tuple[float, float, float, float]
 Form = Literal["pixels", "shares", "told", "xywh"]
 """`pixels`: x1 y1 x2 y2. `shares`: the same as shares of the image's width and height. `told`: pixels, unless every
@@ -103,7 +105,7 @@ class LeftOut:
         said = f"{self.count:,} of {self.total:,} {self.what}"
         if self.remedy and self.count > fraction * self.total:
             refuse(
-                f"{said} ({some(self.first)})",
+                f"{said.removesuffix(LEFT_OUT)} ({some(self.first)})",
                 f"{self.remedy} Up to {fraction:.1%} would be left out.",
                 count=self.count, total=self.total, first=list(self.first),
             )  # fmt: skip
