@@ -286,6 +286,21 @@ def test_an_area_that_no_float_holds_is_read(tmp_path: Path) -> None:
     assert open_raw(archive(tmp_path, changed(coco(scenes()), TRAIN, huge_coco("area")))).boxes > 1
 
 
+def test_corners_in_the_place_of_sizes_are_suspected(tmp_path: Path) -> None:
+    """COCO's JSON with x1 y1 x2 y2: most boxes end beyond their image, and the notes say what that may mean."""
+
+    def corners(data: Any) -> None:
+        for each in data["annotations"]:
+            x, y, width, height = each["bbox"]
+            each["bbox"] = [x, y, x + width, y + height]
+
+    def suspected(files: Files) -> bool:
+        return any("x1 y1 x2 y2" in note for note in open_raw(archive(tmp_path, files)).notes)
+
+    assert suspected(changed(coco(scenes()), TRAIN, corners))
+    assert not suspected(coco(scenes()))
+
+
 def test_a_refusal_does_not_say_that_something_was_left_out(tmp_path: Path) -> None:
     def shrink(data: Any) -> None:
         for each in data["annotations"]:
