@@ -51,7 +51,7 @@ class PredictedBoxes:
         return PredictedBoxes(self.found.above(score), self.names)
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in the order of the names. Raises
+        """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in their order. Raises
         `InvalidConfig` for more or fewer ids than classes."""
         if category_ids is not None and len(category_ids) != len(self.names):
             message = f"There are {len(category_ids)} category_ids for {len(self.names)} classes."
