@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from distill import recipes
@@ -19,13 +19,15 @@ class ClassMatch:
     """Whether a teacher's classes are the dataset's. `same`: logit i is the dataset's class i. `reason`: how that is
     known, worded as the end of a sentence about the teacher. `wrong`: why the user's `teacher_classes` is impossible,
     empty where it is possible. `renamed`: the number of classes agrees, their names or their task do not. `unlike`: of
-    a set, what those of its teachers are called that keep it from knowing the classes."""
+    a set, what those of its teachers are called that keep it from knowing the classes. `unlabelled`: no teacher could
+    know them, since no sample of the dataset has a label."""
 
     same: bool
     reason: str
     wrong: str = ""
     renamed: bool = False
     unlike: tuple[str, ...] = ()
+    unlabelled: bool = False
 
     @property
     def said(self) -> Said:
@@ -83,7 +85,7 @@ def match_set(
     two of them mean different classes by one logit. Of a set of one the two are the same."""
     each = tuple(match_classes(known.count, known.names, ours, our_names, said, known.learnt) for known in teachers)
     if len(each) == 1:
-        return each[0], each
+        return replace(each[0], unlabelled=ours == 0), each
     unlike = [(known.label, match) for known, match in zip(teachers, each, strict=True) if not match.same]
     wrong = next(
         (f"{known.label}: {match.wrong}" for known, match in zip(teachers, each, strict=True) if match.wrong), ""
@@ -91,7 +93,7 @@ def match_set(
     if unlike:
         reasons = "; ".join(f"{label}: {match.reason}" for label, match in unlike)
         renamed = all(match.renamed for _, match in unlike)
-        return ClassMatch(False, reasons, wrong, renamed, tuple(label for label, _ in unlike)), each
+        return ClassMatch(False, reasons, wrong, renamed, tuple(label for label, _ in unlike), ours == 0), each
     clash = _clash(teachers, said)
     if clash is not None:
         first, second = clash
@@ -138,6 +140,13 @@ def refusal(match: ClassMatch, config: DistillConfig, offered: Callable[[str], b
         return Refusal(match.wrong, "Leave teacher_classes out: a recipe that reads features alone takes this teacher.")
     if match.same or not recipes.reads_logits(config.recipe, config.recipe_parameters):
         return None
+    if match.unlabelled:
+        return Refusal(
+            f"The recipe {config.recipe} reads logits, and no sample of the dataset has a label: there are no classes "
+            "that they could mean.",
+            f"Use a recipe that reads features alone ({', '.join(recipes.without_labels(offered))}), or register a "
+            "dataset with labels.",
+        )
     others = ", ".join(recipes.reading_features(offered))
     if match.unlike:
         return Refusal(

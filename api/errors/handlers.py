@@ -139,9 +139,22 @@ def _validation(error: RequestValidationError) -> Problem:
 
 
 def _fields(error: RequestValidationError) -> list[FieldError]:
-    """Each place once: a member that fits no branch of a union is reported by pydantic once a branch."""
-    fields = [_field(entry, error.body) for entry in error.errors()]
+    """Each place once: a member that fits no branch of a union is reported by pydantic once a branch. Branches of
+    another type than the value has are left out where a branch of its type says what is wrong with it."""
+    found = [(_field(entry, error.body), _of_another_type(entry)) for entry in error.errors()]
+    places = [field.pointer for field, another in found if not another]
+    fields = [field for field, another in found if not (another and any(_within(at, field.pointer) for at in places))]
     return [field for at, field in enumerate(fields) if field not in fields[:at]]
+
+
+def _of_another_type(entry: dict[str, Any]) -> bool:
+    """Whether pydantic says that the value's JSON type is wrong: a choice among strings for what is no string, too."""
+    kind = str(entry["type"])
+    return kind.endswith("_type") or (kind == "literal_error" and not isinstance(entry["input"], str))
+
+
+def _within(place: str, outer: str) -> bool:
+    return place == outer or place.startswith(f"{outer}/")
 
 
 def _field(entry: dict[str, Any], body: Any) -> FieldError:

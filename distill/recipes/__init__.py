@@ -62,6 +62,12 @@ def needs_index(name: str) -> bool:
     return registry.flag(name, "needs_index", default=False)
 
 
+def wants_some_labels(name: str) -> bool:
+    """Whether the recipe refuses data without any label: it learns from labels, or has no other loss on held-out
+    samples that could tell the best student. Imports nothing. Raises `UnknownName`."""
+    return needs_labels(name) or needs_index(name)
+
+
 def remembered(name: str, given: Mapping[str, Any]) -> int:
     """Values (fp32) that the recipe keeps of every training sample, with these parameters. Imports nothing. Raises
     `UnknownName`."""
@@ -73,4 +79,4 @@ def remembered(name: str, given: Mapping[str, Any]) -> int:
 def without_labels(offered: Callable[[str], bool]) -> list[str]:
     """Of the recipes that are `offered` those that learn from data without any label, as `reading_features` words them:
     there a student has no classifier, and a teacher's logits nothing to compare with. Imports nothing."""
-    return reading_features(lambda name: offered(name) and not (needs_labels(name) or needs_index(name)))
+    return reading_features(lambda name: offered(name) and not wants_some_labels(name))

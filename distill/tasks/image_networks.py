@@ -19,6 +19,7 @@ from distill.tasks import accepting
 from distill.tasks.image_view import teacher_view
 from distill.tasks.networks import Sent
 from distill.types import Architecture
+from distill.vision_folder import BY_CONFIGURATION
 
 
 def catalogue_of(task: str) -> list[dict[str, Any]]:
@@ -34,6 +35,8 @@ def examine(architecture: Architecture, sent: Sent) -> dict[str, Any]:
         said = recorded_architecture(metadata)
         if said is not None and said.name != architecture.name:
             error.remedy = f"What was sent says that it is {said.name}: name that architecture. {error.remedy}"
+        elif said is None and architecture.name in BY_CONFIGURATION and not architecture.options:
+            error.remedy = f"Send the config.json of a {architecture.name} in the folder of its weights. {error.remedy}"
         raise
     view = teacher_view(report, sent.preprocessing)
     check_size(report, view)

@@ -130,6 +130,11 @@ def test_a_student_starts_from_its_teacher_and_a_new_job_goes_on_from_it(client:
     assert report["start"]["label"] == f"the student of {job['id']}"
     assert report["start"]["made"]["count"] == 0
     assert report["configuration"]["backbone_learning_rate"] == pytest.approx(3e-4)
+    assert longer["teacher"] == teacher["id"]
+    told = problem(client.post(job["links"]["extend"], json={"epochs": 1, "teacher": None}), 422, "teacher_required")
+    assert pointers(told) == {"/teacher"}
+    alone = client.post(job["links"]["extend"], json=again | {"teacher": None}).raise_for_status().json()
+    assert alone["teacher"] is None
 
 
 def test_a_start_of_other_shapes_fails_by_the_users_fault_and_names_them(client: httpx.Client) -> None:

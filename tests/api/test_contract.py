@@ -29,6 +29,7 @@ from api.http.negotiation import best, matches, wait_seconds
 from api.http.paging import decode, encode
 from api.state.context import KEY_SECONDS
 from distill import recipes
+from distill.labels_needed import refusal
 from store.database import Database
 from store.doorbell import InProcessDoorbell
 from store.objects import FolderStore
@@ -302,6 +303,12 @@ def test_the_catalogue_lists_what_jobs_may_use(client: TestClient, driver: Drive
     rest = client.get(f"/catalogue/architectures?search=resnet&limit=3&cursor={found['next_cursor']}").json()
     assert ([item["name"] for item in rest["items"]], rest["next_cursor"]) == (["torchvision:resnet18"], None)
     assert client.get("/catalogue/architectures?search=%25").json()["items"] == []
+
+
+def test_the_catalogue_tells_which_recipes_refuse_data_without_any_label(client: TestClient) -> None:
+    told = {entry["name"]: entry["wants_some_labels"] for entry in client.get("/catalogue/recipes").json()["items"]}
+    assert told == {name: refusal(name, lambda _: True) is not None for name in recipes.names()}
+    assert {name for name, wants in told.items() if wants} == {"cross_entropy", "crd"}
 
 
 @pytest.mark.parametrize("name", recipes.names())

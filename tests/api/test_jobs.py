@@ -36,6 +36,25 @@ def in_status(database: Database, job_id: str, status: str, **values: Any) -> No
             setattr(job, name, value)
 
 
+@pytest.mark.parametrize(
+    ("sent", "place"),
+    [
+        ({"teacher": []}, "/teacher"),
+        ({"config": {"class_weights": {"0": 0}}}, "/config/class_weights/0"),
+        ({"config": {"teacher_weights": [1, -1]}}, "/config/teacher_weights/1"),
+        ({"config": {"drop_path": 1}}, "/config/drop_path"),
+        ({"student": {"options": {}}}, "/student/name"),
+    ],
+)
+def test_of_a_union_only_the_branches_of_the_values_type_are_told(
+    sent: dict[str, Any], place: str, client: TestClient, driver: Driver
+) -> None:
+    told = problem(client.post("/jobs", json=body(driver, **sent)), 422, "invalid_request")
+    assert f"({place})" in told["detail"]
+    assert not {"", place.rpartition("/")[0]} & pointers(told)
+    assert sum(entry["pointer"] == place for entry in told["errors"]) == 1
+
+
 def test_a_job_is_queued_and_the_doorbell_rung_after_commit(
     client: TestClient, driver: Driver, doorbell: InProcessDoorbell
 ) -> None:

@@ -147,6 +147,12 @@ def test_another_label_is_another_digest(tmp_path: Path) -> None:
     ("files", "word", "remedy"),
     [
         ({f"cat/{name}": data for name, data in FLAT.items()}, "only one class, 'cat'", "unlabelled/"),
+        ({f"7/{name}": data for name, data in FLAT.items()}, "only one class, '7'", "unlabelled/"),
+        (
+            {f"train/0/{name}": data for name, data in FLAT.items()} | below("unlabelled"),
+            "only one class",
+            "unlabelled/",
+        ),
         (tree(1, 5, "train") | below("unlabelled"), "only one class", "unlabelled/"),
         (below("train") | tree(2, 2, "test"), "has class folders", "probe"),
         (below("unlabelled") | tree(2, 2, "test"), "none is for training", "train/"),

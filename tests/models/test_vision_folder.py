@@ -61,6 +61,20 @@ def zipped(folder: Path, path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("config", [None, {"model_type": "bert"}])
+def test_weights_without_a_configuration_of_their_family_ask_for_it(
+    tmp_path: Path, config: dict[str, Any] | None
+) -> None:
+    published("vit", tmp_path / "folder", True)
+    said = tmp_path / "folder" / "config.json"
+    said.write_text(json.dumps(config)) if config else said.unlink()
+    weights = tmp_path / "model.safetensors"
+    convert_shards(zipped(tmp_path / "folder", tmp_path / "model.zip"), weights, DEFAULT_LIMITS)
+    with pytest.raises(InvalidTeacher) as caught:
+        examine(Architecture(name="transformers:vit"), Sent(weights, tmp_path / "unpacked", tmp_path / "zip"))
+    assert "config.json" in caught.value.remedy
+
+
 @pytest.mark.parametrize("head", [True, False])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_folder_becomes_one_file_that_says_all(tmp_path: Path, family: str, head: bool) -> None:

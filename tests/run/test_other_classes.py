@@ -14,8 +14,8 @@ from distill.errors import InvalidConfig
 from distill.models import build, save
 from distill.recipes import reads_logits
 from distill.student import load_student
-from distill.teacher_classes import match_classes
-from distill.types import Architecture, TeacherInput
+from distill.teacher_classes import Known, match_classes, match_set, refusal
+from distill.types import Architecture, DistillConfig, TeacherInput
 from tests.recipes.soon import soon
 from tests.run.conftest import TEACHER, go, sha256, spec
 
@@ -47,6 +47,15 @@ def test_a_recipe_that_reads_logits_refuses_it_and_says_which_do_not(tmp_path: P
     if not reads_logits(recipe, parameters):
         events = go(spec(teacher, recipe=recipe, recipe_parameters=parameters, **SMALL), tmp_path / "run")
         assert events[-1].kind == "done"
+
+
+@pytest.mark.parametrize("counts", [[7], [0], [7, 0]])
+def test_without_labels_only_recipes_that_want_none_are_named(counts: list[int]) -> None:
+    match, _ = match_set([Known(f"teacher {count}", count) for count in counts], 0, ())
+    found = refusal(match, DistillConfig(recipe="logit"), lambda _: True)
+    assert found is not None
+    assert "feature_only" in found.remedy
+    assert not any(name in found.remedy for name in ("crd", "cross_entropy", "teacher 7"))
 
 
 @pytest.mark.parametrize("architecture", [VIT, CONVNEXT], ids=lambda a: a.name)

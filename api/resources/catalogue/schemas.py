@@ -47,6 +47,9 @@ class RecipeOut(EntryOut):
         "it uses that part alone, and one without any it refuses.",
         examples=[False],
     )
+    wants_some_labels: bool = Field(
+        False, description="Whether it refuses a dataset in which no sample has a label.", examples=[False]
+    )
     several_teachers: bool = Field(
         False, description="Whether it learns from several teachers together.", examples=[True]
     )

@@ -32,6 +32,7 @@ def recipe_list() -> list[RecipeOut]:
             needs_layers=registry.flag(name, "needs_layers", default=True),
             reads_logits=recipes.reads_logits(name, {}),
             needs_labels=recipes.needs_labels(name),
+            wants_some_labels=recipes.wants_some_labels(name),
             several_teachers=recipes.several_teachers(name),
             features_alone=recipes.features_alone(name) or {},
         )

@@ -16,6 +16,8 @@ from distill.types import DistillConfig
 from store.repositories import jobs
 from store.tables import Job
 
+_ONE_OR_NONE = frozenset({"teacher", "probe"})
+"""What a job has or has not: null, as to `POST /jobs`, is a job without."""
 _DEFAULTS = DistillConfig().model_dump(mode="json")
 
 
@@ -27,6 +29,7 @@ def extended(session: Session, tenant: str, job_id: str, body: JobExtend) -> Job
         detail = f"Job {job.id} is {job.status}; only one that succeeded can be extended."
         raise Conflict(detail, "Wait until it has succeeded.", code="job_not_succeeded")
     changed = body.model_dump(mode="json", exclude={"epochs", "config"}, exclude_none=True)
+    changed |= dict.fromkeys(_ONE_OR_NONE & {name for name in body.model_fields_set if getattr(body, name) is None})
     start = {"artifact": {"job_id": job.id, "name": MODELS[0]}}
     return parsed(
         JobCreate,

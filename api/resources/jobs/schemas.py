@@ -122,7 +122,8 @@ class JobCreate(RequestModel):
 
 
 class JobExtend(RequestModel):
-    """How a new job goes on from a finished one. What is left out is as it was there."""
+    """How a new job goes on from a finished one. What is left out is as it was there; a `teacher` or `probe` of null is
+    none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"epochs": 20}]})
     epochs: int = Field(ge=1, le=100_000, description="Of the new job: a schedule of its own.")

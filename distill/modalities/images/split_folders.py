@@ -99,8 +99,14 @@ def is_flat(group: Group, *, among: bool, tables: bool) -> bool:
     if not images:
         return among
     folders = {file.parts[0] for file in images if len(file.parts) > 1}
-    plain = len(folders) == 1 and max(len(file.parts) for file in images) == 2 and words(min(folders)) <= NEUTRAL
+    plain = len(folders) == 1 and max(len(file.parts) for file in images) == 2 and _only_holds_images(min(folders))
     return not tables and (not folders or plain)
+
+
+def _only_holds_images(folder: str) -> bool:
+    """Whether its name is made of neutral words alone. One without any word, such as `7`, is a class's."""
+    said = words(folder)
+    return bool(said) and said <= NEUTRAL
 
 
 def _labelled(whole: Group, fewest: int) -> tuple[dict[str, Group], list[str]]:

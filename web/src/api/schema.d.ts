@@ -2430,7 +2430,8 @@ export interface components {
         };
         /**
          * JobExtend
-         * @description How a new job goes on from a finished one. What is left out is as it was there.
+         * @description How a new job goes on from a finished one. What is left out is as it was there; a `teacher` or `probe` of null is
+         *     none.
          * @example {
          *       "epochs": 20
          *     }
@@ -3331,6 +3332,13 @@ export interface components {
              * @example false
              */
             needs_labels: boolean;
+            /**
+             * Wants Some Labels
+             * @description Whether it refuses a dataset in which no sample has a label.
+             * @default false
+             * @example false
+             */
+            wants_some_labels: boolean;
             /**
              * Several Teachers
              * @description Whether it learns from several teachers together.

@@ -43,7 +43,7 @@ export function TrainingCharts({ job, history, version }: { job: Job; history: H
     >
       <div className="charts">
         {train && <TimeChart title="Loss" x={train.step} series={losses} marks={marks} log={log} version={version} />}
-        {shares.length > 0 && <TimeChart title={capital(shares[0]!.label)} x={merged.step} series={merged.series} marks={marks} percent version={version} />}
+        {shares.length > 0 && merged.series.length > 0 && <TimeChart title={capital(shares[0]!.label)} x={merged.step} series={merged.series} marks={marks} percent version={version} />}
         {validation && others.map((series) => <TimeChart key={series.name} title={`${capital(series.name)}, in validation`} x={validation.step} series={[series]} marks={marks} version={version} />)}
         {train && rates.length > 0 && <TimeChart title="Learning rate" x={train.step} series={rates} marks={marks} version={version} />}
       </div>

@@ -76,11 +76,14 @@ export const timeOfDay = (time: string | null | undefined): string => (time ? TI
 export const between = (from: string, to: string | number): number =>
   ((typeof to === "number" ? to : Date.parse(to)) - Date.parse(from)) / 1000;
 
-/** "timm:resnet34" -> "resnet34"; "transformers:auto", which has no name of its own, -> "transformers". */
-export function bare(architecture: string): string {
+/** "timm:resnet34" -> "resnet34", of each of several joined by " + "; "transformers:auto", which has no name of its own, -> "transformers". */
+export const bare = (architectures: string): string => architectures.split(" + ").map(plain).join(" + ");
+
+function plain(architecture: string): string {
   const [library = "", name] = architecture.split(":");
   return name === undefined || name === "auto" ? library : name;
 }
+
 export const digest = (sha: string): string => sha.slice(0, 12);
 export const words = (name: string): string => name.replaceAll("_", " ");
 

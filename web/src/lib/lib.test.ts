@@ -7,7 +7,7 @@ import { job, RESULT } from "../testing/samples";
 import { task } from "../testing/tasks";
 import { csv, markdown } from "./csv";
 import { build, EMPTY, fromJob, NAMED, pairs } from "./draft";
-import { ago, bytes, count, duration, figure, percent, short } from "./format";
+import { ago, bare, bytes, count, duration, figure, percent, short } from "./format";
 import { matches } from "./jobs";
 import { datasetFindings } from "./report";
 import { ask, parse, type Schema } from "./schema";
@@ -128,4 +128,8 @@ test("addresses", () => {
   expect(match("/jobs/:id", "/jobs/job_1")).toEqual({ id: "job_1" });
   expect(match("/jobs/:id", "/jobs/a%2Fb/")).toEqual({ id: "a/b" });
   expect([match("/jobs/:id", "/jobs"), match("/", "/jobs"), match("/", "/")]).toEqual([null, null, {}]);
+});
+
+test("architectures by their own names", () => {
+  expect(["timm:resnet34", "transformers:auto", "timm:resnet18 + retort:resnet8"].map(bare)).toEqual(["resnet34", "transformers", "resnet18 + resnet8"]);
 });

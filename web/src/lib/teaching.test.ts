@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { Dataset, Recipe, Task, Teacher } from "../api/types";
-import { apart, learns, stranger, unfit, withoutLabels } from "./teaching";
+import { apart, fits, learns, stranger, unfit, unlearnable, withoutLabels } from "./teaching";
 
 const teacher = (id: string, num_classes: number) => ({ id, report: { num_classes, in_channels: 3 } }) as unknown as Teacher;
 const TEACHERS = [teacher("imagenet", 1000), teacher("backbone", 0), teacher("own", 10)];
@@ -39,4 +39,16 @@ test("several teachers want a recipe and a task that take them", () => {
   expect([apart(takes, task(true), ["b"]), apart(takes, null, ["b"])]).toEqual(["", ""]);
   expect(apart(takes, task(false), ["b"])).toMatch(/one teacher/);
   expect(stranger({ teacher: "own", further: ["imagenet"], dataset: "ten", config: {} }, TEACHERS, DATASETS)).toMatch(/of imagenet, it tells 1000/);
+});
+
+test("of the recipes are offered those that take the number of teachers and the labels there are", () => {
+  const from = (name: string, more: object) => ({ ...recipe(name, false), needs_teacher: true, ...more }) as Recipe;
+  const [set, one] = [from("vid", { several_teachers: true }), from("simkd", { several_teachers: false })];
+  const [alone, memory] = [from("cross_entropy", { needs_teacher: false, wants_some_labels: true }), from("crd", { wants_some_labels: true })];
+  const told = (further: string[], bare: boolean) => [set, one, alone, memory].filter((each) => fits(each, "", further, bare)).map(({ name }) => name);
+  expect(told([], false)).toEqual(["vid", "simkd", "cross_entropy", "crd"]);
+  expect(told(["b"], false)).toEqual(["vid", "cross_entropy"]);
+  expect(told([], true)).toEqual(["vid", "simkd"]);
+  expect(unlearnable(memory, true)).toMatch(/labels/);
+  expect([unlearnable(memory, false), unlearnable(one, true), unlearnable(undefined, true)]).toEqual(["", "", ""]);
 });

@@ -41,6 +41,14 @@ export function apart(recipe: Recipe | undefined, tasks: Task[] | null, further:
 /** Whether the recipe has a way to learn from such a teacher. */
 export const learns = (recipe: Recipe, why: string): boolean => why === "" || !recipe.reads_logits || Object.keys(recipe.features_alone ?? {}).length > 0;
 
+/** Whether the form offers the recipe: for what the teachers' logits are worth (`why`), how many teachers there are, and `bare` data. */
+export const fits = (recipe: Recipe, why: string, further: string[], bare: boolean): boolean =>
+  learns(recipe, why) && (further.length === 0 || recipe.several_teachers || !recipe.needs_teacher) && unlearnable(recipe, bare) === "";
+
+/** What keeps the recipe from learning where no sample has a label (`bare`); empty where nothing does. */
+export const unlearnable = (recipe: Recipe | undefined, bare: boolean): string =>
+  bare && recipe?.wants_some_labels ? `${words(recipe.name)} wants labels, and no sample of the dataset has one: choose another recipe.` : "";
+
 /** What is wrong with the recipe and its parameters as typed; empty where nothing is. */
 export function unfit(recipe: Recipe | undefined, typed: Record<string, string>, why: string): string {
   const ways = Object.entries(recipe?.features_alone ?? {});

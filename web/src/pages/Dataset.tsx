@@ -129,7 +129,7 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
       </table>
       {found.labels.length > 0 && (
         <p className="muted small">
-          A {sampleOf(task)} counts in each of its classes. Labels of one: {found.labels.map(({ split, mean, most, none }) => `${split} ${mean.toFixed(2)} on average, at most ${most}; ${count(none)} have none`).join(", ")}.
+          Every {sampleOf(task)} counts in each of its classes. Labels of one: {found.labels.map(({ split, mean, most, none }) => `${split} ${mean.toFixed(2)} on average, at most ${most}; ${count(none)} have none`).join(", ")}.
         </p>
       )}
       {found.without.length > 0 && (
@@ -137,7 +137,7 @@ function Classes({ found, task, sheet }: { found: DatasetFindings; task?: Task; 
       )}
       {found.shares.length > 0 && (
         <p className="muted small">
-          A {sampleOf(task)} counts in each of its classes. The last column is a class&apos;s share of the labelled training pixels
+          Every {sampleOf(task)} counts in each of its classes. The last column is a class&apos;s share of the labelled training pixels
           {found.unlabelled ? `; ${percent(found.unlabelled, 1)} of all have no class` : ""}.
         </p>
       )}
