@@ -48,3 +48,9 @@ def test_a_run_without_an_object_to_learn_is_refused() -> None:
 )
 def test_few_steps_are_told(config: DistillConfig, images: int, steps: int | None) -> None:
     assert [each.details["steps"] for each in too_short(config, images)] == ([] if steps is None else [steps])
+
+
+@pytest.mark.parametrize(("batch_size", "said"), [(128, True), (8, False)])
+def test_a_batch_that_is_small_is_not_to_be_smaller(batch_size: int, said: bool) -> None:
+    (found,) = too_short(DistillConfig(epochs=1, batch_size=batch_size), 205)
+    assert ("batch_size" in found.remedy) is said

@@ -20,7 +20,7 @@ from distill.warned import RunWarning
 LOOKED_AT = 5_000
 """Objects, at even distances, that are held against the points."""
 FEW_LEFT_OUT = 0.01
-FEW_STEPS = 100
+FEW_STEPS, SMALL_BATCH = 100, 8
 """**Our choice**: the study's detectors take 300 steps from noise; tens leave an AP of about 0."""
 _AT_ONCE = 256
 _LARGER = "Raise image_size, or give the student the option finest: 4."
@@ -61,6 +61,6 @@ def too_short(config: DistillConfig, images: int) -> Iterator[RunWarning]:
             "few_steps",
             f"{steps} steps are few for a detector that begins with noise: {images:,} images in batches of {batch} "
             f"make {found.steps_per_epoch} an epoch.",
-            "Use a smaller batch_size (8 or 16), or more epochs.",
+            "Use more epochs." if batch <= SMALL_BATCH else "Use a smaller batch_size (8 or 16), or more epochs.",
             {"steps": steps, "batch_size": batch, "images": images},
         )  # fmt: skip
