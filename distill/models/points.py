@@ -37,6 +37,11 @@ class Points:
         beside = rows[..., -BESIDE:]
         return cls(rows[..., :-BESIDE], beside[..., :4], beside[..., 4], beside[..., 5:7], beside[..., 7])
 
+    def images(self, start: int, stop: int) -> Points:
+        """Those of some images of a batch (n, P, ...)."""
+        parts = (self.classes, self.boxes, self.centerness, self.places, self.strides)
+        return Points(*(part[start:stop] for part in parts))
+
     def scores(self) -> Tensor:
         """(..., P, C) in [0, 1]: sqrt(p(class) p(centre)), as torchvision's FCOS has it."""
         return (self.classes.sigmoid() * self.centerness.sigmoid()[..., None]).sqrt()

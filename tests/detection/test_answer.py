@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from distill import recipes
 from distill.errors import InvalidConfig
@@ -15,6 +18,7 @@ from distill.models import build
 from distill.models.points import Points, assemble, grid, pack, unpack
 from distill.objectives.logits import soft_divergence
 from distill.recipe_parts.base import Setup
+from distill.tasks.detect_objects import assignment
 from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.assignment import assign, centerness
 from distill.tasks.detect_objects.detections import detect
@@ -85,6 +89,42 @@ def test_the_smallest_object_of_a_points_level_has_it() -> None:
     inside = (Points.of(rows).places[0] < 24).all(-1)
     assert torch.equal(ignored.counted[0], ~inside)
     assert bool(given.counted.all())
+
+
+class Largest(TorchDispatchMode):
+    """The most elements of a tensor that is made within."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, Tensor):
+            self.elements = max(self.elements, found.numel())
+        return found
+
+
+def crowded(images: int, boxes: int) -> Tensor:
+    """Labels (images, boxes, 6): the first image is full, each other one has i boxes, one of them ignored."""
+    generator = torch.Generator().manual_seed(0)
+    low, sides = (torch.rand(images, boxes, 2, generator=generator) * SIDE / 2 for _ in range(2))
+    classes = torch.randint(3, (images, boxes, 1), generator=generator).float()
+    labels = torch.cat([low, low + sides + 1, classes, torch.zeros(images, boxes, 1)], -1)
+    for i in range(1, images):
+        labels[i, i:] = torch.tensor([0.0, 0, 0, 0, -1, 0])
+        labels[i, 0, 5] = 1.0
+    return labels
+
+
+def test_an_image_of_many_boxes_does_not_cost_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is of the fullest image, not of it times the batch; and the answer is the same."""
+    points, objects = Points.of(rows_of([]).expand(16, -1, -1)), Objects.of(crowded(16, 500))
+    at_once = assign(points, objects)
+    monkeypatch.setattr(assignment, "MOST_PAIRS", 1)
+    with Largest() as found:
+        by_image = assign(points, objects)
+    for field in fields(at_once):
+        assert torch.equal(getattr(at_once, field.name), getattr(by_image, field.name)), field.name
+    assert found.elements <= max(4 * 500 * points.places.shape[1], objects.corners.numel())
 
 
 def test_large_objects_are_the_coarse_levels() -> None:

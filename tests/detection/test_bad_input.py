@@ -250,6 +250,77 @@ def test_faults_are_counted_and_named_in_the_notes(tmp_path: Path) -> None:
         assert any(raw.faults[kind].first[0] in note for note in raw.notes)
 
 
+HUGE = "9" * 400
+
+
+def huge_coco(key: str) -> Callable[[Any], None]:
+    def change(data: Any) -> None:
+        one = data["annotations"][0]
+        one[key] = [0, 0, int(HUGE), 4] if key == "bbox" else int(HUGE)
+
+    return change
+
+
+def huge_rows(name: str, row: str, head: str = "") -> Files:
+    plain = {path: data for path, data in table(scenes()).items() if path.endswith(".png")}
+    return plain | {f"images/train{name}": f"{head}{row}\n".encode()}
+
+
+HUGE_NUMBERS = {
+    "coco": lambda: changed(coco(scenes()), TRAIN, huge_coco("bbox")),
+    "voc": lambda: voc(scenes()) | {XML: voc(scenes())[XML].replace(b"<xmax>", f"<xmax>{HUGE}".encode(), 1)},
+    "yolo": lambda: yolo(scenes()) | {"train/labels/train_000.txt": f"0 0.5 0.5 {HUGE} 0.1\n".encode()},
+    "lines": lambda: huge_rows(
+        ".jsonl", f'{{"filename": "train_000.png", "class": "a", "x1": 0, "y1": 0, "x2": {HUGE}, "y2": 4}}'
+    ),
+    "lists": lambda: huge_rows(".csv", f'train_000.png,a,"[0, 0, {HUGE}, 4]"', "filename,class,bbox\n"),
+}
+
+
+@pytest.mark.parametrize("form", HUGE_NUMBERS)
+def test_whole_numbers_that_no_float_holds_are_infinite(form: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, HUGE_NUMBERS[form]()).details["count"] == 1
+
+
+def test_an_area_that_no_float_holds_is_read(tmp_path: Path) -> None:
+    assert open_raw(archive(tmp_path, changed(coco(scenes()), TRAIN, huge_coco("area")))).boxes > 1
+
+
+def test_corners_in_the_place_of_sizes_are_suspected(tmp_path: Path) -> None:
+    """COCO's JSON with x1 y1 x2 y2: most boxes end beyond their image, and the notes say what that may mean."""
+
+    def corners(data: Any) -> None:
+        for each in data["annotations"]:
+            x, y, width, height = each["bbox"]
+            each["bbox"] = [x, y, x + width, y + height]
+
+    def suspected(files: Files) -> bool:
+        return any("x1 y1 x2 y2" in note for note in open_raw(archive(tmp_path, files)).notes)
+
+    assert suspected(changed(coco(scenes()), TRAIN, corners))
+    assert not suspected(coco(scenes()))
+
+
+def test_a_refusal_does_not_say_that_something_was_left_out(tmp_path: Path) -> None:
+    def shrink(data: Any) -> None:
+        for each in data["annotations"]:
+            each["bbox"] = [side / 100 for side in each["bbox"]]
+
+    found = refused(tmp_path, changed(coco(scenes()), TRAIN, shrink))
+    assert "were left out" not in found.message
+    assert "another unit" in found.message
+
+
+def test_long_names_are_cut_in_a_refusal(tmp_path: Path) -> None:
+    """A refusal is read by people and kept with the dataset."""
+
+    def rename(data: Any) -> None:
+        data["images"][0]["file_name"] = "a" * 10**5
+
+    found = refused(tmp_path, changed(coco(scenes()), TRAIN, rename))
+    assert len(json.dumps([found.message, found.details])) < 1000
+
+
 def test_too_many_faults_are_a_refusal(tmp_path: Path) -> None:
     def inverted(data: Any) -> None:
         data["annotations"][0]["bbox"] = [5, 5, -3, 2]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from distill.errors import InvalidTeacher
+from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models import build, preprocessing, save
 from distill.student import load_student
 from distill.tasks._images.delivery import header
@@ -17,6 +17,7 @@ from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery, Flat
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.examples import Example, draw
 from distill.tasks.detect_objects.seeing import placed
+from distill.tasks.detect_objects.student import PredictedBoxes
 from tests.detection.made_up import CLASSES, DETECTOR, picture
 
 DELIVERY = BoxDelivery("detect_objects", "ap")
@@ -61,6 +62,13 @@ def test_a_written_detector_answers_in_pixels_of_the_picture(tmp_path: Path) -> 
     assert {row["category_id"] for row in rows} <= {3, 8, 13}
     one = Detections(torch.tensor([[16.0, 8, 48, 24]]), torch.tensor([0.9]), torch.tensor([1]))
     assert placed(one, (64, 64), (100, 200)).corners.tolist() == [[50, 25, 150, 75]]
+
+
+@pytest.mark.parametrize("ids", [[], [3, 8], [3, 8, 13, 21]])
+def test_each_class_has_one_category(ids: list[int]) -> None:
+    found = Detections(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), torch.tensor([0]))
+    with pytest.raises(InvalidConfig):
+        PredictedBoxes(found, ("a", "b", "c")).to_coco(7, ids)
 
 
 def test_a_network_for_masks_is_no_detector(tmp_path: Path) -> None:

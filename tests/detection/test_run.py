@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from distill.errors import InvalidConfig
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.precision import evaluated
 from distill.types import Architecture
+from tests.detection.layouts import archive, coco, scenes
 from tests.detection.made_up import CLASSES, picture
 from tests.tasks.house import House, go
 from tests.tasks.tiny.detect_objects import make
@@ -77,3 +79,18 @@ def test_a_student_of_other_points_is_refused_before_any_work(house: House, tmp_
         _ = tasks.get("detect_objects")(spec, tmp_path).student
     alone = house.spec(recipe="feature_only").model_copy(update={"student": finer})
     assert tasks.get("detect_objects")(alone, tmp_path).student.architecture == finer
+
+
+def test_a_run_tells_of_few_steps_and_not_of_objects_that_hold_points(house: House, tmp_path: Path) -> None:
+    events = go(house.spec(recipe="cross_entropy", max_steps=1), tmp_path)
+    assert [event.data["code"] for event in events if event.kind == "warning"] == ["few_steps"]
+
+
+def test_a_run_whose_objects_hold_no_point_is_refused(house: House, tmp_path: Path) -> None:
+    pixels = [
+        replace(one, boxes=tuple((x, y, x + 1, y + 1, name) for x, y, _, _, name in one.boxes)) for one in scenes()
+    ]
+    spec = house.spec(recipe="cross_entropy", max_steps=1, image_size=64)
+    with pytest.raises(InvalidConfig) as caught:
+        go(spec.model_copy(update={"dataset": archive(tmp_path, coco(pixels)), "teacher": None}), tmp_path / "run")
+    assert caught.value.details["left_out"] == caught.value.details["objects"] > 0

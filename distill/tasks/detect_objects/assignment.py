@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ RADIUS = 1.5
 """Strides from an object's centre within which a point answers for it."""
 NEAREST, FARTHEST = 4.0, 8.0
 """Strides from a point to the farthest side of its box, between which a level answers for it."""
+
+MOST_PAIRS = 2**24
+"""Pairs of a point and an object that are compared at once, about 1 GiB of a few tensors; beyond, image by image."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,17 @@ def assign(points: Points, objects: Objects) -> Assigned:
 
     of several objects the smallest. centerness = sqrt( min(l, r) / max(l, r) * min(t, b) / max(t, b) ) for the
     distances l, t, r, b. An object that holds no point of its level is not learnt: a finer level (option `finest`) or
-    a larger image helps.
+    a larger image helps. A batch of more than `MOST_PAIRS` pairs is assigned image by image, each with its own objects
+    alone, so that one image of many objects does not cost as much memory for every other one.
     """
+    count, rows = objects.there.shape
+    if count * rows * points.strides.shape[1] <= MOST_PAIRS:
+        return _assigned(points, objects)
+    parts = [_assigned(points.images(i, i + 1), objects.image(i)) for i in range(count)]
+    return Assigned(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Assigned)))
+
+
+def _assigned(points: Points, objects: Objects) -> Assigned:
     places, strides = points.places[:, :, None], points.strides[:, :, None]  # (n, P, 1, 2), (n, P, 1)
     corners = objects.corners[:, None]  # (n, 1, m, 4)
     sides = torch.cat([places - corners[..., :2], corners[..., 2:] - places], -1)  # (n, P, m, 4): l, t, r, b

@@ -21,7 +21,18 @@ from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
 from distill.tasks.detect_objects.pictures import Pictures
-from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, refuse, some
+from distill.tasks.detect_objects.written import (
+    Corners,
+    LeftOut,
+    Names,
+    Part,
+    Reading,
+    Writer,
+    as_float,
+    cut,
+    refuse,
+    some,
+)
 
 HEAD_BYTES, ITEM_BYTES = 1 << 16, 4 << 20
 _LISTS = ("images", "annotations", "categories")
@@ -72,9 +83,9 @@ class Content:
             return
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
             self._refuse(f"the bbox of {shown} is not four numbers: {str(box)[:60]}")
-        x, y, width, height = map(float, box)
+        x, y, width, height = map(as_float, box)
         area = item.get("area")
-        number = float(area) if isinstance(area, int | float) and area > 0 else float("nan")
+        number = as_float(area) if isinstance(area, int | float) and area > 0 else float("nan")
         crowd = item.get("iscrowd") in (1, True)
         found = (x, y, x + width, y + height), self._id(item, "category_id", shown), bool(item.get("ignore")), crowd
         self.boxes.setdefault(self._id(item, "image_id", shown), []).append((*found, number))
@@ -85,7 +96,10 @@ class Content:
         if foreign := sorted(used - self.categories.keys(), key=str):
             boxes = sum(category in set(foreign) for found in self.boxes.values() for _, category, *_ in found)
             what = f"{boxes:,} annotations have a category_id that none of the {len(self.categories)} categories has"
-            self._refuse(f"{what} ({some([repr(each) for each in foreign])})", categories=foreign[:20])
+            self._refuse(
+                f"{what} ({some([repr(each) for each in foreign])})",
+                categories=[each if isinstance(each, int) else cut(each) for each in foreign[:20]],
+            )
 
     def _id(self, item: Mapping[str, Any], key: str, what: str) -> Id:
         value = item.get(key)

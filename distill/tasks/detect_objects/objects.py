@@ -27,7 +27,7 @@ from distill.data.split_names import UNLABELLED, split_of
 from distill.modalities.images.embedded import cells, check_ratio, column, content, leaves, shards
 from distill.modalities.images.pack import Pack
 from distill.modalities.images.sources import Picked, SpanImages
-from distill.tasks.detect_objects.written import Form, Names, Part, Reading, Writer, refuse
+from distill.tasks.detect_objects.written import Form, Names, Part, Reading, Writer, as_float, refuse
 
 IMAGE = ("image", "img", "pixel_values")
 OBJECTS = ("objects", "object", "annotations", "annotation", "labels", "detections")
@@ -144,8 +144,8 @@ class _Reader:
             refuse(f"a bbox of {where} is not four numbers: {str(box)[:60]}", REMEDY)
         label = _label(each.get("category"), fields, where)
         area = each.get("area")
-        area = float(area) if isinstance(area, int | float) and area > 0 else nan
-        one, two, three, four = map(float, box)
+        area = as_float(area) if isinstance(area, int | float) and area > 0 else nan
+        one, two, three, four = map(as_float, box)
         writer.box(
             place, (one, two, three, four), self.names.number(label, where), bool(each.get("ignore")),
             bool(each.get("crowd")), area,

@@ -109,6 +109,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     splits, faults, said = _settled(found, scans)
     boxes = sum(len(part.written) for part in found.parts.values())
     notes += [*said, *(note for each in faults.values() for note in each.left_out(boxes).note(limits.corrupt_fraction))]
+    notes += _beyond(faults, boxes)
     notes += range_notes(scans, dataset.pixel_range, images)
     _check_boxes(splits, found.classes)
     if TEST not in splits:
@@ -232,6 +233,16 @@ def _check_boxes(splits: Mapping[str, Split], classes: tuple[str, ...]) -> None:
         if not split.learnable(len(classes)).sum():
             remedy = "Send images with boxes" + (", or leave this split out." if name != TRAIN else ".")
             refuse(f"the {len(split):,} images of the split {name!r} have no box that counts", remedy, split=name)
+
+
+def _beyond(faults: Faults, boxes: int) -> list[str]:
+    """A note where over a tenth of the boxes (**our choice**) end beyond their images."""
+    if faults["clipped"].count <= boxes / 10:
+        return []
+    return [
+        "So many boxes end beyond their images that their numbers may be of another form (x1 y1 x2 y2 where x y width "
+        "height is read), or the images of another size than the annotated ones: look at the thumbnails."
+    ]
 
 
 def _hold_out(train: Split, classes: int) -> dict[str, Split]:

@@ -36,6 +36,12 @@ class Objects:
         ignored = filled & (labels[..., 5] > 0)
         return cls(labels[..., :4], labels[..., 4].clamp(min=0).long(), filled & ~ignored, ignored)
 
+    def image(self, i: int) -> Objects:
+        """Those of image i, with as many rows as it has boxes, at least 1. Waits for the device."""
+        rows = max(1, int((self.there[i] | self.ignored[i]).sum()))
+        parts = (self.corners, self.classes, self.there, self.ignored)
+        return Objects(*(part[i : i + 1, :rows] for part in parts))
+
 
 def rows_of(boxes: Boxes) -> NDArray[np.float32]:
     """(m, 6): x1 y1 x2 y2, class, whether it is ignored."""

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from distill.answers import logits_of
-from distill.errors import InvalidTeacher
+from distill.errors import InvalidConfig, InvalidTeacher
 from distill.models import Preprocessing, check, load
 from distill.models.points import BESIDE
 from distill.tasks._images.loading import header_of
@@ -51,7 +51,11 @@ class PredictedBoxes:
         return PredictedBoxes(self.found.above(score), self.names)
 
     def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in the order of the names."""
+        """As COCO's results files have them. `category_ids`: by class; None: 1, 2, ... in their order. Raises
+        `InvalidConfig` for more or fewer ids than classes."""
+        if category_ids is not None and len(category_ids) != len(self.names):
+            message = f"There are {len(category_ids)} category_ids for {len(self.names)} classes."
+            raise InvalidConfig(message, f"Give an id to each class, in this order: {', '.join(self.names[:20])}.")
         return self.found.to_coco(image_id, category_ids)
 
 

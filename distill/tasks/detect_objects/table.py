@@ -21,7 +21,7 @@ from distill.errors import InvalidDataset
 from distill.modalities.images.archives.members import Members, content, start
 from distill.modalities.images.paths import File, is_junk
 from distill.tasks.detect_objects.pictures import Pictures
-from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, refuse
+from distill.tasks.detect_objects.written import Corners, LeftOut, Names, Part, Reading, Writer, as_float, refuse
 
 CORNERS = (
     ("xmin", "ymin", "xmax", "ymax"),
@@ -188,7 +188,7 @@ def _list(value: Cell) -> list[Cell]:
 
 def _number(value: Cell) -> float | None:
     try:
-        return None if value is None or isinstance(value, bool) else float(value)
+        return None if value is None or isinstance(value, bool) else as_float(value)
     except ValueError:
         return None
 

@@ -26,6 +26,7 @@ from distill.tasks.base import Groups, Report, Split
 from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answer import BoxAnswer, other_points
 from distill.tasks.detect_objects.boxes import Boxes
+from distill.tasks.detect_objects.cautions import too_short, unanswered
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
@@ -41,6 +42,7 @@ from distill.tasks.network import Network
 from distill.tasks.opening import share_of
 from distill.training.data import Order, Source
 from distill.types import RunSpec
+from distill.warned import RunWarning
 
 EVALUATION_BATCH = 8
 
@@ -92,6 +94,19 @@ class DetectObjects(ImageTask):
         samples: Samples = getattr(self.dataset, split)
         plan = Plan(len(indices), EVALUATION_BATCH, 0, shuffle=False, drop_last=False)
         return BoxLoader(samples, indices, plan, Seeing(network.preprocessing), self.device, workers_of(samples))
+
+    def cautions(self) -> list[RunWarning]:
+        """Raises `InvalidConfig` where the student can learn no object."""
+        size, train = self.student.preprocessing.size, self.splits.train
+        sizes = self.dataset.train.split.sizes
+        boxes = [self.dataset.train.boxes(position) for position in train.tolist()]
+        shown = [
+            whole(_size(sizes[position])).to_input(b.corners[~b.ignored], size)
+            for position, b in zip(train.tolist(), boxes, strict=True)
+        ]
+        corners = np.concatenate([np.zeros((0, 4), np.float32), *shown])
+        short = too_short(self.config, len(train)) if self.run.start is None else ()
+        return [*super().cautions(), *unanswered(rows_of(self.student), corners, size), *short]
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -19,6 +20,10 @@ MOST_OF_AN_IMAGE = 10_000
 """Boxes of one image; COCO has up to 93."""
 SHOWN = 20
 """Examples by name that a report has of each thing that is the matter."""
+NAME_LENGTH, MESSAGE_LENGTH = 120, 1000
+"""Characters of a name, and of all that is the matter, that messages and reports show."""
+LEFT_OUT = " and were left out"
+"""How a note ends; a refusal leaves nothing out."""
 Corners = tuple[float, float, float, float]
 Form = Literal["pixels", "shares", "told", "xywh"]
 """`pixels`: x1 y1 x2 y2. `shares`: the same as shares of the image's width and height. `told`: pixels, unless every
@@ -27,12 +32,25 @@ corners."""
 
 
 def refuse(what: str, remedy: str, **details: object) -> NoReturn:
-    raise InvalidDataset(f"The boxes were refused: {what}.", remedy, details)
+    raise InvalidDataset(f"The boxes were refused: {cut(what, MESSAGE_LENGTH)}.", remedy, details)
+
+
+def as_float(value: int | float | str) -> float:
+    """`float(value)`; infinity for a whole number beyond what a float holds. Raises `ValueError` for other text."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
+
+
+def cut(name: str, length: int = NAME_LENGTH) -> str:
+    """The beginning of what a file calls something."""
+    return name if len(name) <= length else f"{name[:length]}..."
 
 
 def some(names: Sequence[str]) -> str:
-    """The first five."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    """The first five, long ones cut."""
+    return ", ".join(map(cut, names[:5])) + (", ..." if len(names) > 5 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +95,8 @@ class LeftOut:
 
     @classmethod
     def of(cls, what: str, names: Sequence[str], total: int, remedy: str = "") -> LeftOut:
-        """With the first 20 of the names."""
-        return cls(what, len(names), tuple(names[:SHOWN]), total, remedy)
+        """With the first 20 of the names, long ones cut."""
+        return cls(what, len(names), tuple(map(cut, names[:SHOWN])), total, remedy)
 
     def note(self, fraction: float) -> list[str]:
         """The note, where there is something to say. Raises `InvalidDataset` beyond the fraction."""
@@ -87,7 +105,7 @@ class LeftOut:
         said = f"{self.count:,} of {self.total:,} {self.what}"
         if self.remedy and self.count > fraction * self.total:
             refuse(
-                f"{said} ({some(self.first)})",
+                f"{said.removesuffix(LEFT_OUT)} ({some(self.first)})",
                 f"{self.remedy} Up to {fraction:.1%} would be left out.",
                 count=self.count, total=self.total, first=list(self.first),
             )  # fmt: skip

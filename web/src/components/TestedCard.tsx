@@ -30,7 +30,7 @@ export function TestedCard({ job }: { job: Job }) {
       {picture && (
         <figure className="shown">
           <img src={picture} alt={`Test ${samplesOf(task)} with their labels and what the networks say`} />
-          <figcaption className="muted small">Some test {samplesOf(task)}: as they are, as they are labelled, and as the networks see them.</figcaption>
+          <figcaption className="muted small">Some test {samplesOf(task)}, as they are labelled and as the networks see them.</figcaption>
         </figure>
       )}
     </Card>
