@@ -539,6 +539,15 @@ def test_an_extension_with_another_preset_has_its_values(
     assert {name: config[name] for name in expected} == expected
 
 
+def test_an_extension_is_tried_without_being_queued(client: TestClient, driver: Driver) -> None:
+    job = client.post("/jobs", json=body(driver, config={"recipe": "logit"})).raise_for_status().json()["id"]
+    driver.succeed(job)
+    dry = client.post(f"/jobs/{job}/extend?dry_run=true", json={"epochs": 2})
+    assert dry.status_code == 200, dry.text
+    assert (dry.json()["valid"], dry.json()["config"]["epochs"]) == (True, 2)
+    assert [item["id"] for item in client.get("/jobs").json()["items"]] == [job]
+
+
 def test_settings_of_an_extension_are_checked(client: TestClient, driver: Driver, database: Database) -> None:
     job = driver.job()
     in_status(database, job, "succeeded")

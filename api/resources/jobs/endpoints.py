@@ -16,6 +16,7 @@ from api.http.preconditions import CONDITIONAL, HEADERS, IfMatch, stamped, tagge
 from api.resources.jobs import changing, extending, service, tags
 from api.resources.jobs.schemas import CREATE_EXAMPLES, DryRun, JobCreate, JobExtend, JobOut, JobPage, JobPatch
 from api.services import waiting
+from api.state.context import Context
 from api.state.deps import ContextDep, ListSession, WorkDep
 from store.repositories import jobs
 from store.states import TERMINAL, Status
@@ -23,31 +24,19 @@ from store.states import TERMINAL, Status
 router = APIRouter(tags=["jobs"])
 _SEARCH = "Words, each of which must be in the id, name, recipe, status or student's name."
 EXAMPLES = {"feature_only": {"value": CREATE_EXAMPLES[0]}, "cross_entropy": {"value": CREATE_EXAMPLES[1]}}
+DryRunWanted = Annotated[bool, Query(description="Check everything, estimate, queue nothing.")]
+ACCEPTED = "Dry run: the job would be accepted."
 
 
-@router.post(
-    "/jobs",
-    operation_id="create_job",
-    summary="Submit a job",
-    status_code=202,
-    responses=documented(
-        409, 413, 415, 422, also={200: {"model": DryRun, "description": "Dry run: the job would be accepted."}}
-    ),
-)
-async def create_job(
-    context: ContextDep,
-    tenant: TenantDep,
-    key: IdempotencyKeyDep,
-    body: Annotated[JobCreate, Body(openapi_examples=EXAMPLES)],
+async def _queued(
+    context: Context,
+    tenant: str,
+    key: str | None,
+    body: JobCreate,
     response: Response,
-    prefer: Prefer = None,
-    dry_run: Annotated[bool, Query(description="Check everything, estimate, queue nothing.")] = False,
+    prefer: str | None,
+    dry_run: bool,
 ) -> JobOut | DryRun:
-    """Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
-    answer comes when the job is safely in the queue, with its `Location`.
-
-    A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
-    about before are measured by a worker first (`Prefer: wait=N`)."""
     dataset = await service.dataset_id(context, tenant, body, prefer)
     if dry_run:
         response.status_code = 200
@@ -57,6 +46,30 @@ async def create_job(
     if replay:
         response.headers["Idempotency-Replayed"] = "true"
     return job
+
+
+@router.post(
+    "/jobs",
+    operation_id="create_job",
+    summary="Submit a job",
+    status_code=202,
+    responses=documented(409, 413, 415, 422, also={200: {"model": DryRun, "description": ACCEPTED}}),
+)
+async def create_job(
+    context: ContextDep,
+    tenant: TenantDep,
+    key: IdempotencyKeyDep,
+    body: Annotated[JobCreate, Body(openapi_examples=EXAMPLES)],
+    response: Response,
+    prefer: Prefer = None,
+    dry_run: DryRunWanted = False,
+) -> JobOut | DryRun:
+    """Queue a distillation (or, without a teacher, plain training). Every name and number is checked first; the
+    answer comes when the job is safely in the queue, with its `Location`.
+
+    A dry run also estimates memory, disk and minutes, each with its range and basis; networks that nobody has asked
+    about before are measured by a worker first (`Prefer: wait=N`)."""
+    return await _queued(context, tenant, key, body, response, prefer, dry_run)
 
 
 @router.get("/jobs", operation_id="list_jobs", summary="List jobs", responses=documented(422))
@@ -222,7 +235,7 @@ def retry_job(work: WorkDep, tenant: TenantDep, job_id: str, if_match: IfMatch =
     operation_id="extend_job",
     summary="Go on from a finished job",
     status_code=202,
-    responses=documented(404, 409, 413, 415, 422),
+    responses=documented(404, 409, 413, 415, 422, also={200: {"model": DryRun, "description": ACCEPTED}}),
 )
 async def extend_job(
     context: ContextDep,
@@ -232,18 +245,15 @@ async def extend_job(
     body: JobExtend,
     response: Response,
     prefer: Prefer = None,
-) -> JobOut:
+    dry_run: DryRunWanted = False,
+) -> JobOut | DryRun:
     """Queue a new job whose student starts from this one's student, with its settings unless the body says otherwise:
-    another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`."""
+    another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`. A dry run is that of
+    `POST /jobs`."""
 
     def look() -> JobCreate:
         with context.database.read() as session:
             return extending.extended(session, tenant, job_id, body)
 
     wanted = await context.lanes.reading.run(look)
-    dataset = await service.dataset_id(context, tenant, wanted, prefer)
-    job, replay = await context.lanes.writing.run(service.submit, context, tenant, wanted, dataset, key)
-    response.headers["Location"] = job.links["self"]
-    if replay:
-        response.headers["Idempotency-Replayed"] = "true"
-    return job
+    return await _queued(context, tenant, key, wanted, response, prefer, dry_run)

@@ -422,7 +422,8 @@ export interface paths {
         /**
          * Go on from a finished job
          * @description Queue a new job whose student starts from this one's student, with its settings unless the body says otherwise:
-         *     another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`.
+         *     another recipe, dataset or teacher is allowed. The answer is the new job, with its `Location`. A dry run is that of
+         *     `POST /jobs`.
          */
         post: operations["extend_job"];
         delete?: never;
@@ -8485,7 +8486,10 @@ export interface operations {
     };
     extend_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Check everything, estimate, queue nothing. */
+                dry_run?: boolean;
+            };
             header?: {
                 /** @description `wait=N`: answer after N seconds at most (RFC 7240). */
                 prefer?: string | null;
@@ -8503,13 +8507,22 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Dry run: the job would be accepted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRun"];
+                };
+            };
             /** @description Successful Response */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["JobOut"];
+                    "application/json": components["schemas"]["JobOut"] | components["schemas"]["DryRun"];
                 };
             };
             /** @description Bad request */
