@@ -22,7 +22,8 @@ from distill.modalities.images.formats import CONVERT
 from distill.modalities.images.kind import Items, Opened
 from distill.modalities.images.kinds import get as kind
 from distill.modalities.images.labelling import ONE_CLASS
-from distill.modalities.images.sources import ArrayImages, Head, Picked, Source, UnreadableImage, finished, opened, peak
+from distill.modalities.images.scan import Scan
+from distill.modalities.images.sources import ArrayImages, Head, Picked, Source
 from distill.types import DatasetInput
 from distill.unlabelled import NO_LABEL
 
@@ -125,7 +126,7 @@ def looked_at(items: Mapping[str, Items], between: PixelRange | None, limits: Li
     unreadable ones than `limits` allow."""
     for part in items.values():
         part.images.scale(between)
-    scans = {name: _Scan(part, limits) for name, part in items.items()}
+    scans = {name: _Scan(part.images, limits, part.labels) for name, part in items.items()}
     corrupt = {name: reason for scan in scans.values() for name, reason in scan.corrupt.items()}
     total = sum(len(part.labels) for part in items.values())
     _check_corrupt(corrupt, total, limits)
@@ -152,28 +153,18 @@ def digest(classes: tuple[str, ...], splits: dict[str, Split], between: PixelRan
 
 
 @dataclass
-class _Scan:
-    """One pass over a split's images."""
+class _Scan(Scan):
+    """Of images with one label each, or none. `lost_of`: label -> unreadable images."""
 
-    items: Items
-    limits: Limits
-    digests: list[bytes] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    gray: list[bool] = field(default_factory=list)
-    good: list[int] = field(default_factory=list)
-    corrupt: dict[str, str] = field(default_factory=dict)
-    lost: Counter[int] = field(default_factory=Counter)  # label -> unreadable images
-    peaks: list[int] = field(default_factory=list)  # of 16-bit images
-    verified: int = 0
+    labels: NDArray[np.int64]
+    lost_of: Counter[int] = field(default_factory=Counter, init=False)
 
-    def __post_init__(self) -> None:
+    def look(self) -> None:
         self._pixels: list[NDArray[np.uint8]] | None = []
-        self._budget = self.limits.verify_pixels
-        if isinstance(self.items.images, ArrayImages):
-            self._arrays(self.items.images)
-            return
-        for i in range(len(self.items.images)):
-            self._one(i)
+        if isinstance(self.images, ArrayImages):
+            self._arrays(self.images)
+        else:
+            super().look()
 
     def _arrays(self, images: ArrayImages) -> None:
         n, height, width = images.pixels.shape[:3]
@@ -181,34 +172,23 @@ class _Scan:
         self.sizes, self.gray = [(height, width)] * n, [images.pixels.ndim == 3] * n
         self.good, self.verified, self._pixels = list(range(n)), n, None
 
-    def _one(self, i: int) -> None:
-        name = self.items.images.name(i)
-        try:
-            data = self.items.images.content(i)
-            image, head = opened(data, name, self.limits.pixels)
-            if self._budget > 0:
-                self._budget -= head.height * head.width
-                if (brightest := peak(image)) is not None:
-                    self.peaks.append(brightest)
-                self._keep(np.asarray(finished(image, self.items.images.between)), head)
-                self.verified += 1
-            else:
-                self._pixels = None
-        except UnreadableImage as error:
-            self.corrupt[name] = str(error)
-            self.lost[int(self.items.labels[i])] += 1
-            return
-        self.good.append(i)
-        self.digests.append(hashlib.sha256(data).digest())
-        self.sizes.append((head.height, head.width))
-        self.gray.append(head.gray)
+    def one(self, i: int) -> None:
+        data, head, decoded = self.seen(i)
+        if decoded is None:
+            self._pixels = None
+        else:
+            self._keep(np.asarray(decoded), head)
+        self.keep(i, head, hashlib.sha256(data).digest())
+
+    def lost(self, i: int) -> None:
+        self.lost_of[int(self.labels[i])] += 1
 
     def _keep(self, pixels: NDArray[np.uint8], head: Head) -> None:
         """Keep decoded pixels as long as all images are small and of one size."""
         if self._pixels is None:
             return
         uniform = not self.sizes or self.sizes[0] == (head.height, head.width)
-        bytes_ = 3 * head.height * head.width * len(self.items.images)
+        bytes_ = 3 * head.height * head.width * len(self.images)
         if uniform and max(head.height, head.width) <= SMALL_SIDE and bytes_ <= self.limits.cache_bytes:
             self._pixels.append(pixels)
         else:
@@ -216,19 +196,19 @@ class _Scan:
 
     def split(self) -> Split:
         good = np.array(self.good, np.int64)
-        every = len(good) == len(self.items.labels)
+        every = len(good) == len(self.labels)
         return Split(
-            self.items.images if every else Picked(self.items.images, good),
-            self.items.labels if every else self.items.labels[good],
-            np.array(self.sizes, np.int64).reshape(-1, 2),
+            self.images if every else Picked(self.images, good),
+            self.labels if every else self.labels[good],
+            self.shapes,
             np.array(self.gray, np.bool_),
             self.digests,
             self._stacked(),
         )
 
     def _stacked(self) -> NDArray[np.uint8] | None:
-        if isinstance(self.items.images, ArrayImages):
-            return self.items.images.pixels
+        if isinstance(self.images, ArrayImages):
+            return self.images.pixels
         if not self._pixels:
             return None
         if all(self.gray):
@@ -264,9 +244,9 @@ def _corrupt_notes(corrupt: dict[str, str], scans: Mapping[str, _Scan], classes:
         return []
     names = ", ".join(list(corrupt)[:5]) + (", ..." if len(corrupt) > 5 else "")
     lost = [
-        f"{count} of {int((scan.items.labels == label).sum())} {_of_class(label, classes)} in {split}"
+        f"{count} of {int((scan.labels == label).sum())} {_of_class(label, classes)} in {split}"
         for split, scan in scans.items()
-        for label, count in sorted(scan.lost.items())
+        for label, count in sorted(scan.lost_of.items())
     ]
     more = f" and of {len(lost) - 5} more classes" if len(lost) > 5 else ""
     return [f"{len(corrupt)} unreadable images were left out: {names} ({', '.join(lost[:5])}{more})."]

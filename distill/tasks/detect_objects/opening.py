@@ -18,11 +18,12 @@ from distill.data.limits import DEFAULT, Limits
 from distill.data.split_names import TEST, TRAIN, VALIDATION
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.modalities.images.depth import PixelRange, mark, range_notes
-from distill.modalities.images.sources import Joined, Picked, Source, UnreadableImage, finished, opened, peak
+from distill.modalities.images.scan import Scan
+from distill.modalities.images.sources import Joined, Picked, Source
 from distill.tasks.detect_objects.boxes import Boxes, joined
 from distill.tasks.detect_objects.kinds import open_boxes
 from distill.tasks.detect_objects.settling import Faults, Settled, settle
-from distill.tasks.detect_objects.written import LeftOut, Part, Reading, Written, refuse, some
+from distill.tasks.detect_objects.written import LeftOut, Reading, Written, refuse, some
 from distill.types import DatasetInput
 
 
@@ -102,7 +103,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     _check_classes(found.classes, limits)
     for part in found.parts.values():
         part.images.scale(dataset.pixel_range)
-    scans = {name: _Scan(part, limits) for name, part in found.parts.items()}
+    scans = {name: _Scan(part.images, limits, part.written) for name, part in found.parts.items()}
     images = sum(len(part.images) for part in found.parts.values())
     left_out = [*found.left_out, *_of_images(scans, images)]
     notes = [*found.notes, *(note for each in left_out for note in each.note(limits.corrupt_fraction))]
@@ -140,49 +141,25 @@ def digest(classes: tuple[str, ...], splits: Mapping[str, Split], between: Pixel
 
 
 @dataclass
-class _Scan:
-    """One pass over a split's images. `other_size`: images of another size than their annotations state."""
+class _Scan(Scan):
+    """Of images with boxes. `found`: those of all images; `other_size`: images of another size than their annotations
+    state."""
 
-    part: Part
-    limits: Limits
-    good: list[int] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    gray: list[bool] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    corrupt: dict[str, str] = field(default_factory=dict)
-    other_size: list[str] = field(default_factory=list)
-    peaks: list[int] = field(default_factory=list)  # of 16-bit images
-    verified: int = 0
+    found: Written
+    other_size: list[str] = field(default_factory=list, init=False)
 
-    def __post_init__(self) -> None:
-        self._budget = self.limits.verify_pixels
-        for i in range(len(self.part.images)):
-            try:
-                self._one(i)
-            except UnreadableImage as error:
-                self.corrupt[self.part.images.name(i)] = str(error)
-
-    def _one(self, i: int) -> None:
-        name, data = self.part.images.name(i), self.part.images.content(i)
-        image, head = opened(data, name, self.limits.pixels)
-        if self._budget > 0:
-            self._budget -= head.height * head.width
-            if (brightest := peak(image)) is not None:
-                self.peaks.append(brightest)
-            finished(image)
-            self.verified += 1
-        stated = tuple(self.part.written.sizes[i].tolist())
+    def one(self, i: int) -> None:
+        data, head, _ = self.seen(i)
+        stated = tuple(self.found.sizes[i].tolist())
         if all(stated) and stated != (head.height, head.width):
-            self.other_size.append(f"{name} ({head.width} x {head.height}, stated {stated[1]} x {stated[0]})")
-        self.good.append(i)
-        self.sizes.append((head.height, head.width))
-        self.gray.append(head.gray)
-        self.digests.append(hashlib.sha256(data).digest())
+            sides = f"{head.width} x {head.height}, stated {stated[1]} x {stated[0]}"
+            self.other_size.append(f"{self.images.name(i)} ({sides})")
+        self.keep(i, head, hashlib.sha256(data).digest())
 
     @property
     def written(self) -> Written:
         """The boxes of the images that can be read, which are numbered anew."""
-        whole = self.part.written
+        whole = self.found
         place = np.full(len(whole.sizes), -1, np.int64)
         place[self.good] = np.arange(len(self.good))
         kept = place[whole.image] >= 0
@@ -192,15 +169,11 @@ class _Scan:
         )  # fmt: skip
 
     def split(self, objects: Settled) -> Split:
-        images = Picked(self.part.images, np.array(self.good, np.int64))
+        images = Picked(self.images, np.array(self.good, np.int64))
         return Split(images, objects, self.shapes, np.array(self.gray, np.bool_), self.digests)
 
-    @property
-    def shapes(self) -> NDArray[np.int64]:
-        return np.array(self.sizes, np.int64).reshape(-1, 2)
-
     def name(self, i: int) -> str:
-        return self.part.images.name(self.good[i])
+        return self.images.name(self.good[i])
 
 
 def _settled(found: Reading, scans: Mapping[str, _Scan]) -> tuple[dict[str, Split], Faults, list[str]]:

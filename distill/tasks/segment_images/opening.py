@@ -17,8 +17,9 @@ from distill.data.limits import DEFAULT, Limits
 from distill.data.stratify import HOLD_OUT, HOLD_OUT_SEED
 from distill.errors import InvalidDataset
 from distill.modalities.images.depth import PixelRange, mark, range_notes
-from distill.modalities.images.sources import Picked, Source, UnreadableImage, finished, opened, peak
-from distill.tasks.segment_images.kinds import Opened, Pairs, open_pairs
+from distill.modalities.images.scan import Scan
+from distill.modalities.images.sources import Picked, Source, UnreadableImage
+from distill.tasks.segment_images.kinds import Opened, open_pairs
 from distill.tasks.segment_images.legend import (
     Colour,
     Legend,
@@ -91,7 +92,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
     found = open_pairs(dataset, limits, scratch)
     for pairs in found.splits.values():
         pairs.images.scale(dataset.pixel_range)
-    scans = {name: _Scan(pairs, limits, found.legend) for name, pairs in found.splits.items()}
+    scans = {name: _Scan(pairs.images, limits, pairs.masks, found.legend) for name, pairs in found.splits.items()}
     _check_left_out(scans, limits)
     legend, said = _legend(found, scans)
     check_together(legend.classes)
@@ -100,7 +101,7 @@ def open_raw(dataset: DatasetInput, limits: Limits = DEFAULT, scratch: Path | No
         splits[name], empty = scan.split(legend, name)
         bare += empty
     notes = [*found.notes, *said, *_notes(scans, bare)]
-    notes += range_notes(scans, dataset.pixel_range, sum(len(scan.pairs.images) for scan in scans.values()))
+    notes += range_notes(scans, dataset.pixel_range, sum(len(scan.images) for scan in scans.values()))
     if "test" not in splits:
         splits = _hold_out(splits["train"])
         notes.append(f"No test split: {HOLD_OUT:.0%} held out, stratified by rarest class, seed {HOLD_OUT_SEED}.")
@@ -152,54 +153,28 @@ class _Values:
 
 
 @dataclass
-class _Scan:
-    """One pass over a split's pairs. `values`: of each good mask."""
+class _Scan(Scan):
+    """Of images with their masks. `values`: of each good mask."""
 
-    pairs: Pairs
-    limits: Limits
+    masks: Source
     legend: Legend | None
-    good: list[int] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    gray: list[bool] = field(default_factory=list)
-    digests: list[bytes] = field(default_factory=list)
-    values: list[_Values] = field(default_factory=list)
-    palette: tuple[Colour, ...] | None = None
-    corrupt: dict[str, str] = field(default_factory=dict)
-    other_size: dict[str, str] = field(default_factory=dict)
-    peaks: list[int] = field(default_factory=list)  # of 16-bit images
-    verified: int = 0
+    values: list[_Values] = field(default_factory=list, init=False)
+    palette: tuple[Colour, ...] | None = field(default=None, init=False)
+    other_size: dict[str, str] = field(default_factory=dict, init=False)
 
-    def __post_init__(self) -> None:
-        self._budget = self.limits.verify_pixels
-        for i in range(len(self.pairs.images)):
-            try:
-                self._one(i)
-            except UnreadableImage as error:
-                self.corrupt[self.pairs.images.name(i)] = str(error)
-
-    def _one(self, i: int) -> None:
-        name, data = self.pairs.images.name(i), self.pairs.images.content(i)
-        image, head = opened(data, name, self.limits.pixels)
-        if self._budget > 0:
-            self._budget -= head.height * head.width
-            if (brightest := peak(image)) is not None:
-                self.peaks.append(brightest)
-            finished(image)
-            self.verified += 1
-        mask_name = self.pairs.masks.name(i)
+    def one(self, i: int) -> None:
+        data, head, _ = self.seen(i)
+        mask_name = self.masks.name(i)
         try:
-            encoded = self.pairs.masks.content(i)
+            encoded = self.masks.content(i)
             mask = read_mask(encoded, mask_name, bool(self.legend and self.legend.colours), self.limits.pixels)
         except UnreadableImage as error:
             raise UnreadableImage(f"its mask {mask_name!r}: {error}") from error
         if mask.values.shape != (head.height, head.width):
             height, width = mask.values.shape
-            self.other_size[name] = f"{head.height} x {head.width}, its mask {height} x {width}"
+            self.other_size[self.images.name(i)] = f"{head.height} x {head.width}, its mask {height} x {width}"
             return
-        self.good.append(i)
-        self.sizes.append((head.height, head.width))
-        self.gray.append(head.gray)
-        self.digests.append(hashlib.sha256(hashlib.sha256(data).digest() + encoded).digest())
+        self.keep(i, head, hashlib.sha256(hashlib.sha256(data).digest() + encoded).digest())
         values, counts = mask.counts()
         palette = mask.colours_of(values) if mask.palette is not None else None
         self.values.append(_Values(mask.coloured, values, counts, palette))
@@ -209,14 +184,14 @@ class _Scan:
         """The split, and images left out since no pixel of theirs has a class."""
         pixels, unlabelled = self._counted(legend)
         kept = np.flatnonzero(pixels.sum(1) > 0)
-        bare = [self.pairs.images.name(self.good[i]) for i in np.flatnonzero(pixels.sum(1) == 0)]
+        bare = [self.images.name(self.good[i]) for i in np.flatnonzero(pixels.sum(1) == 0)]
         if not len(kept):
             remedy = "Send masks with labelled pixels, or leave this split out: then 20 % of the others are held out."
             refuse(f"no image of the split {name!r} has a labelled pixel", remedy, split=name)
         good = np.array(self.good, np.int64)
         whole = Split(
-            Picked(self.pairs.images, good), Masks(Picked(self.pairs.masks, good), legend),
-            np.array(self.sizes, np.int64), np.array(self.gray, np.bool_), pixels, unlabelled, self.digests,
+            Picked(self.images, good), Masks(Picked(self.masks, good), legend),
+            self.shapes, np.array(self.gray, np.bool_), pixels, unlabelled, self.digests,
         )  # fmt: skip
         return (whole if not bare else whole.pick(kept)), bare
 
@@ -228,7 +203,7 @@ class _Scan:
             for number, count in zip(found.classes(legend), found.counts.tolist(), strict=True):
                 if number is None:
                     pixels_of, coloured = found.foreign(legend)
-                    refuse_values(self.pairs.masks.name(self.good[row]), pixels_of, coloured, legend)
+                    refuse_values(self.masks.name(self.good[row]), pixels_of, coloured, legend)
                 if number < 0:
                     unlabelled[row] += count
                 else:
@@ -240,9 +215,7 @@ def _legend(found: Opened, scans: dict[str, _Scan]) -> tuple[Legend, Sequence[st
     """What values mean, and notes on it that no file of classes gave rise to."""
     palette = scans["train"].palette
     masks = [
-        (scan.pairs.masks.name(i), each)
-        for scan in scans.values()
-        for i, each in zip(scan.good, scan.values, strict=True)
+        (scan.masks.name(i), each) for scan in scans.values() for i, each in zip(scan.good, scan.values, strict=True)
     ]
     if found.legend is not None and found.legend.colours:
         by_colour = _is_by_colour(found.legend, [each for _, each in masks])
@@ -292,7 +265,7 @@ def _clash(masks: list[tuple[str, _Values]]) -> list[str]:
 
 def _check_left_out(scans: dict[str, _Scan], limits: Limits) -> None:
     left = _merged([*(scan.corrupt for scan in scans.values()), *(scan.other_size for scan in scans.values())])
-    total = sum(len(scan.pairs.images) for scan in scans.values())
+    total = sum(len(scan.images) for scan in scans.values())
     if len(left) <= limits.corrupt_fraction * total:
         return
     sizes = sum(len(scan.other_size) for scan in scans.values())
