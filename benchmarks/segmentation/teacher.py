@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from distill.data.plan import Plan
 from distill.modalities.images.preprocessing import Preprocessing
 from distill.models import build, save
+from distill.tasks._images.framed import Seeing
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.evaluate import figures, predict
-from distill.tasks.segment_images.loader import MaskLoader, Seeing
+from distill.tasks.segment_images.loader import MaskLoader
 from distill.tasks.segment_images.samples import Dataset, open_dataset
 from distill.types import Architecture, DatasetInput
 

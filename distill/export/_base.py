@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from distill.types import Architecture, Event, QCurve
+
+C = TypeVar("C", bound="Context")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Context:
     name: str = "student"
     companions: tuple[Context, ...] = ()
     teacher: Any = None
+
+    def widened(self, kind: type[C], **more: Any) -> C:
+        """The same run as a task's own kind of context, with what that has more."""
+        return kind(**{each.name: getattr(self, each.name) for each in fields(self)}, **more)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from PIL import Image
 from distill.data.plan import Plan
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.tasks._images.framed import Seeing
 from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.framing import whole
-from distill.tasks.detect_objects.loader import BoxLoader, Seeing
+from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.samples import Dataset, Samples, open_dataset
 from tests.detection.layouts import archive, coco, scenes, voc
 

@@ -12,9 +12,10 @@ from PIL import Image
 
 from distill.data.plan import Plan
 from distill.modalities.images.preprocessing import Preprocessing
+from distill.tasks._images.framed import Seeing
 from distill.tasks.segment_images.framing import Frame, drawn, show, show_mask, whole
 from distill.tasks.segment_images.legend import IGNORED
-from distill.tasks.segment_images.loader import MaskLoader, Seeing
+from distill.tasks.segment_images.loader import MaskLoader
 from distill.tasks.segment_images.samples import open_dataset
 from tests.segmentation.shapes import archive, files
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,8 +31,37 @@ Pixels = NDArray[np.uint8]
 _PREFETCH = 4
 
 
+class DrawnViews(Dataset[Any]):
+    """Views of samples by key, each by its row of the random numbers that a seed and an epoch give."""
+
+    samples: Sized
+    seed: int
+    _numbers: tuple[int, Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: Key) -> tuple[NDArray[Any], ...] | RetortError:
+        # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
+        try:
+            return self.views(*key)
+        except RetortError as error:
+            return error
+
+    def views(self, epoch: int, i: int, row: int) -> tuple[NDArray[Any], ...]:
+        """Sample i as `row` of the epoch shows it. Raises `RetortError`."""
+        raise NotImplementedError
+
+    def numbers(self, epoch: int, row: int) -> list[float]:
+        """The random numbers, in [0, 1), of a row of an epoch."""
+        if self._numbers is None or self._numbers[0] != epoch:
+            self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)))
+        found: list[float] = self._numbers[1][row].tolist()
+        return found
+
+
 @dataclass
-class Views(Dataset[Any]):
+class Views(DrawnViews):
     """A key -> uint8 (c, h, w) for each of `wanted`: the student, and the teacher where it wants another size
     or channels. All see one crop."""
 
@@ -40,26 +69,13 @@ class Views(Dataset[Any]):
     wanted: tuple[Preprocessing, ...]
     augmentation: str
     seed: int
-    _numbers: tuple[int, Tensor] | None = None
 
-    def __getitem__(self, key: Key) -> tuple[Pixels, ...] | RetortError:
-        # A worker process would wrap the error into text and lose its remedy; as a value it arrives whole.
-        try:
-            return self._views(*key)
-        except RetortError as error:
-            return error
-
-    def _views(self, epoch: int, i: int, row: int) -> tuple[Pixels, ...]:
-        image, numbers = self.samples.image(i), self._of(epoch)[row].tolist()
+    def views(self, epoch: int, i: int, row: int) -> tuple[Pixels, ...]:
+        image, numbers = self.samples.image(i), self.numbers(epoch, row)
         box, mirrored = self._box((image.height, image.width), numbers)
         if self.augmentation == "randaugment":
             image, box = self._augmented(image, box, numbers[5])
         return tuple(_view(image, box, wanted, mirrored) for wanted in self.wanted)
-
-    def _of(self, epoch: int) -> Tensor:
-        if self._numbers is None or self._numbers[0] != epoch:
-            self._numbers = (epoch, draws(self.seed, epoch, len(self.samples)))
-        return self._numbers[1]
 
     def _box(self, native: tuple[int, int], numbers: list[float]) -> tuple[Box, bool]:
         if self.augmentation == "none":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from torch import Tensor
 
 from distill import recipes
 from distill.answers import logits_of
-from distill.data.plan import Plan
 from distill.export import Context
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
 from distill.quality import Marked
 from distill.statistics import Difference
-from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks._images.framed import Seeing
+from distill.tasks._images.framed_task import FramedTask
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answer import BoxAnswer, other_points
@@ -32,29 +31,26 @@ from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
-from distill.tasks.detect_objects.loader import BoxLoader, Seeing
+from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.precision import evaluated
 from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
 from distill.tasks.network import Network
-from distill.tasks.opening import share_of
-from distill.training.data import Order, Source
+from distill.training.data import Source
 from distill.types import RunSpec
 from distill.warned import RunWarning
 
 EVALUATION_BATCH = 8
 
 
-class DetectObjects(ImageTask):
+class DetectObjects(FramedTask):
     """A class and a box for each object. Training and validation compare at the student's input size, the test in
     pixels of each image."""
 
-    spec = SPEC
-    intervals = "bootstrap intervals over images"
+    spec, loads = SPEC, BoxLoader
     delivery = BoxDelivery(SPEC.name, SPEC.primary.name)
-    checked_samples = 32
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         self._about: Report = {}
@@ -66,10 +62,6 @@ class DetectObjects(ImageTask):
         self.classes, self.outputs = self.dataset.classes, len(self.dataset.classes)
         self.answer = BoxAnswer()
 
-    def strata(self, split: Split) -> Tensor:
-        found: Tensor = getattr(self.dataset, split).strata
-        return found
-
     def make_student(self) -> tuple[Network, dict[str, str]]:
         """Raises `InvalidConfig` too where logits are compared and the teacher has other points."""
         network, reasons = super().make_student()
@@ -80,20 +72,8 @@ class DetectObjects(ImageTask):
                 raise other_points(ours, theirs)
         return network, reasons
 
-    def loader(self, indices: Tensor, order: Order) -> Source:
-        data: Samples = self.dataset.train
-        plan = Plan(
-            len(indices), share_of(order), self.config.seed, order.shuffle, order.drop_last, order.rank, order.world
-        )
-        teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
-        augmentation = self.config.augmentation if order.augment else "none"
-        seeing = Seeing(self.student.preprocessing, teacher, augmentation)
-        return BoxLoader(data, indices, plan, seeing, order.device, workers_of(data))
-
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
-        samples: Samples = getattr(self.dataset, split)
-        plan = Plan(len(indices), EVALUATION_BATCH, 0, shuffle=False, drop_last=False)
-        return BoxLoader(samples, indices, plan, Seeing(network.preprocessing), self.device, workers_of(samples))
+        return self.in_order(split, indices, EVALUATION_BATCH, Seeing(network.preprocessing))
 
     def cautions(self) -> list[RunWarning]:
         """Raises `InvalidConfig` where the student can learn no object."""
@@ -171,30 +151,18 @@ class DetectObjects(ImageTask):
     def difference(self, first: Found, second: Found) -> Difference:
         return difference(first, second)
 
-    @property
-    def native(self) -> tuple[int, int] | None:
-        return None
-
     def context(self, network: Network, report: Report) -> Context:
-        plain = super().context(network, report)
-        given = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        return BoxContext(**given, shown=self._shown, said=self._predictions)
+        return super().context(network, report).widened(BoxContext, shown=self._shown, said=self._predictions)
 
     def _shown(self) -> list[Example]:
-        """Test images at even distances, with their objects, what a teacher of the same classes says, and what the
-        student does."""
-        test: Samples = self.dataset.test
-        places = np.linspace(0, len(self.splits.test) - 1, min(IMAGES, len(self.splits.test))).round().astype(int)
-        networks = {"teacher": self.teacher if self.teacher_classes.same else None, "student": self.student}
-        detectors = {name: self._detector(network) for name, network in networks.items() if network is not None}
-        pairs = [test.pair(int(self.splits.test[place])) for place in places]
+        """Test images with their objects, what a teacher of the same classes says, and what the student does."""
+        pairs, detectors = self.shown(IMAGES)
         return [
             Example(image, {"truth": as_said(truth)} | {name: d.detect(image) for name, d in detectors.items()})
             for image, truth in pairs
         ]
 
-    def _detector(self, network: Network) -> Detector:
-        """The network as it answers one picture after another, on the CPU."""
+    def answering(self, network: Network) -> Detector:
         return Detector(network.module.cpu().eval(), network.architecture, self.classes, network.preprocessing)
 
     def _predictions(self) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +9,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.data.plan import Plan
 from distill.export import Context
 from distill.quality import Marked
 from distill.statistics import Difference
-from distill.tasks._images.task import ImageTask, workers_of
+from distill.tasks._images.framed import Seeing
+from distill.tasks._images.framed_task import FramedTask
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.network import Network
-from distill.tasks.opening import share_of
 from distill.tasks.segment_images import SPEC
 from distill.tasks.segment_images.answer import MaskAnswer
 from distill.tasks.segment_images.delivery import MaskContext, MaskDelivery
 from distill.tasks.segment_images.evaluate import Masks, difference, figures, predict
 from distill.tasks.segment_images.examples import IMAGES, Example
-from distill.tasks.segment_images.loader import MaskLoader, Seeing
+from distill.tasks.segment_images.loader import MaskLoader
 from distill.tasks.segment_images.regions import Regions, RegionView, choose, coarsest
 from distill.tasks.segment_images.samples import Samples, open_dataset
 from distill.tasks.segment_images.student import Segmenter, load_segmenter
 from distill.tasks.weighing import weighed
-from distill.training.data import Order, Source
+from distill.training.data import Source
 
 EVALUATION_BATCH = 8
 """Images of one size that are evaluated at once; of different sizes one by one."""
 
 
-class SegmentImages(ImageTask):
+class SegmentImages(FramedTask):
     """One class a pixel. Training and validation compare at the student's input size, the test at each image's own."""
 
-    spec = SPEC
-    intervals = "bootstrap intervals over images"
+    spec, loads = SPEC, MaskLoader
     delivery = MaskDelivery(SPEC.name, SPEC.primary.name)
     regions: Regions | None = None
-    checked_samples = 32
 
     def open(self, scratch: Path) -> None:
         self.dataset = open_dataset(self.run.dataset, scratch=scratch)
@@ -54,29 +50,13 @@ class SegmentImages(ImageTask):
         self.answer, why = weighed(self.answer, self.config, self.classes, pixels, self.device)
         return why
 
-    def strata(self, split: Split) -> Tensor:
-        found: Tensor = getattr(self.dataset, split).strata
-        return found
-
-    def loader(self, indices: Tensor, order: Order) -> Source:
-        data: Samples = self.dataset.train
-        plan = Plan(
-            len(indices), share_of(order), self.config.seed, order.shuffle, order.drop_last, order.rank, order.world
-        )
-        teacher = self.teacher.preprocessing if self.teacher and order.teacher else None
-        augmentation = self.config.augmentation if order.augment else "none"
-        seeing = Seeing(self.student.preprocessing, teacher, augmentation)
-        return MaskLoader(data, indices, plan, seeing, order.device, workers_of(data))
-
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self._plain(split, indices, network, own_size=True)
 
     def _plain(self, split: Split, indices: Tensor, network: Network, own_size: bool) -> Source:
         samples: Samples = getattr(self.dataset, split)
         batch = EVALUATION_BATCH if not own_size or samples.uniform_size else 1
-        plan = Plan(len(indices), batch, 0, shuffle=False, drop_last=False)
-        seeing = Seeing(network.preprocessing, own_size=own_size)
-        return MaskLoader(samples, indices, plan, seeing, self.device, workers_of(samples))
+        return self.in_order(split, indices, batch, Seeing(network.preprocessing, own_size=own_size))
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
@@ -118,29 +98,18 @@ class SegmentImages(ImageTask):
     def difference(self, first: Masks, second: Masks) -> Difference:
         return difference(first, second)
 
-    @property
-    def native(self) -> tuple[int, int] | None:
-        return None
-
     def context(self, network: Network, report: Report) -> Context:
-        plain = super().context(network, report)
-        given = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        return MaskContext(**given, palette=self.dataset.palette, shown=self._shown)
+        return super().context(network, report).widened(MaskContext, palette=self.dataset.palette, shown=self._shown)
 
     def _shown(self) -> list[Example]:
-        """Test images at even distances, with what the student says of them, and a teacher of the same classes."""
-        test: Samples = self.dataset.test
-        places = np.linspace(0, len(self.splits.test) - 1, min(IMAGES, len(self.splits.test))).round().astype(int)
-        networks = {"teacher": self.teacher if self.teacher_classes.same else None, "student": self.student}
-        segmenters = {name: self._segmenter(network) for name, network in networks.items() if network is not None}
-        pairs = [test.pair(int(self.splits.test[place])) for place in places]
+        """Test images with what the student says of them, and a teacher of the same classes."""
+        pairs, segmenters = self.shown(IMAGES)
         return [
             Example(image, {"truth": truth} | {name: s.predict(image).classes for name, s in segmenters.items()})
             for image, truth in pairs
         ]
 
-    def _segmenter(self, network: Network) -> Segmenter:
-        """The network as it answers one picture after another, on the CPU."""
+    def answering(self, network: Network) -> Segmenter:
         module = network.module.cpu().eval()
         return Segmenter(module, network.architecture, self.classes, self.dataset.palette, network.preprocessing)
 

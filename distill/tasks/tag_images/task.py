@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +125,7 @@ class TagImages(ImageTask):
         return super().decided() | {"threshold": self.threshold}
 
     def context(self, network: Network, report: Report) -> Context:
-        plain = super().context(network, report)
-        given = {each.name: getattr(plain, each.name) for each in fields(plain)}
-        return TagContext(**given, threshold=self.threshold)
+        return super().context(network, report).widened(TagContext, threshold=self.threshold)
 
     @staticmethod
     def load_student(path: Path) -> Any:
