@@ -6,16 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from distill.class_weights import skew
 from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.described import described, thorough
 from distill.modalities.images.opening import Raw, open_raw
 from distill.modalities.images.sheet import Sheet, contact_sheet
 from distill.types import DatasetInput
 from distill.warned import RunWarning
-
-VERIFY_PIXELS = 20_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +51,24 @@ def inspect(
 ) -> DatasetReport:
     """Open and look at every image, decoding up to 2e10 pixels a split; where `sheet` names a file, write a contact
     sheet (PNG or WebP) there. Raises `InvalidDataset`, `UnknownName`."""
-    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, VERIFY_PIXELS)), scratch)
+    raw = open_raw(dataset, thorough(limits), scratch)
     found = describe(raw)
     return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
 
 
 def describe(raw: Raw) -> DatasetReport:
     """Describe an opened dataset."""
-    sizes = np.concatenate([raw.train.sizes, raw.test.sizes])
-    gray = np.concatenate([raw.train.gray, raw.test.gray])
-    train = set(raw.train.digests)
     splits = {"train": raw.train, "test": raw.test}
     counts = {name: split.counts(len(raw.classes)).tolist() for name, split in splits.items()}
     skewed = skew(counts["train"], raw.classes, "images")
     return DatasetReport(
-        raw.name,
-        raw.classes,
-        counts,
-        _spread(sizes[:, 0]),
-        _spread(sizes[:, 1]),
-        {"grey": int(gray.sum()), "colour": int((~gray).sum())},
-        raw.verified,
-        len(raw.corrupt),
-        dict(list(raw.corrupt.items())[:20]),
-        sum(digest in train for digest in raw.test.digests),
-        raw.digest,
-        raw.notes,
+        name=raw.name,
+        classes=raw.classes,
+        counts=counts,
+        **described(splits, raw.corrupt),
+        verified=raw.verified,
+        digest=raw.digest,
+        notes=raw.notes,
         without_label={name: split.unlabelled for name, split in splits.items()},
         warnings=(skewed,) if skewed else (),
     )
-
-
-def _spread(values: Any) -> tuple[int, int, int]:
-    return int(values.min()), int(np.median(values)), int(values.max())

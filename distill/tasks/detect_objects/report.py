@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.described import described, thorough
 from distill.modalities.images.sheet import Sheet
 from distill.tasks.detect_objects.opening import Raw, Split, open_raw
 from distill.tasks.detect_objects.palette import Colour, colours
 from distill.tasks.detect_objects.sheet import contact_sheet
 from distill.types import DatasetInput
 
-_VERIFY_PIXELS = 20_000_000_000
-_EXAMPLES = 20
 SMALL, LARGE = 32**2, 96**2
 """COCO's areas in square pixels: an object below the first is small, one of the second or more is large."""
 
@@ -71,7 +66,7 @@ def inspect(
 ) -> DetectionReport:
     """Open and look at every image and box, decoding up to 2e10 pixels of images a split; where `sheet` names a file,
     write a contact sheet there. Raises `InvalidDataset`."""
-    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
+    raw = open_raw(dataset, thorough(limits), scratch)
     found = report(raw)
     return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
 
@@ -79,10 +74,7 @@ def inspect(
 def report(raw: Raw) -> DetectionReport:
     """Describe an opened dataset."""
     splits, count = raw.splits, len(raw.classes)
-    sizes = np.concatenate([split.sizes for split in splits.values()])
-    gray = np.concatenate([split.gray for split in splits.values()])
     by_class = {name: split.objects.counts(count) for name, split in splits.items()}
-    others = {digest for name, split in splits.items() if name != "test" for digest in split.digests}
     return DetectionReport(
         name=raw.name,
         classes=raw.classes,
@@ -94,16 +86,11 @@ def report(raw: Raw) -> DetectionReport:
         areas={name: _areas(split) for name, split in splits.items()},
         background={name: int((found.sum(1) == 0).sum()) for name, found in by_class.items()},
         most={name: int(found.sum(1).max()) for name, found in by_class.items()},
-        heights=_spread(sizes[:, 0]),
-        widths=_spread(sizes[:, 1]),
-        modes={"grey": int(gray.sum()), "colour": int((~gray).sum())},
+        **described(splits, raw.corrupt),
         verified=raw.verified,
-        corrupt=len(raw.corrupt),
-        corrupt_examples=_first(raw.corrupt),
         written=raw.boxes,
         faults={kind: fault.count for kind, fault in raw.faults.items()},
         fault_examples={kind: tuple(fault.first) for kind, fault in raw.faults.items() if fault.first},
-        duplicates_between_splits=sum(digest in others for digest in raw.test.digests),
         digest=raw.digest,
         notes=raw.notes,
     )
@@ -113,11 +100,3 @@ def _areas(split: Split) -> dict[str, int]:
     areas = split.objects.boxes.areas
     small, large = int((areas < SMALL).sum()), int((areas >= LARGE).sum())
     return {"small": small, "medium": len(areas) - small - large, "large": large}
-
-
-def _first(examples: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(examples.items())[:_EXAMPLES])
-
-
-def _spread(values: NDArray[np.int64]) -> tuple[int, int, int]:
-    return int(values.min()), int(np.median(values)), int(values.max())

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.described import EXAMPLES, described, first, thorough
 from distill.modalities.images.sheet import Sheet
 from distill.tasks.segment_images.legend import Colour
 from distill.tasks.segment_images.opening import Raw, Split, open_raw
 from distill.tasks.segment_images.sheet import contact_sheet
 from distill.types import DatasetInput
-
-_VERIFY_PIXELS = 20_000_000_000
-_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ def inspect(
 ) -> SegmentationReport:
     """Open and look at every image and mask, decoding up to 2e10 pixels of images a split; where `sheet` names a file,
     write a contact sheet there. Raises `InvalidDataset`."""
-    raw = open_raw(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, _VERIFY_PIXELS)), scratch)
+    raw = open_raw(dataset, thorough(limits), scratch)
     found = report(raw)
     return found if sheet is None else replace(found, thumbnails=contact_sheet(raw, sheet))
 
@@ -72,9 +66,6 @@ def inspect(
 def report(raw: Raw) -> SegmentationReport:
     """Describe an opened dataset."""
     splits = {"train": raw.train, "test": raw.test}
-    sizes = np.concatenate([split.sizes for split in splits.values()])
-    gray = np.concatenate([split.gray for split in splits.values()])
-    train = set(raw.train.digests)
     return SegmentationReport(
         name=raw.name,
         classes=raw.classes,
@@ -83,17 +74,12 @@ def report(raw: Raw) -> SegmentationReport:
         images_with={name: (split.pixels > 0).sum(0).tolist() for name, split in splits.items()},
         pixel_shares={name: _shares(split) for name, split in splits.items()},
         unlabelled={name: _unlabelled(split) for name, split in splits.items()},
-        heights=_spread(sizes[:, 0]),
-        widths=_spread(sizes[:, 1]),
-        modes={"grey": int(gray.sum()), "colour": int((~gray).sum())},
+        **described(splits, raw.corrupt),
         verified=raw.verified,
-        corrupt=len(raw.corrupt),
-        corrupt_examples=_first(raw.corrupt),
         other_size=len(raw.other_size),
-        other_size_examples=_first(raw.other_size),
+        other_size_examples=first(raw.other_size),
         unmasked=len(raw.unmasked),
-        unmasked_examples=raw.unmasked[:_EXAMPLES],
-        duplicates_between_splits=sum(digest in train for digest in raw.test.digests),
+        unmasked_examples=raw.unmasked[:EXAMPLES],
         digest=raw.digest,
         notes=raw.notes,
     )
@@ -108,11 +94,3 @@ def _shares(split: Split) -> list[float]:
 def _unlabelled(split: Split) -> float:
     missing = int(split.unlabelled.sum())
     return missing / (missing + int(split.pixels.sum()))
-
-
-def _first(examples: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(examples.items())[:_EXAMPLES])
-
-
-def _spread(values: NDArray[np.int64]) -> tuple[int, int, int]:
-    return int(values.min()), int(np.median(values)), int(values.max())

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from distill.data.limits import DEFAULT, Limits
+from distill.modalities.images.described import thorough
 from distill.modalities.images.opening import Raw
-from distill.modalities.images.report import VERIFY_PIXELS, describe
+from distill.modalities.images.report import describe
 from distill.modalities.images.sheet import CLASSES, Sheet, sheet_of
 from distill.tasks.tag_images.opening import Hot, Tagged, open_tagged
 from distill.types import DatasetInput
@@ -25,7 +26,7 @@ def inspect(
     class, in class order; `labels_per_image`: split -> mean and most labels of an image, images with none, and images
     whose list names one twice; `never`, `always`: classes that no training image has, or every one. Where `sheet` names
     a file, write a contact sheet there. Raises `InvalidDataset`."""
-    found = open_tagged(dataset, replace(limits, verify_pixels=max(limits.verify_pixels, VERIFY_PIXELS)), scratch)
+    found = open_tagged(dataset, thorough(limits), scratch)
     return described(found) | {"thumbnails": None if sheet is None else asdict(contact_sheet(found, sheet))}
 
 
