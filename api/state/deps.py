@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.errors.problems import Unavailable
 from api.state.context import Context
+from api.state.lanes import Lane, Lanes
 
 log = logging.getLogger(__name__)
 
@@ -26,20 +27,20 @@ async def get_context(request: Request) -> Context:
 ContextDep = Annotated[Context, Depends(get_context)]
 
 
-async def read_session(context: ContextDep) -> AsyncIterator[Session]:
-    async with context.lanes.reading.place(), contextmanager_in_threadpool(context.database.read()) as session:
-        yield session
+def _session_in(lane: Callable[[Lanes], Lane]) -> Callable[[ContextDep], AsyncIterator[Session]]:
+    """A dependency: a session that reads, with a place in this lane."""
 
+    async def session_in(context: ContextDep) -> AsyncIterator[Session]:
+        async with lane(context.lanes).place(), contextmanager_in_threadpool(context.database.read()) as session:
+            yield session
 
-async def listing_session(context: ContextDep) -> AsyncIterator[Session]:
-    async with context.lanes.listing.place(), contextmanager_in_threadpool(context.database.read()) as session:
-        yield session
+    return session_in
 
 
 # FastAPI runs a yield-dependency's exit after the response unless its scope is the function's.
-ReadSession = Annotated[Session, Depends(read_session, scope="function")]
+ReadSession = Annotated[Session, Depends(_session_in(lambda lanes: lanes.reading), scope="function")]
 #: For pages of a list.
-ListSession = Annotated[Session, Depends(listing_session, scope="function")]
+ListSession = Annotated[Session, Depends(_session_in(lambda lanes: lanes.listing), scope="function")]
 
 
 async def _reading(context: ContextDep) -> AsyncIterator[None]:
