@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.errors import InvalidConfig
+from distill.objectives.channels import alike
 from distill.objectives.features import FeatureLoss, overflow
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
@@ -38,15 +38,7 @@ class ChannelWise(FeatureLoss):
         return made
 
     def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
-        if student.shape != teacher.shape or student.shape[1] == 1:
-            raise InvalidConfig(
-                f"channel_wise compares maps of one size with more than one position, not {tuple(student.shape)} and "
-                f"{tuple(teacher.shape)} (channels, positions).",
-                "Choose layers that keep height and width, or another feature loss.",
-                {"student": list(student.shape), "teacher": list(teacher.shape)},
-            )
-        if mask is not None:
-            student, teacher = student[mask], teacher[mask]
+        student, teacher = alike("channel_wise", "maps", "position", student, teacher, mask)
         if not student.numel():
             return student.sum()
         log_p, log_q = (F.log_softmax(rows / self.temperature, dim=1) for rows in (teacher, student))

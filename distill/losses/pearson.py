@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from distill.errors import InvalidConfig
+from distill.objectives.channels import alike
 from distill.objectives.features import FeatureLoss, overflow
 
 PARAMETERS: dict[str, dict[str, Any]] = {}
@@ -30,15 +30,7 @@ class Pearson(FeatureLoss):
     over_batch: ClassVar[bool] = True
 
     def compare(self, student: Tensor, teacher: Tensor, mask: Tensor | None) -> Tensor:
-        if student.shape != teacher.shape or student.shape[1] == 1:
-            raise InvalidConfig(
-                f"pearson compares channels of one size with more than one value, not {tuple(student.shape)} and "
-                f"{tuple(teacher.shape)} (channels, values).",
-                "Choose layers that keep height and width, or another feature loss.",
-                {"student": list(student.shape), "teacher": list(teacher.shape)},
-            )
-        if mask is not None:
-            student, teacher = student[mask], teacher[mask]
+        student, teacher = alike("pearson", "channels", "value", student, teacher, mask)
         if not student.numel():
             return student.sum()
         gap = normalised(student) - normalised(teacher)
