@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,6 +53,12 @@ class Service:
         ours = [job for job in jobs if job["labels"].get("study") == self.study]
         return {(job["labels"]["arm"], int(job["labels"]["seed"])): self.get(f"/jobs/{job['id']}") for job in ours}
 
+    def by_arm(self, arms: Iterable[str]) -> dict[str, dict[int, Any]]:
+        """Those of the study's jobs that have succeeded, by arm and seed, of arms that have any."""
+        found = self.finished()
+        by_arm = {arm: {seed: job for (name, seed), job in sorted(found.items()) if name == arm} for arm in arms}
+        return {arm: jobs for arm, jobs in by_arm.items() if jobs}
+
     def job(self, arm: str, seed: int, body: dict[str, Any]) -> str:
         """The id of the job with these labels, ordered if it is not there yet."""
         labels = {"study": self.study, "arm": arm, "seed": str(seed)}
@@ -65,3 +72,12 @@ class Service:
         if found["status"] != "succeeded":
             raise SystemExit(f"{job} is {found['status']}: {found['error']}")
         return found
+
+
+def registered_archive(service: Service, archive: Path) -> str:
+    """The id of the dataset of this name, sent if it is not there yet."""
+    found = service.named("datasets", archive.name)
+    if found is None:
+        with archive.open("rb") as file:
+            found = service.post("/datasets", files={"file": (archive.name, file)})
+    return service.ready(f"/datasets/{found['id']}")

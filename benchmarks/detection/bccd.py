@@ -14,8 +14,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detection.table import table
-from benchmarks.segmentation.jobs import Service
+from benchmarks.arms import table
+from benchmarks.detection.table import SHOWN, about
+from benchmarks.jobs import Service, registered_archive
 
 COMMON = {
     "augmentation": "crop_flip", "image_size": 160, "batch_size": 8, "device": "cpu", "compile": False,
@@ -51,7 +52,8 @@ def main() -> None:
     parser.add_argument("--written", action="store_true", help="order nothing, write what has finished")
     given = parser.parse_args()
     service = Service(given.url, f"bccd-{given.teacher_epochs}-{given.epochs}-epochs")
-    text = table(service, finished(service) if given.written else study(given, service), BASELINE)
+    arms = service.by_arm(ARMS) if given.written else study(given, service)
+    text = table(service, arms, BASELINE, "BCCD", SHOWN, about)
     print(text)
     if given.markdown:
         given.markdown.write_text(text)
@@ -59,7 +61,7 @@ def main() -> None:
 
 def study(given: argparse.Namespace, service: Service) -> dict[str, dict[int, Any]]:
     """The finished jobs by arm and seed. Each arm's report compares it with labels alone at the same seed."""
-    data = dataset(given, service)
+    data = registered_archive(service, given.archive)
     teacher = taught(given, service, data)
     ordered: dict[str, dict[int, str]] = {arm: {} for arm in given.arms}
     for seed in range(given.seeds):
@@ -72,21 +74,6 @@ def study(given: argparse.Namespace, service: Service) -> dict[str, dict[int, An
             ordered[arm][seed] = baseline if arm == BASELINE else service.job(arm, seed, plain | more)
             service.succeeded(ordered[arm][seed])
     return {arm: {seed: service.succeeded(job) for seed, job in jobs.items()} for arm, jobs in ordered.items()}
-
-
-def finished(service: Service) -> dict[str, dict[int, Any]]:
-    """Those of the arms' jobs that have succeeded, by arm and seed."""
-    found = service.finished()
-    by_arm = {arm: {seed: job for (name, seed), job in sorted(found.items()) if name == arm} for arm in ARMS}
-    return {arm: jobs for arm, jobs in by_arm.items() if jobs}
-
-
-def dataset(given: argparse.Namespace, service: Service) -> str:
-    found = service.named("datasets", given.archive.name)
-    if found is None:
-        with given.archive.open("rb") as file:
-            found = service.post("/datasets", files={"file": (given.archive.name, file)})
-    return service.ready(f"/datasets/{found['id']}")
 
 
 def taught(given: argparse.Namespace, service: Service, data: str) -> str:

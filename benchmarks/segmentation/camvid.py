@@ -17,8 +17,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.segmentation.jobs import Service
-from benchmarks.segmentation.table import table
+from benchmarks.arms import table
+from benchmarks.jobs import Service, registered_archive
+from benchmarks.segmentation.table import SHOWN, about
 from benchmarks.segmentation.teacher import TEACHER
 
 COMMON = {
@@ -53,7 +54,8 @@ def main() -> None:
     parser.add_argument("--written", action="store_true", help="order nothing, write what has finished")
     given = parser.parse_args()
     service = Service(given.url, f"camvid-{given.epochs}-epochs")
-    text = table(service, finished(service) if given.written else study(given, service), BASELINE)
+    arms = service.by_arm(ARMS) if given.written else study(given, service)
+    text = table(service, arms, BASELINE, "CamVid", SHOWN, about)
     print(text)
     if given.markdown:
         given.markdown.write_text(text)
@@ -61,7 +63,7 @@ def main() -> None:
 
 def study(given: argparse.Namespace, service: Service) -> dict[str, dict[int, Any]]:
     """The finished jobs by arm and seed. Each arm's report compares it with labels alone at the same seed."""
-    data, teacher = dataset(given, service), None
+    data, teacher = registered_archive(service, given.archive), None
     ordered: dict[str, dict[int, str]] = {arm: {} for arm in given.arms}
     for seed in range(given.seeds):
         config = COMMON | {"epochs": given.epochs, "seed": seed}
@@ -76,21 +78,6 @@ def study(given: argparse.Namespace, service: Service) -> dict[str, dict[int, An
             taught["teacher"] = teacher = teacher or registered(given, service)
             ordered[arm][seed] = service.job(arm, seed, plain | taught)
     return {arm: {seed: service.succeeded(job) for seed, job in jobs.items()} for arm, jobs in ordered.items()}
-
-
-def finished(service: Service) -> dict[str, dict[int, Any]]:
-    """Those of the arms' jobs that have succeeded, by arm and seed."""
-    found = service.finished()
-    by_arm = {arm: {seed: job for (name, seed), job in sorted(found.items()) if name == arm} for arm in ARMS}
-    return {arm: jobs for arm, jobs in by_arm.items() if jobs}
-
-
-def dataset(given: argparse.Namespace, service: Service) -> str:
-    found = service.named("datasets", given.archive.name)
-    if found is None:
-        with given.archive.open("rb") as file:
-            found = service.post("/datasets", files={"file": (given.archive.name, file)})
-    return service.ready(f"/datasets/{found['id']}")
 
 
 def registered(given: argparse.Namespace, service: Service) -> str:

@@ -1,6 +1,6 @@
 """Multi-label distillation on collages of Fashion-MNIST: a teacher, then students by labels and by the teacher.
 
-    python -m benchmarks.tagging.collages --folder /tmp/collages --markdown benchmarks/results/tagging-collages.md
+    python -m benchmarks.tagging.collages --folder FOLDER --markdown benchmarks/results/tagging-collages.md
 
 A picture is a grid of 2 x 2 places of 14 x 14 pixels; each holds a picture of Fashion-MNIST (Debian's
 dataset-fashion-mnist), halved, or with a chance of 30 % nothing. Its labels are the classes of what is in it, at most

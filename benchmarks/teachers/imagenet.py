@@ -26,7 +26,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.segmentation.jobs import Service
+from benchmarks.arms import summary
+from benchmarks.jobs import Service
 from distill.models import build
 from distill.types import Architecture
 
@@ -195,11 +196,8 @@ def table(given: argparse.Namespace, study: Study, arms: dict[str, list[Any]], s
 
 
 def _row(arm: str, jobs: list[Any]) -> str:
-    values = [100 * _accuracy(job) for job in jobs]
-    spread = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
-    each = ", ".join(f"{value:.2f}" for value in values)
     seconds = statistics.mean(job["result"]["training"]["seconds"] for job in jobs)
-    return f"| {arm} | {statistics.mean(values):.2f} | {spread} | {each} | {seconds:.0f} |"
+    return f"| {arm} | {summary([100 * _accuracy(job) for job in jobs])} | {seconds:.0f} |"
 
 
 def _accuracy(job: Any) -> float:

@@ -16,7 +16,6 @@ import argparse
 import io
 import os
 import platform
-import statistics
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
@@ -30,7 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.segmentation.jobs import Service
+from benchmarks.arms import summary
+from benchmarks.jobs import Service
 from benchmarks.teachers.imagenet import COMMON, NAME, ensured
 from distill.modalities.images.sets.fashion_mnist import read
 
@@ -231,9 +231,7 @@ def _section(study: Study, seeds: int) -> Iterator[str]:
 
 
 def _row(data: str, student: str, start: str, values: list[float]) -> str:
-    spread = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
-    each = ", ".join(f"{value:.2f}" for value in values)
-    return f"| {data} | {student} | {start} | {statistics.mean(values):.2f} | {spread} | {each} |"
+    return f"| {data} | {student} | {start} | {summary(values)} |"
 
 
 if __name__ == "__main__":
