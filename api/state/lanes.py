@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, ParamSpec, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -142,5 +142,5 @@ class Lanes:
     @property
     def threads(self) -> int:
         """How many threads the process needs."""
-        lanes = (self.keys, self.reading, self.listing, self.writing, self.storing, self.resolving)
+        lanes: list[Lane] = [getattr(self, each.name) for each in fields(self)]
         return sum(lane.places for lane in lanes) + SPARE_THREADS

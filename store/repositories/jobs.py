@@ -10,7 +10,7 @@ from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from store.clock import db_now
-from store.repositories import events, rows, shares
+from store.repositories import events, rows
 from store.repositories.page import newest_first
 from store.states import IllegalTransition, Status, check_request
 from store.tables import (
@@ -111,11 +111,6 @@ def request_cancel(session: Session, job: Job) -> Status:
     if job.status in {"cancelling", "cancelled"}:
         return _status(job)
     return move(session, job, "cancelled" if job.status in {"queued", "paused"} else "cancelling")
-
-
-def queue_position(session: Session, job: Job, max_running: int = 0) -> int | None:
-    """0 for the next job to start; None for a job that does not wait. `max_running` as in `leases.queued`."""
-    return shares.positions(session, [job], max_running).get(job.id)
 
 
 def count_by_status(session: Session, tenant_id: str | None) -> dict[str, int]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from distill.types import DistillConfig
 from store.database import Database
 from store.ids import new_id
-from store.repositories import jobs, leases, tenants
+from store.repositories import jobs, leases, shares, tenants
 from store.repositories.leases import Lease
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Dataset, Job
@@ -72,3 +74,8 @@ def event_list(database: Database, job_id: str) -> list[tuple[int, str, dict[str
 def statuses(database: Database, job_id: str) -> list[str]:
     """The job's history of states, from its events."""
     return [data["status"] for _, kind, data in event_list(database, job_id) if kind == "status"]
+
+
+def queue_position(session: Session, job: Job, max_running: int = 0) -> int | None:
+    """Of one job looked at alone."""
+    return shares.positions(session, [job], max_running).get(job.id)

@@ -10,7 +10,7 @@ from store.ids import new_id
 from store.repositories import jobs, leases
 from store.repositories.tenants import DEFAULT_TENANT
 from store.tables import Job
-from tests.store.support import new_dataset, new_job, read_job
+from tests.store.support import new_dataset, new_job, queue_position, read_job
 
 MANY = 10_000
 
@@ -29,8 +29,8 @@ def test_of_ten_thousand_the_first_is_claimed_and_the_last_is_told_its_place(dat
         assert leases.queued(session, 1) == [first.id]
         last = jobs.get(session, DEFAULT_TENANT, ids[-1])
         assert last is not None
-        assert jobs.queue_position(session, last) == MANY
+        assert queue_position(session, last) == MANY
         assert leases.claim(session, first.id, "wrk", 60) is not None
-        assert jobs.queue_position(session, last) == MANY - 1
+        assert queue_position(session, last) == MANY - 1
         assert leases.queued(session, 3) == ids[:3]
         assert jobs.count_by_status(session, DEFAULT_TENANT)["queued"] == MANY

@@ -10,9 +10,9 @@ from sqlalchemy import delete, update
 from store.clock import db_now
 from store.database import Database
 from store.ids import new_id
-from store.repositories import jobs, leases, shares
+from store.repositories import leases, shares
 from store.tables import Dataset, Job, Tenant
-from tests.store.support import new_job
+from tests.store.support import new_job, queue_position
 
 
 def tenant(database: Database) -> tuple[str, str]:
@@ -91,7 +91,7 @@ def test_the_position_is_the_order_of_starts(database: Database, numbers: tuple[
     with database.read() as session:
         rows = list(session.query(Job))
         places = shares.positions(session, rows)
-        assert all(jobs.queue_position(session, row) == places.get(row.id) for row in rows)
+        assert all(queue_position(session, row) == places.get(row.id) for row in rows)
     assert sorted(places.values()) == list(range(sum(numbers) - len([r for r in rows if r.status != "queued"])))
     order = []
     while (job_id := start_next(database)) is not None:
@@ -123,7 +123,7 @@ def agree(database: Database, max_running: int = 0) -> dict[str, int]:
         ordered = leases.queued(session, limit=100, max_running=max_running)
         rows = list(session.query(Job))
         places = shares.positions(session, rows, max_running)
-        assert all(jobs.queue_position(session, row, max_running) == places.get(row.id) for row in rows)
+        assert all(queue_position(session, row, max_running) == places.get(row.id) for row in rows)
     assert [places[job_id] for job_id in ordered] == list(range(len(ordered)))
     assert sorted(places.values()) == list(range(len(places)))
     return places
@@ -182,7 +182,7 @@ def test_a_job_that_does_not_wait_has_no_position(database: Database) -> None:
     queue(database, tenant(database))
     start_next(database)
     with database.read() as session:
-        assert jobs.queue_position(session, session.query(Job).one()) is None
+        assert queue_position(session, session.query(Job).one()) is None
 
 
 def test_whether_anything_waits_agrees_with_the_queue(database: Database) -> None:
