@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from distill import recipes
+from distill.headless import headless
 from distill.teacher_classes import Refusal
 from distill.types import DistillConfig
-from distill.vision_folder import NAMES
 
 
 def refusal(recipe: str, offered: Callable[[str], bool]) -> Refusal | None:
@@ -51,14 +51,10 @@ def of_settings(config: DistillConfig, unlabelled: int, labelled: bool) -> Itera
         yield name, Refusal(message, f"Leave {name} out.")
 
 
-HEADLESS = ("timm:", *NAMES)
-"""How the names of networks begin that are built without a classifier too."""
-
-
 def with_a_classifier(student: str) -> Refusal | None:
     """What is wrong with a student of this full name on data without any label: that its library builds none without a
     classifier; None: nothing."""
-    if student.startswith(HEADLESS):
+    if headless(student):
         return None
     return Refusal(
         f"The pictures have no labels, and {student} cannot be built without a classifier.",

@@ -13,6 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
+from distill.headless import headless as of_name
 from distill.models import small
 from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, TORCHVISION_FCOS, Name, is_dense, resolve
@@ -107,8 +108,7 @@ def size_option(architecture: Architecture) -> str | None:
 
 def headless(architecture: Architecture) -> bool:
     """Whether the library builds such networks without a classifier. Raises `UnknownName`."""
-    name = resolve(architecture.name)
-    return name.library == "timm" or (name.library == "transformers" and name.name in FAMILIES)
+    return of_name(str(resolve(architecture.name)))
 
 
 def _check_counts(num_classes: int, in_channels: int, *, headless: bool) -> None:

@@ -1,0 +1,10 @@
+"""Which networks are built without a classifier too. Torch-free: a run asks it, and the API before it."""
+
+from __future__ import annotations
+
+from distill.vision_folder import BY_CONFIGURATION
+
+
+def headless(full_name: str) -> bool:
+    """Whether networks of this name, its library given (`timm:resnet34`), are built with no classes as well."""
+    return full_name.startswith("timm:") or full_name in BY_CONFIGURATION
