@@ -63,5 +63,5 @@ def detect(rows: Tensor) -> Detections:
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
     outputs = points.classes.shape[-1]
     corners, classes, scores = points.boxes[best // outputs], best % outputs, scores[best]
-    kept = suppressed(corners, scores, classes, OVERLAP)[:MOST]
+    kept = suppressed(corners, scores, classes, OVERLAP, MOST)
     return Detections(corners[kept].cpu(), scores[kept].cpu(), classes[kept].cpu())
