@@ -57,7 +57,7 @@ class Source:
 
 SOURCES = {
     "bccd": Source("BCCD", "blood cells, 640 x 480", 160, 24, 16),
-    "cards": Source("Playing cards", "playing cards, 378 x 504 and 960 x 540", 160, 24, 16),
+    "cards": Source("Playing cards", "playing cards, 378 x 504 and 960 x 540", 160, 40, 20),
 }
 
 
