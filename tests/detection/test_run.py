@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from distill import tasks
 from distill.errors import InvalidConfig
@@ -51,6 +52,24 @@ def test_the_predictions_have_the_reports_precision(artifacts: Path) -> None:
     assert found.ap == pytest.approx(report["student"]["ap"]["value"], abs=1e-6)
     assert report["teacher"]["ap50"]["value"] > 0.05  # it has learnt something
     assert set(report["student"]["per_class"]) == set(CLASSES)
+
+
+def test_curves_and_the_worst_images_are_of_both_networks(artifacts: Path) -> None:
+    report, curves, worst = (
+        json.loads((artifacts / name).read_text()) for name in ("report.json", "precision-recall.json", "worst.json")
+    )
+    assert list(curves["networks"]) == ["teacher", "student"]
+    for name, network in curves["networks"].items():
+        values = network["mean"]["0.50:0.95"]
+        assert sum(values) / len(values) == pytest.approx(report[name]["ap"]["value"], abs=1e-4)
+    assert worst["tested"] == len(worst["images"]) == 12
+    shares = [image["f1"] for image in worst["images"]]
+    assert shares == sorted(shares)
+    for image in worst["images"]:
+        boxes = picture(int(Path(image["name"]).stem))[1]
+        assert [row[:4] for row in image["boxes"]["truth"]] == boxes.corners.tolist()
+        assert set(image["boxes"]) == {"truth", "teacher", "student"}
+    assert Image.open(artifacts / "worst.webp").size == (4 * 320, 3 * 320)
 
 
 def test_the_curve_tells_objects_from_background(artifacts: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from distill.tasks.detect_objects.boxes import Boxes
-from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.judged import SURE, Judged
+from distill.tasks.detect_objects.detections import SURE, Detections
+from distill.tasks.detect_objects.judged import Judged
 from distill.tasks.detect_objects.palette import colours
 
 MOST, SIDE, COLUMNS = 24, 320, 4

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from distill.tasks.detect_objects.boxes import Boxes
-from distill.tasks.detect_objects.detections import Detections
+from distill.tasks.detect_objects.detections import SURE, Detections
 from distill.tasks.detect_objects.matching import Truth, matched, overlaps
 
-SURE = 0.3
-"""Boxes of a lower score are not counted."""
 HALF = 0
 """The position of IoU 0.5 among the thresholds."""
 
@@ -28,8 +25,8 @@ class Judged:
 
     @property
     def f1(self) -> float:
-        """F1 = 2 found / (2 found + missed + wrong), in [0, 1]: the harmonic mean of precision and recall. 1 where there
-        is nothing to find and nothing was said."""
+        """F1 = 2 found / (2 found + missed + wrong), in [0, 1]: the harmonic mean of precision and recall. 1 where
+        there is nothing to find and nothing was said."""
         errors = self.missed + self.wrong
         return 2 * self.found / (2 * self.found + errors) if errors else 1.0
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill import recipes
 from distill.answers import logits_of
+from distill.evaluate import LATENCY_REPEATS
 from distill.export import Context
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
@@ -26,11 +27,14 @@ from distill.tasks.detect_objects import SPEC
 from distill.tasks.detect_objects.answer import BoxAnswer, other_points
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.cautions import too_short, unanswered
+from distill.tasks.detect_objects.curves import precision_recall
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
 from distill.tasks.detect_objects.detections import Detections
-from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
+from distill.tasks.detect_objects.evaluate import Found, answering, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
+from distill.tasks.detect_objects.gallery import MOST, Shown, Worst
+from distill.tasks.detect_objects.judged import judged, worst_first
 from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.precision import evaluated
 from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
@@ -43,6 +47,8 @@ from distill.types import RunSpec
 from distill.warned import RunWarning
 
 EVALUATION_BATCH = 8
+TIMED = 1 + LATENCY_REPEATS
+"""Test images that are answered one by one, to see how long that takes."""
 
 
 class DetectObjects(FramedTask):
@@ -54,7 +60,7 @@ class DetectObjects(FramedTask):
 
     def __init__(self, run: RunSpec, scratch: Path) -> None:
         self._about: Report = {}
-        self._said: tuple[Detections, ...] | None = None
+        self._found: dict[str, Found] = {}
         super().__init__(run, scratch)
 
     def open(self, scratch: Path) -> None:
@@ -141,9 +147,11 @@ class DetectObjects(FramedTask):
             return placed(found, network.preprocessing.size, _size(sizes[position]))
 
         said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
-        if network is self.student:
-            self._said = said
-        return Found(said, evaluated(self._truth, said, len(self.classes)), loss, took)
+        single = self.in_order("test", self.splits.test[:TIMED], 1, Seeing(network.preprocessing))
+        alone = answering(network.module, single, self.answer, self.device)
+        found = Found(said, evaluated(self._truth, said, len(self.classes)), loss, took, alone)
+        self._found |= {name: found for name, one in self._networks.items() if one is network}
+        return found
 
     def figures(self, network: Network, found: Found, teacher: Any | None) -> Report:
         return figures(found, self.classes, teacher)
@@ -151,8 +159,16 @@ class DetectObjects(FramedTask):
     def difference(self, first: Found, second: Found) -> Difference:
         return difference(first, second)
 
+    @property
+    def _networks(self) -> dict[str, Network]:
+        """Whose boxes are shown, by name."""
+        both = {"teacher": self.teacher, "student": self.student}
+        return {name: one for name, one in both.items() if one is not None}
+
     def context(self, network: Network, report: Report) -> Context:
-        return super().context(network, report).widened(BoxContext, shown=self._shown, said=self._predictions)
+        return super().context(network, report).widened(
+            BoxContext, shown=self._shown, said=self._predictions, by_recall=self._by_recall, worst=self._worst
+        )  # fmt: skip
 
     def _shown(self) -> list[Example]:
         """Test images with their objects, what a teacher of the same classes says, and what the student does."""
@@ -167,16 +183,38 @@ class DetectObjects(FramedTask):
 
     def _predictions(self) -> dict[str, Any] | None:
         """What the student says of the test images, as a COCO file with scores."""
-        if self._said is None:
+        if "student" not in self._found:
             return None
         test: Samples = self.dataset.test
-        images, annotations = [], list[dict[str, Any]]()
-        for number, (position, said) in enumerate(zip(self.splits.test.tolist(), self._said, strict=True), start=1):
+        images, annotations, said_of = [], list[dict[str, Any]](), self._found["student"].said
+        for number, (position, said) in enumerate(zip(self.splits.test.tolist(), said_of, strict=True), start=1):
             height, width = (int(side) for side in test.split.sizes[position])
             images.append({"id": number, "file_name": test.name(position), "height": height, "width": width})
             annotations += said.to_coco(number)
         categories = [{"id": number, "name": name} for number, name in enumerate(self.classes, start=1)]
         return {"images": images, "categories": categories, "annotations": annotations}
+
+    def _by_recall(self) -> dict[str, Any] | None:
+        """Precision by recall of teacher and student."""
+        if "student" not in self._found:
+            return None
+        return precision_recall({name: each.precision for name, each in self._found.items()}, self.classes)
+
+    def _worst(self) -> Worst | None:
+        """The test images that the student does worst on, with what teacher and student say of them."""
+        if "student" not in self._found:
+            return None
+        test, positions = self.dataset.test, self.splits.test.tolist()
+        judgements = [judged(*pair) for pair in zip(self._truth, self._found["student"].said, strict=True)]
+        order = worst_first(judgements)[:MOST]
+        shown = [
+            Shown(
+                test.name(positions[i]), _size(test.split.sizes[positions[i]]), self._truth[i],
+                {name: each.said[i] for name, each in self._found.items()}, judgements[i],
+            )
+            for i in order
+        ]  # fmt: skip
+        return Worst(shown, lambda: (test.image(positions[i]) for i in order), len(positions))
 
     @staticmethod
     def load_student(path: Path) -> Any:
