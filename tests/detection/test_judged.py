@@ -84,6 +84,7 @@ def test_images_lie_on_the_sheet_where_the_file_says(tmp_path: Path) -> None:
     sheet = np.array(Image.open(worst.draw(tmp_path / "worst.png")))
     told = json.loads(json.dumps(worst.told(CLASSES)))
     assert sheet.shape == (2 * SIDE, COLUMNS * SIDE, 3)
+    assert told["sheet"] == [COLUMNS * SIDE, 2 * SIDE]
     for one, shade, size in zip(told["images"], shades, sizes, strict=True):
         x, y, width, height = one["place"]
         assert (sheet[y : y + height, x : x + width] == shade).all()

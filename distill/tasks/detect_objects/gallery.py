@@ -47,11 +47,15 @@ class Worst:
     images: Callable[[], Iterable[Image.Image]]
     tested: int
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the sheet."""
+        return min(COLUMNS, len(self.shown)) * SIDE, -(-len(self.shown) // COLUMNS) * SIDE
+
     def draw(self, path: Path) -> Path:
         """All images side by side, without boxes. Written complete or not at all, in the format that the path's suffix
         names."""
-        rows = -(-len(self.shown) // COLUMNS)
-        sheet = Image.new("RGB", (min(COLUMNS, len(self.shown)) * SIDE, rows * SIDE))
+        sheet = Image.new("RGB", self.size)
         for number, (one, image) in enumerate(zip(self.shown, self.images(), strict=True)):
             sheet.paste(image.convert("RGB").resize(one.small, Image.Resampling.BICUBIC), place(number))
         part = path.with_name("." + path.name)
@@ -59,14 +63,16 @@ class Worst:
         return part.replace(path)
 
     def told(self, classes: Sequence[str]) -> dict[str, Any]:
-        """JSON-serialisable: `classes`; `colours` (#rrggbb) by class; `tested`; `score`: from which score on a box
-        counts for `f1`, `found`, `missed` and `wrong` of an image (`distill.tasks.detect_objects.judged`); `images`,
-        each with `place` (x, y, width, height on the sheet) and its `boxes`, in pixels of the image: `truth` ([x1, y1,
-        x2, y2, class, 1 where it is ignored]) and by network [x1, y1, x2, y2, class, score]."""
+        """JSON-serialisable: `classes`; `colours` (#rrggbb) by class; `tested`; `sheet` (width, height); `score`: from
+        which score on a box counts for `f1`, `found`, `missed` and `wrong` of an image
+        (`distill.tasks.detect_objects.judged`); `images`, each with `place` (x, y, width, height on the sheet) and its
+        `boxes`, in pixels of the image: `truth` ([x1, y1, x2, y2, class, 1 where it is ignored]) and by network [x1,
+        y1, x2, y2, class, score]."""
         return {
             "classes": list(classes),
             "colours": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(len(classes))],
             "tested": self.tested,
+            "sheet": list(self.size),
             "score": SURE,
             "images": [_told(number, one) for number, one in enumerate(self.shown)],
         }
