@@ -37,7 +37,7 @@ from distill.tasks.detect_objects.gallery import MOST, Shown, Worst
 from distill.tasks.detect_objects.judged import judged, worst_first
 from distill.tasks.detect_objects.loader import BoxLoader
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
+from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, cells_of, choose, covering, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -103,20 +103,20 @@ class DetectObjects(FramedTask):
         native = data.split.sizes[train.numpy()]
         levels, config = Levels.of(rows_of(network)), self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
-        found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
+        cells = cells_of([(layer.name, layer.shape) for layer in self.layers(network)], levels, size)
+        found = choose(boxes, shown, min(cells.values()), config.quality_samples, config.seed)
         if len(np.unique(found.labels)) < 2:
-            return "fewer than two classes have an object as large as a cell of the teacher's finest level"
+            return "fewer than two classes have an object as large as a cell of a layer of the teacher's"
         if config.quality_background:
             found = with_background(found, boxes, shown, size, config.seed)
         classes, labels = np.unique(found.labels, return_inverse=True)
         sample = train[torch.from_numpy(found.images)]
         corners = _padded(found.corners, 0.0)
         kept = _padded([np.ones(len(one), np.bool_) for one in found.corners], False)
-        shapes = [(layer.name, layer.shape) for layer in self.layers(network)]
-        areas = areas_of(np.concatenate(found.corners))
+        mine = covering(areas_of(np.concatenate(found.corners)), labels, cells)
         self._about = {
-            "boxes": len(labels), "boxes_left_out": found.left_out,
-            "boxes_below_a_cell": below_a_cell(areas, shapes, levels, size),
+            "boxes": len(labels), "boxes_left_out": found.left_out, "boxes_below_a_cell": mine.left_out,
+            "layers_on_all_boxes": mine.on_all,
         }  # fmt: skip
         source = self.plain_loader("train", sample, network)
         row = {position: i for i, position in enumerate(sample.tolist())}
@@ -128,8 +128,10 @@ class DetectObjects(FramedTask):
                 yield Marked(batch.student, {name: value.to(self.device) for name, value in marks.items()})
 
         view = RoIView(size, levels, config.quality_roi_size)
-        key = f"{config.quality_roi_size} {config.quality_background}"
-        return Groups(sample, torch.from_numpy(labels), len(classes), batches, view, key=key)
+        key = f"{config.quality_roi_size} {config.quality_background} boxes by layer"
+        return Groups(
+            sample, torch.from_numpy(labels), len(classes), batches, view, key=key, counted=mine.counted
+        )  # fmt: skip
 
     def about_data(self) -> Report:
         return self._about
