@@ -298,3 +298,12 @@ def test_a_file_without_a_box_is_refused(tmp_path: Path) -> None:
     made = [replace(scene, boxes=()) for scene in scenes()]
     with pytest.raises(InvalidDataset):
         open_raw(archive(tmp_path, voc(made)))
+
+
+@pytest.mark.parametrize(("count", "told"), [("nc: 3", False), ("nc: 5", True), ("nc: 2", True), ("nc: many", False)])
+def test_a_number_of_classes_that_the_names_contradict_is_named(tmp_path: Path, count: str, told: bool) -> None:
+    files = yolo(scenes())
+    files["data.yaml"] = files["data.yaml"].replace(b"nc: 3", count.encode())
+    raw = open_raw(archive(tmp_path, files))
+    assert any(count in note for note in raw.notes) is told
+    assert raw.classes == CLASSES
