@@ -20,7 +20,7 @@ interface Props {
 const HEIGHT = 300;
 const LEFT = 46;
 const RIGHT = 14;
-const TOP = 12;
+const TOP = 24;
 const BOTTOM = 42;
 const DASHES = ["7 4", "", "2 3", "10 3 2 3"];
 const TENTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
@@ -69,6 +69,9 @@ export function RecallChart({ title, recall, series }: Props) {
           ))}
           <text x={(LEFT + width - RIGHT) / 2} y={HEIGHT - 6} textAnchor="middle" fill={colours.muted}>
             recall
+          </text>
+          <text x={LEFT} y={TOP - 6} fill={colours.muted}>
+            precision
           </text>
           {active !== null && <line x1={x(recall[active]!)} x2={x(recall[active]!)} y1={TOP} y2={HEIGHT - BOTTOM} stroke={colours.ink} strokeOpacity={0.45} />}
           {series.map(({ name, values }, at) => (

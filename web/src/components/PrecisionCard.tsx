@@ -49,9 +49,9 @@ export function PrecisionCard({ found }: { found: PrecisionRecall }) {
         </label>
       </div>
       {asTable ? <RecallTable recall={found.recall} series={series} /> : <RecallChart title={`Precision over recall, ${name || "mean over the classes"}, IoU ${overlap}`} recall={found.recall} series={series} />}
-      <p className="muted small">
+      <p className="muted small spaced">
         {series.map(({ name: who, values }) => `${who}: AP ${percent(mean(values), 1)}`).join(", ")}
-        {series.length > 0 && " at this overlap: the mean of the curve. "}A box counts as right where it overlaps an object of its class by at least this share of both; 0.50:0.95 is the mean of ten such thresholds.
+        {series.length > 0 && " at this overlap: the mean of the curve. "}A box counts as right where what it shares with an object of its class is at least this part of what both cover; 0.50:0.95 is the mean of ten such thresholds.
       </p>
     </Card>
   );

@@ -8,7 +8,7 @@ const AT_FIRST = 6;
 /** With more boxes than this in a picture their names would cover it. */
 const NAMED = 8;
 /** The width that a letter and a line of the names take, in pixels of the sheet. */
-const LETTER = 6.2;
+const LETTER = 5.9;
 const LINE = 13;
 
 /** The test images that a student does worst on: what the labels, the teacher and the student say, from a score on that one sets. */
