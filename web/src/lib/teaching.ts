@@ -48,7 +48,7 @@ export const fits = (recipe: Recipe, why: string, further: string[], bare: boole
 /** Which recipes the form leaves out, and why, one sentence a reason; empty where it offers all. */
 export function withheld(recipes: Recipe[], why: string, further: string[], bare: boolean): string[] {
   const reasons: [(recipe: Recipe) => boolean, string][] = [
-    [(recipe) => !learns(recipe, why), `read the teacher’s logits, and ${why}`],
+    [(recipe) => !learns(recipe, why), `read the teacher’s logits, and the teacher does not know the dataset’s classes (${why})`],
     [(recipe) => unlearnable(recipe, bare) !== "", "want labels, and no sample of the dataset has one"],
     [(recipe) => !fits(recipe, why, further, bare), "learn from one teacher"],
   ];

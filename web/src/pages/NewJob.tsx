@@ -190,7 +190,7 @@ function Form({ choices, draft, config, onDraft, reload }: FormProps) {
       <div>
         <Card title="1. Recipe">
           <RecipeChoice recipes={offered.filter((each) => each.name === draft.recipe || fits(each, why, further, bare))} error={at("/config/recipe")} chosen={draft.recipe} onChoose={(name) => set({ recipe: name, recipeParameters: {} })} />
-          {withheld(offered.filter(({ name }) => name !== draft.recipe), why, further, bare).map((reason) => <p key={reason} className="muted small">{reason}</p>)}
+          {withheld(offered.filter(({ name }) => name !== draft.recipe), why, further, bare).map((reason) => <p key={reason} className="help">{reason}</p>)}
         </Card>
         {takesTeacher && (
           <Card title={needsTeacher ? "2. Teacher" : "2. Base model"}>
