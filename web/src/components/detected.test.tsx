@@ -1,9 +1,10 @@
-import { render, screen, within } from "@testing-library/react";
-import { fireEvent } from "@testing-library/react";
+import { fireEvent, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, test } from "vitest";
 
 import { readPrecision, readWorst } from "../api/detected";
+import { layer } from "../testing/samples";
+import { CurveTable } from "./CurveCard";
 import { PrecisionCard } from "./PrecisionCard";
 import { WorstCard } from "./WorstCard";
 
@@ -68,4 +69,13 @@ test("precision by class and overlap, as a picture that arrow keys walk along an
 test("files of another form show nothing", () => {
   expect([readWorst({}), readWorst(null), readWorst({ images: [{}] })]).toEqual([null, null, null]);
   expect([readPrecision({}), readPrecision([]), readPrecision({ recall: [0], networks: {} })]).toEqual([null, null, null]);
+});
+
+test("the curve's table tells how many samples a layer is scored on, where layers have their own", () => {
+  const layers = [{ ...layer(0, 2), samples: null }, { ...layer(1, 2), samples: 120 }];
+  const { rerender } = render(<CurveTable layers={layers} chosen={[1]} samples={300} />);
+  expect(screen.getByRole("columnheader", { name: "Samples" })).toBeTruthy();
+  expect(screen.getAllByRole("row").slice(1).map((row) => within(row).getAllByRole("cell").at(-2)?.textContent)).toEqual(["300", "120"]);
+  rerender(<CurveTable layers={[layer(0, 2)]} chosen={[]} samples={300} />);
+  expect(screen.queryByRole("columnheader", { name: "Samples" })).toBeNull();
 });
