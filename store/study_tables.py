@@ -64,7 +64,7 @@ class Study(Base):
 class Trial(Base):
     """One job of a study: a configuration with a seed. It outlives its job: what counts of it is kept here.
 
-    `configuration`: 0 is the base job. `purpose`: search | confirmation. `outcome`: the error's code of a failed one."""
+    `configuration`: 0 is the base job. `purpose`: search | confirmation. `outcome`: code of a failed one's error."""
 
     __tablename__ = "study_trials"
     __table_args__ = (

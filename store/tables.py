@@ -13,7 +13,8 @@ from store.study_tables import Study as Study
 from store.study_tables import StudyEvent as StudyEvent
 from store.study_tables import Trial as Trial
 from store.table_base import Base as Base
-from store.table_base import BigId, Json
+from store.table_base import BigId
+from store.table_base import Json as Json
 from store.table_base import JsonColumn as JsonColumn
 
 ALL_SCOPES = "read,write,admin"

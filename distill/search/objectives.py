@@ -3,7 +3,7 @@ costs. Never a figure of the test set, which is read once, when everything is ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,18 +48,19 @@ def validated(spec: TaskSpec, labelled: bool) -> Objective:
     return Objective(spec.primary.name, "maximize" if spec.primary.higher_is_better else "minimize")
 
 
-def values(objectives: list[Objective], result: Mapping[str, Any]) -> dict[str, float]:
-    """The objectives' values in a job's result; what it does not have is left out."""
-    found = {each.name: _at(result, _path(each.name)) for each in objectives}
-    return {name: float(value) for name, value in found.items() if _is_number(value)}
+def values(objectives: Sequence[Objective], result: Mapping[str, Any]) -> dict[str, float]:
+    """The values of the objectives, and of all costs, in a job's result; what it does not have is left out."""
+    names = dict.fromkeys([*(each.name for each in objectives), *COSTS])
+    return _numbers({name: _at(result, _path(name)) for name in names})
 
 
 def test_figures(result: Mapping[str, Any]) -> dict[str, float]:
     """metric -> the student's value on the test set."""
     student = result.get("student") or {}
     found = {each["name"]: _at(student, each["path"].split("/")) for each in result.get("metrics", ())}
-    plain = {name: value.get("value") if isinstance(value, Mapping) else value for name, value in found.items()}
-    return {name: float(value) for name, value in plain.items() if _is_number(value)}
+    return _numbers(
+        {name: value.get("value") if isinstance(value, Mapping) else value for name, value in found.items()}
+    )
 
 
 def _path(name: str) -> tuple[str, ...]:
@@ -72,5 +73,6 @@ def _at(found: Any, path: Any) -> Any:
     return found
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    plain = {name: value for name, value in found.items() if isinstance(value, int | float)}
+    return {name: float(value) for name, value in plain.items() if not isinstance(value, bool)}

@@ -1,7 +1,7 @@
-"""The tried points as an Optuna study in memory: what a strategy knows is what our own tables hold, and no second schema.
+"""The tried points as an Optuna study in memory: what a strategy knows is what our own tables hold.
 
-A sampler is made anew for every question, seeded by the search's seed, the point's number and the attempt. So the answer
-depends on these and on what was tried, and on no process: after a restart it is the same.
+A sampler is made anew for every question, seeded by the search's seed, the point's number and the attempt. So the
+answer depends on these and on what was tried, and on no process: after a restart it is the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def seed_of(plan: Plan, number: int, attempt: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def study(plan: Plan, tried: Sequence[Tried], sampler: BaseSampler | None = None, several: bool = False) -> optuna.Study:
+def study(
+    plan: Plan, tried: Sequence[Tried], sampler: BaseSampler | None = None, several: bool = False
+) -> optuna.Study:
     """The points in their order. `several`: with all objectives; else with the first alone, which pruning asks for."""
     directions = list(plan.directions) if several else [plan.directions[0]]
     # Hyperband deals trials to its brackets by the study's name.
@@ -92,9 +94,9 @@ def _suggest(trial: optuna.Trial, domain: Domain) -> object:
 
 
 def prune(pruner: BasePruner, known: optuna.Study, number: int, reported: dict[int, float]) -> tuple[bool, Tried]:
-    """Tell the point `number` of the study its new validations, one after the other, and ask the pruner after each until
-    it gives the point up. Whether it does, and the point as it is then. A decision hangs on the values alone, not on how
-    many came at once."""
+    """Tell the point `number` of the study its new validations, one after the other, and ask the pruner after each
+    until it gives the point up. Whether it does, and the point as it is then. A decision hangs on the values alone, not
+    on how many came at once."""
     trial, ended = known.trials[number], False
     running, told = optuna.Trial(known, trial._trial_id), set(trial.intermediate_values)
     for step in sorted(set(reported) - told):

@@ -61,9 +61,15 @@ class Domain:
         for number in range(int(self.size())):
             yield self.number(self.low + number * self.grain)
 
-    def ends(self) -> tuple[Any, ...]:
-        """All choices, or the two ends of a range."""
-        return self.choices if self.choices is not None else (self.number(self.low), self.number(self.high))
+    def probes(self) -> tuple[Any, ...]:
+        """What stands for all values where not all are looked at: the choices, or of a range its ends and, of one of
+        fractions, something between."""
+        if self.choices is not None:
+            return self.choices
+        ends = (self.number(self.low), self.number(self.high))
+        if self.grain is not None:
+            return ends
+        return (*ends, math.sqrt(self.low * self.high) if self.log else self.low + 0.382 * (self.high - self.low))
 
     def number(self, value: float) -> float | int:
         return int(value) if self.integer else float(value)

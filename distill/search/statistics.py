@@ -1,4 +1,4 @@
-"""What the runs of a study say, and what they do not: means over seeds, and differences to the base job with intervals."""
+"""What the runs of a study say: means over seeds, and differences to the base job with their intervals."""
 
 from __future__ import annotations
 

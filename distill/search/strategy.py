@@ -22,8 +22,8 @@ MOST_POINTS = 100_000
 class Strategy:
     """Proposals by an Optuna sampler, and where `prunes` a pruner beside it.
 
-    `learns`: what is proposed depends on what was found. `exhausts`: the whole space is tried, in order. `one_objective`:
-    only the first objective counts."""
+    `learns`: what is proposed depends on what was found. `exhausts`: the whole space is tried, in order.
+    `one_objective`: only the first objective counts."""
 
     prunes: ClassVar[bool] = False
     learns: ClassVar[bool] = False

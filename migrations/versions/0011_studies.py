@@ -25,7 +25,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=30), nullable=False),
         sa.Column("data", JSON, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_study_events_study_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_study_events_study_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("study_id", "seq", name=op.f("pk_study_events")),
     )
 
@@ -93,7 +95,9 @@ def _trials() -> None:
             "state IN ('active', 'succeeded', 'pruned', 'failed', 'cancelled')", name=op.f("ck_study_trials_state")
         ),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_study_trials_job_id"), ondelete="SET NULL"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_study_trials_study_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["study_id"], ["studies.id"], name=op.f("fk_study_trials_study_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("study_id", "number", name=op.f("pk_study_trials")),
         sa.UniqueConstraint("job_id", name=op.f("uq_study_trials_job_id")),
     )

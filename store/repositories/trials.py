@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import and_, exists, func, or_, select, type_coerce
@@ -49,7 +49,7 @@ def counts(session: Session, study_ids: Sequence[str]) -> dict[str, dict[str, in
 def studies_of(session: Session, job_ids: Sequence[str]) -> dict[str, str]:
     """job -> the study that made it, of those that a study made."""
     query = select(Trial.job_id, Trial.study_id).where(Trial.job_id.in_(job_ids))
-    return {row[0]: row[1] for row in session.execute(query)}
+    return {str(row[0]): row[1] for row in session.execute(query)}
 
 
 def jobs_of(session: Session, trials: Iterable[Trial]) -> dict[str, Job]:
@@ -77,9 +77,10 @@ def seconds(session: Session, job_ids: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def used_seconds(session: Session, study_id: str) -> float:
-    """Of all ended trials together."""
-    return float(session.scalar(select(func.sum(Trial.seconds)).where(Trial.study_id == study_id)) or 0.0)
+def used_seconds(session: Session, study_ids: Sequence[str]) -> dict[str, float]:
+    """study -> how long workers have held its ended trials."""
+    query = select(Trial.study_id, func.sum(Trial.seconds)).where(Trial.study_id.in_(study_ids))
+    return {row[0]: float(row[1] or 0.0) for row in session.execute(query.group_by(Trial.study_id))}
 
 
 def any_ended(session: Session, study_id: str) -> bool:
@@ -96,3 +97,17 @@ def any_validated(session: Session, study_id: str) -> bool:
     told = {row[0]: len(row[1]) for row in session.execute(going_on) if row[0] is not None}
     query = select(Metric.job_id, func.count()).where(Metric.job_id.in_(told), Metric.split == "validation")
     return any(number > told[job_id] for job_id, number in session.execute(query.group_by(Metric.job_id)))
+
+
+def runs(session: Session, study_id: str) -> Iterator[tuple[Any, ...]]:
+    """What a table is made of, without the rest of the rows: of each trial configuration, seed, purpose, assignment,
+    state, outcome, values and test figures."""
+    columns = (Trial.configuration, Trial.seed, Trial.purpose, Trial.assignment, Trial.state, Trial.outcome)
+    query = select(*columns, Trial.values, Trial.test).where(Trial.study_id == study_id).order_by(Trial.number)
+    return (tuple(row) for row in session.execute(query))
+
+
+def first_jobs(session: Session, study_id: str) -> dict[int, str]:
+    """configuration -> the first of its jobs that is still there."""
+    query = select(Trial.configuration, Trial.job_id).where(Trial.study_id == study_id, Trial.job_id.is_not(None))
+    return {row[0]: str(row[1]) for row in session.execute(query.order_by(Trial.number.desc()))}

@@ -87,7 +87,12 @@ def result_of(accuracy: float, **student: Any) -> dict[str, Any]:
 def validated(database: Database, job_id: str, lease: Any, values: list[float]) -> None:
     with database.write() as session:
         for step_number, value in enumerate(values, 1):
-            data = {"step": step_number, "epoch": float(step_number), "split": "validation", "values": {"accuracy": value}}
+            data = {
+                "step": step_number,
+                "epoch": float(step_number),
+                "split": "validation",
+                "values": {"accuracy": value},
+            }
             recording.record(session, lease, Event("metrics", data))
 
 

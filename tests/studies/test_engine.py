@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from distill.search import strategies
 from store.database import Database
-from store.repositories import jobs, studies, study_events, tenants, trials
+from store.repositories import jobs, studies, study_events
 from store.repositories.tenants import DEFAULT_TENANT
 from store.settings import Settings
-from store.tables import Job, Study, Tenant, Trial
+from store.tables import Job, Trial
 from tests.store.support import claimed, migrated, read_job
 from tests.studies.support import (
     RATE,
@@ -60,9 +60,7 @@ def test_every_strategy_spends_its_budget_on_ordinary_jobs(database: Database, s
 @pytest.mark.parametrize("strategy", SAMPLING)
 def test_the_same_seed_suggests_the_same_and_another_does_not(database: Database, strategy: str) -> None:
     """Every step begins from the rows, so this is also what a restart suggests."""
-    made = [
-        new_study(database, strategy=strategy, search_seed=seed, budget=budget(14)) for seed in (5, 5, 6)
-    ]
+    made = [new_study(database, strategy=strategy, search_seed=seed, budget=budget(14)) for seed in (5, 5, 6)]
     for study_id in made:
         play(database, study_id, accuracy_of)
     first, again, other = (suggested(database, study_id) for study_id in made)
@@ -144,7 +142,10 @@ def test_asha_gives_up_what_does_not_promise(database: Database) -> None:
     assert (told.state, told.values, told.reported) == ("pruned", {"accuracy": 0.2}, {"1": 0.2})
     assert read_job(database, bad.job_id or "").status == "succeeded"
     following = _only_active(database, study_id)
-    assert (following.configuration, following.seed) == (bad.configuration + 1, 0)  # no second seed for what was given up
+    assert (following.configuration, following.seed) == (
+        bad.configuration + 1,
+        0,
+    )  # no second seed for what was given up
 
 
 def _only_active(database: Database, study_id: str) -> Trial:

@@ -15,8 +15,8 @@ from worker.studies.ledger import BASE, CONFIRMATION, SEARCH, Ledger
 
 
 def ask(session: Session, settings: Settings, ledger: Ledger, strategy: Strategy) -> tuple[list[str], bool]:
-    """Queue what is next; ids of the new jobs, and whether it is the queue's quota that keeps more from it. The tenant's
-    row must be locked, where it has a quota."""
+    """Queue what is next; ids of the new jobs, and whether it is the queue's quota that keeps more from it. The
+    tenant's row must be locked, where it has a quota."""
     room = ledger.study.budget["parallel"] - len(ledger.active())
     free = queue_room(session, settings, ledger.study.tenant_id)
     made: list[str] = []

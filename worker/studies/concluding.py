@@ -58,7 +58,11 @@ def _confirmation(ledger: Ledger, winner: Configuration, fresh: set[int]) -> dic
     )
     found = paired(ours, theirs, higher) if fresh else None
     confirmed = found is not None and found.verdict == "better"
-    return {"confirmed": confirmed, "difference": found.to_dict() if found else None, "reading": _reading(winner, found)}
+    return {
+        "confirmed": confirmed,
+        "difference": found.to_dict() if found else None,
+        "reading": _reading(winner, found),
+    }
 
 
 def _reading(winner: Configuration, found: Any) -> str:

@@ -32,7 +32,8 @@ class Configuration:
     def by_seed(self, objective: str, purpose: str = SEARCH) -> dict[int, float]:
         """seed -> value of the trials that ran to their end."""
         done = [trial for trial in self.of(purpose) if trial.state == "succeeded"]
-        return {trial.seed: trial.values[objective] for trial in done if objective in (trial.values or {})}
+        values = {trial.seed: trial.values or {} for trial in done}
+        return {seed: found[objective] for seed, found in values.items() if objective in found}
 
     def mean(self, objective: str) -> float | None:
         found = spread(list(self.by_seed(objective).values()))

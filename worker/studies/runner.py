@@ -30,7 +30,8 @@ class Studies:
             found = studies.going_on(session)
             due = [study.id for study in found if self._due(session, study)]
         self._seen = {study.id: self._seen[study.id] for study in found if study.id in self._seen}
-        return any([self._step(study_id) for study_id in due])
+        stepped = [self._step(study_id) for study_id in due]
+        return any(stepped)
 
     @property
     def busy(self) -> bool:

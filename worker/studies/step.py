@@ -1,7 +1,7 @@
 """One step of one study, in one transaction under the lock of its row.
 
-Whatever is killed in between, the step was made or was not: a job and the trial that it belongs to are written together,
-as are an ended trial and what follows from it.
+Whatever is killed in between, the step was made or was not: a job and the trial that it belongs to are written
+together, as are an ended trial and what follows from it.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _stop(session: Session, job: Job) -> bool:
 
 def _end(session: Session, ledger: Ledger, trial: Trial, job: Job | None, seconds: float) -> None:
     trial.state, trial.outcome = _outcome(job)
-    trial.seconds, trial.finished_at = seconds, db_now()  # type: ignore[assignment]
+    trial.seconds, trial.finished_at = seconds, db_now()
     if job is not None and job.status == "succeeded":
         trial.values = objectives.values(ledger.objectives, job.result or {})
         if ledger.first.name not in trial.values and trial.state == "succeeded":

@@ -1,7 +1,7 @@
-"""Strategies of a study: what is tried next, and what is given up. One file an entry, named by its file. Listing imports
-no Optuna.
+"""Strategies of a study: what is tried next, and what is given up. One file an entry, named by its file. Listing
+imports no Optuna.
 
-`get(name)(plan, **parameters)` is a strategy (`distill.search.strategy.Strategy`).
+`get(name)(plan, **parameters)` is a `distill.search.strategy.Strategy`.
 """
 
 from distill.registry import Registry
