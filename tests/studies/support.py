@@ -17,6 +17,7 @@ from store.tables import Job, Study, Trial
 from tests.store.support import claimed, new_dataset, read_job
 from worker.studies.step import Made, step
 
+SETTINGS = Settings()
 RATE = "/config/learning_rate"
 SPACE = [{"pointer": RATE, "low": 1e-4, "high": 1.0, "log": True}]
 Play = Callable[[Trial], float]
@@ -46,15 +47,15 @@ def new_study(database: Database, config: dict[str, Any] | None = None, **values
         "budget": {"trials": 5, "minutes": None, "parallel": 1},
         "inputs": [dataset_id],
     }
-    row = Study(id=new_id("stu"), tenant_id=DEFAULT_TENANT, **defaults | values)
+    row = Study(id=new_id("stu"), **{"tenant_id": DEFAULT_TENANT} | defaults | values)
     with database.write() as session:
         studies.add(session, row)
     return row.id
 
 
-def stepped(database: Database, study_id: str, settings: Settings | None = None) -> Made:
+def stepped(database: Database, study_id: str, settings: Settings = SETTINGS) -> Made:
     with database.write() as session:
-        return step(session, settings or Settings(), study_id)
+        return step(session, settings, study_id)
 
 
 def read(database: Database, study_id: str) -> Study:
@@ -131,7 +132,7 @@ def accuracy_of(trial: Trial) -> float:
     """Best at a learning rate of 0.03; seeds move it a little."""
     rate = trial.assignment.get(RATE, "auto")
     rate = 0.001 if rate == "auto" else rate
-    return 0.9 - 0.05 * abs(math.log10(rate / 0.03)) + 0.001 * ((trial.seed * 7) % 3)
+    return 0.9 - 0.05 * abs(math.log10(rate / 0.03)) + 0.001 * ((trial.seed + 1) * (trial.configuration + 2) * 7 % 5)
 
 
 def job_of(database: Database, trial: Trial) -> Job:

@@ -47,7 +47,7 @@ class Points:
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
             place = "/".join(str(part) for part in first["loc"] if not isinstance(part, int))
-            self._note(findings, assignment, f"{first['msg']} ({place})", "", "invalid_config")
+            self._note(findings, assignment, f"{first['msg']} ({place}).", "", "invalid_config")
             return True
         except Unprocessable as refused:
             self._note(findings, assignment, refused.errors[0].message, refused.remedy, refused.code)

@@ -100,7 +100,7 @@ class StudyCreate(RequestModel):
     space: dict[Pointer, DomainIn] = Field(
         min_length=1,
         max_length=50,
-        description="Place in the job, as a JSON pointer -> its values. Places are those below /config and /student, and "
+        description="Place in the job, as a JSON pointer -> its values. Places: those below /config and /student, and "
         "/teacher. A value replaces what is there; an object at /config changes the members that it names (null: as if "
         "left out).",
     )

@@ -111,9 +111,7 @@ def _objectives(findings: Findings, body: StudyCreate, plan: Plan) -> list[Objec
         if names.index(name) < place:
             findings.add(f"/objectives/{place}/name", f"{name} is an objective already.", "Name every objective once.")
     if main.name == LOSS and any(place.startswith("/config") and "recipe" in place for place in body.space):
-        message = (
-            "The data have no labels, so that a run is judged by its recipe's own loss: two do not compare."
-        )
+        message = "The data have no labels, so that a run is judged by its recipe's own loss: two do not compare."
         findings.add("/space", message, "Vary other places, or use data with labels.", "labels_required")
     return found or [main]
 
