@@ -137,9 +137,9 @@ class StudyExtend(RequestModel):
 class Objective(ResponseModel):
     """A figure of validation samples, or a cost."""
 
-    name: str
-    direction: Direction
-    limit: float | None
+    name: str = Field(examples=["accuracy"])
+    direction: Direction = Field(examples=["maximize"])
+    limit: float | None = Field(examples=[None])
 
 
 STUDY_EXAMPLE: dict[str, Any] = {
