@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from distill.errors import InvalidConfig, UnknownName
-from distill.models.names import FCOS, FPN, TORCHVISION_FCOS, Library, Name, is_dense, resolve
+from distill.models.detectors import DETECTORS, Detector
+from distill.models.names import FCOS, FPN, Library, Name, is_dense, resolve
 from distill.models.small import FAMILY
 from distill.types import Architecture
 from distill.vision_folder import OPTIONS
@@ -129,8 +130,6 @@ ALLOWED: Mapping[Library, Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Library -> option -> what it may be. A constructor may still lack an option; building then says so."""
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2")
-"""Backbones of torchvision's FCOS."""
 _VISION: Mapping[str, Kind] = MappingProxyType(
     {
         "hidden_size": _WIDTH,
@@ -165,12 +164,19 @@ _VISION: Mapping[str, Kind] = MappingProxyType(
 _PYRAMID: Mapping[str, Kind] = {
     "backbone": Backbone(), "width": Number(1, 1024), "img_size": _SIZE, "drop_path_rate": _RATE,
 }  # fmt: skip
+
+
+def _of_detector(detector: Detector) -> Mapping[str, Kind]:
+    more: dict[str, Kind] = {"proposals": Number(1, detector.most)} if detector.most else {}
+    return {"backbone": Choice(detector.backbones)} | more
+
+
 OWN: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
         f"retort:{FPN}": _PYRAMID,
         f"retort:{FCOS}": {**_PYRAMID, "depth": Number(1, 8), "finest": Choice((4, 8))},
-        f"torchvision:{TORCHVISION_FCOS}": {"backbone": Choice(RESNETS)},
     }
+    | {f"torchvision:{name}": _of_detector(detector) for name, detector in DETECTORS.items()}
     | {f"transformers:{family}": {name: _VISION[name] for name in names} for family, names in OPTIONS.items()}
 )
 """The same for networks that have options of their own, by their full names."""

@@ -92,6 +92,8 @@ class Recipe(nn.Module):
     trains on that part alone, and refuses data without any; every other recipe sees all samples, its `labels` are
     `NO_LABEL` where there is none, and `answer.loss` leaves those out. A literal too.
 
+    `averages`: whether the recipe compares the mean of several networks' answers. A literal too.
+
     `remembers`: what the recipe keeps of every training sample, for estimates: a parameter's name -> how many times as
     many values (fp32) as it says. A literal too.
     """
@@ -108,6 +110,7 @@ class Recipe(nn.Module):
     needs_maps: ClassVar[bool] = False
     sample_answers: ClassVar[bool] = False
     one_class: ClassVar[bool] = False
+    averages: ClassVar[bool] = False
     remembers: ClassVar[dict[str, int]] = {}
 
     def __init__(self, setup: Setup) -> None:

@@ -69,6 +69,7 @@ class BlockwiseLogit(FeatureRecipe):
     """
 
     live_teacher: ClassVar[bool] = True
+    averages: ClassVar[bool] = True
 
     @validated(PARAMETERS)
     def __init__(

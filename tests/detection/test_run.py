@@ -75,7 +75,7 @@ def test_a_curve_of_other_rows_is_another_curve(house: House, artifacts: Path, t
 def test_a_student_of_other_points_is_refused_before_any_work(house: House, tmp_path: Path) -> None:
     finer = Architecture(name="retort:fcos", options={"backbone": "test_byobnet", "width": 8, "depth": 1, "finest": 4})
     spec = house.spec(recipe="logit").model_copy(update={"student": finer})
-    with pytest.raises(InvalidConfig, match="same points"):
+    with pytest.raises(InvalidConfig, match="same places"):
         _ = tasks.get("detect_objects")(spec, tmp_path).student
     alone = house.spec(recipe="feature_only").model_copy(update={"student": finer})
     assert tasks.get("detect_objects")(alone, tmp_path).student.architecture == finer

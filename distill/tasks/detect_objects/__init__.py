@@ -22,7 +22,13 @@ SPEC = TaskSpec(
         Metric("suppression_ms", "non-maximum suppression, ms", "number", higher_is_better=False),
     ),
     loss="detection",
-    architectures=("retort:fcos", "torchvision:fcos_"),
+    architectures=(
+        "retort:fcos",
+        "torchvision:fcos_",
+        "torchvision:retinanet_",
+        "torchvision:ssdlite",
+        "torchvision:fasterrcnn_",
+    ),
     per_class="AP",
     counted="objects",
     settings=frozenset(

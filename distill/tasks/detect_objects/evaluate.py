@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill.answers import Answer
 from distill.bootstrap import differing, entry
 from distill.layers.forward import forward
 from distill.statistics import Difference
+from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
@@ -46,7 +46,7 @@ class Found:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, source: Source, answer: Answer, device: torch.device, place: Place
+    model: nn.Module, source: Source, answer: BoxAnswer, device: torch.device, place: Place
 ) -> tuple[tuple[Detections, ...], float, float]:
     """Run the network in eval mode in fp32: the boxes of every image, the mean loss, and the milliseconds of an image's
     non-maximum suppression."""
@@ -59,7 +59,7 @@ def predict(
         seen += len(batch.labels)
         for position, rows in zip(batch.host_index.tolist(), compared.outputs, strict=True):
             began = time.perf_counter()
-            found = detect(rows)
+            found = detect(rows, answer.head)
             times.append(time.perf_counter() - began)
             said.append(place(position, found))
     return tuple(said), loss / max(1, seen), 1e3 * statistics.median(times)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from distill.data import stratify
 from distill.layers import FeatureView
-from distill.models.points import Points, unpack
+from distill.models.points import unpack
 from distill.recipe_parts.layout import Layout
 from distill.tasks._images.maps import Size, as_map, grid_of
 from distill.tasks.detect_objects.assignment import FARTHEST
@@ -33,6 +33,8 @@ from distill.tasks.detect_objects.geometry import iou
 
 SAMPLES = 2
 """Points a side at which RoI-align reads the map within each of its cells."""
+CELLS = 64
+"""Places are told apart by 1 / 64 pixel: centres of boxes are computed, and differ by rounding."""
 TRIES, CLEAR = 20, 0.1
 """Places that are drawn for a box of background; the IoU with a box of the image that it must stay below."""
 
@@ -45,14 +47,13 @@ class Levels:
     strides: tuple[int, ...]
 
     @classmethod
-    def of(cls, rows: Tensor) -> Levels:
-        """From the rows (n, P, C + 8) that the network gives of any input."""
-        points = Points.of(rows[0])
+    def of(cls, places: Tensor, strides_of: Tensor) -> Levels:
+        """From where a detector answers (`Head.cells`): places (P, 2), of which several may stand at one cell, and
+        strides (P,)."""
         sizes, strides = [], []
-        for stride in torch.unique(points.strides).tolist():
-            mine = points.places[points.strides == stride]
-            width = len(torch.unique(mine[:, 0]))
-            sizes.append((len(mine) // width, width))
+        for stride in torch.unique(strides_of).tolist():
+            mine = (places[strides_of == stride] * CELLS).round()
+            sizes.append((len(torch.unique(mine[:, 1])), len(torch.unique(mine[:, 0]))))
             strides.append(int(stride))
         return cls(tuple(sizes), tuple(strides))
 

@@ -12,18 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distill import recipes
-from distill.answers import logits_of
 from distill.export import Context
-from distill.layers.forward import forward
-from distill.layers.modes import evaluating
 from distill.quality import Marked
 from distill.statistics import Difference
 from distill.tasks._images.framed import Seeing
 from distill.tasks._images.framed_task import FramedTask
 from distill.tasks.base import Groups, Report, Split
 from distill.tasks.detect_objects import SPEC
-from distill.tasks.detect_objects.answer import BoxAnswer, other_points
+from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.cautions import too_short, unanswered
 from distill.tasks.detect_objects.delivery import BoxContext, BoxDelivery
@@ -31,7 +27,9 @@ from distill.tasks.detect_objects.detections import Detections
 from distill.tasks.detect_objects.evaluate import Found, difference, figures, predict
 from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
+from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.loader import BoxLoader
+from distill.tasks.detect_objects.pairing import check_pairing, output_of
 from distill.tasks.detect_objects.precision import evaluated
 from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
@@ -63,14 +61,16 @@ class DetectObjects(FramedTask):
         self.answer = BoxAnswer()
 
     def make_student(self) -> tuple[Network, dict[str, str]]:
-        """Raises `InvalidConfig` too where logits are compared and the teacher has other points."""
+        """Raises `InvalidConfig` too where logits are compared and the teacher's cannot be paired."""
         network, reasons = super().make_student()
-        reads = recipes.reads_logits(self.config.recipe, self.config.recipe_parameters)
-        if self.teacher is not None and self.recipe.needs_teacher and reads:
-            ours, theirs = (tuple(rows_of(each).shape[1:]) for each in (network, self.teacher))
-            if ours != theirs:
-                raise other_points(ours, theirs)
+        self.answer = self.answer_of(network)
+        if self.teacher is not None:
+            check_pairing(self.config, network, self.teacher)
         return network, reasons
+
+    def answer_of(self, network: Network) -> BoxAnswer:
+        """By the kind of the detector."""
+        return BoxAnswer(head_of(network.module))
 
     def plain_loader(self, split: Split, indices: Tensor, network: Network) -> Source:
         return self.in_order(split, indices, EVALUATION_BATCH, Seeing(network.preprocessing))
@@ -86,7 +86,8 @@ class DetectObjects(FramedTask):
         ]
         corners = np.concatenate([np.zeros((0, 4), np.float32), *shown])
         short = too_short(self.config, len(train)) if self.run.start is None else ()
-        return [*super().cautions(), *unanswered(rows_of(self.student), corners, size), *short]
+        left_out = unanswered(head_of(self.student.module), output_of(self.student), corners, size)
+        return [*super().cautions(), *left_out, *short]
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,8 @@ class DetectObjects(FramedTask):
         size, train, data = network.preprocessing.size, self.splits.train, self.dataset.train
         boxes = [data.boxes(position) for position in train.tolist()]
         native = data.split.sizes[train.numpy()]
-        levels, config = Levels.of(rows_of(network)), self.config
+        levels = Levels.of(*head_of(network.module).cells(output_of(network)))
+        config = self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
         found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)
         if len(np.unique(found.labels)) < 2:
@@ -140,7 +142,9 @@ class DetectObjects(FramedTask):
         def place(position: int, found: Detections) -> Detections:
             return placed(found, network.preprocessing.size, _size(sizes[position]))
 
-        said, loss, took = predict(network.module, self.test_source(network), self.answer, self.device, place)
+        said, loss, took = predict(
+            network.module, self.test_source(network), self.answer_of(network), self.device, place
+        )
         if network is self.student:
             self._said = said
         return Found(said, evaluated(self._truth, said, len(self.classes)), loss, took)
@@ -181,14 +185,6 @@ class DetectObjects(FramedTask):
     @staticmethod
     def load_student(path: Path) -> Any:
         return load_detector(path)
-
-
-@torch.no_grad()
-def rows_of(network: Network) -> Tensor:
-    """What the network gives of a made-up input: (1, P, C + 8)."""
-    device = next(network.module.parameters()).device
-    with evaluating(network.module):
-        return logits_of(forward(network.module, network.example(1, device)))
 
 
 def as_said(boxes: Boxes) -> Detections:
