@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.answers.outputs import logits_of
+from distill.layers.forward import forward
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """(student (m, C), teacher (m, C)) logits -> a scalar, the mean over the m rows."""
@@ -67,6 +68,11 @@ class Answer(ABC):
     def validation_loss(self, compared: Compared) -> Tensor:
         """`loss` as held-out samples are judged by: without what training alone adds to it."""
         return self.loss(compared)
+
+    def ask(self, teacher: nn.Module, given: Any) -> dict[str, Tensor]:
+        """What of a teacher `divergence` compares with, of an input `given`: name -> tensor, first axis the batch.
+        Unless overridden its logits."""
+        return {"logits": logits_of(forward(teacher, given))}
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """How far the outputs are from `targets["logits"]`: `distance` of the two, a scalar."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.answers import Answer, Compared, Distance, logits_of
 from distill.answers.base import Guess
@@ -42,6 +42,9 @@ class BoxAnswer(Answer):
     def loss(self, compared: Compared) -> Tensor:
         """The detector's own: nats and shares, a mean over the images."""
         return self.head.loss(compared.outputs, Objects.of(compared.labels))
+
+    def ask(self, teacher: nn.Module, given: Any) -> dict[str, Tensor]:
+        return self.head.ask(teacher, given)
 
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """That of the detector's kind (`distill.tasks.detect_objects.heads`). Raises `InvalidConfig` for a teacher that

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distill.models.nms import greedy
 from distill.tasks.detect_objects.geometry import iou
 
 
@@ -20,8 +21,4 @@ def suppressed(boxes: Tensor, scores: Tensor, classes: Tensor, threshold: float)
     sorted_boxes, sorted_classes = boxes[order].float(), classes[order]
     over = iou(sorted_boxes[:, None], sorted_boxes[None]) > threshold
     over &= sorted_classes[:, None] == sorted_classes[None]
-    removes, alive = over.cpu().numpy(), torch.ones(len(order), dtype=torch.bool).numpy()
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~removes[i, i + 1 :]
-    return order[torch.from_numpy(alive).to(order.device)]
+    return order[torch.from_numpy(greedy(over.cpu().numpy())).to(order.device)]

@@ -11,7 +11,7 @@ from distill.errors import InvalidConfig
 from distill.layers.forward import forward
 from distill.layers.modes import evaluating
 from distill.tasks.detect_objects import SPEC
-from distill.tasks.detect_objects.heads import head_of
+from distill.tasks.detect_objects.heads import Head, head_of
 from distill.tasks.network import Network
 from distill.types import DistillConfig
 
@@ -27,14 +27,16 @@ def output_of(network: Network) -> Tensor:
         return logits_of(forward(network.module, network.example(1, device)))
 
 
-def check_pairing(config: DistillConfig, student: Network, teacher: Network) -> None:
-    """Raises `InvalidConfig` where the recipe reads the teacher's logits and they cannot be paired with the student's:
-    detectors of different kinds, of other places, strides or anchors, of another number of classes; or where it
-    averages answers that have no mean."""
-    if not recipes.get(config.recipe).needs_teacher:
-        return
-    if not recipes.reads_logits(config.recipe, config.recipe_parameters):
-        return
+def reads_logits(config: DistillConfig) -> bool:
+    """Whether the recipe learns from a teacher's logits."""
+    needs = recipes.registry.flag(config.recipe, "needs_teacher", default=True)
+    return needs and recipes.reads_logits(config.recipe, config.recipe_parameters)
+
+
+def paired(config: DistillConfig, student: Network, teacher: Network) -> Head:
+    """The student's head, as this teacher's logits teach it. Raises `InvalidConfig` where they cannot be paired with
+    the student's: detectors of different kinds, of other places, strides or anchors, of another number of classes; or
+    where the recipe averages answers that have no mean."""
     heads = head_of(student.module), head_of(teacher.module)
     if type(heads[0]) is not type(heads[1]):
         raise _unpaired(
@@ -46,7 +48,8 @@ def check_pairing(config: DistillConfig, student: Network, teacher: Network) -> 
             f"{config.recipe} averages the answers of several networks; those of detectors by {heads[0].title} have no "
             "mean.", student, teacher,
         )  # fmt: skip
-    ours, theirs = (head.comparable(output_of(each)) for head, each in zip(heads, (student, teacher), strict=True))
+    outputs = output_of(student), output_of(teacher)
+    ours, theirs = (head.comparable(output) for head, output in zip(heads, outputs, strict=True))
     if ours[0] != theirs[0] or not _alike(ours[1], theirs[1]):
         raise _unpaired(
             f"Student and teacher do not answer at the same places: {list(ours[0])} and {list(theirs[0])} (places, "
@@ -54,6 +57,8 @@ def check_pairing(config: DistillConfig, student: Network, teacher: Network) -> 
             "strides (option finest) make them alike.",
             student, teacher,
         )  # fmt: skip
+    size, own = teacher.preprocessing.size, student.preprocessing.size
+    return heads[0].taught_by(teacher.module, outputs[1], size, own)
 
 
 def _alike(ours: Tensor, theirs: Tensor) -> bool:

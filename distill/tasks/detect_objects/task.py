@@ -29,9 +29,9 @@ from distill.tasks.detect_objects.examples import IMAGES, Example
 from distill.tasks.detect_objects.framing import whole
 from distill.tasks.detect_objects.heads import head_of
 from distill.tasks.detect_objects.loader import BoxLoader
-from distill.tasks.detect_objects.pairing import check_pairing, output_of
+from distill.tasks.detect_objects.pairing import output_of, paired, reads_logits
 from distill.tasks.detect_objects.precision import evaluated
-from distill.tasks.detect_objects.rois import Levels, RoIView, areas_of, below_a_cell, choose, with_background
+from distill.tasks.detect_objects.rois import RoIView, areas_of, below_a_cell, choose, with_background
 from distill.tasks.detect_objects.samples import Samples, open_dataset
 from distill.tasks.detect_objects.seeing import placed
 from distill.tasks.detect_objects.student import Detector, load_detector
@@ -63,9 +63,10 @@ class DetectObjects(FramedTask):
     def make_student(self) -> tuple[Network, dict[str, str]]:
         """Raises `InvalidConfig` too where logits are compared and the teacher's cannot be paired."""
         network, reasons = super().make_student()
-        self.answer = self.answer_of(network)
-        if self.teacher is not None:
-            check_pairing(self.config, network, self.teacher)
+        head = head_of(network.module)
+        if self.teacher is not None and reads_logits(self.config):
+            head = paired(self.config, network, self.teacher)
+        self.answer = BoxAnswer(head)
         return network, reasons
 
     def answer_of(self, network: Network) -> BoxAnswer:
@@ -96,7 +97,7 @@ class DetectObjects(FramedTask):
         size, train, data = network.preprocessing.size, self.splits.train, self.dataset.train
         boxes = [data.boxes(position) for position in train.tolist()]
         native = data.split.sizes[train.numpy()]
-        levels = Levels.of(*head_of(network.module).cells(output_of(network)))
+        levels = head_of(network.module).levels(output_of(network))
         config = self.config
         shown = [whole(_size(n)).to_input(b.corners, size) for b, n in zip(boxes, native, strict=True)]
         found = choose(boxes, shown, levels.strides[0], config.quality_samples, config.seed)

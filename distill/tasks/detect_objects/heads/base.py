@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
-from distill.answers import Distance
+from distill.answers import Distance, logits_of
+from distill.layers.forward import forward
+from distill.models.points import Size
+from distill.tasks.detect_objects.levels import Levels
 from distill.tasks.detect_objects.rows import Objects
 
 
@@ -44,6 +47,20 @@ class Head(ABC):
     def of(cls, network: nn.Module) -> Self:
         """The head of a network of this kind."""
         return cls()
+
+    def taught_by(self, teacher: nn.Module, output: Tensor, size: Size, own: Size) -> Self:
+        """The same where a teacher of the same kind is asked about this student's answers. `output`: the teacher's, of
+        a made-up input (1, ...); `size`: (height, width) of its input, `own` of the student's. Unless overridden
+        nothing is asked."""
+        return self
+
+    def ask(self, teacher: nn.Module, given: Any) -> dict[str, Tensor]:
+        """What of a teacher is compared, whose input is `given`: name -> tensor, first axis the batch."""
+        return {"logits": logits_of(forward(teacher, given))}
+
+    def levels(self, output: Tensor) -> Levels:
+        """Of an output (n, ...)."""
+        return Levels.of(*self.cells(output))
 
     @abstractmethod
     def classes(self, outputs: Tensor) -> int:
