@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from distill.answers.outputs import logits_of
+from distill.answers.regions import Regions
+from distill.errors import InvalidConfig
 from distill.layers.forward import forward
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +36,8 @@ class Answer(ABC):
     `loss_name`: what the loss on the labels is called in metrics. `primary`: the figure of `values` by which the best
     student is kept; `higher_is_better`: its direction. `counts_in_training`: whether the figures are worth their time
     on training batches too, and not on held-out samples alone. `maps`: whether networks give a map of logits a class,
-    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `class_weights`
+    (n, C, h, w). `taught`: whether labels teach; where none do, a held-out loss is the recipe's own. `places`:
+    whether labels say where in the input objects are (`regions`). `class_weights`
     (C,): how much each class counts in `loss`; None: alike. All methods leave the model's device alone: no transfer, no
     synchronisation, unless they say so.
     """
@@ -47,6 +50,7 @@ class Answer(ABC):
     counts_in_training: ClassVar[bool] = True
     maps: ClassVar[bool] = False
     taught: ClassVar[bool] = True
+    places: ClassVar[bool] = False
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -77,6 +81,11 @@ class Answer(ABC):
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """How far the outputs are from `targets["logits"]`: `distance` of the two, a scalar."""
         return distance(compared.outputs, compared.targets["logits"])
+
+    def regions(self, labels: Any, size: tuple[int, int]) -> Regions:
+        """Where the labelled objects are, in inputs of `size` (height, width). Raises `InvalidConfig` where labels have
+        no `places`."""
+        raise InvalidConfig("These labels have no places in the input.", "Use another recipe.", {})
 
     def mean(self, outputs: Sequence[Any]) -> Any:
         """The mean of several networks' compared outputs, detached, in fp32."""

@@ -46,9 +46,9 @@ def plain_nms(boxes: Tensor, scores: Tensor, overlap: float) -> Tensor:
     """One box after another, by torchvision's own IoU."""
     from torchvision.ops import box_iou
 
-    kept: list[int] = []
+    over, kept = (box_iou(boxes, boxes) > overlap).tolist(), list[int]()
     for i in scores.argsort(descending=True, stable=True).tolist():
-        if all(float(box_iou(boxes[i : i + 1], boxes[j : j + 1])) <= overlap for j in kept):
+        if not any(over[i][j] for j in kept):
             kept.append(i)
     return torch.tensor(kept, dtype=torch.int64)
 

@@ -50,6 +50,7 @@ SPEC = TaskSpec(
         "feature_logit",
         "feature_only",
         "fitnet",
+        "focal_global",
         "logit",
         "masked_generative",
         "pkt",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from distill.answers import Answer, Compared, Distance, logits_of
+from distill.answers import Answer, Compared, Distance, Regions, logits_of
 from distill.answers.base import Guess
 from distill.errors import InvalidConfig
 from distill.tasks.detect_objects.detections import detect
@@ -23,6 +23,7 @@ class BoxAnswer(Answer):
     loss_name: ClassVar[str] = "detection"
     primary: ClassVar[str] = "ap"
     counts_in_training: ClassVar[bool] = False
+    places: ClassVar[bool] = True
 
     def __init__(self, head: Head | None = None) -> None:
         self.head = PointHead() if head is None else head
@@ -50,6 +51,10 @@ class BoxAnswer(Answer):
         """That of the detector's kind (`distill.tasks.detect_objects.heads`). Raises `InvalidConfig` for a teacher that
         answers at other places."""
         return self.head.divergence(compared.outputs, compared.targets, distance)
+
+    def regions(self, labels: Tensor, size: tuple[int, int]) -> Regions:
+        objects = Objects.of(labels)
+        return Regions(objects.corners / labels.new_tensor([size[1], size[0]] * 2), objects.there, objects.ignored)
 
     def mean(self, outputs: Sequence[Any]) -> Any:
         """Raises `InvalidConfig` for detectors each of which answers for boxes of its own."""
