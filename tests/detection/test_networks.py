@@ -48,16 +48,16 @@ def teacher_of(architecture: Architecture, folder: Path, classes: int = len(CLAS
     return TeacherInput(architecture=architecture, weights=str(path), num_classes=classes, digest="0" * 64)
 
 
-@pytest.mark.parametrize("student", [SSD, RCNN], ids=name_of)
-def test_it_is_trained_evaluated_written_and_read_back(
-    student: Architecture, dataset: DatasetInput, tmp_path: Path
-) -> None:
+def test_it_is_trained_evaluated_written_and_read_back(dataset: DatasetInput, tmp_path: Path) -> None:
     config = DistillConfig(recipe="cross_entropy", **SETTINGS)
-    events = go(RunSpec(config=config, student=student, dataset=dataset), tmp_path)
-    assert events[-1].kind == "done"
-    report = json.loads((tmp_path / "artifacts" / "report.json").read_text())
-    assert {"ap", "agreement"} & set(report["student"]) == {"ap"}
-    again = load_student(tmp_path / "artifacts" / "student.safetensors")
+    assert go(RunSpec(config=config, student=SSD, dataset=dataset), tmp_path)[-1].kind == "done"
+    _reads_back(tmp_path, SSD)
+
+
+def _reads_back(folder: Path, student: Architecture) -> None:
+    report = json.loads((folder / "artifacts" / "report.json").read_text())
+    assert report["student"]["ap"]["value"] >= 0
+    again = load_student(folder / "artifacts" / "student.safetensors")
     assert (again.classes, again.architecture) == (CLASSES, student)
     again.predict(Image.fromarray(picture(200)[0]))
 
@@ -75,10 +75,9 @@ def test_its_logits_teach_no_other_kind_and_its_features_do(
         with pytest.raises(InvalidConfig) as caught:
             _ = tasks.get("detect_objects")(refused, tmp_path / "refused").student
         assert caught.value.details["field"] == "recipe"
-        assert {"feature_only", "feature_logit with kl: false"} <= set(
-            caught.value.remedy[:-1].split(": ", 1)[1].split(", ")
-        )
-    if teacher is not RETINA:  # whose pyramid is read as that of Faster R-CNN
+        would_do = set(caught.value.remedy[:-1].split(": ", 1)[1].split(", "))
+        assert {"feature_only", "feature_logit with kl: false"} <= would_do
+    if teacher is SSD:  # the others' pyramids are read as ours
         assert go(given, tmp_path / "run")[-1].kind == "done"
 
 
@@ -91,11 +90,11 @@ def test_blocks_of_two_stages_are_refused(dataset: DatasetInput, tmp_path: Path)
         _ = tasks.get("detect_objects")(given, tmp_path / "run").student
 
 
-@pytest.mark.parametrize("kind", [SSD, RCNN], ids=name_of)
-def test_logits_of_its_own_kind_teach(kind: Architecture, dataset: DatasetInput, tmp_path: Path) -> None:
-    """Whatever the teacher's input where it judges the student's proposals."""
+def test_logits_of_its_own_kind_teach(dataset: DatasetInput, tmp_path: Path) -> None:
+    """Of two stages: the teacher judges the student's proposals."""
     config = DistillConfig(recipe="logit", **SETTINGS)
-    given = RunSpec(config=config, student=kind, dataset=dataset, teacher=teacher_of(kind, tmp_path, seed=1))
+    given = RunSpec(config=config, student=RCNN, dataset=dataset, teacher=teacher_of(RCNN, tmp_path, seed=1))
     events = go(given, tmp_path / "run")
     assert events[-1].kind == "done"
     assert any("logit" in event.data.get("values", {}) for event in events if event.kind == "metrics")
+    _reads_back(tmp_path / "run", RCNN)
