@@ -38,6 +38,7 @@ class AnchoredSSDLite(SSD):  # type: ignore[misc]
     """(n, 3, h, w) -> rows (n, P, num_classes + 9) of six levels, in training too. Class logits are those against the
     background's: p(class) is a softmax of them and of 0."""
 
+    last_layer = "backbone.features.0"  # of the finest level: those after it pass each other by
     answers = DEFAULT_BOXES
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,7 +14,14 @@ from distill import tasks
 from distill.errors import InvalidConfig
 from distill.models import build, save
 from distill.student import load_student
-from distill.types import Architecture, DatasetInput, DistillConfig, RunSpec, TeacherInput
+from distill.types import (
+    Architecture,
+    DatasetInput,
+    DistillConfig,
+    RunSpec,
+    TeacherInput,
+    TeacherPreprocessing,
+)
 from tests.detection.made_up import CLASSES, coco_zip, picture
 from tests.tasks.house import go
 from tests.tasks.tiny.detect_objects import STUDENT
@@ -98,3 +105,26 @@ def test_logits_of_its_own_kind_teach(dataset: DatasetInput, tmp_path: Path) -> 
     assert events[-1].kind == "done"
     assert any("logit" in event.data.get("values", {}) for event in events if event.kind == "metrics")
     _reads_back(tmp_path / "run", RCNN)
+
+
+def test_a_student_sees_what_its_teacher_sees(dataset: DatasetInput, tmp_path: Path) -> None:
+    """Where nothing says otherwise: not the size of the images, which are 64 x 64."""
+    told = TeacherPreprocessing.model_validate({"input_size": 96})
+    teacher = teacher_of(STUDENT, tmp_path).model_copy(update={"preprocessing": told})
+    for given, expected in ((dict[str, Any](), (96, 96)), ({"image_size": 80}, (80, 80))):
+        config = DistillConfig(recipe="logit" if not given else "feature_only", device="cpu", **given)
+        task = tasks.get("detect_objects")(
+            RunSpec(config=config, student=STUDENT, dataset=dataset, teacher=teacher), tmp_path / "run"
+        )  # fmt: skip
+        assert task.student.preprocessing.size == expected
+        assert "teacher" in task.reasons["image_size"] or given
+
+
+def test_a_batch_is_the_tasks_where_nothing_is_said(dataset: DatasetInput, tmp_path: Path) -> None:
+    from distill.running.session import open_task
+
+    for given, whose in (({}, "Object detection"), ({"batch_size": 5}, "given")):
+        config = DistillConfig(recipe="cross_entropy", device="cpu", **given)
+        task = open_task(RunSpec(config=config, student=STUDENT, dataset=dataset), tmp_path / "run")
+        assert task.config.batch_size == given.get("batch_size", 8)
+        assert whose in task.reasons["batch_size"]

@@ -62,6 +62,7 @@ SPEC = TaskSpec(
     # recoloured (`mosaic`). RandAugment would bend and move the image without its boxes.
     augmentations=("none", "crop_flip", "crop_flip_colour", "mosaic"),
     student="retort:fcos",
+    defaults=(("batch_size", 8),),
     files=(
         "a zip, tar, tar.gz or folder of images with COCO's JSON, Pascal VOC's XML, YOLO's text files and `data.yaml`, "
         "or a CSV with `filename`, `class`, `xmin`, `ymin`, `xmax`, `ymax`",
