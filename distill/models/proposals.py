@@ -39,9 +39,10 @@ class Proposals:
     def of(cls, packed: Tensor, classes: int, count: int) -> Proposals:
         """The inverse, of C `classes` and R proposals; of one image (L,) without the first axis."""
         size = count * (5 * classes + 5)
-        regions = packed[..., :-size].unflatten(-1, (-1, OF_REGION))
-        proposals = packed[..., -size:].unflatten(-1, (count, 5 * classes + 5))
-        boxes = proposals[..., classes : 5 * classes].unflatten(-1, (classes, 4))
+        before = packed.shape[:-1]
+        regions = packed[..., :-size].reshape(*before, -1, OF_REGION)
+        proposals = packed[..., -size:].reshape(*before, count, 5 * classes + 5)
+        boxes = proposals[..., classes : 5 * classes].reshape(*before, count, classes, 4)
         return cls(
             regions[..., 0], regions[..., 1:5], regions[..., 5:9], regions[..., 9],
             proposals[..., -5:-1], proposals[..., -1], proposals[..., :classes], boxes,

@@ -73,7 +73,7 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         """Objectness (n, A) and deltas (n, A, 4), level after level in reading order."""
         scores, deltas = self.rpn.head(levels)
         flat = [score.movedim(1, -1).flatten(1) for score in scores]
-        moves = [d.movedim(1, -1).flatten(1).unflatten(-1, (-1, 4)) for d in deltas]
+        moves = [d.movedim(1, -1).reshape(len(d), -1, 4) for d in deltas]
         return torch.cat(flat, 1), torch.cat(moves, 1)
 
     def _propose(
@@ -83,7 +83,7 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         edges = regions.new_tensor([image[1], image[0]] * 2)
         regions = torch.minimum(regions.clamp(min=0), edges)
         found, scores = [], []
-        for boxes, logits in zip(regions.split(counts, 1), objectness.split(counts, 1), strict=True):
+        for boxes, logits in zip(*(torch.split(each, list(counts), 1) for each in (regions, objectness)), strict=True):
             best, which = logits.sigmoid().topk(min(OF_LEVEL, logits.shape[1]), dim=1)
             boxes = boxes.gather(1, which[..., None].expand(-1, -1, 4))
             sided = ((boxes[..., 2:] - boxes[..., :2]) >= LEAST_SIDE).all(-1)
@@ -107,8 +107,8 @@ class TwoStageRCNN(FasterRCNN):  # type: ignore[misc]
         n, count = corners.shape[:2]
         deep = self.roi_heads.box_head(pooled(levels[:-1], corners, image))
         logits, deltas = self.roi_heads.box_predictor(deep)
-        classes = against_background(logits.float()).unflatten(0, (n, count))
-        deltas = deltas.float().unflatten(0, (n, count)).unflatten(-1, (-1, 4))[:, :, 1:]
+        classes = against_background(logits.float()).reshape(n, count, -1)
+        deltas = deltas.float().reshape(n, count, -1, 4)[:, :, 1:]
         return classes, decoded(deltas, corners[:, :, None], FINE)
 
 

@@ -52,7 +52,7 @@ class AnchoredSSDLite(SSD):  # type: ignore[misc]
 
 def default_boxes(generator: Any, sizes: list[Size], image: Size, like: Tensor) -> Tensor:
     """(P, 4): torchvision's default boxes, in pixels of an input of `image` (height, width)."""
-    shares = generator._grid_default_boxes(sizes, image).to(like.device, torch.float32)
+    shares: Tensor = generator._grid_default_boxes(sizes, image).to(like.device, torch.float32)
     sides = shares.new_tensor([image[1], image[0]])
     return torch.cat([shares[:, :2] - shares[:, 2:] / 2, shares[:, :2] + shares[:, 2:] / 2], -1) * sides.repeat(2)
 

@@ -37,8 +37,8 @@ class DefaultBoxHead(AnchorHead):
         count = given.positive.sum(1)
         hard = _largest(torch.where(given.negative, entropy.detach(), -torch.inf), HARD * count) & given.negative
         classes = torch.where(given.positive | hard, entropy, 0.0).sum(1)
-        deltas = [encoded(boxes, found.anchors, FINE) for boxes in (found.boxes, given.boxes)]
-        gap = F.smooth_l1_loss(*deltas, reduction="none").sum(-1)
+        ours, theirs = (encoded(boxes, found.anchors, FINE) for boxes in (found.boxes, given.boxes))
+        gap = F.smooth_l1_loss(ours, theirs, reduction="none").sum(-1)
         return (classes + torch.where(given.positive, gap, 0.0).sum(1)) / count.clamp(min=1)
 
 

@@ -99,7 +99,7 @@ class ProposalHead(Head):
             said = [
                 Said(z[i][there], _probabilities(z[i][there]), b[i][there].gather(1, best)[:, 0]) for z, b in pairs
             ]  # fmt: skip
-            terms.append(divergence(*said, distance, with_background))
+            terms.append(divergence(said[0], said[1], distance, with_background))
         return torch.stack(terms).mean()
 
     def comparable(self, outputs: Tensor) -> tuple[tuple[int, ...], Tensor]:
