@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from distill.errors import InvalidConfig
 from distill.headless import headless as of_name
-from distill.models import small
+from distill.models import rt_detr, small
 from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
 from distill.models.names import FCOS, PYRAMIDS, Name, is_dense, resolve
@@ -201,6 +201,8 @@ def _retort(name: str, num_classes: int, in_channels: int, options: dict[str, An
 def _transformers(name: str, num_classes: int, in_channels: int, options: dict[str, Any]) -> nn.Module:
     if name in FAMILIES:
         return vision(name, num_classes, in_channels, options)
+    if name == rt_detr.NAME:
+        return rt_detr.rt_detr(num_classes, in_channels, options)
     return segformer(num_classes, in_channels, options)
 
 

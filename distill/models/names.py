@@ -13,6 +13,7 @@ from typing import Literal
 from distill.errors import UnknownName
 from distill.models import segformer, small
 from distill.models.detectors import DETECTORS
+from distill.vision_folder import DETECTORS as QUERYING
 from distill.vision_folder import FAMILIES
 
 Library = Literal["timm", "torchvision", "retort", "transformers"]
@@ -70,7 +71,7 @@ def _listed(library: Library) -> frozenset[str]:
         return frozenset(torchvision.models.list_models(module=torchvision.models)) | _segmenters() | set(DETECTORS)
     if library == "retort":
         return frozenset({*small.FAMILY, *PYRAMIDS})
-    return frozenset({segformer.NAME, *FAMILIES} if segformer.available() else ())
+    return frozenset({segformer.NAME, *FAMILIES, *QUERYING} if segformer.available() else ())
 
 
 @cache
@@ -93,7 +94,7 @@ def is_dense(name: Name) -> bool:
     (n, C, h', w') of every pixel, or rows of every place at which a detector answers."""
     if name.library == "torchvision":
         return name.name in _segmenters() or name.name in DETECTORS
-    return name.name in PYRAMIDS if name.library == "retort" else name.name == segformer.NAME
+    return name.name in PYRAMIDS if name.library == "retort" else name.name in (segformer.NAME, *QUERYING)
 
 
 @cache

@@ -6,7 +6,7 @@ from typing import Literal
 
 from distill.errors import InvalidConfig
 from distill.modalities.images.preprocessing import Interpolation, Preprocessing
-from distill.models import segformer
+from distill.models import rt_detr, segformer
 from distill.models.detectors import DETECTORS
 from distill.models.fpn import backbone_of
 from distill.models.names import PYRAMIDS, Name, is_dense, resolve
@@ -128,6 +128,8 @@ def _retort(_: Name) -> Preprocessing:
 def _transformers(name: Name) -> Preprocessing:
     if name.name in FAMILIES:
         return seeing(name.name)
+    if name.name == rt_detr.NAME:
+        return rt_detr.seeing()
     return Preprocessing(segformer.MEAN, segformer.STD, (segformer.SIDE, segformer.SIDE))
 
 

@@ -1,6 +1,7 @@
 """Boxes of the objects in a picture, and their classes."""
 
 from distill.tasks.spec import Metric, TaskSpec
+from distill.vision_folder import DETECTOR_NAMES
 
 SPEC = TaskSpec(
     name="detect_objects",
@@ -27,6 +28,7 @@ SPEC = TaskSpec(
         "torchvision:fcos_",
         "torchvision:retinanet_",
         "torchvision:ssdlite",
+        *DETECTOR_NAMES,
         "torchvision:fasterrcnn_",
     ),
     per_class="AP",

@@ -64,5 +64,6 @@ def detect(output: Tensor, head: Head) -> Detections:
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
     places, classes, scores = best // outputs, best % outputs, scores[best]
     corners = scored.boxes[places, classes if scored.boxes.shape[-2] > 1 else torch.zeros_like(classes)]
-    kept = suppressed(corners, scores, classes, OVERLAP)[:MOST]
+    kept = suppressed(corners, scores, classes, OVERLAP) if head.suppresses else scores.argsort(descending=True)
+    kept = kept[:MOST]
     return Detections(corners[kept].cpu(), scores[kept].cpu(), classes[kept].cpu())

@@ -43,6 +43,10 @@ def paired(config: DistillConfig, student: Network, teacher: Network) -> Head:
             f"The student answers by {heads[0].title}, the teacher by {heads[1].title}: their logits cannot be paired.",
             student, teacher,
         )  # fmt: skip
+    if not heads[0].pairs:
+        raise _unpaired(
+            f"Two detectors by {heads[0].title} have none in common: their logits cannot be paired.", student, teacher
+        )
     if recipes.averages(config.recipe) and not heads[0].averages:
         raise _unpaired(
             f"{config.recipe} averages the answers of several networks; those of detectors by {heads[0].title} have no "

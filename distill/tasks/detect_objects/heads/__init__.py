@@ -11,16 +11,24 @@ from distill.errors import InvalidTeacher
 from distill.models.anchors import DEFAULT_BOXES, SIGMOIDS
 from distill.models.points import POINTS
 from distill.models.proposals import PROPOSALS
+from distill.models.queries import QUERIES
 from distill.tasks.detect_objects.heads.anchors import AnchorHead
 from distill.tasks.detect_objects.heads.base import Head, Scored
 from distill.tasks.detect_objects.heads.default_boxes import DefaultBoxHead
 from distill.tasks.detect_objects.heads.points import PointHead
 from distill.tasks.detect_objects.heads.proposals import ProposalHead
+from distill.tasks.detect_objects.heads.queries import QueryHead
 
 __all__ = ["HEADS", "Head", "Scored", "head_of"]
 
 HEADS: Mapping[str, type[Head]] = MappingProxyType(
-    {POINTS: PointHead, SIGMOIDS: AnchorHead, DEFAULT_BOXES: DefaultBoxHead, PROPOSALS: ProposalHead}
+    {
+        POINTS: PointHead,
+        SIGMOIDS: AnchorHead,
+        DEFAULT_BOXES: DefaultBoxHead,
+        PROPOSALS: ProposalHead,
+        QUERIES: QueryHead,
+    }
 )
 
 

@@ -37,11 +37,15 @@ class Scored:
 class Head(ABC):
     """One kind of detector. Its networks give outputs (n, ...) in fp32.
 
-    `title`: what answers, for people. `averages`: whether outputs of several networks may be averaged.
+    `title`: what answers, for people. `averages`: whether outputs of several networks may be averaged. `pairs`: whether
+    two networks of this kind answer at the same places. `suppresses`: whether boxes that overlap are several answers
+    for one object, of which the best stays.
     """
 
     title: ClassVar[str]
     averages: ClassVar[bool] = True
+    pairs: ClassVar[bool] = True
+    suppresses: ClassVar[bool] = True
 
     @classmethod
     def of(cls, network: nn.Module) -> Self:
