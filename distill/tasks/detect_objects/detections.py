@@ -15,6 +15,9 @@ from distill.tasks.detect_objects.nms import suppressed
 LEAST_SCORE, OVERLAP, CANDIDATES, MOST = 0.05, 0.6, 1000, 100
 """As FCOS's public code: scores below do not count; IoU of two boxes of a class, of which one goes; the best candidates
 that are looked at; boxes of an image."""
+SURE = 0.3
+"""From this score on a box counts where boxes are judged without regard to their order (**our choice**): as an object
+of the teacher's for `agreement`, in an image's own F1, in pictures."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def detect(output: Tensor, head: Head) -> Detections:
     best = best[scores[best] >= LEAST_SCORE].sort().values  # in the order of points: ties fall alike everywhere
     places, classes, scores = best // outputs, best % outputs, scores[best]
     corners = scored.boxes[places, classes if scored.boxes.shape[-2] > 1 else torch.zeros_like(classes)]
-    kept = suppressed(corners, scores, classes, OVERLAP) if head.suppresses else scores.argsort(descending=True)
-    kept = kept[:MOST]
+    if head.suppresses:
+        kept = suppressed(corners, scores, classes, OVERLAP, MOST)
+    else:
+        kept = scores.argsort(descending=True, stable=True)[:MOST]
     return Detections(corners[kept].cpu(), scores[kept].cpu(), classes[kept].cpu())

@@ -6,19 +6,17 @@ import torch
 from torch import Tensor
 
 from distill.models.nms import greedy
-from distill.tasks.detect_objects.geometry import iou
 
 
-def suppressed(boxes: Tensor, scores: Tensor, classes: Tensor, threshold: float) -> Tensor:
-    """Positions (k,) of the boxes that stay, the best first: of boxes (m, 4) of one class that overlap by more than
-    `threshold` (IoU) the one with the higher score; of equal scores the first. Boxes of different `classes` (m,) leave
-    each other alone.
+def suppressed(boxes: Tensor, scores: Tensor, classes: Tensor, threshold: float, most: int | None = None) -> Tensor:
+    """Positions (k,) of the boxes that stay, the best first, at most `most` of them: of boxes (m, 4) of one class that
+    overlap by more than `threshold` (IoU) the one with the higher score; of equal scores the first. Boxes of different
+    `classes` (m,) leave each other alone.
 
-    Greedy, as torchvision's `batched_nms`, with which it agrees (`tests/detection/test_nms.py`). Memory grows as m^2:
-    some thousand boxes at most. Waits for the device.
+    Greedy, as torchvision's `batched_nms`, with which it agrees (`tests/detection/test_geometry.py`). Each box that
+    stays is compared with those after it, on the CPU: time grows as k m. Waits for the device.
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    sorted_boxes, sorted_classes = boxes[order].float(), classes[order]
-    over = iou(sorted_boxes[:, None], sorted_boxes[None]) > threshold
-    over &= sorted_classes[:, None] == sorted_classes[None]
-    return order[torch.from_numpy(greedy(over.cpu().numpy())).to(order.device)]
+    corners = boxes[order].detach().float().cpu().numpy().T
+    kept = greedy(corners, classes[order].cpu().numpy(), threshold, most)
+    return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
