@@ -82,5 +82,11 @@ class Session:
 
 
 def open_task(spec: RunSpec, scratch: Path) -> Task:
-    """The run's task, by the name that the dataset says or by what its files hold."""
-    return tasks.get(task_of(spec.dataset))(spec, scratch)
+    """The run's task, by the name that the dataset says or by what its files hold; its defaults for what the
+    configuration leaves out."""
+    name = task_of(spec.dataset)
+    told = tasks.spec(name)
+    config = spec.config.with_defaults(told.defaults)
+    task = tasks.get(name)(spec.model_copy(update={"config": config}), scratch)
+    task.reasons |= told.whose_defaults(config.model_dump())
+    return task

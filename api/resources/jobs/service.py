@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring, starting, teaching
+from api.resources.jobs import estimating, fitting, measuring, starting, teaching
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -81,6 +81,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         if earlier is not None:
             return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
+        body = fitting.with_defaults(session, body, dataset)
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
@@ -95,14 +96,15 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
 async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
     """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
-    def look() -> Plan:
+    def look() -> tuple[JobCreate, Plan]:
         with context.database.read() as session:
             quotas.check_queue(session, context.settings, tenant, lock=False)
-            plan = check(session, tenant, body, dataset)
-            max_runtime(context.settings, body)
-            return plan
+            whole = fitting.with_defaults(session, body, dataset)
+            plan = check(session, tenant, whole, dataset)
+            max_runtime(context.settings, whole)
+            return whole, plan
 
-    plan = await context.lanes.reading.run(look)
+    body, plan = await context.lanes.reading.run(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
     found = await measuring.answers(context, plan, body.config, seconds)
     return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)

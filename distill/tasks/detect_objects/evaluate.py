@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distill.answers import Answer
 from distill.bootstrap import differing, entry
 from distill.evaluate import LATENCY_SECONDS
 from distill.layers.forward import forward
 from distill.statistics import Difference
+from distill.tasks.detect_objects.answer import BoxAnswer
 from distill.tasks.detect_objects.boxes import Boxes
 from distill.tasks.detect_objects.detections import SURE, Detections, detect
 from distill.tasks.detect_objects.precision import SIZES, Precision, evaluated
@@ -47,7 +47,7 @@ class Found:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, source: Source, answer: Answer, device: torch.device, place: Place
+    model: nn.Module, source: Source, answer: BoxAnswer, device: torch.device, place: Place
 ) -> tuple[tuple[Detections, ...], float, float]:
     """Run the network in eval mode in fp32: the boxes of every image, the mean loss, and the milliseconds of an image's
     non-maximum suppression."""
@@ -60,14 +60,14 @@ def predict(
         seen += len(batch.labels)
         for position, rows in zip(batch.host_index.tolist(), compared.outputs, strict=True):
             began = time.perf_counter()
-            found = detect(rows)
+            found = detect(rows, answer.head)
             times.append(time.perf_counter() - began)
             said.append(place(position, found))
     return tuple(said), loss / max(1, seen), 1e3 * statistics.median(times)
 
 
 @torch.no_grad()
-def answering(model: nn.Module, source: Source, answer: Answer, device: torch.device) -> float:
+def answering(model: nn.Module, source: Source, answer: BoxAnswer, device: torch.device) -> float:
     """Milliseconds from an image's input to its boxes, one image at a time: the forward pass in eval mode in fp32 and
     non-maximum suppression. `source`: batches of one image, of which the first warms up; the median of the others, as
     many as 5 seconds take, at least 3 where there are so many."""
@@ -76,7 +76,7 @@ def answering(model: nn.Module, source: Source, answer: Answer, device: torch.de
     for batch in source.epoch(0):
         began = time.perf_counter()
         rows = answer.compare(forward(model, batch.student), batch.labels).outputs
-        detect(rows[0])  # waits for the device
+        detect(rows[0], answer.head)  # waits for the device
         times.append(time.perf_counter() - began)
         if len(times) > 3 and began > end:
             break

@@ -4682,6 +4682,16 @@ export interface components {
              */
             recipes: string[];
             /**
+             * Defaults
+             * @description Fields of a job's config that have another value than their own default where they are left out.
+             * @example {
+             *       "batch_size": 8
+             *     }
+             */
+            defaults?: {
+                [key: string]: number;
+            };
+            /**
              * Augmentations
              * @description Values of the setting `augmentation` that it offers, where it has that setting.
              * @example [
