@@ -103,10 +103,10 @@ def failure(world: World) -> tuple[str, int]:
 @pytest.mark.parametrize(("asked", "threads"), [(1, "2"), (2, "1"), (4, "1")])
 def test_the_ranks_of_a_slot_share_its_cores_and_have_a_gpu_each(asked: int, threads: str) -> None:
     slot = Slot(devices=4, gpus=("a", "b", "c", "d"), cores=2, alone=False)
-    assert slot.environment(slot.processes(asked)) == {
+    assert slot.environment(slot.processes(asked, 64)) == {
         "CUDA_VISIBLE_DEVICES": ",".join("abcd"[:asked]), "OMP_NUM_THREADS": threads,
     }  # fmt: skip
-    assert slot.processes(0) == 4
+    assert [slot.processes(0, batch_size) for batch_size in (64, 6, 7)] == [4, 3, 1]
 
 
 def test_a_slot_that_would_own_a_gpu_twice_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

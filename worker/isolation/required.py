@@ -80,9 +80,8 @@ def survey(settings: Settings, group: bool = False) -> Isolation:
     which has joined the trainers' users (`users.join`)."""
     private = (settings.data_dir.absolute(), settings.scratch, settings.database_file)
     user = users.inspector(settings)
-    return exposing(
-        _tried(user, settings.scratch if user else None, group), [path for path in private if path is not None]
-    )
+    tried = _tried(user, settings.scratch if user else None, group)
+    return exposing(tried, [path for path in private if path is not None])
 
 
 @cache

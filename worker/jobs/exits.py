@@ -1,4 +1,4 @@
-"""What the exit code of a process that ended without a word says. Trainers import it, so it imports nothing of the store."""
+"""What the exit code of a process that ended without a word says. Trainers import it, and so nothing of the store."""
 
 from __future__ import annotations
 

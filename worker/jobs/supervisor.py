@@ -22,6 +22,7 @@ from store.repositories import leases, recording
 from store.repositories.leases import Ending, Lease, LeaseLost
 from store.settings import Settings
 from store.states import Status
+from store.tables import Job
 from worker.isolation import users
 from worker.jobs import endings
 from worker.jobs.curves import CurveCollector
@@ -156,11 +157,18 @@ class Attempt:
             used = leases.used_seconds(session, self._holding.lease)
         self._runtime = Runtime.of(self._boss.settings, needed.job.max_runtime_seconds, used)
         self._tenant_id = needed.job.tenant_id
-        self._processes = self._slot.processes(needed.job.processes)
+        self._settle_processes(needed.job)
         folder = self._folder / "inputs"
         folder.mkdir()
         spec = inputs.fetch_all(needed, Fetcher(self._boss.objects, folder, self._check, self._note_now))
         (self._folder / SPEC).write_text(spec.model_dump_json())
+
+    def _settle_processes(self, job: Job) -> None:
+        devices, batch_size = self._slot.devices, job.config["batch_size"]
+        self._processes = self._slot.processes(job.processes, batch_size)
+        if job.processes != 1:
+            why = f"{self._processes} of this slot's {devices} devices train this job, each a share of every batch"
+            self._journal.note("info", f"{why} of {batch_size}")
 
     # ---- the trainer
 
@@ -188,10 +196,7 @@ class Attempt:
             uploader.close()
 
     def _command(self) -> Sequence[str]:
-        if self._processes == 1:
-            return self._boss.command
-        self._journal.note("info", f"{self._processes} processes train this job, each a share of every batch")
-        return (*self._boss.group_command, str(self._processes))
+        return self._boss.command if self._processes == 1 else (*self._boss.group_command, str(self._processes))
 
     def _take_events(self, process: TrainerProcess, uploader: CheckpointUploader, seconds: float) -> None:
         """What comes within `seconds`, and no longer, so that a trainer that never stops talking hides neither orders

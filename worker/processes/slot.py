@@ -17,8 +17,8 @@ THREADS = "OMP_NUM_THREADS"
 @dataclass(frozen=True, slots=True)
 class Slot:
     """`gpus`: of this slot alone while there are enough of them; () where the machine has none. `devices`: how many
-    processes a job may have here; without GPUs each has an equal share of `cores`. `threads_given`: whether the operator
-    says by OMP_NUM_THREADS how many threads a process has. `alone`: whether the worker has no other slot."""
+    processes a job may have here; without GPUs each has an equal share of `cores`. `threads_given`: whether the
+    operator says by OMP_NUM_THREADS how many threads a process has. `alone`: whether the worker has no other slot."""
 
     devices: int = 1
     gpus: tuple[str, ...] = ()
@@ -39,9 +39,9 @@ class Slot:
             user=users.trainer(settings, number),
         )
 
-    def processes(self, asked: int) -> int:
-        """Of a job that asked for so many, 0 being one for each device."""
-        return asked or self.devices
+    def processes(self, asked: int, batch_size: int) -> int:
+        """Of a job that asked for so many; 0: as many as there are devices, and as share its batches equally."""
+        return asked or max(n for n in range(1, self.devices + 1) if batch_size % n == 0)
 
     def environment(self, processes: int = 1) -> dict[str, str]:
         """A GPU for each process where there are any, and the cores shared evenly unless the operator set a number. A

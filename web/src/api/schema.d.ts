@@ -2408,6 +2408,7 @@ export interface components {
              * @default 0
              */
             priority: number;
+            resources?: components["schemas"]["Resources"];
             /**
              * Compare With
              * @description Id of a job that succeeded on the same dataset, to report beside this one.
@@ -2457,6 +2458,7 @@ export interface components {
             teacher?: string | string[] | null;
             /** Dataset */
             dataset?: string | components["schemas"]["NamedReference"] | null;
+            resources?: components["schemas"]["Resources"] | null;
             /** Compare With */
             compare_with?: string | null;
             /** Probe */
@@ -2566,6 +2568,9 @@ export interface components {
          *       "queue_position": null,
          *       "recipe": "feature_only",
          *       "resolved": null,
+         *       "resources": {
+         *         "processes": 1
+         *       },
          *       "result": null,
          *       "selection": null,
          *       "selections": [],
@@ -2584,6 +2589,7 @@ export interface components {
          *       "teachers": [
          *         "tch_01KA1N3ZCZ0D6M3XBMNKJ0Q2ES"
          *       ],
+         *       "waiting_for": null,
          *       "warnings": []
          *     }
          */
@@ -2643,6 +2649,8 @@ export interface components {
              * @description The dataset's: GET /catalogue/tasks says what its figures are.
              */
             task: string | null;
+            /** @description What it runs on, as asked for. */
+            resources?: components["schemas"]["Resources"];
             /** Compare With */
             compare_with: string | null;
             /**
@@ -2706,6 +2714,11 @@ export interface components {
              * @description 0: the next to start; null: it does not wait.
              */
             queue_position: number | null;
+            /**
+             * Waiting For
+             * @description What no live worker has, while it waits for that.
+             */
+            waiting_for?: string | null;
             /** Not Before */
             not_before: string | null;
             /**
@@ -3384,6 +3397,20 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Resources
+         * @description What a job runs on.
+         */
+        Resources: {
+            /**
+             * Processes
+             * @description Processes that train together, each on a device of one worker's slot, each a share of every batch (which must be a multiple of their number). `auto`: as many as the slot has devices.
+             * @default 1
+             * @example 1
+             * @example auto
+             */
+            processes: number | "auto";
         };
         /**
          * SentFile
@@ -7349,7 +7376,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };
@@ -8605,7 +8632,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["ProblemDocument"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
+                        code?: "invalid_request" | "too_few_devices" | "unknown_name" | "unknown_teacher" | "unknown_dataset" | "unknown_job" | "teacher_required" | "labels_required" | "teacher_not_ready" | "dataset_not_ready" | "classes_differ" | "kinds_differ" | "datasets_differ" | "job_not_succeeded" | "invalid_config" | "invalid_dataset" | "invalid_teacher" | "idempotency_key_reused";
                     };
                 };
             };
