@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from distill import processes
 from distill.answers import Answer, Compared, Distance, logits_of
 from distill.answers.base import Guess
 from distill.errors import InvalidConfig
@@ -64,7 +65,8 @@ class BoxAnswer(Answer):
         if students.shape != teachers.shape:
             raise other_points(students.shape[1:], teachers.shape[1:])
         pairs = zip(students, teachers, strict=True)
-        return torch.stack([_divergence(Points.of(s), Points.of(t), distance) for s, t in pairs]).mean()
+        with processes.sharing(together=False):  # `distance` compares the points of one image
+            return torch.stack([_divergence(Points.of(s), Points.of(t), distance) for s, t in pairs]).mean()
 
     def weight(self, labels: Tensor) -> int:
         return len(labels)
