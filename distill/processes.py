@@ -1,7 +1,7 @@
 """The processes that train one job together, as every part of a run may ask of them.
 
-One process alone has rank 0 of 1, and every function here is then nothing or the identity. How a group is joined and how
-gradients meet is in `distill.training.distributed`.
+One process alone has rank 0 of 1, and every function here is then nothing or the identity. How a group is joined, and
+how gradients meet, is in `distill.training.distributed`.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ _together = False
 def sharing(together: bool = True) -> Iterator[None]:
     """Inside, all processes work on shares of one batch, so that what is a fact of the batch is found from all of them:
     `whole`, `mean_of_whole`. All must do the same. `together` False: inside, what is compared lies in one share."""
-    global _together  # noqa: PLW0603 - one training a process
+    global _together
     before, _together = _together, together and world() > 1
     try:
         yield

@@ -27,8 +27,8 @@ from torch.overrides import TorchFunctionMode
 
 from distill.processes import active, agree, any_of, rank, sharing, summed, total, world
 
-__all__ = ["active", "agree", "any_of", "at_least_one", "group", "held_back", "mean_weight", "parallel", "rank", "total",
-           "whole_batch", "world"]  # fmt: skip
+__all__ = ["active", "agree", "any_of", "group", "held_back", "mean_weight", "parallel", "rank", "total", "whole_batch",
+           "world"]  # fmt: skip
 PATIENCE = timedelta(days=7)
 """How long a process waits for another: rank 0 may package for hours. Who started the group sees who dies."""
 
