@@ -6,7 +6,7 @@ how gradients meet, is in `distill.training.distributed`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def active() -> bool:
@@ -79,6 +80,21 @@ class _Sum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return total(gradient.contiguous().clone())
+
+
+# ---- work that is dealt out
+
+
+def mine(number: int) -> bool:
+    """Whether the work of this number is this process's, where all have the same list and take turns."""
+    return number % world() == rank()
+
+
+def dealt(items: Iterable[Item], work: Callable[[Item], T]) -> list[T]:
+    """`work` of every item, in their order, on every rank; each rank does its part. All must have the same items."""
+    own = [work(item) for number, item in enumerate(items) if mine(number)]
+    parts = gathered(own)
+    return [parts[number % world()][number // world()] for number in range(sum(map(len, parts)))]
 
 
 # ---- a batch of which every process has a share

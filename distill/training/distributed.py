@@ -27,8 +27,8 @@ from torch.overrides import TorchFunctionMode
 
 from distill.processes import active, agree, any_of, rank, sharing, summed, total, world
 
-__all__ = ["active", "agree", "any_of", "group", "held_back", "mean_weight", "parallel", "rank", "total", "whole_batch",
-           "world"]  # fmt: skip
+__all__ = ["active", "agree", "any_of", "follow", "group", "held_back", "mean_weight", "parallel", "rank", "total",
+           "whole_batch", "world"]  # fmt: skip
 PATIENCE = timedelta(days=7)
 """How long a process waits for another: rank 0 may package for hours. Who started the group sees who dies."""
 
@@ -60,6 +60,14 @@ def parallel(trained: nn.Module) -> nn.Module:
     return DistributedDataParallel(
         trained, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
     )
+
+
+def follow(module: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    for value in module.state_dict().values() if world() > 1 else ():
+        dense = value.contiguous()  # a copy where the memory format is another
+        dist.broadcast(dense, src=0)
+        value.copy_(dense)
 
 
 def held_back(trained: nn.Module, hold: bool) -> AbstractContextManager[Any]:
