@@ -119,7 +119,7 @@ def shares() -> bool:
     return _together
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator] # torch has no types for it
 def whole(rows: Tensor) -> Tensor:
     """The rows (n, ...) of the whole batch in its order, any n in each process; with gradient. Waits for the device, to
     learn how many rows each has. Of a batch that is not shared its own."""
@@ -139,7 +139,7 @@ def _sizes(rows: int, device: torch.device) -> list[int]:
     return [int(count) for count in total(counts).tolist()]
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator] # torch has no types for it
 def mean_of_whole(values: Tensor) -> Tensor:
     """The mean of all elements of the whole batch, without a gradient."""
     values = values.detach()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
@@ -57,9 +58,12 @@ def parallel(trained: nn.Module) -> nn.Module:
     parameter that a step does not reach in any process keeps no gradient."""
     if world() == 1:
         return trained
-    return DistributedDataParallel(
-        trained, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
-    )
+    with warnings.catch_warnings():
+        # torch 2.13 has another name for `broadcast_buffers`, which earlier ones do not know.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+        return DistributedDataParallel(
+            trained, broadcast_buffers=False, find_unused_parameters=True, gradient_as_bucket_view=True
+        )
 
 
 def follow(module: nn.Module) -> None:

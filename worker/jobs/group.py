@@ -16,6 +16,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import fields
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,6 +99,9 @@ class Group:
         from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
         from torch.distributed.launcher.api import LaunchConfig
 
+        # SIGTERM ends a trainer at once: its default action. Before torch 2.8 the launcher handles it all the same.
+        known = {field.name for field in fields(LaunchConfig)}
+        signals: dict[str, Any] = {"signals_to_handle": "SIGINT"} if "signals_to_handle" in known else {}
         return LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -109,8 +113,8 @@ class Group:
             max_restarts=0,
             monitor_interval=0.1,
             start_method="spawn",
-            signals_to_handle="SIGINT",  # SIGTERM ends a trainer at once: its default action
             logs_specs=DefaultLogsSpecs(log_dir=str(self._accounts)),
+            **signals,
         )
 
     @property
