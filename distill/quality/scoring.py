@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ from distill import processes
 from distill.errors import InvalidConfig
 from distill.layers import WHOLE, FeatureView
 from distill.quality.bootstrap import check_replicates, standard_errors
-from distill.quality.classes import check_train_size, group
-from distill.quality.gram import Columns, MatrixColumns, gram
+from distill.quality.classes import Classes, check_train_size, group
+from distill.quality.gram import Columns, MatrixColumns, PickedColumns, gram
 from distill.quality.metric import from_gram
 from distill.quality.passes import Batches, PassColumns, Passes
 from distill.quality.plan import Oversize, Plan, Stored, make_plan
@@ -35,6 +35,7 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     oversize: Oversize = "auto",
     max_passes: int = 8,
     view: FeatureView = WHOLE,
+    counted: Mapping[str, Tensor] | None = None,
 ) -> Iterator[LayerQuality]:
     """Yield the quality of each layer in execution order, as soon as its group has been scored.
 
@@ -47,6 +48,8 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     pools the largest layers first until it does (**our choice**).
     `view`: what of a feature counts; `layers` then have its rows' shapes. A view that makes several rows of a sample
     (the regions of a mask) wants batches that are `Marked`, and `labels` has one entry a row: N counts rows.
+    `counted`: by layer, which of the N rows count there, (N,) bool; a layer that it does not name is scored on all.
+    A layer's values are those of its own rows, and its `samples` says how many they are.
     `bootstrap`: replicates for standard errors, at least 2, or 0 for none; `seed` draws them.
 
     Runs in eval mode without gradient, modes put back; writes nothing to disk. Nothing runs before the first `next`.
@@ -59,7 +62,11 @@ def score(  # noqa: PLR0913 - the public entry, options by keyword
     passes = Passes(model, batches, group(labels), view)
     plan = _planned(passes, layers, memory_bytes, oversize, max_passes)
     passes.reserve(plan.groups)
-    measure = partial(_measured, passes=passes, train_size=train_size, bootstrap=bootstrap, seed=seed)
+    measured = partial(_measured, passes=passes, train_size=train_size, bootstrap=bootstrap, seed=seed)
+
+    def measure(stored: Stored, columns: Columns) -> LayerQuality:
+        return measured(stored, _Rows.of(columns, passes.classes, (counted or {}).get(stored.layer.name)))
+
     for members in plan.groups:
         yield from _group(passes, members, plan.buffer_bytes, measure)
 
@@ -94,10 +101,26 @@ def _group(
             found.clear()
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What of a layer is scored. `samples`: how many rows, None where it is all."""
+
+    columns: Columns
+    classes: Classes
+    samples: int | None = None
+
+    @classmethod
+    def of(cls, columns: Columns, classes: Classes, counted: Tensor | None) -> _Rows:
+        if counted is None or bool(counted.all()):
+            return cls(columns, classes)
+        own, rows = classes.of(counted)
+        return cls(PickedColumns(columns, rows), own, own.samples)
+
+
 def _measured(
-    stored: Stored, columns: Columns, passes: Passes, train_size: int, bootstrap: int, seed: int
+    stored: Stored, scored: _Rows, passes: Passes, train_size: int, bootstrap: int, seed: int
 ) -> LayerQuality:
-    layer, classes = stored.layer, passes.classes
+    layer, classes, columns = stored.layer, scored.classes, scored.columns
     kernel = gram(columns, classes.samples, passes.device)
     quality, refined = from_gram(kernel, columns, classes, train_size, layer.name)
     errors = None
@@ -105,4 +128,6 @@ def _measured(
         geometry = gram(columns, classes.samples, passes.device, centred=True) if refined else kernel
         errors = standard_errors(kernel, geometry, columns.dims, classes, train_size, bootstrap, seed)
     values = {name: value for name, value in asdict(quality).items() if name not in ("intra", "inter")}
-    return LayerQuality(**asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors)
+    return LayerQuality(
+        **asdict(layer), **values, pooled=stored.extent is not None, standard_error=errors, samples=scored.samples
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Two processes that train one job, and a rank, the launcher or the worker that is lost: scenario 19."""
+"""Two processes that train one job, and a rank, the launcher or the worker that is lost: scenario 20."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ended(site: Site, job_id: str, outcomes: list[str]) -> Story:
     return story
 
 
-def test_19_kill_9_a_rank(make_site: MakeSite, figure: Figure) -> None:
+def test_20_kill_9_a_rank(make_site: MakeSite, figure: Figure) -> None:
     """While it scores and while it trains: the group ends at once, the error says which rank, and the job goes on."""
     site = make_site(**TWO)
     site.worker("w")
@@ -57,7 +57,7 @@ def test_19_kill_9_a_rank(make_site: MakeSite, figure: Figure) -> None:
     first[1].kill()
     killed = time.monotonic()
     until(lambda: gone(first), 10)
-    figure("19: a rank killed until its group is gone", time.monotonic() - killed, "s")
+    figure("20: a rank killed until its group is gone", time.monotonic() - killed, "s")
     site.checkpointed(job_id, attempt=2)
     second = family(site, job_id, 2)
     second[2].kill()
@@ -68,7 +68,7 @@ def test_19_kill_9_a_rank(make_site: MakeSite, figure: Figure) -> None:
     assert gone([*first, *second])
 
 
-def test_19_kill_9_the_launcher(make_site: MakeSite) -> None:
+def test_20_kill_9_the_launcher(make_site: MakeSite) -> None:
     site = make_site(**TWO)
     site.worker("w")
     job_id = started(site)
@@ -79,7 +79,7 @@ def test_19_kill_9_the_launcher(make_site: MakeSite) -> None:
     ended(site, job_id, ["failed", "succeeded"])
 
 
-def test_19_kill_9_the_worker(make_site: MakeSite, figure: Figure) -> None:
+def test_20_kill_9_the_worker(make_site: MakeSite, figure: Figure) -> None:
     """Launcher and ranks end themselves; the job waits for a worker whose slots have two devices."""
     site = make_site(**TWO)
     worker = site.worker("a")
@@ -89,7 +89,7 @@ def test_19_kill_9_the_worker(make_site: MakeSite, figure: Figure) -> None:
     worker.kill()
     killed = time.monotonic()
     until(lambda: gone(every), 5)
-    figure("19: worker killed until its group has ended itself", time.monotonic() - killed, "s")
+    figure("20: worker killed until its group has ended itself", time.monotonic() - killed, "s")
     site.worker("narrow", RETORT_DEVICES_PER_SLOT="1")
     site.wait(job_id, 120, status="queued")
     site.worker("b")
@@ -97,7 +97,7 @@ def test_19_kill_9_the_worker(make_site: MakeSite, figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("phase", ["scoring", "distilling"])
-def test_19_cancel(make_site: MakeSite, phase: str) -> None:
+def test_20_cancel(make_site: MakeSite, phase: str) -> None:
     site = make_site(**TWO)
     site.worker("w")
     job_id = started(site)
@@ -110,7 +110,7 @@ def test_19_cancel(make_site: MakeSite, phase: str) -> None:
     assert site.emptied(job_id)
 
 
-def test_19_pause_and_resume(make_site: MakeSite) -> None:
+def test_20_pause_and_resume(make_site: MakeSite) -> None:
     site = make_site(**TWO)
     site.worker("w")
     job_id = started(site)

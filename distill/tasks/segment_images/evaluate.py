@@ -74,7 +74,9 @@ def predict(model: nn.Module, source: Source, classes: int, device: torch.device
 
 def _answer(logits: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, float, bytes]:
     """Of one image: its confusion table, the sum of its pixels' losses, and the classes that were said, packed."""
-    rows, truth = pixels(logits[None], labels[None] >= 0), labels[labels >= 0]
+    flat = labels.flatten()
+    labelled = (flat >= 0).nonzero()[:, 0]
+    rows, truth = pixels(logits[None], labelled, labels.shape), flat[labelled]
     said = rows.argmax(1)
     loss = float(F.cross_entropy(rows, truth, reduction="sum").double())
     packed = zlib.compress(said.to(torch.int16).cpu().numpy().tobytes(), 1)
