@@ -81,8 +81,9 @@ class Recipe(nn.Module):
     `several_teachers`: whether the recipe learns from a set of teachers (`distill.tasks.teacher_set`) as from one: it
     weighs its terms over pairs by `Setup.shares`, and takes teacher and layers apart nowhere. A literal too.
 
-    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation
-    and several processes, which see a part of the batch each, change its value. `needs_maps`: whether features must
+    `compares_samples`: whether the loss compares the samples of a batch with each other, so that gradient accumulation,
+    which sees a part of the batch at a time, changes its value. Of several processes it asks for the samples of all
+    (`distill.processes.whole`), or, as `crd`, for what all have seen. `needs_maps`: whether features must
     have positions, as pictures' have and texts' rows have not. `sample_answers`: whether the recipe itself answers
     with one class a sample. `one_class`: whether the recipe itself reads a row of logits as a choice of one among the
     classes, by more than a distance of two rows that the answer may ask for class by class: where the right class

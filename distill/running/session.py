@@ -46,7 +46,9 @@ class Session:
     @classmethod
     def open(cls, spec: RunSpec, folder: Path, control: Control) -> Session:
         """Open and check everything. Raises UnknownName, InvalidConfig, InvalidDataset, InvalidTeacher."""
-        task = open_task(spec, folder / "work")
+        # Libraries unpack files there, and several processes would write over each other's.
+        rank = distributed.rank()
+        task = open_task(spec, folder / (f"work-{rank}" if rank else "work"))
         _ = task.student  # what cannot be built is said before any long work
         fits(task.config.fit_head, task.answer)
         return cls(spec, folder, control, task, carried(spec.resume_from) if spec.resume_from else {})

@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, fitting, measuring, starting, teaching
+from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -139,6 +139,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         labels=body.labels,
         status="queued",
         priority=body.priority,
+        processes=processes.column(body.resources),
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
@@ -253,13 +254,23 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
     ids = [job.id for job in rows]
     further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
+    waits = processes.waits(session, rows)
     return [
-        _shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id), made_by.get(job.id))
+        _shown(
+            job,
+            further.get(job.id, []),
+            found[job.dataset_id],
+            places.get(job.id),
+            made_by.get(job.id),
+            waits.get(job.id),
+        )
         for job in rows
     ]
 
 
-def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None) -> JobOut:
+def _shown(
+    job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None, waits: str | None
+) -> JobOut:
     first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
@@ -277,6 +288,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         teachers=[*first, *(each.teacher_id for each in further)],
         dataset=job.dataset_id,
         task=task or None,
+        resources=processes.shown(job),
         compare_with=job.compare_with,
         probe=job.probe_id,
         attempt=job.attempt,
@@ -291,6 +303,7 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
+        waiting_for=waits,
         not_before=job.not_before,
         created_at=job.created_at,
         started_at=job.started_at,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from distill import processes
 from distill.answers import Answer, Compared, Distance, Regions, logits_of
 from distill.answers.base import Guess
 from distill.errors import InvalidConfig
@@ -50,7 +51,8 @@ class BoxAnswer(Answer):
     def divergence(self, compared: Compared, distance: Distance) -> Tensor:
         """That of the detector's kind (`distill.tasks.detect_objects.heads`). Raises `InvalidConfig` for a teacher that
         answers at other places."""
-        return self.head.divergence(compared.outputs, compared.targets, distance)
+        with processes.sharing(together=False):  # `distance` compares the answers for one image
+            return self.head.divergence(compared.outputs, compared.targets, distance)
 
     def regions(self, labels: Tensor, size: tuple[int, int]) -> Regions:
         objects = Objects.of(labels)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from distill import processes
 from distill.bootstrap import differing, entry
 from distill.evaluate import LATENCY_SECONDS
 from distill.layers.forward import forward
@@ -52,18 +53,21 @@ def predict(
     """Run the network in eval mode in fp32: the boxes of every image, the mean loss, and the milliseconds of an image's
     non-maximum suppression."""
     model.to(device).eval()
-    said, times = list[Detections](), list[float]()
-    loss, seen = 0.0, 0
-    for batch in source.epoch(0):
+
+    def answers(batch: Any) -> tuple[float, list[tuple[Detections, float]]]:
         compared = answer.compare(forward(model, batch.student), batch.labels)
-        loss += float(answer.validation_loss(compared)) * len(batch.labels)
-        seen += len(batch.labels)
+        found = []
         for position, rows in zip(batch.host_index.tolist(), compared.outputs, strict=True):
             began = time.perf_counter()
-            found = detect(rows, answer.head)
-            times.append(time.perf_counter() - began)
-            said.append(place(position, found))
-    return tuple(said), loss / max(1, seen), 1e3 * statistics.median(times)
+            boxes = detect(rows, answer.head)
+            seconds = time.perf_counter() - began
+            found.append((place(position, boxes), seconds))
+        return float(answer.validation_loss(compared)) * len(batch.labels), found
+
+    parts = processes.dealt(source.epoch(0), answers)
+    said = [one for _, found in parts for one in found]
+    loss = sum(loss for loss, _ in parts) / max(1, len(said))
+    return tuple(boxes for boxes, _ in said), loss, 1e3 * statistics.median(seconds for _, seconds in said)
 
 
 @torch.no_grad()
