@@ -1718,6 +1718,7 @@ export interface components {
          *           "pooled": false,
          *           "quality": 1.27,
          *           "relative_depth": 0.5,
+         *           "samples": null,
          *           "separation": 0.21,
          *           "shape": [
          *             16,
@@ -1839,6 +1840,11 @@ export interface components {
             standard_error: {
                 [key: string]: number;
             } | null;
+            /**
+             * Samples
+             * @description How many of the curve's samples the layer is scored on; null: all.
+             */
+            samples?: number | null;
         };
         /**
          * DatasetOut
