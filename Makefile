@@ -154,6 +154,10 @@ fuzz: ## atheris: every harness of tests/fuzz for FUZZ_SECONDS (120), in an envi
 		if grep -qE 'ERROR: libFuzzer|Uncaught Python exception' .cache/fuzz.log; then cat .cache/fuzz.log; exit 1; fi; \
 	done; rm -f .cache/fuzz.log
 
+.PHONY: gpu-check
+gpu-check: $(INSTALLED) ## in 8 minutes on one GPU: modes, masks, memory, two slots, tests; a table in benchmarks/results
+	PYTHON=$(PY) scripts/gpu-check $(ARGS)
+
 # ---- benchmarks
 
 .PHONY: bench-quality
@@ -164,6 +168,11 @@ bench-quality: $(INSTALLED) ## the Q metric against a row loop and the bare matr
 bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgres with 10,000 jobs (loopback, about 2 minutes)
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.api $(ARGS)
+
+.PHONY: bench-studies
+bench-studies: $(INSTALLED) ## what a study costs beside its trials: a step of 1,000 tiny trials, a table of 10,000 (Postgres, about 5 minutes)
+	@scripts/system-packages postgresql
+	$(PY) -m benchmarks.studies $(ARGS)
 
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop

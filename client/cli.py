@@ -18,6 +18,7 @@ from client.commands.catalogue import catalogue, status
 from client.commands.datasets import datasets
 from client.commands.jobs import jobs
 from client.commands.results import download, q_curve
+from client.commands.studies import studies
 from client.commands.teachers import teachers
 from client.commands.webhooks import webhooks
 from client.errors import RetortClientError, Unusable
@@ -80,7 +81,7 @@ def program(context: click.Context, url: str, api_key: str | None, as_json: bool
     context.obj = Session(url, api_key or None, as_json, Console())
 
 
-for _command in (teachers, datasets, jobs, webhooks, q_curve, download, catalogue, status, demo.command):
+for _command in (teachers, datasets, jobs, studies, webhooks, q_curve, download, catalogue, status, demo.command):
     program.add_command(_command)
 
 

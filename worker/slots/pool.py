@@ -17,21 +17,22 @@ from store.repositories.leases import Lease
 from store.settings import Settings
 from worker.inspecting import catalogue, costs, inspections
 from worker.inspecting.inspections import Inspections, Leaving
-from worker.isolation import users
 from worker.jobs import supervisor
 from worker.jobs.supervisor import Supervisor
 from worker.processes import gpus, scratch
-from worker.processes.environment import slot_environment
+from worker.processes.slot import Slot
 from worker.slots.housekeeping import Housekeeping
 from worker.slots.tidier import Tidier
+from worker.studies.runner import Studies
 from worker.webhooks.deliverer import Deliverer
 
 log = logging.getLogger(__name__)
 AWAY_SECONDS = 2.0
+STUDY_SECONDS = 1.0  # between looks at studies that go on: what other workers' trials do rings no bell here
 
 
 class SlotPool:
-    """`settings.slots` trainers side by side, one inspection beside them, and housekeeping.
+    """`settings.slots` trainers side by side, one inspection beside them, studies, and housekeeping.
 
     `doorbell`: rung from outside (the API in the same process); otherwise call `wake`. The database decides, so a
     ring that is lost costs at most `sweep_seconds`.
@@ -53,6 +54,7 @@ class SlotPool:
         self._supervisor = Supervisor(settings, database, objects, self._leaving, trainer)
         self._inspections = Inspections(settings, database, objects, self.worker_id, self._leaving, inspector)
         self._housekeeping = Housekeeping(settings, database, objects, self.worker_id, self.wake)
+        self._studies = Studies(settings, database, self.wake)
         self._tidier = Tidier(settings, database, objects, self._leaving)
         self._threads = [
             threading.Thread(target=self._keep_house, name="housekeeping"),
@@ -60,6 +62,7 @@ class SlotPool:
             threading.Thread(target=self._pass_on_rings, name="bell"),
             threading.Thread(target=Deliverer(settings, database, self._leaving).run, name="webhooks"),
             threading.Thread(target=self._loop, args=(self._inspect_next, self._sweep), name="inspections"),
+            threading.Thread(target=self._loop, args=(self._studies.run_due, self._until_step), name="studies"),
             *(self._slot_thread(slot) for slot in range(settings.slots)),
         ]
 
@@ -119,15 +122,17 @@ class SlotPool:
             return False
 
     def _slot(self, slot: int) -> Callable[[], bool]:
-        environment, user = slot_environment(self._settings, slot), users.trainer(self._settings, slot)
+        place = Slot.of(self._settings, slot)
 
         def run_next() -> bool:
             lease = self._claim()
             if lease is None:
                 return False
             log.info("%s attempt %d starts in slot %d", lease.job_id, lease.attempt, slot)
-            status = self._supervisor.supervise(lease, environment, user)
+            status = self._supervisor.supervise(lease, place)
             log.info("%s attempt %d ended: the job is %s", lease.job_id, lease.attempt, status or "another worker's")
+            if self._studies.busy:  # it may be a trial that one of them waits for
+                self.wake()
             return True
 
         return run_next
@@ -135,7 +140,7 @@ class SlotPool:
     def _claim(self) -> Lease | None:
         most = self._settings.max_running_jobs
         with self._database.read() as session:
-            candidates = leases.queued(session, max_running=most)
+            candidates = leases.queued(session, max_running=most, processes=self._settings.devices_per_slot)
         for job_id in candidates:
             with self._database.write() as session:
                 lease = leases.claim(session, job_id, self.worker_id, self._settings.lease_seconds, most)
@@ -145,6 +150,9 @@ class SlotPool:
 
     def _sweep(self) -> float:
         return self._settings.sweep_seconds
+
+    def _until_step(self) -> float:
+        return min(STUDY_SECONDS, self._sweep()) if self._studies.busy else self._sweep()
 
     def _until_due(self) -> float:
         """A job that waits out its back-off rings no bell."""

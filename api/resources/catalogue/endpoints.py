@@ -33,6 +33,7 @@ def get_catalogue(session: ReadSession, tenant: TenantDep) -> CatalogueOut:
         recipes=service.recipe_list(),
         losses=service.loss_list(),
         selections=service.selection_list(),
+        strategies=service.strategy_list(),
         optimizers=service.optimizer_list(session),
         presets=service.preset_list(),
         datasets=service.dataset_list(session),
@@ -80,6 +81,12 @@ def list_losses(tenant: TenantDep) -> EntryList:
 def list_selections(tenant: TenantDep) -> EntryList:
     """How the layers to distil are chosen from the Q curve."""
     return EntryList(items=service.selection_list())
+
+
+@router.get("/catalogue/strategies", operation_id="list_strategies", summary="Strategies of studies")
+def list_strategies(tenant: TenantDep) -> EntryList:
+    """How a study chooses what to try next."""
+    return EntryList(items=service.strategy_list())
 
 
 @router.get("/catalogue/optimizers", operation_id="list_optimizers", summary="Optimizers")

@@ -25,7 +25,7 @@ class ArchitecturePage(PageInfo):
 
 
 class EntryOut(ResponseModel):
-    """A recipe, loss or selection rule with its own parameters as JSON Schema properties."""
+    """A recipe, loss, selection rule or strategy with its own parameters as JSON Schema properties."""
 
     name: str = Field(examples=["feature_only"])
     summary: str = Field(examples=["Train the backbone on the teacher's features alone."])
@@ -136,6 +136,11 @@ class TaskOut(ResponseModel):
         description="Fields of a job's config that not every task has and this one has.", examples=[["augmentation"]]
     )
     recipes: list[str] = Field(description="Those that it offers; empty: all.", examples=[[]])
+    defaults: dict[str, int] = Field(
+        default_factory=dict,
+        description="Fields of a job's config that have another value than their own default where they are left out.",
+        examples=[{"batch_size": 8}],
+    )
     augmentations: list[str] = Field(
         default_factory=list,
         description="Values of the setting `augmentation` that it offers, where it has that setting.",
@@ -187,6 +192,7 @@ class CatalogueOut(ResponseModel):
     recipes: list[RecipeOut]
     losses: list[EntryOut]
     selections: list[EntryOut]
+    strategies: list[EntryOut] = Field(default_factory=list, description="Of studies.")
     optimizers: list[OptimizerOut]
     presets: list[PresetOut]
     datasets: list[NamedDatasetOut]

@@ -18,6 +18,7 @@ from api.resources.catalogue.schemas import (
 from api.services import optimizers
 from distill import losses, presets, recipes, selection, tasks
 from distill.registry import Registry
+from distill.search import strategies
 from store.repositories import system
 
 
@@ -46,6 +47,10 @@ def loss_list() -> list[EntryOut]:
 
 def selection_list() -> list[EntryOut]:
     return _entries(selection.registry)
+
+
+def strategy_list() -> list[EntryOut]:
+    return _entries(strategies.registry)
 
 
 def _entries(registry: Registry) -> list[EntryOut]:

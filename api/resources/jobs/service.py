@@ -12,7 +12,7 @@ from api.http.idempotency import replayed, request_hash
 from api.http.negotiation import wait_seconds
 from api.resources.datasets import service as datasets
 from api.resources.datasets.schemas import NamedDataset
-from api.resources.jobs import estimating, measuring, starting, teaching
+from api.resources.jobs import estimating, fitting, measuring, processes, starting, teaching
 from api.resources.jobs.schemas import DryRun, JobCreate, JobOut, JobWarning, NamedReference
 from api.resources.jobs.validation import Plan, check
 from api.services import quotas, registration
@@ -25,7 +25,7 @@ from distill.tasks.forecast import forecast
 from distill.types import Architecture, DistillConfig
 from store import logs, tracing
 from store.ids import new_id
-from store.repositories import idempotency, jobs, shares
+from store.repositories import idempotency, jobs, shares, trials
 from store.settings import Settings
 from store.states import TERMINAL, TRANSITIONS, IllegalTransition
 from store.tables import Dataset, Job, JobTeacher
@@ -81,6 +81,7 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
         if earlier is not None:
             return shown(session, context.settings, find(session, tenant, earlier)), True
         quotas.check_queue(session, context.settings, tenant)
+        body = fitting.with_defaults(session, body, dataset)
         row = _row(context, tenant, body, check(session, tenant, body, dataset))
         with tracing.span("job", "producer", job_id=row.id, recipe=row.recipe):
             row.traceparent = tracing.traceparent()
@@ -95,14 +96,15 @@ def submit(context: Context, tenant: str, body: JobCreate, dataset: str, key: st
 async def dry_run(context: Context, tenant: str, body: JobCreate, dataset: str, prefer: str | None) -> DryRun:
     """All checks of `submit`, before anything is counted, and an estimate, no job."""
 
-    def look() -> Plan:
+    def look() -> tuple[JobCreate, Plan]:
         with context.database.read() as session:
             quotas.check_queue(session, context.settings, tenant, lock=False)
-            plan = check(session, tenant, body, dataset)
-            _max_runtime(context.settings, body)
-            return plan
+            whole = fitting.with_defaults(session, body, dataset)
+            plan = check(session, tenant, whole, dataset)
+            max_runtime(context.settings, whole)
+            return whole, plan
 
-    plan = await context.lanes.reading.run(look)
+    body, plan = await context.lanes.reading.run(look)
     seconds = wait_seconds(prefer, context.settings.inspect_wait_seconds)
     found = await measuring.answers(context, plan, body.config, seconds)
     return await context.lanes.reading.run(_dry_run, context, body, dataset, plan, found)
@@ -137,6 +139,7 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         labels=body.labels,
         status="queued",
         priority=body.priority,
+        processes=processes.column(body.resources),
         recipe=body.config.recipe,
         config=body.config.model_dump(mode="json"),
         student=plan.student.model_dump(mode="json"),
@@ -146,12 +149,12 @@ def _row(context: Context, tenant: str, body: JobCreate, plan: Plan) -> Job:
         compare_with=body.compare_with,
         probe_id=body.probe,
         max_attempts=body.max_attempts or context.settings.max_attempts,
-        max_runtime_seconds=_max_runtime(context.settings, body),
+        max_runtime_seconds=max_runtime(context.settings, body),
         request_id=logs.ids().get("request_id"),
     )
 
 
-def _max_runtime(settings: Settings, body: JobCreate) -> int | None:
+def max_runtime(settings: Settings, body: JobCreate) -> int | None:
     """The job's own limit or the service's. Raises `Unprocessable` for one above the service's."""
     most = settings.max_runtime_seconds
     if most and body.max_runtime_seconds and body.max_runtime_seconds > most:
@@ -249,11 +252,25 @@ def shown_all(session: Session, settings: Settings, rows: Sequence[Job]) -> list
     """`shown` of each, with the same few queries for all."""
     places = shares.positions(session, rows, settings.max_running_jobs)
     found = datasets.tasks_of(session, {job.dataset_id for job in rows})
-    further = jobs.further_teachers(session, [job.id for job in rows])
-    return [_shown(job, further.get(job.id, []), found[job.dataset_id], places.get(job.id)) for job in rows]
+    ids = [job.id for job in rows]
+    further, made_by = jobs.further_teachers(session, ids), trials.studies_of(session, ids)
+    waits = processes.waits(session, rows)
+    return [
+        _shown(
+            job,
+            further.get(job.id, []),
+            found[job.dataset_id],
+            places.get(job.id),
+            made_by.get(job.id),
+            waits.get(job.id),
+        )
+        for job in rows
+    ]
 
 
-def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int | None) -> JobOut:
+def _shown(
+    job: Job, further: list[JobTeacher], task: str, queue_position: int | None, study: str | None, waits: str | None
+) -> JobOut:
     first = [job.teacher_id] if job.teacher_id else []
     return JobOut(
         id=job.id,
@@ -271,12 +288,14 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         teachers=[*first, *(each.teacher_id for each in further)],
         dataset=job.dataset_id,
         task=task or None,
+        resources=processes.shown(job),
         compare_with=job.compare_with,
         probe=job.probe_id,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
         max_runtime_seconds=job.max_runtime_seconds,
         stop_reason=job.stop_reason,
+        study=study,
         progress=job.progress,
         selection=job.selection,
         selections=[each for each in (job.selection, *(one.selection for one in further)) if each is not None],
@@ -284,12 +303,13 @@ def _shown(job: Job, further: list[JobTeacher], task: str, queue_position: int |
         warnings=[JobWarning.model_validate(each) for each in (job.warnings or {}).values()],
         error=job.error,
         queue_position=queue_position,
+        waiting_for=waits,
         not_before=job.not_before,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
         heartbeat_at=job.heartbeat_at,
-        links=_links(job, task),
+        links=_links(job, task) | ({"study": f"/studies/{study}"} if study else {}),
     )
 
 
