@@ -122,7 +122,7 @@ def _dry_run(context: Context, body: JobCreate, dataset: str, plan: Plan, found:
             dataset=dataset,
             warnings=_cautions(plan, body.config),
             input_bytes=plan.input_bytes,
-            estimates=estimating.estimates(session, plan, body.config, found),
+            estimates=processes.noted(estimating.estimates(session, plan, body.config, found), body.resources),
         )
 
 
