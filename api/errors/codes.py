@@ -61,7 +61,7 @@ _JOB = (
         "teacher_not_ready",
     ),
     *("dataset_not_ready", "classes_differ", "kinds_differ", "datasets_differ", "job_not_succeeded", "invalid_config"),
-    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused"),
+    *("invalid_dataset", "invalid_teacher", "idempotency_key_reused", "not_exportable"),
 )
 #: By operation id.
 OPERATIONS: Mapping[str, Codes] = {
@@ -72,6 +72,10 @@ OPERATIONS: Mapping[str, Codes] = {
     "extend_job": _all(
         {409: ("dataset_not_ready", "job_not_succeeded"), 422: _JOB, 429: ("quota_exceeded",)}, _KEYED,
         {500: _SYSTEM, 503: ("no_catalogue",)},
+    ),
+    "create_job_export": _all(
+        {409: ("job_not_succeeded", "files_deleted"), 422: ("unknown_name", "invalid_config", "not_exportable")},
+        {429: ("quota_exceeded",)}, _KEYED,
     ),
     "delete_job": {409: ("job_active", "illegal_transition")},
     "cancel_job": _ACTION, "stop_job": _ACTION, "pause_job": _ACTION, "resume_job": _QUEUES,

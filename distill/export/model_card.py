@@ -16,8 +16,8 @@ def export(context: Context, folder: Path) -> list[Artifact]:
 
 def _exports(context: Context) -> str:
     """The section of the student's exports: what each is worth, and a program that runs one without Retort."""
-    found = context.report.get("exports")
-    own = [each for each in found["exports"] if each["network"] == context.name] if found else []
+    found: dict[str, Any] = context.report.get("exports") or {"exports": []}
+    own = [each for each in found["exports"] if each["network"] == context.name]
     programs = [_program(each) for each in own if each["snippet"]]
     if not own:
         return ""
