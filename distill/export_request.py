@@ -30,7 +30,9 @@ def _by_its_name(given: Any) -> Any:
     return {"format": given} if isinstance(given, str) else given
 
 
-Export = Annotated[ExportRequest, BeforeValidator(_by_its_name, json_schema_input_type=str | ExportRequest)]
+Export = Annotated[ExportRequest, BeforeValidator(_by_its_name)]
+"""A name alone is taken too. The schema says nothing of it, or what goes in and what comes out would have two schemas.
+"""
 
 
 def _each_once(wanted: list[ExportRequest]) -> list[ExportRequest]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from distill.export import Graph
@@ -21,3 +22,8 @@ class Traced:
     graph: Graph
     samples: Samples
     folder: Path
+
+    def three(self) -> Tensor:
+        """The graph's input of three training samples; of fewer some come again, of none the example."""
+        rows = torch.cat([*self.samples(3)] or [self.graph.example])
+        return rows[torch.arange(3) % len(rows)]

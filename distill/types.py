@@ -211,9 +211,9 @@ class DistillConfig(Model):
         "the report's F1.",
     )
     exports: Exports = Field(
-        default_factory=list, examples=[["onnx", {"format": "onnx-int8", "max_drop": 0.005}]],
-        description="Formats in which the student is wanted beside its weights: names from the catalogue's exports, or "
-        "with parameters. Each file is compared with the student and judged on the test set.",
+        default_factory=list, examples=[[{"format": "onnx"}, {"format": "onnx-int8", "max_drop": 0.005}]],
+        description="Formats in which the student is wanted beside its weights; a format's name stands for one without "
+        "parameters. Each file is compared with the student and judged on the test set.",
     )  # fmt: skip
     validation_fraction: float = Field(0.1, gt=0, lt=0.9)
     train_limit: int | None = Field(

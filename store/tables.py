@@ -142,7 +142,7 @@ class Job(Leasable, Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="RESTRICT"), index=True)
     compare_with: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     # The finished job whose student this one exports, and how (distill.types.ExportRequest); NULL: it trains
-    export_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    export_of: Mapped[str | None] = mapped_column(String(40), index=True)  # whoever deletes that one deletes this too
     export: Mapped[Json | None]
     max_attempts: Mapped[int] = mapped_column(default=3)
     faults: Mapped[int] = mapped_column(default=0)  # attempts lost to system faults since the user last queued it

@@ -13,9 +13,9 @@ import torch
 from distill import exports
 from distill.errors import UserError
 from distill.export import Artifact, Graph, Runner, Skipped
-from distill.exporting.checked import COUNTS, check, difference_on
 from distill.exporting.served import Served
 from distill.exporting.subject import Subject, latencies
+from distill.same_answers import check, difference_on
 from distill.tasks.base import Report
 from distill.traced import Traced
 from distill.types import ExportRequest
@@ -52,7 +52,7 @@ def make(subject: Subject, request: ExportRequest, folder: Path) -> Made:
     try:
         files = exporter.write(traced, path)
         run = exporter.open(path, torch.get_num_threads())
-        check(run, graph, _real(subject, graph), exporter.tolerance, request.format)
+        check(run, graph, traced.three(), exporter.tolerance, request.format)
     except BaseException:
         for each in {path, *files}:
             each.unlink(missing_ok=True)
@@ -83,13 +83,6 @@ def _traced(subject: Subject, request: ExportRequest) -> Traced:
             "Use the student as it is delivered.",
             {"format": request.format, "task": subject.task.spec.name},
         ) from skipped
-
-
-def _real(subject: Subject, graph: Graph) -> torch.Tensor:
-    """The graph's input of three training samples; of fewer some come again."""
-    few = subject.task.splits.train[: COUNTS[-1]]
-    rows = torch.cat(list(subject.inputs("train", few)))
-    return graph.encode(rows[torch.arange(COUNTS[-1]) % len(rows)])
 
 
 def proof(subject: Subject, graph: Graph, run: Runner, max_drop: float) -> Report:

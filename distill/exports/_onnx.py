@@ -10,18 +10,27 @@ import torch
 
 from distill.export import Graph, Runner
 from distill.exports._base import not_exportable
+from distill.same_answers import check
 from distill.traced import Traced
 
+TOLERANCE = 1e-3
+"""How far outputs may be from torch's, relative to the largest (**our choice**: networks of fp32 lose 1e-6 to 1e-4)."""
 OPSET = 18
 """The first opset in which torch's converter writes every operator itself; onnxruntime reads it from 1.14 on."""
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def whole(traced: Traced) -> Path:
-    """The graph as ONNX in fp32, written once for all formats that begin with it. Raises `NotExportable`."""
+    """The graph as ONNX in fp32, written once for all formats that begin with it, and compared with torch. Raises
+    `NotExportable`, `ExportDiffers`."""
     path = traced.folder / "whole.onnx"
     if not path.exists():
         to_onnx(traced.graph, path)
+        try:
+            check(open_onnx(path, torch.get_num_threads()), traced.graph, traced.three(), TOLERANCE, "onnx")
+        except BaseException:
+            path.unlink()
+            raise
     return path
 
 

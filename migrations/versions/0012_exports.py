@@ -13,10 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Empty: earlier jobs all trained. The key is added with its column: SQLite has no other way but a new table."""
-    key = op.f("fk_jobs_export_of")
-    column = f"export_of VARCHAR(40) CONSTRAINT {key} REFERENCES jobs (id) ON DELETE CASCADE"
-    op.execute(sa.text(f"ALTER TABLE jobs ADD COLUMN {column}"))
+    """Empty: earlier jobs all trained."""
+    op.add_column("jobs", sa.Column("export_of", sa.String(length=40), nullable=True))
     op.add_column("jobs", sa.Column("export", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=True))
     op.create_index(op.f("ix_jobs_export_of"), "jobs", ["export_of"], unique=False)
 

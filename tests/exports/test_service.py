@@ -66,7 +66,10 @@ def downloaded(client: httpx.Client, file: dict[str, Any], folder: Path) -> Path
 
 def test_the_run_tells_of_its_exports(client: httpx.Client, done: dict[str, Any]) -> None:
     items = client.get(done["links"]["exports"]).raise_for_status().json()["items"]
-    assert [(each["format"], each["status"]) for each in items[:2]] == [("onnx", "succeeded"), ("onnx-int8", "succeeded")]
+    assert [(each["format"], each["status"]) for each in items[:2]] == [
+        ("onnx", "succeeded"),
+        ("onnx-int8", "succeeded"),
+    ]
     exact = items[0]["result"]
     assert exact["drop"] == 0
     assert exact["agreement"]["value"] == 1

@@ -14,7 +14,7 @@ from torch import Tensor
 from distill.errors import RetortError
 from distill.export import Graph, Runner
 
-COUNTS = (1, 3)
+TOGETHER = 3
 ROUNDING = 1e-2
 """How far a format that rounds may answer for a sample alone from what it answers for it among others, relative to its
 largest output (**our choice**): ranges are fixed, so that only the order of sums differs."""
@@ -28,17 +28,15 @@ class ExportDiffers(RetortError):
 
 @torch.no_grad()
 def check(run: Runner, graph: Graph, real: Tensor, tolerance: float | None, title: str) -> None:
-    """Compare the file with torch, or where `tolerance` is None with itself, at every batch of `COUNTS`. `real`: the
-    graph's input of at least three samples. Raises `ExportDiffers`."""
-    wanted = graph.module(real[: COUNTS[-1]])
-    own = _answer(run, real[: COUNTS[-1]], title)
-    reference, most = (own, ROUNDING) if tolerance is None else (wanted, tolerance)
-    for count in COUNTS:
-        found = _answer(run, real[:count], title)
-        if found.shape != wanted[:count].shape or not found.isfinite().all():
-            shapes = f"{list(found.shape)} instead of {list(wanted[:count].shape)}"
-            raise _differs(title, count, f"it gives {shapes}, or no finite numbers", {})
-        far, scale = largest_difference(found, reference[:count]), max(1e-6, float(reference.abs().max()))
+    """Compare the file's answers for three samples, together and each alone, with torch's; where `tolerance` is None
+    those for each alone with those together. `real`: the graph's input of three samples. Raises `ExportDiffers`."""
+    wanted = graph.module(real)
+    together = _answer(run, real, wanted, title)
+    alone = torch.cat([_answer(run, one, wanted[:1], title) for one in real.split(1)])
+    reference, most = (together, ROUNDING) if tolerance is None else (wanted, tolerance)
+    scale = max(1e-6, float(reference.abs().max()))
+    for count, found in ((1, alone), (TOGETHER, together)):
+        far = largest_difference(found, reference)
         if far > most * scale:
             told = f"its largest difference is {far:.3g}, where outputs reach {scale:.3g}"
             raise _differs(title, count, told, {"largest_difference": far, "largest_output": scale})
@@ -62,11 +60,15 @@ def difference_on(run: Runner, graph: Graph, batches: Iterable[Tensor]) -> dict[
     return {"value": far, "n": count, "largest_output": scale}
 
 
-def _answer(run: Runner, given: Tensor, title: str) -> Tensor:
+def _answer(run: Runner, given: Tensor, like: Tensor, title: str) -> Tensor:
     try:
-        return run(given).float()
+        found = run(given).float()
     except Exception as error:  # a runtime's own errors, of whichever runtime
         raise _differs(title, len(given), f"its runtime says: {str(error).strip()[:300]}", {}) from error
+    if found.shape != like.shape or not found.isfinite().all():
+        shapes = f"{list(found.shape)} instead of {list(like.shape)}"
+        raise _differs(title, len(given), f"it gives {shapes}, or no finite numbers", {})
+    return found
 
 
 def _differs(title: str, count: int, why: str, details: dict[str, float]) -> ExportDiffers:
