@@ -165,6 +165,10 @@ bench-api: $(INSTALLED) ## requests/s, p95 and SSE delay of the API over Postgre
 	@scripts/system-packages postgresql
 	$(PY) -m benchmarks.api $(ARGS)
 
+.PHONY: bench-export
+bench-export: $(INSTALLED) ## exported students: accuracy and latency of every format beside torch eager (Fashion-MNIST)
+	$(PY) -m benchmarks.export $(ARGS)
+
 .PHONY: bench-train
 bench-train: $(INSTALLED) ## images/s of training: student alone, live teacher, cached targets, naive loop
 	$(PY) -m benchmarks.train $(ARGS)
