@@ -32,7 +32,7 @@ def check(run: Runner, graph: Graph, real: Tensor, tolerance: float | None, titl
     those for each alone with those together. `real`: the graph's input of three samples. Raises `ExportDiffers`."""
     wanted = graph.module(real)
     together = _answer(run, real, wanted, title)
-    alone = torch.cat([_answer(run, one, wanted[:1], title) for one in real.split(1)])
+    alone = torch.cat([_answer(run, one, wanted[:1], title) for one in torch.split(real, 1)])
     reference, most = (together, ROUNDING) if tolerance is None else (wanted, tolerance)
     scale = max(1e-6, float(reference.abs().max()))
     for count, found in ((1, alone), (TOGETHER, together)):
